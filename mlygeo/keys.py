@@ -28,7 +28,7 @@ from mlygeo.errors import InputError
 from mlygeo.uuids import Uuids
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     import numpy.typing as npt
     import pandas as pd
@@ -257,7 +257,7 @@ def texts(values: Any) -> pa.StringArray | pa.LargeStringArray:
     """
     found = _as_text(values)
     _check_lines(found)
-    return _in_lower_case(found)
+    return in_lower_case(found)
 
 
 def uuids_in_lower_case(values: pd.Series) -> pd.Series:
@@ -267,11 +267,11 @@ def uuids_in_lower_case(values: pd.Series) -> pd.Series:
 
     words = pa.array(values, type=pa.large_string(), from_pandas=True)
     words = words.combine_chunks() if isinstance(words, pa.ChunkedArray) else words
-    found = _in_lower_case(words)
+    found = in_lower_case(words)
     return values if found is words else pd.Series(found.to_pandas(), values.index, dtype="str", name=values.name)
 
 
-def _in_lower_case(words: pa.StringArray | pa.LargeStringArray) -> pa.StringArray | pa.LargeStringArray:
+def in_lower_case(words: pa.StringArray | pa.LargeStringArray) -> pa.StringArray | pa.LargeStringArray:
     """Return texts in which UUIDs are in lower case; the same where they are."""
     import pyarrow.compute as pc
 
@@ -446,7 +446,9 @@ class Keyed:
         return Keyed(self.ranks[rows], held.at(rows) if isinstance(held, Uuids | Mixed) else held.take(rows))
 
 
-def keyed(parts: Callable[[], Iterable[pa.Array]], count: int, providers: Any = None) -> Keyed:
+def keyed(
+    parts: Callable[[], Iterable[pa.Array]], count: int, providers: Any = None, by_text: Collection[str] = ()
+) -> Keyed:
     """
     Return keys that are text.
 
@@ -458,6 +460,8 @@ def keyed(parts: Callable[[], Iterable[pa.Array]], count: int, providers: Any = 
         How many keys there are.
     providers
         As for `ranks`.
+    by_text
+        Names of the providers, "" for none, some of whose keys are no digits although all of these may be.
 
     Raises
     ------
@@ -467,15 +471,31 @@ def keyed(parts: Callable[[], Iterable[pa.Array]], count: int, providers: Any = 
     import pyarrow as pa
 
     several = _several(providers)
+    as_text = _by_text(providers, by_text) if by_text else frozenset()
     if several is None and (found := _uuids_of(parts(), count)) is not None:
         ranks, doubtful = found.ranks()
         return Keyed(ranks, found, doubtful)
     if several is not None and (mixed := Mixed.read(parts(), count)) is not None:
-        found_ranks = mixed.ranks(*several)
+        plain = all(mixed.are_uuids[several[0] == place].all() for place in as_text)
+        found_ranks = mixed.ranks(*several) if plain else None
         if found_ranks is not None:
             return Keyed(found_ranks[0], mixed, found_ranks[1])
     words = texts(pa.chunked_array([*parts()] or [pa.array([], pa.string())]))
-    return Keyed(_of_others(words) if several is None else _of_several(words, *several), words)
+    if several is not None:
+        return Keyed(_of_several(words, *several, by_text=as_text), words)
+    return Keyed(_of_others(words, by_text=bool(as_text)), words)
+
+
+def _by_text(providers: Any, named: Collection[str]) -> frozenset[int]:
+    """Return the places, as `_several` counts them, of the providers that are among those named."""
+    import pyarrow as pa
+
+    names = [""]
+    if providers is not None and len(providers):
+        values = providers if isinstance(providers, pa.ChunkedArray) else pa.chunked_array([_array(providers)])
+        kept = values if pa.types.is_null(values.type) else provider_names(values)
+        names = sorted({name or "" for name in kept.unique().to_pylist()})
+    return frozenset(place for place, name in enumerate(names) if name in named)
 
 
 @dataclass(frozen=True)
@@ -623,7 +643,9 @@ def _array(values: Any) -> pa.Array:
     return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
 
 
-def _of_several(words: pa.StringArray | pa.LargeStringArray, place: Indices, count: int) -> Ranks:
+def _of_several(
+    words: pa.StringArray | pa.LargeStringArray, place: Indices, count: int, *, by_text: Collection[int]
+) -> Ranks:
     """Return the ranks of keys of several providers, whose places in their order are given."""
     import pyarrow as pa
 
@@ -632,20 +654,23 @@ def _of_several(words: pa.StringArray | pa.LargeStringArray, place: Indices, cou
         rows = np.flatnonzero(place == number)
         its = words.take(pa.array(rows))
         as_uuids = _uuids_of([its], len(its))
-        _, dense = np.unique(_of_others(its) if as_uuids is None else as_uuids.ranks()[0], return_inverse=True)
+        _, dense = np.unique(
+            _of_others(its, by_text=number in by_text) if as_uuids is None else as_uuids.ranks()[0],
+            return_inverse=True,
+        )
         found[rows] = least + dense
         least += int(dense.max(initial=-1)) + 1
     return found
 
 
-def _of_others(words: pa.StringArray | pa.LargeStringArray) -> Ranks:
+def _of_others(words: pa.StringArray | pa.LargeStringArray, *, by_text: bool = False) -> Ranks:
     """Return the ranks of keys of one provider that are no UUIDs: by number if all are digits, else by text."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     if not len(words):
         return np.empty(0, dtype=np.int64)
-    if pc.all(pc.match_substring_regex(words, "^[0-9]+$")).as_py():
+    if not by_text and are_digits(words):
         if pc.max(pc.binary_length(words)).as_py() <= 18 and not pc.any(pc.match_substring_regex(words, "^0.")).as_py():
             numbers: Ranks = words.cast(pa.int64()).to_numpy(zero_copy_only=False)
             return numbers
@@ -654,6 +679,13 @@ def _of_others(words: pa.StringArray | pa.LargeStringArray) -> Ranks:
         table = pa.table({"length": pc.binary_length(digits), "digits": digits, "whole": pc.binary_length(words)})
         return _dense(table, [(name, "ascending") for name in table.column_names])
     return _dense(pa.table({"text": words}), [("text", "ascending")])
+
+
+def are_digits(words: Any) -> bool:
+    """Return whether all of some keys, an array of text, are digits: then their order is that of the numbers."""
+    import pyarrow.compute as pc
+
+    return bool(pc.all(pc.match_substring_regex(words, "^[0-9]+$")).as_py() is not False)
 
 
 def _dense(table: pa.Table, by: list[tuple[str, str]]) -> Ranks:

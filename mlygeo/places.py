@@ -33,6 +33,11 @@ PATH_VARIABLE = "MLYGEO_UPLOAD_HISTORY"
 PIPE_S = 60.0
 """How long a pipe may take, seconds."""
 
+WRITER_S = 0.5
+"""
+How long to wait for somebody who writes to a pipe, seconds: who waits to open it does so a moment after the reader.
+"""
+
 MOST_PIPED = 64 << 20
 """Bytes that may come from a pipe: some four million ids."""
 
@@ -57,8 +62,8 @@ def opened(path: str | os.PathLike[str]) -> BinaryIO:
     Raises
     ------
     OSError
-        If it cannot be read; at once for a folder, a device, a socket, and a pipe that nobody writes to. A pipe
-        may take `PIPE_S`, and have `MOST_PIPED` bytes.
+        If it cannot be read; at once for a folder, a device, a socket, and a pipe that nobody begins to write to
+        within `WRITER_S`. A pipe may take `PIPE_S`, and have `MOST_PIPED` bytes.
     """
     status = os.stat(path)  # noqa: PTH116 - paths may be text
     if stat.S_ISDIR(status.st_mode):
@@ -129,7 +134,8 @@ def _from_pipe(path: str | os.PathLike[str]) -> bytes:
     import select
 
     found = bytearray()
-    ends = time.monotonic() + PIPE_S
+    began = time.monotonic()
+    ends = began + PIPE_S
     descriptor = _without_waiting(os.fspath(path), os.O_RDONLY)
     try:
         while True:
@@ -141,13 +147,15 @@ def _from_pipe(path: str | os.PathLike[str]) -> bytes:
                 continue
             found += piece
             if not piece:
-                break
+                if found or time.monotonic() - began > WRITER_S:
+                    break
+                time.sleep(0.01)  # nobody has opened it to write
             if len(found) > MOST_PIPED:
                 raise OSError(errno.EFBIG, f"more than {MOST_PIPED >> 20} MiB come from the pipe; write them to a file")
     finally:
         os.close(descriptor)
     if not found:
-        raise OSError(errno.ENODATA, "nothing comes from the pipe")
+        raise OSError(errno.ENODATA, "nothing comes from the pipe; begin to write to it first")
     return bytes(found)
 
 

@@ -169,7 +169,7 @@ STREET_POINTS = Schema(
     "street_points",
     "Point",
     (
-        Column("point_id", "int64", "number of the point, from 0"),
+        Column("point_id", "int64", "number of the point: of its place on Earth (even), or from 0 (percept)"),
         Column("u", "int64", "node where its edge starts"),
         Column("v", "int64", "node where its edge ends"),
         Column("key", "int64", "number among the parallel edges"),

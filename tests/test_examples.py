@@ -48,7 +48,7 @@ def test_every_folder_has_a_run_and_is_listed():
 @needs_a_shell
 def test_stuttgart(tmp_path):
     run(EXAMPLES / "stuttgart" / "run.sh", tmp_path)
-    assert len(mlygeo.read_frame(tmp_path / "selection.parquet", frame="selection")) == 147
+    assert len(mlygeo.read_frame(tmp_path / "selection.parquet", frame="selection")) == 146
     assert len(mlygeo.read_frame(tmp_path / "images.parquet", frame="images")) == 1298
     assert (tmp_path / "coverage" / "coverage.png").stat().st_size > 10_000
     assert "CC BY-SA" in (tmp_path / "map.html").read_text(encoding="utf-8")
@@ -103,7 +103,7 @@ def test_the_data_of_the_ride_can_be_made_again(tmp_path):
 
 def test_export_to_geopackage_with_its_style(tmp_path):
     text = run(EXAMPLES / "export" / "run.py", tmp_path)
-    assert "147 selection" in text
+    assert "146 selection" in text
     path = tmp_path / "stuttgart.gpkg"
     layers = dict(pyogrio.list_layers(path))
     assert set(layers) >= {"images", "street_points", "streets", "selection"}

@@ -153,6 +153,15 @@ def test_a_pipe_that_nobody_writes_to_is_refused_at_once(tmp_path):
 
 
 @POSIX
+@pytest.mark.parametrize("command", ["echo 12 > pipe", "sleep 0.2; echo 12 > pipe", "(sleep 0.7; echo 12) > pipe"])
+def test_a_named_pipe_waits_for_its_writer(command, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen(command, shell=True, cwd=tmp_path) as writer:
+        assert places.content_of(tmp_path / "pipe", 100) == b"12\n"
+    assert writer.returncode == 0
+
+
+@POSIX
 def test_a_pipe_is_read_to_its_end(monkeypatch):
     with a_pipe("sleep 0.3; echo 12; sleep 0.1; echo 34") as path:
         assert places.content_of(path, 100) == b"12\n34\n"

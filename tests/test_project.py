@@ -66,7 +66,7 @@ def test_the_package_is_found_beside_its_clone(tmp_path):
     assert found.stdout == f"read_frame {mlygeo.__version__}\n", found.stderr + "'make setup' installs it so"
 
 
-@pytest.mark.parametrize("extra", ["plot", "postgis", "speed", "keyring"])
+@pytest.mark.parametrize("extra", ["plot", "postgis", "scale", "speed", "keyring"])
 def test_a_missing_package_is_named_by_a_command_that_works(extra):
     """No index has mlygeo, so that nothing tells users to install its extras from there."""
     command, verb, *packages = shlex.split(install_hint(extra))
@@ -108,7 +108,19 @@ def test_every_dependency_is_pinned_and_explained():
 
 def test_every_import_is_declared():
     declared = {name.replace("-", "_") for name in _floors(PROJECT["project"]["dependencies"])}
-    declared |= {"PIL", "numba", "matplotlib", "networkx", "psycopg", "urllib3", "mlygeo", *sys.stdlib_module_names}
+    declared |= {
+        "PIL",
+        "numba",
+        "matplotlib",
+        "networkx",
+        "psycopg",
+        "dask",
+        "distributed",
+        "dask_geopandas",
+        "urllib3",
+        "mlygeo",
+        *sys.stdlib_module_names,
+    }
     for path in (ROOT / "mlygeo").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

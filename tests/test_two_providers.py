@@ -82,15 +82,19 @@ def nearest_by_loop(points, images):
     return found
 
 
-def test_the_nearest_of_either_whatever_the_order(town, served, tmp_path, monkeypatch):
+def test_the_nearest_of_either_whatever_the_order(town, served, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     found = mlygeo.tiles(BOX, provider=BOTH, tile_cache="tiles")
     assert sorted(zip(found["provider"], found["id"], strict=True)) == sorted(
         zip(town["provider"], town["id"], strict=True)
     )
-    assert cli.main(["select", *WORDS, *STREETS, "--interval", "50", "--tile-cache", "tiles", "-o", "out"]) == 0
+    assert cli.main(["select", *WORDS, *STREETS[:-1], "--interval", "50", "--tile-cache", "tiles", "-o", "out"]) == 0
+    said = capsys.readouterr().err
     points = mlygeo.read_frame("out/street_points.parquet")
     selection = mlygeo.read_frame("out/selection.parquet")
+    for name, title in (("mapillary", "Mapillary"), ("panoramax", "Panoramax")):
+        number = selection.loc[selection["provider"] == name, "id"].nunique()
+        assert f"{number} of {title} ({number / selection['id'].nunique():.0%})" in said
     chosen = dict(zip(selection["point_id"], zip(selection["provider"], selection["id"], strict=True), strict=True))
     expected = nearest_by_loop(points, found)
     assert [chosen.get(point) for point in points["point_id"]] == expected
@@ -150,16 +154,39 @@ def test_licences_of_all_files_are_read_back(town, served, tmp_path, monkeypatch
     assert set(thumbs["status"]) == {"done"}
 
 
-def test_coverage_and_a_map_of_both(town, served, tmp_path, monkeypatch):
+def test_coverage_and_a_map_of_both(town, served, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     streets = mlygeo.street_network(path=STUTTGART / "stuttgart_osm_edges.gpkg")
     both = mlygeo.coverage(BOX, provider=BOTH, tile_cache="tiles", streets=streets, distance=20, srid=25832)
     alone = mlygeo.street_coverage(streets, town[town["provider"] == "mapillary"], distance=20, srid=25832)
     assert both["covered_m"].sum() >= alone["covered_m"].sum() > 0
     text = str(both.attrs["summary"])
+    shares = {row["value"]: row["share_covered"] for row in both.attrs["summary"]["by"]["provider"]}
+    assert shares["mapillary"] == pytest.approx(alone["covered_m"].sum() / alone["length_m"].sum(), abs=1e-6)
+    assert set(shares) == set(BOTH)
+    assert set(both.attrs["summary"]["providers"]) == set(BOTH)
     assert "Panoramax" in text
     assert "Mapillary" in text
-    images = mlygeo.metadata(mlygeo.tiles(BOX, provider=BOTH, tile_cache="tiles"))
+    words = [*WORDS, *STREETS[:-1], "--tile-cache", "tiles", "-o", "coverage"]
+    assert cli.main(["coverage", *words]) == 0
+    said = capsys.readouterr().err
+    assert f" ({shares['mapillary']:.1%} of Mapillary, {shares['panoramax']:.1%} of Panoramax)" in said.replace(
+        f"{shares['panoramax']:.1%} of Panoramax, {shares['mapillary']:.1%} of Mapillary",
+        f"{shares['mapillary']:.1%} of Mapillary, {shares['panoramax']:.1%} of Panoramax",
+    )
+    found = mlygeo.tiles(BOX, provider=BOTH, tile_cache="tiles")
+    counts = found["provider"].value_counts()
+    assert {name: part["images"] for name, part in found.attrs["summary"]["providers"].items()} == counts.to_dict()
+    assert cli.main(["tiles", *WORDS, "--tile-cache", "tiles", "-o", "images.parquet"]) == 0
+    said = capsys.readouterr().err
+    assert f"{counts['panoramax']:,} of Panoramax (" in said
+    assert f"{counts['mapillary']:,} of Mapillary (" in said
+    images = mlygeo.metadata(found)
+    named = mlygeo.coverage(streets=streets, images=images, by=["creator"], srid=25832).attrs["summary"]["by"][
+        "creator"
+    ]
+    assert {row["creator"] for row in named if row["provider"] == "panoramax"} == {"Ada", "Åsa Öberg"}
+    assert all(row["creator"].startswith("user_") for row in named if row["provider"] == "mapillary")
     assert images[images["provider"] == "panoramax"].groupby("licence").size().to_dict() == (
         town[town["provider"] == "panoramax"].groupby("licence").size().to_dict()
     )

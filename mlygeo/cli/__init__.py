@@ -109,7 +109,7 @@ QUOTES = "\"'"
 SHOWN_AS = {"columns": "NAME", "provider": "NAME"}
 """What several words of an option are called in its help; ids unless they stand here."""
 
-PYTHON_ONLY = frozenset({"region", "service", "progress", "output"})
+PYTHON_ONLY = frozenset({"region", "service", "progress", "output", "executor", "client"})
 """Parameters that the command line fills by its own means."""
 
 METAVARS = {
@@ -635,6 +635,9 @@ def _shortened(text: str) -> str:
 
 def _usage_hint(error: click.UsageError) -> str | None:
     path = error.ctx.command_path if error.ctx else "mlygeo"
+    is_of_others = isinstance(error, click.NoSuchOption) and error.option_name in {"--provider", "--endpoint"}
+    if is_of_others and path.endswith(" download-originals"):
+        return "originals of Panoramax are public: 'mlygeo download --size original --provider panoramax'"
     return f"'{path} --help' shows the options"
 
 

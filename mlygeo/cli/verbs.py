@@ -222,6 +222,18 @@ VERBS = (
         last_is_output=True,
     ),
     Verb(
+        "partition",
+        "partition",
+        "Write frames and files of any size as a dataset: a folder with a part for each cell of the world.",
+        "mlygeo partition city-*.parquet -o images",
+        "dataset",
+        "Folder of the dataset.",
+        writes="folder",
+        takes_region=False,
+        arguments="inputs",
+        acts=True,
+    ),
+    Verb(
         "upload",
         "upload",
         "Upload images that were processed, archives of them, and videos with positions.",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mlygeo.net.http import Service
-    from mlygeo.net.quota import Pace
+    from mlygeo.net.pace import Pace
 
 Answer = TypeVar("Answer")
 

@@ -19,17 +19,19 @@ import functools
 import logging
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlygeo.errors import FileError, FormatError, FrameError, InputError
-from mlygeo.formats.identity import given_in, of_photo
+from mlygeo.formats.identity import of_photo
+from mlygeo.photos.followed import Followed, complete, first_path, given, texts, with_edits
+from mlygeo.photos.results import ADDED, KNOWN_BY, OWNED, carried, plain, rows_of
 from mlygeo.places import STATE_FOLDER, several
 from mlygeo.progress import keeping, working
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator
 
     import geopandas as gpd
     import pandas as pd
@@ -43,46 +45,6 @@ IMAGES_FILE, PHOTOS_FILE, SEQUENCES_FILE = "images.parquet", "photos.parquet", "
 
 MADE_BY_A_RUN = {IMAGES_FILE: "failed_in", PHOTOS_FILE: "inserted"}
 """A column of each file that no other frame of photos has; other files of such a name are the user's own."""
-
-OWNED = {
-    "user": ("user_name", "organization_name", "organization_key", "private"),
-    "meta-data": ("make", "model", "exif_orientation", "camera_uuid", "gps_accuracy_m", "filename", "meta_tags"),
-    "geotag": (
-        *("captured_at", "geometry", "altitude", "geotag_angle", "compass_angle"),
-        *("track_gap_s", "error", "warning", "time_source"),
-    ),
-    "sequence": ("sequence_id", "compass_angle", "is_duplicate", "duplicate_of", "problem"),
-}
-"""The columns that each unit writes. A row belongs to a unit until the unit is run again."""
-
-ADDED = {
-    "user_name": "str",
-    "organization_name": "str",
-    "organization_key": "str",
-    "private": "bool",
-    "gps_accuracy_m": "float64",
-    "filename": "str",
-    "meta_tags": "str",
-    "photo_uuid": "str",
-    "geotag_angle": "float64",
-    "track_gap_s": "float64",
-    "is_duplicate": "bool",
-    "duplicate_of": "str",
-    "problem": "str",
-    "failed_in": "str",
-    "exif_written": "bool",
-    "picture": "str",
-    "original_time": "str",
-    "uploaded": "bool",
-}
-"""Columns that units add to a photo's own values, and their dtypes."""
-
-
-KNOWN_BY = ("photo_uuid", "picture", "original_time")
-"""Columns with what a photo is known by; see `mlygeo.formats.identity`."""
-
-WRITTEN = ("captured_at", "geometry", "compass_angle", "altitude", "exif_orientation")
-"""Columns of tags that `process` may write into photos."""
 
 
 class PhotoImport:
@@ -183,7 +145,7 @@ class PhotoImport:
         known = np.zeros(len(paths), dtype=bool)
         place = np.full(len(paths), -1, dtype=np.int64)
         if stored is not None:
-            stored = _complete(stored, self._last)
+            stored = complete(stored, self._last)
             place = pd.Index(stored["path"]).get_indexer(index)
             known = place >= 0
             known[known] = self._still_true(stored.iloc[place[known]], modified[known])
@@ -199,7 +161,7 @@ class PhotoImport:
                 modified_ns=modified[wanted],
                 inserted=False,
                 first_path=fresh["path"],
-                photo_uuid=_given(fresh),
+                photo_uuid=given(fresh),
                 listed=True,
             )
             parts.append(fresh if stored is None or not len(stored) else self._followed(fresh, stored, used))
@@ -256,7 +218,7 @@ class PhotoImport:
         images["photo_uuid"] = photos["photo_uuid"]
         if before is None:
             return images
-        place = _rows_of(before, self.origins(images["path"])[0])
+        place = rows_of(before, self.origins(images["path"])[0])
         found = place >= 0
         if "modified_ns" in before.columns:
             found[found] = before["modified_ns"].to_numpy()[place[found]] == images["modified_ns"].to_numpy()[found]
@@ -266,7 +228,7 @@ class PhotoImport:
         if "geotag" not in kept:
             columns.pop("compass_angle", None)
         columns |= dict.fromkeys(column for column in KNOWN_BY if column in before.columns)
-        return _carried(images, before, place, found, list(columns))
+        return carried(images, before, place, found, list(columns))
 
     @functools.cached_property
     def _last(self) -> gpd.GeoDataFrame | None:
@@ -298,7 +260,7 @@ class PhotoImport:
         """
         before = {now: old for old, now in self._moved.items()}
         places = [self._origins.get(path, path) for path in paths]
-        return _texts(places), _texts([before.get(place, place) for place in places])
+        return texts(places), texts([before.get(place, place) for place in places])
 
     def drop_copies(self, folder: Path) -> None:
         """
@@ -315,7 +277,7 @@ class PhotoImport:
             return
         ids: dict[str, set[str | None]] = {}
         for paths in (stored["path"], _renamed(stored, self._moved)["path"]):
-            for path, name in zip(paths, _plain(stored, "photo_uuid"), strict=True):
+            for path, name in zip(paths, plain(stored, "photo_uuid"), strict=True):
                 ids.setdefault(os.path.relpath(path, self.base), set()).add(name)
         dropped = 0
         for place, _, names in os.walk(folder, topdown=False):
@@ -431,7 +393,7 @@ class PhotoImport:
         used
             Which of `stored` are still where they were; rows that follow their photos are added.
         """
-        found = _Followed(fresh, stored, self._last, used)
+        found = Followed(fresh, stored, self._last, used)
         if not found.pairs:
             return fresh
         rows = np.array([row for row, _ in found.pairs], dtype=np.int64)
@@ -439,15 +401,15 @@ class PhotoImport:
         now = fresh.iloc[rows].reset_index(drop=True)
         then = stored.iloc[of].reset_index(drop=True)
         firsts = [
-            _first_path(path, old, first)
+            first_path(path, old, first)
             for path, old, first in zip(now["path"], then["path"], then["first_path"], strict=True)
         ]
         row = then.assign(
             **{name: now[name] for name in ("path", "folder", "modified_ns", "photo_uuid", "listed")},
-            first_path=_texts(firsts),
+            first_path=texts(firsts),
         )
         row["photo_uuid"] = row["photo_uuid"].where(row["photo_uuid"].notna(), then["photo_uuid"])
-        row = _with_edits(row, now, then, found.before)
+        row = with_edits(row, now, then, found.before)
         for path, old, is_free in zip(now["path"], then["path"], ~used[of], strict=True):
             if path == old:
                 continue
@@ -468,186 +430,6 @@ class PhotoImport:
         if self._remembered is not None:
             parts.append(self._remembered.assign(listed=False))
         store.write_frame(joined(parts), self.folder / PHOTOS_FILE)
-
-
-class _Followed:
-    """
-    Which photos that were read now are known photos, at another path, or changed by another program.
-
-    Parameters
-    ----------
-    fresh, stored, used
-        As for `PhotoImport._followed`.
-    before
-        The frame of the last run; None where there is none.
-
-    Attributes
-    ----------
-    pairs
-        Rows of `fresh` and `stored` that are one photo, or a copy of it.
-    """
-
-    def __init__(
-        self, fresh: gpd.GeoDataFrame, stored: gpd.GeoDataFrame, before: gpd.GeoDataFrame | None, used: Flags
-    ) -> None:
-        self.before = before
-        self._known = _facts_of(stored, before)
-        self._by_uuid: dict[str, list[int]] = {}
-        self._by_time: dict[int, list[int]] = {}
-        for row, known in enumerate(self._known):
-            for name in {known.photo_uuid, known.own_uuid} - {None}:
-                self._by_uuid.setdefault(str(name), []).append(row)
-            self._by_time.setdefault(known.modified_ns, []).append(row)
-        free = ~used
-        self.pairs: list[tuple[int, int]] = []
-        for row, photo in enumerate(_facts_of(fresh, None)):
-            found = self._row_of(photo, free)
-            if found is not None:
-                self.pairs.append((row, found))
-                free[found] = False
-
-    def _row_of(self, photo: _Facts, free: Flags) -> int | None:
-        """Return the row of a photo: of those that fit, one without its photo, of the same name."""
-        fits = [row for row in self._by_uuid.get(photo.photo_uuid or "", ()) if self._known[row].size_fits(photo)]
-        if not fits:
-            fits = [row for row in self._by_time.get(photo.modified_ns, ()) if self._known[row].is_like(photo)]
-        # Copies need a row only if their tags were overwritten; else they say what the photo says.
-        fits = [row for row in fits if free[row] or self._known[row].inserted]
-        if len(fits) > 1 and (pictures := {self._known[row].picture for row in fits} - {None}):
-            with contextlib.suppress(OSError):
-                picture = of_photo(Path(photo.path).read_bytes()).picture
-                if picture in pictures:
-                    fits = [row for row in fits if self._known[row].picture == picture]
-        return min(fits, key=lambda row: (not free[row], self._known[row].name != photo.name), default=None)
-
-
-class _Facts(NamedTuple):
-    """What tells photos apart without reading their pictures."""
-
-    path: str
-    modified_ns: int
-    size: int | None
-    written_size: int | None
-    pixels: tuple[int | None, int | None]
-    captured_ms: int
-    inserted: bool
-    own_uuid: str | None
-    photo_uuid: str | None
-    picture: str | None
-
-    @property
-    def name(self) -> str:
-        """The name of the file."""
-        return os.path.basename(self.path)  # noqa: PTH119 - many paths
-
-    def size_fits(self, photo: _Facts) -> bool:
-        """Return whether a photo has the same number of pixels, as far as that is known."""
-        return None in self.pixels or None in photo.pixels or self.pixels == photo.pixels
-
-    def is_like(self, photo: _Facts) -> bool:
-        """Return whether a photo with the same time of change can be this one."""
-        if not self.size_fits(photo):
-            return False
-        if self.inserted:
-            return photo.size == self.written_size or photo.name == self.name
-        return photo.size == self.size and photo.captured_ms == self.captured_ms
-
-
-def _facts_of(photos: gpd.GeoDataFrame, before: gpd.GeoDataFrame | None) -> list[_Facts]:
-    """Return the facts of known photos, with those of the last run; or of photos that were read now."""
-    written: list[tuple[Any, ...]] = [(None, None, None)] * len(photos)
-    if before is not None:
-        place = _rows_of(before, photos["path"])
-        columns = [_plain(before, name) for name in ("filesize", "photo_uuid", "picture")]
-        written = [tuple(column[row] if row >= 0 else None for column in columns) for row in place.tolist()]
-    times = photos["captured_at"].to_numpy(dtype="datetime64[ms]").view(np.int64).tolist()
-    names = ("path", "modified_ns", "filesize", "width", "height", "inserted", "photo_uuid")
-    return [
-        _Facts(path, modified_ns, size, later[0], (width, height), time, inserted, own, later[1] or own, later[2])
-        for (path, modified_ns, size, width, height, inserted, own), time, later in zip(
-            zip(*(_plain(photos, name) for name in names), strict=True), times, written, strict=True
-        )
-    ]
-
-
-def _plain(frame: gpd.GeoDataFrame, name: str) -> list[Any]:
-    """Return a column as Python values, with None for nulls."""
-    if name not in frame.columns:
-        return [None] * len(frame)
-    column = frame[name]
-    values: list[Any] = column.astype(object).where(column.notna(), None).tolist()
-    return values
-
-
-def _complete(stored: gpd.GeoDataFrame, before: gpd.GeoDataFrame | None = None) -> gpd.GeoDataFrame:
-    """Return stored photos with the ids from the last run, and the columns that files of earlier versions lack."""
-    if "photo_uuid" not in stored.columns:
-        stored = stored.assign(photo_uuid=_given(stored))
-    if before is not None and "photo_uuid" in before.columns and stored["photo_uuid"].isna().any():
-        place = _rows_of(before, stored["path"])
-        known = np.array([*_plain(before, "photo_uuid"), None], dtype=object)[place]
-        stored = stored.assign(photo_uuid=stored["photo_uuid"].fillna(_texts(known.tolist()).set_axis(stored.index)))
-    return stored if "listed" in stored.columns else stored.assign(listed=True)
-
-
-def _given(photos: gpd.GeoDataFrame) -> Any:
-    """Return the ids in the image descriptions of photos."""
-    return _texts([None if text is None else given_in(text) for text in _plain(photos, "image_description")])
-
-
-def _texts(values: Sequence[str | None]) -> Any:
-    import pandas as pd
-
-    return pd.Series(list(values), dtype="str")
-
-
-def _first_path(path: str, old: str, first: str) -> str:
-    """Return the first path of a photo that moved, with the parts of it renamed that the move renamed."""
-    parts, old_parts = Path(path).parts, Path(old).parts
-    same = 0
-    while same < min(len(parts), len(old_parts)) and parts[-1 - same] == old_parts[-1 - same]:
-        same += 1
-    renamed = Path(*old_parts[:-same])
-    if not same or not Path(first).is_relative_to(renamed):
-        return path
-    return str(Path(*parts[:-same], Path(first).relative_to(renamed)))
-
-
-def _with_edits(
-    row: gpd.GeoDataFrame, now: gpd.GeoDataFrame, then: gpd.GeoDataFrame, before: gpd.GeoDataFrame | None
-) -> gpd.GeoDataFrame:
-    """Return rows of photos with the tags that another program changed after `process` had written its own."""
-    edited = (now["modified_ns"] != then["modified_ns"]).to_numpy()
-    if before is None or not edited.any():
-        return row
-    place = _rows_of(before, then["path"])
-    edited = edited & (place >= 0)
-    ours = before.iloc[np.where(edited, place, 0)].reset_index(drop=True)
-    changes: dict[str, Any] = {}
-    for name in WRITTEN:
-        theirs = edited & _differ(now[name], ours[name]) & _differ(now[name], then[name]) & now[name].notna().to_numpy()
-        if theirs.any():
-            changes[name] = row[name].where(~theirs, now[name])
-            if name == "captured_at":
-                changes["time_source"] = row["time_source"].where(~theirs, now["time_source"])
-    return row.assign(**changes)
-
-
-def _differ(one: pd.Series, other: pd.Series) -> Flags:
-    """Return where values differ by more than writing them as tags changes them."""
-    if one.name == "geometry":
-        from mlygeo import frames
-
-        apart = np.hypot(*(a - b for a, b in zip(frames.lonlat(one), frames.lonlat(other), strict=True))) > 2e-6
-    elif one.name == "captured_at":
-        times = (column.to_numpy(dtype="datetime64[ms]").view(np.int64).astype(np.float64) for column in (one, other))
-        apart = np.abs(np.subtract(*times)) > 1
-    else:
-        values = (column.to_numpy(dtype=np.float64, na_value=np.nan) for column in (one, other))
-        apart = np.abs(np.subtract(*values)) > 0.02
-    missing = one.notna().to_numpy() != other.notna().to_numpy()
-    differing: Flags = np.asarray(apart | missing, dtype=np.bool_)
-    return differing
 
 
 def _renamed(frame: gpd.GeoDataFrame, places: dict[str, str]) -> gpd.GeoDataFrame:
@@ -724,85 +506,11 @@ def photos_of(place: Any) -> Path | None:
     if frame.parent.name == STATE_FOLDER or not frame.is_file():
         return None
     try:
-        photos = _complete(store.read_frame(frame))
+        photos = complete(store.read_frame(frame))
         folders = [os.path.dirname(path) for path in photos.loc[photos["listed"].astype(bool), "path"]]  # noqa: PTH120
         return Path(os.path.commonpath(folders)) if folders else None
     except (FileError, FormatError, KeyError, TypeError, ValueError):
         return None  # another kind of file with this name
-
-
-def with_results(
-    images: gpd.GeoDataFrame, before: gpd.GeoDataFrame, origins: pd.Series, rows: Flags
-) -> gpd.GeoDataFrame:
-    """
-    Return images with the results of the last run in some rows, if those rows could be used then.
-
-    Parameters
-    ----------
-    images
-        The frame of this run.
-    before
-        The frame of the last run.
-    origins
-        The path of each image in that frame.
-    rows
-        The rows that get their results back.
-    """
-    from mlygeo import dtypes
-
-    place = _rows_of(before, origins)
-    rows = rows & (place >= 0)
-    rows[rows] = before["error"].isna().to_numpy()[place[rows]]
-    if not rows.any():
-        return images
-    columns = dict.fromkeys(column for names in OWNED.values() for column in names if column in before.columns)
-    values: dict[str, Any] = {}
-    for column in [*columns, "failed_in", "geotag_angle", "exif_written"]:
-        if column == "geometry":
-            values[column] = _with_points(images, before, np.flatnonzero(rows), place[rows])
-        elif column in before.columns:
-            dtype = str(images[column].dtype)
-            source = dtypes.cast(before[column].iloc[place[rows]], dtype)
-            values[column] = _with(images[column], np.flatnonzero(rows), source)
-    return images.assign(**values)
-
-
-def duplicates_of(before: gpd.GeoDataFrame, origins: pd.Series, rows: Flags) -> Flags:
-    """
-    Return which images were duplicates, in the last run, of those in some rows.
-
-    Parameters
-    ----------
-    before
-        The frame of the last run.
-    origins
-        The path of each image in that frame.
-    rows
-        The rows of the images that they were duplicates of.
-    """
-    found: Flags = np.zeros(len(origins), dtype=np.bool_)
-    if "duplicate_of" not in before.columns:
-        return found
-    place = _rows_of(before, origins)
-    of = before["is_duplicate"].fillna(value=False).astype(bool) & before["duplicate_of"].isin(set(origins[rows]))
-    found[place >= 0] = of.to_numpy()[place[place >= 0]]
-    return found
-
-
-def _rows_of(before: gpd.GeoDataFrame, paths: pd.Series) -> Whole:
-    """Return the row of each path in a frame; -1 for none."""
-    import pandas as pd
-
-    rows: Whole = pd.Index(before["path"]).get_indexer(pd.Index(paths))
-    return rows
-
-
-def _with_points(images: gpd.GeoDataFrame, before: gpd.GeoDataFrame, rows: Whole, place: Whole) -> gpd.GeoSeries:
-    import geopandas as gpd
-
-    points = np.array(images.geometry.values, dtype=object)
-    points[rows] = np.asarray(before.geometry.values, dtype=object)[place]
-    return gpd.GeoSeries(points, index=images.index, crs=images.crs)
 
 
 def _shown(path: str) -> str:
@@ -821,36 +529,3 @@ def _size(path: str) -> int:
         return os.path.getsize(path)  # noqa: PTH202 - many paths
     except OSError:
         return -2
-
-
-def _carried(
-    images: gpd.GeoDataFrame, before: gpd.GeoDataFrame, place: Any, found: Flags, columns: list[str]
-) -> gpd.GeoDataFrame:
-    """Return images with columns of an earlier frame, in the rows that it has."""
-    from mlygeo import dtypes
-
-    rows = np.flatnonzero(found)
-    values: dict[str, Any] = {}
-    for column in columns:
-        if column == "geometry":
-            values[column] = _with_points(images, before, rows, place[rows])
-        elif column == "error":
-            # Errors of the photo itself are found again; errors from a track are carried over.
-            theirs = before["failed_in"].eq("geotag").fillna(value=False).to_numpy(dtype=bool)
-            rows_of = rows[theirs[place[rows]] & images["error"].isna().to_numpy()[rows]]
-            for name, source in (("error", before["error"]), ("failed_in", before["failed_in"])):
-                values[name] = _with(images[name], rows_of, source.iloc[place[rows_of]])
-        elif column in KNOWN_BY:
-            known = rows[before[column].notna().to_numpy()[place[rows]]]
-            values[column] = _with(images[column], known, before[column].iloc[place[known]])
-        else:
-            dtype = str(images[column].dtype)
-            values[column] = _with(images[column], rows, dtypes.cast(before[column].iloc[place[rows]], dtype))
-    values["exif_written"] = _with(images["exif_written"], rows, before["exif_written"].iloc[place[rows]])
-    return images.assign(**values) if len(rows) else images
-
-
-def _with(column: pd.Series, rows: Any, values: pd.Series) -> pd.Series:
-    changed = column.copy()
-    changed.iloc[rows] = values.array
-    return changed

@@ -184,7 +184,7 @@ def description_tags(
     position = rows.position(image)
     captured = None
     if "time" in asked and (time_ms := rows.time_ms(image)) is not None and (time := rows.utc(time_ms)) is not None:
-        captured = CaptureTime(time, None if position is None else _local(time, position))
+        captured = CaptureTime(time, None if position is None else local_time(time, position))
     if "gps" in asked:
         exif |= _place(position, rows.altitude(image))
     if "direction" in asked:
@@ -213,7 +213,7 @@ def _direction(heading: float | None) -> dict[str, Value]:
 
 
 def _times(time: datetime | None, position: tuple[float, float] | None) -> dict[str, Value]:
-    return {} if time is None else exif.time_tags(time, _local(time, position))
+    return {} if time is None else exif.time_tags(time, local_time(time, position))
 
 
 def _focal_length(image: Mapping[str, Any]) -> dict[str, Value]:
@@ -276,7 +276,7 @@ def _is_panorama(image: Mapping[str, Any]) -> bool:
     return bool(flag) if rows.known(flag) else rows.text_of(image, "camera_type") in {"equirectangular", "spherical"}
 
 
-def _local(time: datetime, position: tuple[float, float] | None) -> datetime:
+def local_time(time: datetime, position: tuple[float, float] | None) -> datetime:
     """
     Return a time in the local time of a place.
 

@@ -23,7 +23,7 @@ from mlygeo.pipelines.own_files import FAILED_TILES, SUMMARY, TILES
 from mlygeo.progress import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     import geopandas as gpd
     import pyarrow as pa
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from mlygeo.providers import TilePlan
     from mlygeo.regions import Region
     from mlygeo.spatial.projection import Projection
+    from mlygeo.spatial.zones import Zones
     from mlygeo.store import FrameLike
     from mlygeo.store.points import Points
     from mlygeo.store.repeats import Repeats
@@ -120,10 +121,12 @@ def surroundings(points: Points, max_distance: float | None) -> Region:
     return regions.widened(bounds, max_distance or 0.0, name=f"the surroundings of {points.name}")
 
 
-def projection(region: Region | None, points: Points, *, srid: int | None, force_srid: bool) -> Projection:
-    """Return the projection to measure in."""
-    from mlygeo.spatial import areas, geodesy
+def projection(region: Region | None, points: Points, *, srid: int | None, force_srid: bool) -> Projection | Zones:
+    """Return the projection to measure in: by default the UTM zone of the points, of each where they span several."""
+    from mlygeo.spatial import areas, geodesy, nearest
 
+    if srid is None and (chosen := nearest.choose_projection(*points.lonlat, srid=None)) is not None:
+        return chosen
     bounds = areas.bounds(*points.lonlat) if region is None else region.bounds
     if bounds is None:
         raise FrameError(f"{points.name} holds no point with coordinates")
@@ -182,18 +185,29 @@ def left_out_of(everything: Points, kept: Points, noun: str, *, cut: str) -> dic
     """
     import numpy as np
 
-    lon, lat = everything.lonlat
-    unplaced = int(np.count_nonzero(~np.isfinite(lon) | ~np.isfinite(lat)))
-    cut_off = len(everything) - len(kept)
-    if unplaced and cut_off:
-        lon, lat = kept.lonlat
-        cut_off -= unplaced - int(np.count_nonzero(~np.isfinite(lon) | ~np.isfinite(lat)))
-    counts = {f"{noun} {cut}": cut_off, f"{noun} {UNPLACED}": unplaced}
+    def unplaced(points: Points) -> int:
+        lon, lat = points.lonlat
+        return int(np.count_nonzero(~np.isfinite(lon) | ~np.isfinite(lat)))
+
+    missing, cut_off = unplaced(everything), len(everything) - len(kept)
+    gone = missing - unplaced(kept) if missing and cut_off else 0
     before = everything.attrs.get("left_out")
+    return left_out_counts(noun, before, cut={cut: cut_off - gone}, unplaced=missing)
+
+
+def left_out_counts(noun: str, before: Any, *, cut: Mapping[str, int], unplaced: int) -> dict[str, int]:
+    """Return counts as `left_out_of` does, of what a file left out, what was cut off, and what has no position."""
+    counts = {**{f"{noun} {reason}": count for reason, count in cut.items()}, f"{noun} {UNPLACED}": unplaced}
     before = before if isinstance(before, dict) else {}
     return {f"{noun}: {reason}": count for reason, count in before.items()} | {
         reason: count for reason, count in counts.items() if count
     }
+
+
+def doubts_of(points: Points, noun: str) -> dict[str, int]:
+    """Return how many rows of a file of points are in doubt, by reason; see `store.text.contradicted`."""
+    found = points.attrs.get("in_doubt")
+    return {f"{noun}: {reason}": count for reason, count in found.items()} if isinstance(found, dict) else {}
 
 
 def left_out_remark(left_out: dict[str, int]) -> str:
@@ -286,6 +300,8 @@ class Fetching:
         self._tiles = needed(self.provider.tiles, self.provider, "tiles")
         if not self._tiles.has_computed:
             of_no_use(("computed",), f"for {self.provider.title}, which has no computed positions")
+        if not getattr(self._tiles, "has_geojson", False):  # of packages, few say it
+            of_no_use(("geojson",), f"for {self.provider.title}, whose tiles are stored as they come")
         self.region = region
         configured = config and config.tile_cache_dir
         self.cache = Path(tiles.tile_cache or configured or self._tiles.default_cache()).expanduser()
@@ -295,6 +311,11 @@ class Fetching:
         self.not_tiles: list[str] = []
         self.summary: dict[str, Any] = {}
         self.attrs: dict[str, Any] = {}
+
+    @property
+    def providers(self) -> list[str]:
+        """The name of the provider."""
+        return [self.provider.name]
 
     def plan(self) -> TilePlan:
         """Return the tiles that would be fetched, and an estimate of the time."""
@@ -387,6 +408,8 @@ def fetching(
     region: Region, config: Config | None, *, tiles: TileOptions, access: Access, progress: Progress | None
 ) -> Fetching | SeveralFetching:
     """Return what fetches the tiles of a region from each provider, and reads their images."""
+    if len(access.providers) > 1:
+        of_no_use(("tile_list_file", "geojson"), "with several providers")
     parts = [Fetching(region, config, tiles=tiles, access=each, progress=progress) for each in access.of_each()]
     return parts[0] if len(parts) == 1 else SeveralFetching(parts)
 
@@ -425,8 +448,12 @@ class SeveralFetching:
 
     def __init__(self, parts: list[Fetching]) -> None:
         self._parts = parts
-        of_no_use(("tile_list_file", "geojson"), "with several providers")
         self.cache = " and ".join(dict.fromkeys(str(part.cache) for part in parts))
+
+    @property
+    def providers(self) -> list[str]:
+        """The names of the providers."""
+        return [part.provider.name for part in self._parts]
 
     def plan(self) -> SeveralPlan:
         """Return the estimates of all."""
@@ -504,6 +531,32 @@ def _in_second_form(name: str, values: pa.ChunkedArray) -> pa.ChunkedArray:
     if name in KEYS:
         return values.cast(pa.string())
     return values.cast(pa.timestamp("us", "UTC")) if pa.types.is_timestamp(values.type) else values
+
+
+def shares_of(images: Points, asked: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
+    """
+    Return what each provider has given, as `selection.shares` does; nothing for images whose rows do not say it.
+
+    Parameters
+    ----------
+    images
+        The images.
+    asked
+        Names of the providers that were asked; those without images are there with none.
+    """
+    import pyarrow as pa
+
+    from mlygeo.parts.facts import shares
+
+    if not {"id", "provider"} <= {*images.columns}:
+        return {}
+    names = [name for name in ("id", "provider", "licence") if name in images.columns]
+    return with_asked(shares(pa.table({name: images.arrow(name) for name in names})), asked)
+
+
+def with_asked(shares: dict[str, dict[str, Any]], asked: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return shares with those providers that were asked and gave nothing."""
+    return shares | {name: {"images": 0, "licences": {}} for name in asked if name not in shares}
 
 
 def credited(images: Points) -> list[str]:

@@ -116,8 +116,15 @@ def download_originals(
     from mlygeo import frames
     from mlygeo.pipelines.downloads import DEFAULT_FOLDER, Task, folder_at
     from mlygeo.pipelines.wanted import Sources
+    from mlygeo.providers import provider_of
     from mlygeo.uploads.owner import account_of
 
+    who = provider_of(service)
+    if who.uploads is None or who.records is None:
+        raise InputError(
+            f"{who.title} has no originals that only their owners may fetch",
+            hint="fetch its pictures with 'mlygeo download --size original'",
+        )
     if number_threads < 1:
         raise InputError(f"`number_threads` must be 1 or more, not {number_threads}")
     dates = _dates(start_date, end_date)

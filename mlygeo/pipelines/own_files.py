@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from mlygeo import own
+from mlygeo.errors import FileError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +54,7 @@ UNNAMED = {
     "metadata": own.attrs("attribution"),
     "tracks": own.attrs("paths"),
     "sample_video": _PHOTOS,
-    "geotag": _PHOTOS,
+    "geotag_photos": _PHOTOS,
     "cut": _PHOTOS,
 }
 """What tells that the file of a verb is ours, where -o names none and the verb's own name is taken."""
@@ -98,6 +99,8 @@ def check(function: str, target: Path, given: Mapping[str, Any], *, is_named: bo
 
     if not is_named and function in UNNAMED:
         own.refuse_others(target.parent, {target.name: UNNAMED[function]})
+    if not is_named and function == "plot" and target.exists():  # nothing in a picture tells what it is of
+        raise FileError(f"{target} is there, and would be replaced", hint=f"name it with -o {target}, or another file")
     is_file = store.names_file(target)
     if function in {"select", "coverage"} and not is_file:
         own.refuse_others(target, SELECT if function == "select" else COVERAGE)

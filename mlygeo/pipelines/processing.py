@@ -1,44 +1,36 @@
-"""
-From photos, and tracks, to sequences that are ready for upload: `process`, and its units one by one.
-
-Each unit reads the frame that is kept for the folder of photos, and writes it back.
-"""
+"""From photos, and tracks, to sequences that are ready for upload: `process`."""
 
 from __future__ import annotations
 
 import dataclasses
 import logging
-import os
-import time
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlygeo.errors import FileError, InputError
+from mlygeo.errors import InputError
 from mlygeo.pipelines.arguments import of_no_use
-from mlygeo.pipelines.job import Job, public, public_with, tally
+from mlygeo.pipelines.described import check_described, described_apart, with_others
+from mlygeo.pipelines.job import Job, public, tally
 from mlygeo.pipelines.options import INSERTED, Cutting, Geotagging, Insertion, MetaData, PhotoFolder, Sorting, User
+from mlygeo.pipelines.unit_runs import Run, run_units
 from mlygeo.progress import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    import os
+    from collections.abc import Iterable
 
     import geopandas as gpd
 
-    from mlygeo.photos.import_folder import PhotoImport
     from mlygeo.pipelines.import_paths import ImportPaths
     from mlygeo.pipelines.sources import Sources
     from mlygeo.pipelines.video_tracks import VideoOptions
     from mlygeo.progress import Progress
-    from mlygeo.uploads.older import History
 
     PathLike = str | os.PathLike[str]
 
 
 log = logging.getLogger("mlygeo.pipelines")
-
-STANDARD_OUTPUT = "-"
-"""What stands for standard output in the place of a file."""
 
 
 @public
@@ -336,7 +328,7 @@ def run_process(
     sorting
         Sorting of the folders afterwards; None if that follows later.
     """
-    from mlygeo.photos.import_folder import OWNED
+    from mlygeo.photos.results import OWNED
     from mlygeo.pipelines import steps
     from mlygeo.pipelines.differences import note
     from mlygeo.pipelines.geotagging import placed
@@ -356,7 +348,7 @@ def run_process(
             f"`output` names one folder for the frames of {len(imports)} folders", hint="process them one by one"
         )
     apart = insertion.desc_path is not None  # one file for all
-    _check_described(insertion.desc_path, [each.base for each in imports], folder.output)
+    check_described(insertion.desc_path, [each.base for each in imports], folder.output)
 
     def work(run: Run) -> gpd.GeoDataFrame:
         images = steps.with_user(run.images, user)
@@ -394,7 +386,7 @@ def run_process(
         summary = {**job.summary, "unlike_mapillary_tools": line.partition(": ")[2].split("; ")}
         job = dataclasses.replace(job, summary=summary, headline=f"{job.headline}\n{line}")
     if insertion.desc_path is not None and not folder.dry_run:
-        job = _described_apart(job, rows, insertion.desc_path)
+        job = described_apart(job, rows, insertion.desc_path)
     if sorting is not None and sorting.asked and not folder.dry_run:
         for each in imports:
             if each.has_photos:
@@ -402,33 +394,18 @@ def run_process(
     return job
 
 
-def _check_described(desc_path: PathLike | None, bases: Iterable[Path], output: PathLike | None) -> None:
-    """Raise if descriptions would replace a file of another kind, before any photo is written into."""
-    from mlygeo.providers import descriptions
-
-    name = descriptions().file
-    if desc_path is None:
-        files = [_described_beside(base, output) / name for base in bases]
-    elif str(desc_path) == STANDARD_OUTPUT:
+def _warn_of_opened(before: gpd.GeoDataFrame | None, images: gpd.GeoDataFrame) -> None:
+    """Warn of photos that an earlier run marked as private or for an organization, and this run does not."""
+    if before is None or not {"private", "organization_key"} <= set(before.columns):
         return
-    else:
-        path = Path(desc_path).expanduser()
-        files = [path / name if path.is_dir() else path]
-    for file in files:
-        if file.suffix.lower() == ".gpx":
-            raise InputError(
-                f"`desc_path` {desc_path}: image descriptions are JSON",
-                hint="'mlygeo tracks VIDEO -o FILE.gpx' writes GPX",
-            )
-        if file.is_dir() or (file.is_file() and not descriptions().is_one(file)):
-            raise FileError(
-                f"{file} is there, and is no image description file", hint="move it, or name a file by `desc_path`"
-            )
-
-
-def _described_beside(base: Path, output: PathLike | None) -> Path:
-    """Return the folder of the description file: of the photos, or of the frames if nothing can be written there."""
-    return base if output is None or os.access(base, os.W_OK) else Path(output).expanduser()
+    kept = before["private"].fillna(value=False).astype(bool) | before["organization_key"].notna()
+    owned = images["private"].astype(bool) | images["organization_key"].notna() | images["organization_name"].notna()
+    opened = int(images.loc[~owned, "path"].isin(before.loc[kept, "path"]).sum())
+    if opened:
+        log.warning(
+            "%s private or of an organization before, but not in this run: `private=True`, `organization_key`",
+            f"{counted(opened, 'photo')} {'was' if opened == 1 else 'were'}",
+        )
 
 
 def _videos_of(each: ImportPaths, options: VideoOptions | None, folder: PhotoFolder) -> gpd.GeoDataFrame | None:
@@ -459,7 +436,7 @@ def _of_videos_alone(each: ImportPaths, videos: gpd.GeoDataFrame | None, *, writ
     if write and (videos is not None or each.whole):
         rows = images if videos is None else videos
         if not each.whole:
-            rows = _with_others(rows, each.base / descriptions().file)
+            rows = with_others(rows, each.base / descriptions().file)
         files.append(descriptions().write(rows, each.base))
     summary = steps.summary_of(images, files=files)
     headline = f"there is no photo and no video to process in {each.root}"
@@ -468,7 +445,7 @@ def _of_videos_alone(each: ImportPaths, videos: gpd.GeoDataFrame | None, *, writ
 
 def _no_photos() -> gpd.GeoDataFrame:
     from mlygeo import dtypes, frames
-    from mlygeo.photos.import_folder import ADDED
+    from mlygeo.photos.results import ADDED
 
     images = frames.empty(frames.LOCAL_IMAGES)
     return images.assign(**{name: dtypes.nulls(dtype, 0) for name, dtype in ADDED.items()})
@@ -524,565 +501,3 @@ def _together(jobs: list[Job[gpd.GeoDataFrame]]) -> Job[gpd.GeoDataFrame]:
         "videos": sum(job.summary.get("videos", 0) for job in jobs),
     }
     return Job(lambda: images, summary, "\n".join(job.headline for job in jobs), lambda _: files, failed)
-
-
-def _described_apart(
-    job: Job[gpd.GeoDataFrame], videos: list[gpd.GeoDataFrame], desc_path: PathLike
-) -> Job[gpd.GeoDataFrame]:
-    """Return a job whose descriptions are in one file, or on standard output where that is a dash."""
-    from mlygeo.photos.import_folder import joined
-    from mlygeo.pipelines import steps
-    from mlygeo.providers import descriptions
-
-    images = job.result
-    photos = [steps.uploadable(images)] if len(images) else []
-    rows = joined([*photos, *videos]) if photos or videos else images
-    if str(desc_path) == STANDARD_OUTPUT:
-        return dataclasses.replace(job, text=lambda: descriptions().text(rows).rstrip("\n"))
-    files = [*job.write(Path()), descriptions().write(rows, desc_path)]
-    summary = {**job.summary, "files": [str(each) for each in files]}
-    return dataclasses.replace(job, summary=summary, headline=f"{job.headline}\n{files[-1]}", write=lambda _: files)
-
-
-def _with_others(rows: gpd.GeoDataFrame, file: Path) -> gpd.GeoDataFrame:
-    """Return rows with those of other files in an image description file: it is not lost for some files of a folder."""
-    from mlygeo.photos.import_folder import joined
-    from mlygeo.providers import descriptions
-
-    try:
-        known = descriptions().read(file)
-    except FileError:
-        return rows
-    known = known[known["path"].notna() & ~known["path"].isin(rows["path"])]
-    known = known[known["path"].map(os.path.lexists).astype("bool")]
-    return joined([known, rows]) if len(known) else rows
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """One run over a folder: its import, the photos' own tags, and the results of earlier runs."""
-
-    place: PhotoImport
-    photos: gpd.GeoDataFrame
-    images: gpd.GeoDataFrame
-    before: gpd.GeoDataFrame | None
-    history: History
-    dry_run: bool
-    files: list[Path]
-    written: list[str]
-    videos: gpd.GeoDataFrame | None = None
-
-    def kept(self, images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-        """
-        Return images in which uploaded photos have the results that they had when they were uploaded.
-
-        So has a duplicate of an uploaded photo. If photos are read again (`rerun`), new results count for
-        those that can be used.
-        """
-        from mlygeo.photos.import_folder import duplicates_of, with_results
-        from mlygeo.uploads import older
-
-        origins = self.place.origins(images["path"])
-        uploaded = self.history.outcomes(images, self.photos["first_path"], *origins) >= older.READY
-        images = images.assign(uploaded=uploaded)
-        if self.before is None or not uploaded.any():
-            return images
-        kept = uploaded | duplicates_of(self.before, origins[0], uploaded)
-        if self.place.rerun:
-            kept &= (images["error"].notna() | images["is_duplicate"]).to_numpy()
-        return with_results(images, self.before, origins[0], kept)
-
-    def drop_copies(self) -> None:
-        """Remove the copies that earlier runs made, as the older tools do at the start of every run."""
-        from mlygeo.places import COPIES
-
-        if not self.dry_run and self.before is not None:
-            self.place.drop_copies(self.place.folder / COPIES)
-
-    def save(self, images: gpd.GeoDataFrame) -> None:
-        """Write the frames, except in a dry run."""
-        if not self.dry_run:
-            self.files[:] = self.place.save(images)
-
-    def describe(self, images: gpd.GeoDataFrame) -> None:
-        """Write the image description file beside the photos, except in a dry run."""
-        from mlygeo.photos.import_folder import joined
-        from mlygeo.pipelines import steps
-        from mlygeo.providers import descriptions
-
-        if self.dry_run:
-            return
-        place = _described_beside(self.place.base, self.place.folder)
-        if place == self.place.base:
-            self.place.save_beside(images)
-        rows = steps.uploadable(images)
-        if self.videos is not None:
-            rows = joined([rows, self.videos])
-        if self.place.files is not None:
-            rows = _with_others(rows, place / descriptions().file)
-        self.files.append(descriptions().write(rows, place))
-
-    def with_meta_data(self, images: gpd.GeoDataFrame, meta: MetaData) -> gpd.GeoDataFrame:
-        """Return images with the metadata of camera and files."""
-        from mlygeo.pipelines import steps
-
-        now_ms = round(time.time() * 1000) if meta.add_import_date else None
-        return steps.with_meta_data(images, meta, base=str(self.place.base), now_ms=now_ms)
-
-    def inserted(self, images: gpd.GeoDataFrame, insertion: Insertion) -> gpd.GeoDataFrame:
-        """Write the image descriptions of the images that are ready into their photos, or copies of them."""
-        if insertion.skip_exif_insert or self.dry_run:
-            return images
-        from mlygeo.photos.insertion import insert_tags
-        from mlygeo.photos.tags import description_tags
-        from mlygeo.places import COPIES
-        from mlygeo.providers import descriptions
-
-        ready = images["error"].isna().to_numpy() & ~images["is_duplicate"].to_numpy(dtype=bool)
-        # An uploaded photo must stay as the service has it.
-        ready &= ~images["uploaded"].to_numpy(dtype=bool)
-        copies = None
-        if insertion.keep_original:
-            copies = self.place.base, self.place.folder / COPIES
-        else:
-            self.place.note_insertion(self.photos, ready)
-        asked = insertion.overwrite
-
-        def tags_of(image: Any) -> Any:
-            return description_tags(image, description=descriptions().of(image), overwrite=asked)
-
-        written = insert_tags(
-            images, tags_of, rows=ready, uploaded=self.history.has, copies=copies, progress=self.place.progress
-        )
-        there = int(written["uploaded"].sum())
-        if there:
-            log.info("%d photos are uploaded already, and stay as they are", there)
-        done = ready & written["exif_written"].to_numpy(dtype=bool) & ~written["uploaded"].to_numpy(dtype=bool)
-        self.written[:] = written.loc[done, "path"].tolist()
-        failed = written["error"].notna() & images["error"].isna()
-        written = written.assign(failed_in=images["failed_in"].mask(failed, "exif-insert"))
-        self.save(written)
-        return written
-
-
-def run_units(
-    import_path: PathLike,
-    work: Callable[[Run], gpd.GeoDataFrame],
-    *,
-    folder: PhotoFolder,
-    again: tuple[str, ...],
-    goes_on: bool = False,
-    files: tuple[str, ...] | None = None,
-) -> Job[gpd.GeoDataFrame]:
-    """
-    Run units on a folder of photos, and store their results.
-
-    Parameters
-    ----------
-    import_path
-        The folder of photos, or one photo.
-    work
-        Returns the frame with the columns of the units.
-    folder
-        The options of the folder.
-    again
-        Units whose earlier results are not carried over.
-    goes_on
-        Whether other units must have run before.
-    files
-        The photos of the folder that are meant; None for all.
-    """
-    from mlygeo.photos.import_folder import import_folder
-    from mlygeo.pipelines import inputs, steps
-    from mlygeo.uploads.older import History
-
-    place = inputs.photo_import(import_folder(import_path), folder, files)
-    if goes_on and not place.was_processed:
-        raise InputError(
-            f"nothing was processed in {place.root} yet",
-            hint=f"mlygeo process {place.root}, or its units: extract-geotag-data, extract-sequence-data, …",
-        )
-    with place.held(dry_run=folder.dry_run):
-        known = place.photos(dry_run=folder.dry_run)
-        before = place.stored()
-        images = place.images(known, before, again=again)
-        run = Run(place, known, images, before, History(), folder.dry_run, [], [])
-        images = work(run)
-        if not run.files:
-            run.save(images)
-    images.attrs["left_out"] = place.left_out
-    summary = steps.summary_of(images, files=run.files, written=len(run.written))
-    said, failed = steps.headline(summary), list(summary["failed_files"])
-    return Job(lambda: images, summary, said, lambda _: run.files, failed)
-
-
-def _warn_of_opened(before: gpd.GeoDataFrame | None, images: gpd.GeoDataFrame) -> None:
-    """Warn of photos that an earlier run marked as private or for an organization, and this run does not."""
-    if before is None or not {"private", "organization_key"} <= set(before.columns):
-        return
-    kept = before["private"].fillna(value=False).astype(bool) | before["organization_key"].notna()
-    owned = images["private"].astype(bool) | images["organization_key"].notna() | images["organization_name"].notna()
-    opened = int(images.loc[~owned, "path"].isin(before.loc[kept, "path"]).sum())
-    if opened:
-        log.warning(
-            "%s private or of an organization before, but not in this run: `private=True`, `organization_key`",
-            f"{counted(opened, 'photo')} {'was' if opened == 1 else 'were'}",
-        )
-
-
-@public
-def extract_user_data(
-    import_path: PathLike,
-    *,
-    output: PathLike | None = None,
-    rerun: bool = False,
-    skip_subfolders: bool = False,
-    user_name: str,
-    organization_name: str | None = None,
-    organization_key: str | None = None,
-    private: bool = False,
-    dry_run: bool = False,
-    progress: Progress | None = None,
-) -> Job[gpd.GeoDataFrame]:
-    """
-    Note whose photos they are: the first unit of `process`.
-
-    Every unit reads and writes `images.parquet`, so that they can be run one after another.
-
-    Returns
-    -------
-    images
-        Images frame of local files, a row for each photo; those that cannot be used have an `error`.
-
-    Raises
-    ------
-    FileError
-        If there is no such folder, no photo in it, or nothing can be written.
-    InputError
-        If an option makes no sense.
-
-    Examples
-    --------
-    >>> extract_user_data("DCIM", user_name="mapillary_user")
-    """
-    from mlygeo.pipelines import steps
-
-    folder = PhotoFolder(
-        output=output, rerun=rerun, skip_subfolders=skip_subfolders, dry_run=dry_run, progress=progress
-    )
-    user = User(
-        user_name=user_name,
-        organization_name=organization_name,
-        organization_key=organization_key,
-        private=private,
-    )
-    return run_units(
-        import_path, lambda run: run.kept(steps.with_user(run.images, user)), folder=folder, again=("user",)
-    )
-
-
-@public
-def extract_import_meta_data(
-    import_path: PathLike,
-    *,
-    output: PathLike | None = None,
-    rerun: bool = False,
-    skip_subfolders: bool = False,
-    device_make: str | None = None,
-    device_model: str | None = None,
-    add_file_name: bool = False,
-    exclude_import_path: bool = False,
-    exclude_path: str | None = None,
-    windows_path: bool = False,
-    add_import_date: bool = False,
-    orientation: int | None = None,
-    gps_accuracy: float | None = None,
-    camera_uuid: str | None = None,
-    custom_meta_data: str | None = None,
-    dry_run: bool = False,
-    progress: Progress | None = None,
-) -> Job[gpd.GeoDataFrame]:
-    """
-    Note what photos and options tell of camera and files: a unit of `process`.
-
-    Maker, model and orientation are those in the photos, unless given here.
-
-    Returns
-    -------
-    images
-        Images frame of local files, a row for each photo; those that cannot be used have an `error`.
-
-    Raises
-    ------
-    FileError
-        If there is no such folder, no photo in it, or nothing can be written.
-    InputError
-        If an option makes no sense.
-
-    Examples
-    --------
-    >>> extract_import_meta_data("DCIM", device_make="GoPro", device_model="HERO11 Black")
-    """
-    folder = PhotoFolder(
-        output=output, rerun=rerun, skip_subfolders=skip_subfolders, dry_run=dry_run, progress=progress
-    )
-    meta = MetaData(
-        device_make=device_make,
-        device_model=device_model,
-        add_file_name=add_file_name,
-        exclude_import_path=exclude_import_path,
-        exclude_path=exclude_path,
-        windows_path=windows_path,
-        add_import_date=add_import_date,
-        orientation=orientation,
-        gps_accuracy=gps_accuracy,
-        camera_uuid=camera_uuid,
-        custom_meta_data=custom_meta_data,
-    )
-    return run_units(
-        import_path, lambda run: run.kept(run.with_meta_data(run.images, meta)), folder=folder, again=("meta-data",)
-    )
-
-
-@public
-def extract_geotag_data(
-    import_path: PathLike,
-    *,
-    output: PathLike | None = None,
-    rerun: bool = False,
-    skip_subfolders: bool = False,
-    geotag_source: Sources = "exif",
-    geotag_source_path: PathLike | None = None,
-    local_time: bool = False,
-    sub_second_interval: float = 0.0,
-    offset_time: float = 0.0,
-    offset_angle: float = 0.0,
-    interpolation_offset_time: float = 0.0,
-    use_gps_start_time: bool = False,
-    max_gap: float | None = None,
-    dry_run: bool = False,
-    progress: Progress | None = None,
-) -> Job[gpd.GeoDataFrame]:
-    """
-    Give photos time, position and heading: a unit of `process`.
-
-    Starts from what photos said when they were first read. Sequences that were cut before are forgotten,
-    for they may be wrong now.
-
-    Returns
-    -------
-    images
-        Images frame of local files, a row for each photo; those that cannot be used have an `error`.
-
-    Raises
-    ------
-    FileError
-        If there is no such folder, no photo in it, or nothing can be written.
-    InputError
-        If an option makes no sense.
-    FormatError
-        If the track is none.
-
-    Examples
-    --------
-    >>> extract_geotag_data("DCIM", geotag_source="gpx", geotag_source_path="ride.gpx")
-    """
-    from mlygeo.pipelines.geotagging import placed
-
-    folder = PhotoFolder(
-        output=output, rerun=rerun, skip_subfolders=skip_subfolders, dry_run=dry_run, progress=progress
-    )
-    how = Geotagging(
-        geotag_source=geotag_source,
-        geotag_source_path=geotag_source_path,
-        local_time=local_time,
-        sub_second_interval=sub_second_interval,
-        offset_time=offset_time,
-        offset_angle=offset_angle,
-        interpolation_offset_time=interpolation_offset_time,
-        use_gps_start_time=use_gps_start_time,
-        max_gap=max_gap,
-    )
-
-    def work(run: Run) -> gpd.GeoDataFrame:
-        return run.kept(placed(run.images, how, run.place.base, progress=progress))
-
-    # Sequences that were cut from other positions would be wrong.
-    return run_units(import_path, work, folder=folder, again=("geotag", "sequence"))
-
-
-@public_with(Cutting)
-def extract_sequence_data(
-    import_path: PathLike,
-    *,
-    output: PathLike | None = None,
-    rerun: bool = False,
-    skip_subfolders: bool = False,
-    cutoff_distance: float = 600.0,
-    cutoff_time: float = 60.0,
-    max_images: int = 500,
-    interpolate_directions: bool = False,
-    keep_duplicates: bool = False,
-    offset_angle: float = 0.0,
-    duplicate_distance: float = 0.1,
-    duplicate_angle: float = 5.0,
-    max_speed: float = 400.0,
-    dry_run: bool = False,
-    progress: Progress | None = None,
-) -> Job[gpd.GeoDataFrame]:
-    """
-    Cut photos into sequences, flag duplicates, derive headings: a unit of `process`.
-
-    Photos of one folder and camera (make, model, serial number and size of its pictures) are cut where the gap to
-    the next is too large, and split at `max_images`, 6 gigapixels and 110 GiB. Photos without a heading are taken
-    to look in the direction of travel: within `duplicate_distance` of the last photo kept they are duplicates.
-
-    Returns
-    -------
-    images
-        Images frame of local files, a row for each photo; those that cannot be used have an `error`.
-
-    Raises
-    ------
-    FileError
-        If there is no such folder, no photo in it, or nothing can be written.
-    InputError
-        If an option makes no sense.
-
-    Examples
-    --------
-    >>> extract_sequence_data("DCIM", cutoff_distance=100, cutoff_time=120)
-    """
-    from mlygeo.pipelines import steps
-
-    folder = PhotoFolder(
-        output=output, rerun=rerun, skip_subfolders=skip_subfolders, dry_run=dry_run, progress=progress
-    )
-    cutting = Cutting(
-        cutoff_distance=cutoff_distance,
-        cutoff_time=cutoff_time,
-        max_images=max_images,
-        interpolate_directions=interpolate_directions,
-        offset_angle=offset_angle,
-        keep_duplicates=keep_duplicates,
-        duplicate_distance=duplicate_distance,
-        duplicate_angle=duplicate_angle,
-        max_speed=max_speed,
-        preset=None,
-        endpoint=None,
-    )
-
-    def work(run: Run) -> gpd.GeoDataFrame:
-        return run.kept(steps.with_sequences(steps.checked(run.images), run.photos, cutting))
-
-    return run_units(import_path, work, folder=folder, again=("sequence",))
-
-
-@public
-def extract_upload_params(
-    import_path: PathLike,
-    *,
-    output: PathLike | None = None,
-    rerun: bool = False,
-    skip_subfolders: bool = False,
-    user_name: str,
-    desc_path: PathLike | None = None,
-    dry_run: bool = False,
-    progress: Progress | None = None,
-) -> Job[gpd.GeoDataFrame]:
-    """
-    Write the image description file, which an upload goes by: a unit of `process`.
-
-    Needs what the other units found.
-
-    Returns
-    -------
-    images
-        Images frame of local files, a row for each photo; those that cannot be used have an `error`.
-
-    Raises
-    ------
-    FileError
-        If there is no such folder, no photo in it, or nothing can be written.
-    InputError
-        If an option makes no sense.
-
-    Examples
-    --------
-    >>> extract_upload_params("DCIM", user_name="mapillary_user")
-    """
-    from mlygeo.pipelines import steps
-
-    folder = PhotoFolder(
-        output=output, rerun=rerun, skip_subfolders=skip_subfolders, dry_run=dry_run, progress=progress
-    )
-
-    def work(run: Run) -> gpd.GeoDataFrame:
-        images = run.kept(steps.with_user_name(run.images, user_name))
-        run.save(images)
-        if desc_path is None:
-            run.describe(images)
-        return images
-
-    path = Path(import_path).expanduser()
-    _check_described(desc_path, [path if path.is_dir() else path.parent], output)
-    job = run_units(import_path, work, folder=folder, again=(), goes_on=True)
-    return job if desc_path is None or dry_run else _described_apart(job, [], desc_path)
-
-
-@public
-def exif_insert(
-    import_path: PathLike,
-    *,
-    output: PathLike | None = None,
-    rerun: bool = False,
-    skip_subfolders: bool = False,
-    skip_exif_insert: bool = False,
-    keep_original: bool = False,
-    overwrite_all_exif_tags: bool = False,
-    overwrite_exif_time_tag: bool = False,
-    overwrite_exif_gps_tag: bool = False,
-    overwrite_exif_direction_tag: bool = False,
-    overwrite_exif_orientation_tag: bool = False,
-    dry_run: bool = False,
-    progress: Progress | None = None,
-) -> Job[gpd.GeoDataFrame]:
-    """
-    Write what the other units found into the photos: the last unit of `process`.
-
-    The image description goes into the tag ImageDescription of each photo that is ready; with options, time,
-    position, heading and orientation go into their own tags too. A photo is replaced only by a new one that
-    was read back and found whole; whatever else it holds stays. Photos that are uploaded already are left alone.
-
-    Returns
-    -------
-    images
-        Images frame of local files, a row for each photo; those that cannot be used have an `error`.
-
-    Raises
-    ------
-    FileError
-        If there is no such folder, no photo in it, or nothing can be written.
-    InputError
-        If an option makes no sense.
-
-    Examples
-    --------
-    >>> exif_insert("DCIM", overwrite_exif_gps_tag=True)
-    """
-    folder = PhotoFolder(
-        output=output, rerun=rerun, skip_subfolders=skip_subfolders, dry_run=dry_run, progress=progress
-    )
-    insertion = Insertion(
-        skip_exif_insert=skip_exif_insert,
-        keep_original=keep_original,
-        overwrite_all_exif_tags=overwrite_all_exif_tags,
-        overwrite_exif_time_tag=overwrite_exif_time_tag,
-        overwrite_exif_gps_tag=overwrite_exif_gps_tag,
-        overwrite_exif_direction_tag=overwrite_exif_direction_tag,
-        overwrite_exif_orientation_tag=overwrite_exif_orientation_tag,
-        desc_path=None,
-    )
-    return run_units(
-        import_path, lambda run: run.inserted(run.kept(run.images), insertion), folder=folder, again=(), goes_on=True
-    )

@@ -108,7 +108,7 @@ def find_sequences(
     """
     from mlygeo import frames, regions
     from mlygeo.pipelines import inputs
-    from mlygeo.pipelines.whose import shares_text
+    from mlygeo.pipelines.whose import searching, shares_text
     from mlygeo.spatial import sequences as step
     from mlygeo.store import held
 
@@ -131,7 +131,7 @@ def find_sequences(
         searches = []
         for each in access.of_each():
             session = sessions.enter_context(each.records.open(each.opened(config), workers=workers))
-            search = session.search(
+            search = searching(session, each.one)(
                 fields=each.records.fields_for(
                     "sequence_id", "captured_at", "geometry", "is_pano", "camera_type", "creator_id",
                     "organization_id", "make", "model",

@@ -33,10 +33,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mlygeo.pipelines")
 
-BY = ("highway", "year", "pano", "creator")
+BY = ("highway", "year", "pano", "creator", "provider")
 """Groupings of covered lengths; the first is a column of the streets, the others of the images."""
 
-TITLES = {"highway": "street class", "year": "year of capture", "pano": "panorama", "creator": "contributor"}
+TITLES = {
+    "highway": "street class",
+    "year": "year of capture",
+    "pano": "panorama",
+    "creator": "contributor",
+    "provider": "provider",
+}
 
 
 MOST_ROWS = 12
@@ -50,7 +56,7 @@ def coverage(
     streets: FrameLike | None = None,
     images: FrameLike | None = None,
     distance: float = 20.0,
-    by: Iterable[Literal["highway", "year", "pano", "creator"]] | None = None,
+    by: Iterable[Literal["highway", "year", "pano", "creator", "provider"]] | None = None,
     min_gap: float = 20.0,
     srid: int | None = None,
     pano: bool | None = None,
@@ -79,8 +85,8 @@ def coverage(
 
     A place on a street is covered if an image lies within the distance of it. Covered lengths are
     exact, and each street counts once (the two directions of an edge are one line). The summary
-    tells them by street class, year of capture, panorama or not, and contributor; a place that has
-    images of two years counts for both.
+    tells them by street class, year of capture, panorama or not, contributor, and provider; a place that
+    has images of two years counts for both.
 
     Parameters
     ----------
@@ -160,6 +166,7 @@ def coverage(
     left_out |= inputs.left_out_of(at_hand, candidates, "images", cut="by the filters")
     candidates, again, repeated = inputs.each_once(candidates)
     left_out |= again
+    doubts = inputs.doubts_of(at_hand, "images") | repeated.problems
     names = _measurable(wanted, candidates, asked=by is not None)
     columns = _columns(candidates, [step.BY[name] for name in names if name in step.BY])
     measured = step.measure(
@@ -173,6 +180,7 @@ def coverage(
     gaps.attrs["attribution"] = attribution
     facts = measured.facts()
     tables = {name: measured.table(name) for name in names}
+    whose = inputs.shares_of(candidates, () if fetching is None else fetching.providers)
     summary = {
         "region": None if place is None else inputs.region_summary(place),
         **{name: _rounded(value) for name, value in facts.items()},
@@ -182,8 +190,9 @@ def coverage(
         "by": {name: [_plain(row) for row in table.to_dict("records")] for name, table in tables.items()},
         "filters": provenance.shown(conditions),
         "images_considered": len(candidates),
+        **({"providers": whose} if whose else {}),
         "left_out": left_out,
-        "problems": repeated.problems,
+        "problems": doubts,
         "inputs": provenance.inputs_of({"streets": (streets, len(network)), "images": (images, len(at_hand))}),
         "tiles": None if fetching is None else fetching.summary,
         "network": network.attrs.get("streets", {}),
@@ -206,7 +215,8 @@ def coverage(
             failed_file = inputs.write_failed(failed, folder, own=True)
             return _write(make_frame(), gaps, measured, summary, folder) + failed_file
 
-    headline = _headline(facts, gaps) + inputs.left_out_remark(left_out) + inputs.problems_remark(repeated.problems)
+    covered = _covered_by(tables.get("provider"), whose, facts["length_m"])
+    headline = _headline(facts, gaps, covered) + inputs.left_out_remark(left_out) + inputs.problems_remark(doubts)
     headline += "" if fetching is None else fetching.warning
     return Job(make_frame, summary, headline, write, failed, text=lambda: _printed(tables))
 
@@ -228,6 +238,8 @@ def _measurable(names: tuple[str, ...], images: Points, *, asked: bool) -> tuple
             f"{images.name} has no column '{step.BY[missing[0]]}', which `by={missing[0]!r}` asks for",
             hint=f"it has {', '.join(images.columns) or 'none but the geometry'}",
         )
+    if not asked and "provider" not in missing and len(images.arrow("provider").unique()) < 2:
+        missing.append("provider")  # a table of one row, which says nothing
     return tuple(name for name in names if name not in missing)
 
 
@@ -236,11 +248,12 @@ def _columns(images: Points, names: list[str]) -> dict[str, pd.Series]:
     import pyarrow as pa
 
     from mlygeo import dtypes, frames
+    from mlygeo.spatial import coverage as step
     from mlygeo.store.points import form_of
 
     columns = {}
     schema = form_of(images, frames.IMAGES)
-    beside = ["provider"] if "creator_id" in names and schema.dtype("provider") else []
+    beside = ["provider", *step.NAMES] if "creator_id" in names and schema.dtype("provider") else []
     for name in dict.fromkeys([*names, *beside, "captured_at"]):
         if name not in images.columns:
             continue
@@ -271,11 +284,25 @@ def _around(place: Region | None, network: gpd.GeoDataFrame, distance: float) ->
     return regions.widened(bounds, distance, name="the surroundings of the streets")
 
 
-def _headline(facts: dict[str, Any], gaps: gpd.GeoDataFrame) -> str:
+def _covered_by(table: pd.DataFrame | None, whose: Iterable[str], length_m: float) -> str:
+    """Return which share of the streets is near images of each provider, where there are several."""
+    from mlygeo.pipelines.whose import title
+
+    if table is None or not length_m:
+        return ""
+    covered = {
+        name if isinstance(name, str) else "unknown": metres
+        for name, metres in zip(table["value"], table["covered_m"], strict=True)
+    }
+    shown = [f"{covered.get(name, 0.0) / length_m:.1%} of {title(name)}" for name in whose]
+    return f" ({', '.join(shown)})" if len(shown) > 1 else ""
+
+
+def _headline(facts: dict[str, Any], gaps: gpd.GeoDataFrame, covered: str) -> str:
     share = facts["share_covered"]
     text = f"{facts['covered_m'] / 1000:,.2f} of {facts['length_m'] / 1000:,.2f} km of streets"
     text += "" if share is None else f" ({share:.1%})"
-    text += f" within {facts['distance_m']:g} m of an image"
+    text += f" within {facts['distance_m']:g} m of an image{covered}"
     if facts["median_newest"]:
         text += f", half of them photographed since {facts['median_newest']}"
     return text + f"; {counted(len(gaps), 'gap')} of {gaps['length_m'].sum() / 1000:,.2f} km"
@@ -287,7 +314,7 @@ def _printed(tables: dict[str, pd.DataFrame]) -> str:
     for name, table in tables.items():
         lines += [f"{TITLES[name]:<28} {'covered':>10} {'of':>10} {'share':>7} {'streets':>9}", "-" * 68]
         for row in table.head(MOST_ROWS).to_dict("records"):
-            value = _label(name, row["value"])
+            value = _label(name, row.get("creator") if isinstance(row.get("creator"), str) else row["value"])
             share = "" if math.isnan(row["share_covered"]) else f"{row['share_covered']:.1%}"
             covered, length = (f"{row[column] / 1000:,.2f} km" for column in ("covered_m", "length_m"))
             lines.append(f"{value:<28} {covered:>10} {length:>10} {share:>7} {row['streets']:>9,}")

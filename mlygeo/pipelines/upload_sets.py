@@ -6,6 +6,7 @@ import contextlib
 import logging
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import InputError
@@ -99,9 +100,16 @@ def upload_as_sets(
             import_path, desc_path=described.desc_path, skip_subfolders=described.skip_subfolders, count_others=True
         )
         folders = folders_of(found, sets.endings, progress)
-        if not folders:
-            return nothing(found)
         place = signed_in.service or who.service(endpoint=endpoint)
+        if not folders:
+            job = nothing(found)
+            return (
+                job
+                if dry_run
+                else _with_failures(
+                    job, found, place=sets.place(place), provider=who.name, output=output, import_path=import_path
+                )
+            )
         terms = sets.terms(place)
         if progress is not None:
             progress.note(_agreement(terms))
@@ -121,6 +129,7 @@ def upload_as_sets(
         started = time.monotonic()
         with UploadLedger(sets.place(account.service)) as ledger:
             keep("what was uploaded is noted, and not uploaded again")
+            ledger.all_failed(found.failed, kind="image", provider=who.name)
             try:
                 outcome = _run(
                     folders, sets, ledger, account, threads=threads or THREADS, uploading=uploading, blurred=blurred,
@@ -132,6 +141,28 @@ def upload_as_sets(
                 written = write_history(rows, output, import_path)
         return _report(found, outcome, terms, rows, None if written is None else str(written),
                        seconds=time.monotonic() - started)  # fmt: skip
+
+
+def _with_failures(
+    job: Job[pd.DataFrame],
+    found: Import,
+    *,
+    place: str,
+    provider: str,
+    output: PathLike | None,
+    import_path: PathLike | Iterable[PathLike],
+) -> Job[pd.DataFrame]:
+    """Return the job of an upload of nothing, with the photos that cannot be uploaded in the history."""
+    from mlygeo.uploads.ledger import UploadLedger, as_frame
+
+    if not found.failed:
+        return job
+    with UploadLedger(place) as ledger:
+        ledger.all_failed(found.failed, kind="image", provider=provider)
+        rows = ledger.rows(found.failed)
+    written = write_history(rows, output, import_path)
+    summary = {**job.summary, "history": None if written is None else str(written)}
+    return replace(job, make=lambda: as_frame(rows), summary=summary)
 
 
 def _run(

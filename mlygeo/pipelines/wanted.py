@@ -507,6 +507,7 @@ class Sources:
 
     def _searched(self, session: Session) -> Wanted:
         """Return the images of a user or an organization, in the region if there is one."""
+        from mlygeo.pipelines.whose import searching
         from mlygeo.readers import id_lists
 
         reader = self.access.records
@@ -523,7 +524,7 @@ class Sources:
         warnings = []
         unnamed = 0
         for organization in organizations:
-            search = session.search(
+            search = searching(session, self._provider)(
                 fields=fields,
                 bbox=self.place,
                 creator_username=self.user,
@@ -667,6 +668,10 @@ def _is_path(word: Any) -> bool:
 
 def _is_id_file(path: Path) -> bool:
     """Return whether a file lists ids; others hold frames."""
+    from mlygeo.store.datasets.files import are_several
+
+    if are_several(path):
+        return False
     ending = path.suffix.lower()
     if ending == ".json":
         if path.expanduser().is_fifo():  # it is read once

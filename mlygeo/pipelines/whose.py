@@ -12,7 +12,7 @@ from mlygeo.progress import counted
 from mlygeo.schemas import DEFAULT_PROVIDER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import geopandas as gpd
     import pandas as pd
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mlygeo.arrays import Indices
     from mlygeo.keys import Ids
     from mlygeo.pipelines.options import Access
-    from mlygeo.providers import Provider
+    from mlygeo.providers import Provider, Search, Session
 
 
 def parted_ids(ids: Any, providers: Any, access: Access, where: str) -> dict[str, tuple[Ids, Indices]]:
@@ -115,7 +115,15 @@ def of_provider(images: gpd.GeoDataFrame, who: Provider) -> gpd.GeoDataFrame:
     return images.assign(**{name: pd.Series(text, images.index, dtype="str") for name, text in missing.items()})
 
 
-def shares_text(images: Mapping[Any, int]) -> str:
+def searching(session: Session, who: Provider) -> Callable[..., Search]:
+    """Return a session's search for images; raise InputError where the provider's package has none."""
+    from mlygeo.providers import needed
+
+    search: Callable[..., Search] = needed(getattr(session, "search", None), who, "search for images")
+    return search
+
+
+def shares_text(images: Mapping[str, int]) -> str:
     """
     Return how many images are whose, for headlines: ": 2 of Mapillary (67%), 1 of Panoramax (33%)".
 
@@ -124,8 +132,8 @@ def shares_text(images: Mapping[Any, int]) -> str:
     Parameters
     ----------
     images
-        Numbers of images by the provider's name; None where it is not known. Providers that were asked and have
-        none belong to it.
+        Numbers of images by the provider's name, "unknown" where it is not known. Providers that were asked and
+        have none belong to it.
     """
     if len(images) < 2:
         return ""
@@ -133,11 +141,11 @@ def shares_text(images: Mapping[Any, int]) -> str:
     return ": " + ", ".join(f"{number:,} of {title(name)}{_percent(number, total)}" for name, number in images.items())
 
 
-def title(name: str | None) -> str:
-    """Return the name of a provider in sentences."""
+def title(name: str) -> str:
+    """Return the name of a provider in sentences; of "unknown", too."""
     from mlygeo import providers
 
-    if name is None:
+    if name == "unknown":
         return "an unknown provider"
     return providers.provider(name).title if name in providers.names() else name
 

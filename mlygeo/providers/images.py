@@ -62,6 +62,9 @@ class Tiles(Protocol):
     has_computed: bool
     """Whether there are tiles with positions computed in 3D reconstruction."""
 
+    has_geojson: bool
+    """Whether tiles can be stored as GeoJSON instead of as they come; without this attribute they cannot."""
+
     def default_cache(self) -> Path:
         """Return the tile cache in the user's cache folder."""
 
@@ -232,14 +235,18 @@ class Searching(Protocol):
         """Return a search for images that meet all given conditions; one of the first three is required."""
 
 
-class Session(Entities, Sequences, Searching, Protocol):
-    """A session with a service for requests about images; thread-safe, and a context manager."""
+class Closing(Protocol):
+    """A session that closes its connections: a context manager."""
 
     def __enter__(self) -> Self:
         """Return it."""
 
     def __exit__(self, *of_error: object) -> None:
         """Close its connections."""
+
+
+class Session(Closing, Entities, Sequences, Searching, Protocol):
+    """A session with a service for requests about images; thread-safe, and a context manager."""
 
 
 class Records(Protocol):
@@ -360,6 +367,11 @@ class Records(Protocol):
             The columns to take from it.
         errors
             Reasons of missing records, and problems of records.
+
+        Raises
+        ------
+        FrameError
+            If a column stands in the frame already, in a dtype that does not fit.
         """
 
 

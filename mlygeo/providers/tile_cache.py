@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from mlygeo.arrays import Objects, Whole
-    from mlygeo.net.quota import Pace, TileQuota
+    from mlygeo.net.pace import Pace
+    from mlygeo.providers.quota import TileQuota
     from mlygeo.regions import Region
 
 log = logging.getLogger("mlygeo.service")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -20,13 +21,20 @@ from mlygeo.errors import FileError, InputError, NetworkError, ServiceError, Thr
 from mlygeo.net.answers import NotFoundError, check_tile
 from mlygeo.net.workers import WorkerPool
 from mlygeo.progress import counted, keep
-from mlygeo.providers.tile_cache import Plan, TileSet, read_tile_list, tile_boxes
+from mlygeo.providers.tile_cache import (
+    Plan,
+    TileSet,
+    default_tile_cache,
+    plan,
+    read_tile_list,
+    region_tiles,
+    tile_boxes,
+)
 from mlygeo.store.atomic import clear_leftovers
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable
-    from pathlib import Path
+    from collections.abc import Callable, Collection, Iterable
 
     import geopandas as gpd
 
@@ -83,6 +91,90 @@ def listed_tiles(
         shown = " and ".join(map(str, files))
         raise InputError(f"none of the {len(tiles):,} tiles of {region.name} stands in {shown}")
     return wanted, sorted(listed - named.keys())
+
+
+class Wanted(NamedTuple):
+    """
+    The tiles of a region that are wanted, and which of them are to be fetched.
+
+    Parameters
+    ----------
+    tiles
+        All tiles of the region.
+    not_tiles
+        Names in the lists that are no tiles of it.
+    tile_set
+        Whose tiles these are.
+    cache
+        Folder of the tile cache.
+    work
+        What is there and what is missing.
+    """
+
+    tiles: list[Tile]
+    not_tiles: list[str]
+    tile_set: TileSet
+    cache: Path
+    work: Plan
+
+    def frame(self, errors: dict[Tile, str] | None, *, ending: str = ".mvt") -> gpd.GeoDataFrame:
+        """
+        Return the tiles frame.
+
+        Parameters
+        ----------
+        errors
+            Why tiles could not be fetched; None where nothing was.
+        ending
+            That of the names of the files.
+        """
+        cache = None if errors is None else self.cache
+        return tiles_frame(
+            self.tiles, self.work, errors or {}, cache, tile_set=self.tile_set, not_tiles=self.not_tiles, ending=ending
+        )
+
+
+def wanted_tiles(
+    region: Region,
+    tile_set: TileSet,
+    *,
+    tile_cache: str | os.PathLike[str] | None,
+    tile_list_file: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None,
+    overwrite: bool,
+    max_age: float | None,
+    damaged: Collection[Path] = (),
+    read: Callable[[str | os.PathLike[str]], set[str]] | None = None,
+) -> Wanted:
+    """
+    Return which tiles of a region are wanted, and which are to be fetched.
+
+    Parameters
+    ----------
+    region
+        The region.
+    tile_set
+        Whose tiles these are.
+    tile_cache
+        Folder of the tile cache; the user's cache folder unless given.
+    tile_list_file
+        As for `listed_tiles`.
+    overwrite, max_age, damaged
+        As for `mlygeo.providers.tile_cache.plan`.
+    read
+        As for `listed_tiles`.
+
+    Raises
+    ------
+    RegionError
+        If the region has no tiles, or too many.
+    InputError
+        If an option makes no sense.
+    """
+    cache = default_tile_cache() if tile_cache is None else Path(tile_cache).expanduser()
+    tiles = region_tiles(region, tile_set.zoom)
+    listed, not_tiles = listed_tiles(tiles, region, tile_list_file, tile_set=tile_set, read=read)
+    work = plan(listed, cache, tile_set, overwrite=overwrite, max_age=max_age, damaged=damaged)
+    return Wanted(tiles, not_tiles, tile_set, cache, work)
 
 
 def log_fetched(region: Region, work: Plan, errors: dict[Tile, str]) -> None:

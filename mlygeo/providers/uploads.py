@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar
+
+from mlygeo.providers.images import Closing
 
 if TYPE_CHECKING:
     import os
@@ -34,14 +36,32 @@ class UploadSource(Protocol):
         """Open it for reading, from any place."""
 
 
-class UploadSession(Protocol):
+S_co = TypeVar("S_co", bound=Closing, covariant=True)
+
+
+class Opens(Protocol[S_co]):
+    """What opens sessions for uploads of a user."""
+
+    retry: Retry
+    """How failed uploads are tried again, unless a caller's service says otherwise."""
+
+    def open(self, service: Service, *, connections: int, stop: threading.Event) -> S_co:
+        """
+        Return a session.
+
+        Parameters
+        ----------
+        service
+            The provider's service, with the token of a user.
+        connections
+            Connections kept open.
+        stop
+            Event that ends every wait at once, and a file in progress with its next piece.
+        """
+
+
+class UploadSession(Closing, Protocol):
     """A session that sends files to a service; thread-safe, and a context manager."""
-
-    def __enter__(self) -> Self:
-        """Return it."""
-
-    def __exit__(self, *of_error: object) -> None:
-        """Close its connections."""
 
     def send_file(
         self,
@@ -100,28 +120,11 @@ class UploadSession(Protocol):
         """
 
 
-class Uploads(Protocol):
+class Uploads(Opens[UploadSession], Protocol):
     """Uploads of photos in sequences, and of whole files."""
 
     file_types: Mapping[UploadKind, str]
     """The service's type of each kind of upload; kinds that it does not accept are absent."""
-
-    retry: Retry
-    """How failed uploads are tried again, unless a caller's service says otherwise."""
-
-    def open(self, service: Service, *, connections: int, stop: threading.Event) -> UploadSession:
-        """
-        Return a session.
-
-        Parameters
-        ----------
-        service
-            The provider's service, with the token of a user.
-        connections
-            Connections kept open.
-        stop
-            Event that ends every wait at once, and a file in progress with its next piece.
-        """
 
     def place(self, service: Service | None) -> str:
         """
@@ -229,19 +232,13 @@ class SetState:
     sequences: tuple[str, ...] = ()
 
 
-class UploadSetSession(Protocol):
+class UploadSetSession(Closing, Protocol):
     """A session that uploads folders as sets; thread-safe, and a context manager."""
-
-    def __enter__(self) -> Self:
-        """Return it."""
-
-    def __exit__(self, *_: object) -> None:
-        """Close its connections."""
 
     def find(self, marker: str) -> str | None:
         """Return the id of the user's set with this marker, where its creation was not answered; None for none."""
 
-    def create(self, title: str, *, marker: str) -> str:
+    def create(self, title: str, *, marker: str, relative_heading: int | None = None) -> str:
         """
         Create a set; return its id.
 
@@ -251,6 +248,9 @@ class UploadSetSession(Protocol):
             Its title, which everybody can see.
         marker
             A text that no other set has, by which `find` finds it.
+        relative_heading
+            Where the camera looks, degrees clockwise from the direction of travel, -180 to 180; the service then
+            derives all headings of the set. None derives only those that no picture says.
         """
 
     def files(self, set_id: str) -> list[SetFile]:
@@ -284,8 +284,8 @@ class UploadSetSession(Protocol):
             Id for the picture; the same for the same content.
         better
             What is known better than the file says, by columns of an images frame: `lon` and `lat`,
-            `captured_at` (milliseconds since 1970), `compass_angle`, `altitude`, `make`, `model`,
-            `exif_orientation`, `gps_accuracy_m`.
+            `captured_at` (the time, with the offset of clocks at the place), `compass_angle` (None where the heading
+            in the file does not count), `altitude`, `make`, `model`, `exif_orientation`, `gps_accuracy_m`.
         blurred
             Whether faces and number plates are blurred already.
         what
@@ -307,31 +307,14 @@ class UploadSetSession(Protocol):
         """Return whether the service could not process a picture."""
 
 
-class UploadSets(Protocol):
+class UploadSets(Opens[UploadSetSession], Protocol):
     """Uploads of folders as sets."""
-
-    retry: Retry
-    """How failed uploads are tried again, unless a caller's service says otherwise."""
 
     rules: Rules
     """The rules for sequences and duplicates of servers that do not name others."""
 
     endings: tuple[str, ...]
     """Endings of names that the service accepts, in lower case."""
-
-    def open(self, service: Service, *, connections: int, stop: threading.Event) -> UploadSetSession:
-        """
-        Return a session.
-
-        Parameters
-        ----------
-        service
-            The provider's service, with the token of a user.
-        connections
-            Connections kept open.
-        stop
-            Event that ends every wait at once.
-        """
 
     def terms(self, service: Service) -> Terms:
         """
@@ -396,6 +379,9 @@ class Descriptions(Protocol):
 
         That of a private image stays whole, since only it says that the image is private.
         """
+
+    def without_heading(self, description: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a description without the heading of the image."""
 
     def private(self, description: Mapping[str, Any]) -> dict[str, Any]:
         """Return a description that also marks the image as private to its organization."""

@@ -12,7 +12,7 @@ import numpy as np
 from mlygeo.errors import CrsError
 
 if TYPE_CHECKING:
-    from mlygeo.arrays import Bounds
+    from mlygeo.arrays import Bounds, Flags, Floats
 
 LOG = logging.getLogger("mlygeo.spatial.geodesy")
 
@@ -52,6 +52,14 @@ def bounds(lon: Any, lat: Any) -> Bounds | None:
         if turned.max() - turned.min() < east - west:
             west, east = wrap(float(turned.min())), wrap(float(turned.max()))
     return west, float(lat.min()), east, float(lat.max())
+
+
+def inside(lon: Floats, lat: Floats, bounds: Bounds) -> Flags:
+    """Return whether positions (degrees) lie in a box (west > east across the antimeridian), its border included."""
+    west, south, east, north = bounds
+    beside = (lon >= west) & (lon <= east) if west <= east else (lon >= west) | (lon <= east)
+    result: Flags = beside & (lat >= south) & (lat <= north)
+    return result
 
 
 def checked(bounds: Bounds) -> Bounds:

@@ -79,16 +79,19 @@ GAPS = frames.Schema(
 
 log = logging.getLogger("mlygeo.coverage")
 
-By = Literal["year", "pano", "creator"]
+By = Literal["year", "pano", "creator", "provider"]
 
-BY: dict[str, str] = {"year": "captured_at", "pano": "is_pano", "creator": "creator_id"}
+BY: dict[str, str] = {"year": "captured_at", "pano": "is_pano", "creator": "creator_id", "provider": "provider"}
 """What coverage is measured by, and the images' column for it."""
 
-VALUE = {"year": "year", "pano": "is_pano", "creator": "creator_id"}
+VALUE = {"year": "year", "pano": "is_pano", "creator": "creator_id", "provider": "provider"}
 """The column of a coverage frame that holds the value."""
 
-BESIDE = {"creator": "provider"}
-"""A column without which a value is not unique: ids of creators are a provider's own."""
+BESIDE = {"creator": ("provider", "creator")}
+"""Columns that belong to a value: ids of creators are a provider's own, and their names are for people."""
+
+NAMES = ("creator", "creator_username")
+"""Columns with the name of a creator, of images that say whose they are."""
 
 
 def street_coverage(
@@ -113,13 +116,14 @@ def street_coverage(
         Streets frame, EPSG:4326.
     images
         Images frame, EPSG:4326; of its columns only `captured_at` (for the newest) and the one that `by`
-        asks for are looked at, for creators with `provider`. Images without a position count nowhere.
+        asks for are looked at, for creators with `provider` and their names. Images without a position count
+        nowhere.
     srid
         EPSG code of the projected CRS to measure in; by default the UTM zone of the streets.
     distance
         Largest distance from a place on a street to an image, metres, inclusive.
     by
-        Measure separately for each "year" (UTC), for "pano" or not, or for each "creator". None
+        Measure separately for each "year" (UTC), for "pano" or not, for each "creator" or each "provider". None
         takes all images together.
     force_srid
         Use `srid` even where its area of use does not hold the streets.
@@ -131,8 +135,9 @@ def street_coverage(
         `name`, `length_m`, `covered_m` (float64, metres), `share_covered` (float64, 0 to 1), `images`
         (int64, how many within the distance), `newest` (datetime64[ms, UTC]). With `by`, one row for
         each street and each value that has an image there, and the value as `year` (Int64), `is_pano`
-        (bool) or `creator_id` (Int64, or str as in the images, with `provider` where they have that), null where
-        unknown, instead of `newest`; streets without an image have no row. `attrs["coverage"]` holds the sums.
+        (bool), `provider` (str) or `creator_id` (Int64, or str as in the images; where these have `provider`, with
+        that and with the name, `creator`), null where unknown, instead of `newest`; streets without an image have no
+        row. Of creators without an id each name is one. `attrs["coverage"]` holds the sums.
 
     Raises
     ------
@@ -153,7 +158,7 @@ def street_coverage(
     wanted = {} if by is None else {by: BY[by]}
     if missing := [name for name in wanted.values() if name not in images.columns]:
         raise FrameError(f"these images have no {missing[0]}, so they cannot be told apart by {by}")
-    looked_at = {"captured_at", *wanted.values(), *(BESIDE[name] for name in wanted if name in BESIDE)}
+    looked_at = {"captured_at", *wanted.values(), *(("provider", *NAMES) if by == "creator" else ())}
     columns = {name: images[name] for name in looked_at if name in images.columns}
     measured = measure(
         streets, frames.lonlat(images), columns, srid=srid, distance=distance, by=tuple(wanted), force_srid=force_srid
@@ -234,7 +239,8 @@ class Coverage:
     reached
         The parts of the lines that lie near images.
     values
-        For each name in `BY` that was measured, the value of each class; and for some its column of `BESIDE`.
+        For each name in `BY` that was measured, the value of each class; and its columns of `BESIDE`, such as
+        "creator.provider".
     images
         How many images lie near some street: of all, and of each class.
     """
@@ -269,8 +275,8 @@ class Coverage:
         return self._finish({**own, VALUE[name]: value, **beside}, np.asarray(self.streets.geometry.values)[found.line])
 
     def _beside(self, name: str) -> list[tuple[str, pd.Series]]:
-        column = BESIDE.get(name)
-        return [(column, self.values[column])] if column is not None and column in self.values else []
+        columns = ((column, self.values.get(f"{name}.{column}")) for column in BESIDE.get(name, ()))
+        return [(column, values) for column, values in columns if values is not None]
 
     def _columns(self, line: Whole, covered: Floats, images: Whole) -> dict[str, Any]:
         length = self.lines.length[line]
@@ -347,8 +353,8 @@ class Coverage:
         table
             A row for each value: `value` (str, null where unknown), `streets` (those with such an image;
             for highway, those of the class), `images` (near a street; absent for highway), `length_m` (of
-            the class, or of all), `covered_m`, `share_covered`; and for creators `provider`, where the images have
-            that. Most covered first; years ascending.
+            the class, or of all), `covered_m`, `share_covered`; and for creators `provider` and `creator`, their
+            name, where the images have `provider`. Most covered first; years ascending.
         """
         import pandas as pd
 
@@ -409,7 +415,8 @@ def measure(
     lonlat
         Longitude and latitude of the images, degrees.
     columns
-        Columns of the images, those of `BY` that `by` asks for and `captured_at` where there is one.
+        Columns of the images, those of `BY` that `by` asks for and `captured_at` where there is one; for creators
+        also `provider` and `NAMES`.
     srid
         EPSG code; None for the UTM zone of the streets.
     distance
@@ -428,11 +435,8 @@ def measure(
     image_x, image_y = lonlat
     x, y = np.empty(0), np.empty(0)
     if projection is not None:
-        fitted = projection.fit((vertices[:, 0], vertices[:, 1]), lonlat)
-        # Without a polynomial that is good enough for both, PROJ does both.
-        exact = fitted is projection
-        x, y = fitted.forward(vertices[:, 0], vertices[:, 1], exact=exact)
-        image_x, image_y = fitted.forward(*lonlat, exact=exact)
+        x, y = projection.forward(vertices[:, 0], vertices[:, 1])
+        image_x, image_y = projection.forward(*lonlat)
     lines = polylines.measure(x, y, first)
     if projection is not None and not np.isfinite(lines.length).all():
         raise CrsError(f"EPSG:{projection.srid} has no coordinates for some of the streets", hint="leave `srid` out")
@@ -508,20 +512,16 @@ def _classes(
     """Number the values of a column in their order, unknown ones last."""
     import pandas as pd
 
-    classes, values = {}, {}
+    classes: dict[str, reach.Classes] = {}
+    values: dict[str, pd.Series] = {}
     for name in by:
         column = pd.Series(columns[BY[name]])
         if name == "year":
             years = pd.Series(time.astype("M8[ms]").astype("M8[Y]").astype("int64") + 1970, dtype="Int64")
             column = years.mask(time == reach.NEVER)
-        if name in BESIDE and BESIDE[name] in columns:
-            beside = pd.Series(columns[BESIDE[name]])
-            both = pd.DataFrame({"beside": beside.array, "value": column.array})
-            codes = both.groupby(["beside", "value"], sort=True, dropna=False).ngroup().to_numpy()
-            first = np.unique(codes, return_index=True)[1]
-            classes[name] = reach.Classes(codes.astype(np.int32), len(first))
-            values[name] = both["value"].iloc[first].reset_index(drop=True)
-            values[BESIDE[name]] = both["beside"].iloc[first].reset_index(drop=True)
+        if name == "creator" and "provider" in columns:
+            classes[name], creators = _creators(column, columns)
+            values |= {name if key == "creator_id" else f"{name}.{key}": creators[key] for key in creators.columns}
             continue
         codes, found = pd.factorize(column, sort=True, use_na_sentinel=True)
         if unknown := bool((codes < 0).any()):
@@ -532,6 +532,31 @@ def _classes(
         classes[name] = reach.Classes(codes.astype(np.int32), len(labels))
         values[name] = labels
     return classes, values
+
+
+def _creators(ids: pd.Series, columns: Mapping[str, pd.Series]) -> tuple[reach.Classes, pd.DataFrame]:
+    """
+    Number creators by provider and id, those without an id by name; return their `creator_id`, `provider`, `creator`.
+
+    The name is null where images of one id have several.
+    """
+    import pandas as pd
+
+    name = pd.Series(None, range(len(ids)), dtype="str")
+    for column in NAMES:
+        if column in columns:
+            name = name.fillna(pd.Series(columns[column].array).astype("str"))
+    facts = pd.DataFrame({"provider": columns["provider"].array, "creator_id": ids.array, "creator": name.array})
+    only = facts["creator"].where(facts["creator_id"].isna())
+    keys = [facts["provider"], facts["creator_id"], only]
+    codes = facts.groupby(keys, sort=True, dropna=False).ngroup().to_numpy()
+    first = np.unique(codes, return_index=True)[1]
+    named = facts["creator"].groupby(codes)
+    found = facts.iloc[first].reset_index(drop=True)
+    found["creator"] = named.min().where(named.min() == named.max()).array
+    if not any(column in columns for column in NAMES):
+        found = found.drop(columns="creator")
+    return reach.Classes(codes.astype(np.int32), len(first)), found
 
 
 def _text(values: pd.Series) -> list[str | None]:

@@ -1,21 +1,25 @@
 """
-Projections from degrees to planar metres, by PROJ or by a polynomial that was checked against PROJ.
+Projections from degrees to planar metres, by PROJ or by polynomials that were checked against PROJ.
 
 The only file that transforms coordinates with PROJ: on arrays, in threads.
 
-Where a transformation is smooth (a change of datum by Helmert parameters, then a projection), a
-polynomial of low degree in longitude and latitude matches it far below a micrometre, at the speed of
-memory. It is fitted at Chebyshev nodes, checked against PROJ, and rejected where it is not accurate
-enough: over large boxes, or where a transformation by grid is only piecewise smooth.
+Where a position lies in the plane depends on the projection and the position alone, not on what is
+projected with it, so that a part of some data gives the same bits as the whole. The world is cut into
+cells of half a degree. Where the transformation is smooth (a change of datum by Helmert parameters, then a
+projection), a polynomial of low degree in longitude and latitude matches it far below a micrometre, at the
+speed of memory. It is fitted at Chebyshev nodes of the cell, and checked against PROJ on a fixed lattice
+with the cell's borders. PROJ itself serves the cells where that fails: where a transformation by grid is only
+piecewise smooth, near the poles of some projections, and where PROJ changes from one transformation to another.
+To fit a cell costs as much as 145 positions through PROJ; fitted cells are kept.
 """
 
 from __future__ import annotations
 
-import logging
+import warnings
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -24,35 +28,51 @@ from mlygeo.errors import CrsError
 from mlygeo.spatial import areas
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from mlygeo.arrays import Bounds, Floats, Indices
+    from mlygeo.arrays import Bounds, Floats, Indices, Whole, Whole32
 
-
-LOG = logging.getLogger("mlygeo.spatial.geodesy")
-
-MANY = 100_000
-"""Number of coordinates from which fitting a polynomial costs less than it saves."""
 
 CHUNK = 50_000
 """Coordinates in one call of PROJ: enough to make the cost of the call negligible."""
 
-TOLERANCE = 1e-6
+CELL_DEG = 0.5
+"""Side of a cell: a power of two, so that the division into cells is exact."""
+
+COLUMNS, LINES = 720, 360
+
+TOLERANCE = 1e-7
 """Largest difference to PROJ that is accepted, metres."""
 
-DEGREES = (5, 7, 9)
-"""Total degrees tried. Beyond 9, powers of the coordinates lose too many digits."""
+DEGREES = (5, 7)
+"""Total degrees tried: 5 for most projections, 7 for Mercator beyond 70 degrees."""
 
-NODES = 24
+NODES = 8
+"""Chebyshev nodes to a side: as many as the degree 7 has coefficients."""
 
-LATTICE = 64
+LATTICE = 9
+"""Lines of the lattice of the check to a side, the first and the last on the cell's borders."""
 
-SAMPLE = 20_000
+NEAR_BORDER_DEG = 1e-6
+"""Far more than what PROJ rounds where it changes from one transformation to another."""
 
-LARGEST_BOX_DEG = 8.0
+MOST_CELLS = 50_000
+"""Cells that are kept for a projection; 30 MB at most."""
 
-BLOCK = 16_384
-"""Coordinates computed at once: four buffers of this length fit into a core's second-level cache."""
+BLOCK = 65_536
+"""Coordinates sorted by cell at once: enough that a cell has many of them, and their buffers stay in the caches."""
+
+FEW = 48
+"""Fewer coordinates of a cell in a block are computed together with those of other cells."""
+
+REACH_LATTICE_DEG, REACH_LINES = 0.5, 181
+"""Step of the lattice on which the scale is measured, degrees, and the most lines it has to a side."""
+
+REACH_MARGIN = 1.02
+"""By how much a reach is extended, for the change of scale between the places where it is measured."""
+
+MOST_LATITUDE = 89.0
+"""Nearer to a pole, a box in degrees does not hold what is near in the plane."""
 
 
 @lru_cache(maxsize=64)
@@ -111,7 +131,6 @@ class Projection:
     unit_m: float
     area: Bounds | None
     area_name: str = ""
-    _polynomial: Polynomial | None = field(default=None, repr=False, compare=False)
 
     def forward(self, lon: Any, lat: Any, *, exact: bool = False) -> tuple[Floats, Floats]:
         """
@@ -122,23 +141,36 @@ class Projection:
         lon, lat
             Degrees (WGS 84), one-dimensional.
         exact
-            True asks PROJ for every coordinate. False lets more than 100,000 coordinates go through
-            a polynomial if it agrees with PROJ to a micrometre (see `fit`), some ten times faster.
+            True asks PROJ for every coordinate. False takes the polynomial of the position's cell where it
+            agrees with PROJ within 1e-7 m, some ten times faster.
 
         Returns
         -------
         x, y
-            Easting and northing in metres (new arrays); NaN where PROJ has no answer.
+            Easting and northing in metres (new arrays); NaN where PROJ has no answer. They depend on the
+            position alone, to the last bit.
         """
         lon, lat = _coordinates(lon, lat)
-        if exact:
+        if exact or not len(lon):
             return self._through_proj(lon, lat)
-        fitted = self.fit((lon, lat)) if self._polynomial is None else self
-        if (polynomial := fitted._polynomial) is None:  # noqa: SLF001 - of this class
-            return self._through_proj(lon, lat)
-        x, y, outside = polynomial.evaluate(lon, lat, workers())
-        if len(outside):
-            x[outside], y[outside] = self._through_proj(lon[outside], lat[outside])
+        x, y = np.empty(len(lon)), np.empty(len(lon))
+        cells = _cells(self)
+        chunk = max(BLOCK, -(-len(lon) // workers()))
+
+        def work(start: int) -> list[Indices]:
+            stop = min(start + chunk, len(lon))
+            parts = [slice(first, min(first + BLOCK, stop)) for first in range(start, stop, BLOCK)]
+            return [cells.project(lon[part], lat[part], x[part], y[part]) + part.start for part in parts]
+
+        starts = range(0, len(lon), chunk)
+        if len(starts) == 1:
+            others = work(0)
+        else:
+            with ThreadPoolExecutor(len(starts)) as pool:
+                others = [rows for found in pool.map(work, starts) for rows in found]
+        rows = np.concatenate(others)
+        if len(rows):
+            x[rows], y[rows] = self._through_proj(lon[rows], lat[rows])
         return x, y
 
     def is_of(self, crs: Any) -> bool:
@@ -154,37 +186,12 @@ class Projection:
         x, y = _coordinates(x, y)
         return _transform(self.srid, x / self.unit_m, y / self.unit_m, inverse=True)
 
-    def fit(self, *coordinates: tuple[Floats, Floats]) -> Projection:
-        """
-        Return the same projection, with a polynomial for the box of these coordinates if that is accurate enough.
-
-        The polynomial is used where it agrees with PROJ within 1e-6 m on a lattice over the box and on
-        some 20,000 of the coordinates. To compare two sets of coordinates, fit one projection to both, so
-        that equal positions stay equal.
-
-        Parameters
-        ----------
-        *coordinates
-            Pairs of arrays (lon, lat) in degrees.
-
-        Returns
-        -------
-        projection
-            With a polynomial, or this projection unchanged if the coordinates are fewer than 100,000
-            or no polynomial is good enough (a box of several degrees, a transformation by grid).
-        """
-        if sum(len(lon) for lon, _ in coordinates) <= MANY:
-            return self
-        polynomial = fit(self._through_proj, coordinates)
-        if polynomial is None:
-            LOG.info("EPSG:%d: no polynomial is within %g m of PROJ here, so PROJ it is", self.srid, TOLERANCE)
-            return self
-        LOG.debug("EPSG:%d: degree %d agrees with PROJ within %.1e m", self.srid, polynomial.degree, polynomial.error_m)
-        return replace(self, _polynomial=polynomial)
-
     def reach(self, bounds: Bounds, distance_m: float) -> Bounds | None:
         """
         Return a box in degrees that holds everything within a planar distance of a box.
+
+        The box is extended by the distance and some 2 % of it, in degrees by the least scale of the
+        projection in the box and its surroundings, measured with PROJ every half degree.
 
         Parameters
         ----------
@@ -196,24 +203,82 @@ class Projection:
         Returns
         -------
         bounds
-            A box that is rather too large than too small (west > east across the antimeridian), or
-            None where the projection gives none.
+            A box that is rather too large than too small (west > east across the antimeridian), or None
+            where the projection gives none: near a pole, beyond where it has coordinates, round the world.
         """
         if not np.isfinite([*bounds, distance_m]).all():
             return None
-        transformer, margin = _transformer(self.srid), distance_m / self.unit_m
-        try:
-            west, south, east, north = transformer.transform_bounds(*bounds)
-            # A straight border becomes a curve; the error of 21 points on it is far below 1 % of the box.
-            margin += 0.01 * max(east - west, north - south)
-            planar = (west - margin, south - margin, east + margin, north + margin)
-            west, south, east, north = transformer.transform_bounds(*planar, direction="INVERSE")
-        except _error():
+        west, south, east, north = bounds
+        east = east if west <= east else east + 360
+        wide = tall = 0.0
+        for _ in range(8):
+            around = (west - wide, south - tall, east + wide, north + tall)
+            if around[2] - around[0] >= 360 or max(-around[1], around[3]) > MOST_LATITUDE:
+                return None
+            steps = self._degrees_a_metre(around)
+            if steps is None:
+                return None
+            needed = tuple(step * (distance_m + 1) * REACH_MARGIN for step in steps)
+            if needed[0] <= wide and needed[1] <= tall:
+                return areas.wrap(around[0]), around[1], areas.wrap(around[2]), around[3]
+            # A little more, so that the surroundings hold what they were measured for.
+            wide, tall = max(wide, needed[0] * 1.001), max(tall, needed[1] * 1.001)
+        return None
+
+    def margin(self, lon: Floats, lat: Floats, bounds: Bounds) -> Floats:
+        """
+        Return how far positions lie inside a box: what is not in the box is farther away in the plane.
+
+        Parameters
+        ----------
+        lon, lat
+            Degrees.
+        bounds
+            West, south, east, north in degrees; west > east across the antimeridian.
+
+        Returns
+        -------
+        margin
+            Metres, rather too few than too many; -infinity beyond the box, and throughout where the scale in
+            the box is not known, as near a pole and round the world.
+        """
+        none = np.full(len(lon), -np.inf)
+        west, south, east, north = bounds
+        east = east if west <= east else east + 360
+        if not np.isfinite(bounds).all() or east - west >= 360 or max(-south, north) > MOST_LATITUDE:
+            return none
+        steps = self._degrees_a_metre((west, south, east, north))
+        if steps is None:
+            return none
+        lon = west + (lon - west) % 360
+        beside = np.minimum(lon - west, east - lon) / steps[0]
+        margin = np.minimum(beside, np.minimum(lat - south, north - lat) / steps[1]) / REACH_MARGIN - 1
+        return np.where(margin > 0, margin, none)
+
+    def _degrees_a_metre(self, box: Bounds) -> tuple[float, float] | None:
+        """Return the most degrees of longitude and latitude that a planar metre is in a box; None for unknown."""
+        lon, lat = (
+            np.linspace(low, high, min(max(int((high - low) / REACH_LATTICE_DEG) + 2, 3), REACH_LINES))
+            for low, high in ((box[0], box[2]), (box[1], box[3]))
+        )
+        lon, lat = (values.ravel() for values in np.meshgrid(lon, lat))
+        step = 1e-5
+        count = len(lon)
+        x, y = self._through_proj(
+            np.concatenate((lon - step, lon + step, lon, lon)), np.concatenate((lat, lat, lat - step, lat + step))
+        )
+        if not (np.isfinite(x).all() and np.isfinite(y).all()):
             return None
-        if not np.isfinite([west, south, east, north]).all() or max(abs(south), abs(north)) > 89:
+        along, up = (
+            (values[1] - values[0], values[3] - values[2]) for values in (x.reshape(4, count), y.reshape(4, count))
+        )
+        area = np.abs(along[0] * up[1] - along[1] * up[0])
+        if not area.all():
             return None
-        south, north = max(south - 0.001, -90.0), min(north + 0.001, 90.0)
-        return areas.wrap(west - 0.001), south, areas.wrap(east + 0.001), north
+        return (
+            float((np.hypot(along[1], up[1]) / area).max() * 2 * step),
+            float((np.hypot(along[0], up[0]) / area).max() * 2 * step),
+        )
 
     def _through_proj(self, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
         x, y = _transform(self.srid, lon, lat, inverse=False)
@@ -261,201 +326,237 @@ def _transform(srid: int, first: Floats, second: Floats, *, inverse: bool) -> tu
     return first, second
 
 
-@dataclass(frozen=True)
-class Polynomial:
-    """
-    Planar coordinates as polynomials of longitude and latitude over a box.
+@lru_cache(maxsize=64)
+def _changes(srid: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the longitudes and latitudes at which PROJ may change from one transformation to another, degrees."""
+    from pyproj.transformer import TransformerGroup
 
-    Parameters
-    ----------
-    centre, half
-        Middle and half the size of the box, degrees.
-    coefficients
-        Shape (2, degree + 1, degree + 1): of u^i v^j for x and for y, u and v being longitude and
-        latitude scaled to [-1, 1].
-    error_m
-        Largest difference to PROJ that the check found, metres.
-    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that a better transformation needs a grid that is not installed
+        group = TransformerGroup(4326, srid, always_xy=True)
+    boxes = [one.area_of_use.bounds for one in group.transformers if one.area_of_use is not None]
+    if len(group.transformers) < 2:
+        return (), ()
+    return (
+        tuple(sorted({side for west, _, east, _ in boxes for side in (west, east)})),
+        tuple(sorted({side for _, south, _, north in boxes for side in (south, north)})),
+    )
 
-    centre: tuple[float, float]
-    half: tuple[float, float]
+
+@lru_cache(maxsize=128)
+def _cells(of: Projection) -> Cells:
+    return Cells(of._through_proj, *_changes(of.srid))  # noqa: SLF001 - of this file
+
+
+class _Known(NamedTuple):
+    """Cells that were fitted: their numbers, ascending, the degree of each (0: PROJ), and its coefficients."""
+
+    numbers: Whole
+    degrees: Whole
     coefficients: Floats
-    error_m: float
-
-    @property
-    def degree(self) -> int:
-        """Total degree."""
-        return int(self.coefficients.shape[1]) - 1
-
-    def evaluate(self, lon: Floats, lat: Floats, threads: int = 1) -> tuple[Floats, Floats, Indices]:
-        """
-        Return x and y in metres, and the indices of the coordinates for which the polynomial is not valid.
-
-        Those lie outside the box or are not finite; their x and y have no meaning.
-        """
-        x, y = np.empty(len(lon)), np.empty(len(lon))
-        chunk = max(BLOCK, -(-len(lon) // max(threads, 1)))
-
-        def work(start: int) -> list[Indices]:
-            buffers = np.empty((3, BLOCK))
-            stop = min(start + chunk, len(lon))
-            return [
-                self._block((lon, lat), (x, y), slice(first, min(first + BLOCK, stop)), buffers)
-                for first in range(start, stop, BLOCK)
-            ]
-
-        starts = range(0, len(lon), chunk)
-        if len(starts) <= 1:
-            outside = [block for start in starts for block in work(start)]
-        else:
-            with ThreadPoolExecutor(len(starts)) as pool:
-                outside = [block for blocks in pool.map(work, starts) for block in blocks]
-        return x, y, np.concatenate(outside) if outside else np.empty(0, dtype=np.intp)
-
-    def _block(
-        self, degrees: tuple[Floats, Floats], metres: tuple[Floats, Floats], block: slice, buffers: Floats
-    ) -> Indices:
-        u, v, part = (buffer[: block.stop - block.start] for buffer in buffers)
-        np.subtract(degrees[0][block], self.centre[0], out=u)
-        np.multiply(u, 1 / self.half[0], out=u)
-        np.subtract(degrees[1][block], self.centre[1], out=v)
-        np.multiply(v, 1 / self.half[1], out=v)
-        # One multiplication and one addition at a time, so that every position gives the same bits
-        # wherever it stands in the array: equal positions must stay equal.
-        with np.errstate(invalid="ignore", over="ignore"):
-            for coefficients, out in zip(self.coefficients, metres, strict=True):
-                _horner(coefficients, (u, v), part, out[block])
-            edge = 1 + 1e-9
-            outside = ~((u >= -edge) & (u <= edge) & (v >= -edge) & (v <= edge))
-        rows: Indices = np.flatnonzero(outside) + block.start
-        return rows
 
 
-def fit(
-    project: Callable[[Floats, Floats], tuple[Floats, Floats]], coordinates: Sequence[tuple[Floats, Floats]]
-) -> Polynomial | None:
+class Cells:
     """
-    Return a polynomial for the box of some coordinates, or None if none is good enough.
+    The polynomials of a projection, fitted as they are needed.
 
     Parameters
     ----------
     project
         The projection to follow: degrees to metres.
-    coordinates
-        Pairs of arrays (lon, lat), degrees; what is not finite is left out.
-
-    Returns
-    -------
-    polynomial
-        Within `TOLERANCE` of `project` on a lattice over the box and on a sample of the coordinates.
+    longitudes, latitudes
+        Degrees at which it may jump: cells that they cross have no polynomial.
     """
-    box = _box(coordinates)
-    if box is None or max(box[2] - box[0], box[3] - box[1]) > LARGEST_BOX_DEG:
-        return None
-    centre = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-    half = max((box[2] - box[0]) / 2, 1e-6), max((box[3] - box[1]) / 2, 1e-6)
 
-    angle = np.pi * (np.arange(NODES) + 0.5) / NODES
-    node_u, node_v = (grid.ravel() for grid in np.meshgrid(np.cos(angle), np.cos(angle), indexing="ij"))
-    at_nodes = project(centre[0] + half[0] * node_u, centre[1] + half[1] * node_v)
-    if not all(np.isfinite(values).all() for values in at_nodes):
-        return None
+    def __init__(
+        self,
+        project: Callable[[Floats, Floats], tuple[Floats, Floats]],
+        longitudes: tuple[float, ...] = (),
+        latitudes: tuple[float, ...] = (),
+    ) -> None:
+        self._project = project
+        self._jumps = np.array(longitudes, dtype=np.float64), np.array(latitudes, dtype=np.float64)
+        none = np.empty(0, dtype=np.int64)
+        self._known = _Known(none, none, np.empty((0, 2, DEGREES[-1] + 1, DEGREES[-1] + 1)))
 
-    step = np.linspace(-1, 1, LATTICE)
-    lattice_u, lattice_v = (grid.ravel() for grid in np.meshgrid(step, step))
-    sampled = [_sample(lon, lat, box, share=_share(coordinates)) for lon, lat in coordinates]
-    check_lon = np.concatenate([centre[0] + half[0] * lattice_u, *(lon for lon, _ in sampled)])
-    check_lat = np.concatenate([centre[1] + half[1] * lattice_v, *(lat for _, lat in sampled)])
-    expected = project(check_lon, check_lat)
+    def project(self, lon: Floats, lat: Floats, x: Floats, y: Floats) -> Indices:
+        """
+        Fill in x and y (metres) of positions (degrees), and return the rows of those that PROJ must project.
 
-    for degree in DEGREES:
-        coefficients = np.stack([_power_coefficients(values.reshape(NODES, NODES), degree) for values in at_nodes])
-        candidate = Polynomial(centre, half, coefficients, np.inf)
-        x, y, outside = candidate.evaluate(check_lon, check_lat)
-        if len(outside):
-            return None
-        error = max(float(np.max(np.abs(x - expected[0]))), float(np.max(np.abs(y - expected[1]))))
-        if error < TOLERANCE:
-            return Polynomial(centre, half, coefficients, error)
-    return None
+        Parameters
+        ----------
+        lon, lat, x, y
+            Arrays of equal length, not a long one.
+        """
+        with np.errstate(invalid="ignore"):
+            column, line = np.floor(lon * (1 / CELL_DEG)), np.floor(lat * (1 / CELL_DEG))
+            column += COLUMNS // 2
+            line += LINES // 2
+            number = line * COLUMNS + column
+            inside = (column >= 0) & (column < COLUMNS) & (line >= 0) & (line < LINES)
+        if inside.all() and number.min() == number.max():
+            known, slots = self._fitted(number[:1].astype(np.int64))
+            if (degree := int(known.degrees[slots[0]])) == 0:
+                return np.arange(len(lon))
+            _evaluate(known.coefficients[slots[0]], degree, (lon - _middle(column[0], COLUMNS)) * SCALE,
+                      (lat - _middle(line[0], LINES)) * SCALE, (x, y))  # fmt: skip
+            return np.empty(0, dtype=np.intp)
+        number = np.where(inside, number, -1).astype(np.int32)
+        order = _order(number)
+        order = order[np.searchsorted(number[order], 0) :]
+        outside = np.flatnonzero(~inside)
+        if not len(order):
+            return outside
+        first = np.flatnonzero(np.diff(number[order], prepend=-1))
+        known, slots = self._fitted(number[order[first]].astype(np.int64))
+        counts = np.diff(first, append=len(order))
+        u = (lon[order] - _middle(column[order], COLUMNS)) * SCALE
+        v = (lat[order] - _middle(line[order], LINES)) * SCALE
+        out_x, out_y = np.empty(len(order)), np.empty(len(order))
+        degrees = known.degrees[slots]
+        for at in np.flatnonzero((counts >= FEW) & (degrees > 0)):
+            part = slice(first[at], first[at] + counts[at])
+            _evaluate(known.coefficients[slots[at]], int(degrees[at]), u[part], v[part], (out_x[part], out_y[part]))
+        for degree in DEGREES:
+            small = (counts < FEW) & (degrees == degree)
+            if small.any():
+                rows = np.flatnonzero(np.repeat(small, counts))
+                own = np.moveaxis(known.coefficients[np.repeat(slots[small], counts[small])], 0, -1)
+                some = np.empty(len(rows)), np.empty(len(rows))
+                _evaluate(own, degree, u[rows], v[rows], some)
+                out_x[rows], out_y[rows] = some
+        x[order], y[order] = out_x, out_y
+        return np.concatenate((outside, order[np.repeat(degrees == 0, counts)]))
+
+    def _fitted(self, numbers: Whole) -> tuple[_Known, Whole]:
+        """Return what is known of cells with these numbers, and the place of each there."""
+        known = self._known
+        slots = np.searchsorted(known.numbers, numbers)
+        there = np.zeros(len(numbers), dtype=bool)
+        within = slots < len(known.numbers)
+        there[within] = known.numbers[slots[within]] == numbers[within]
+        if there.all():
+            return known, slots
+        # A cell has the same coefficients whoever fits it, and what is known is replaced as a whole: no lock.
+        if len(known.numbers) > MOST_CELLS:
+            known = self._fit(numbers)
+        else:
+            fresh = self._fit(numbers[~there])
+            together = [np.concatenate(parts) for parts in zip(known, fresh, strict=True)]
+            order = np.argsort(together[0])
+            known = _Known(*(values[order] for values in together))
+        self._known = known
+        return known, np.searchsorted(known.numbers, numbers)
+
+    def _fit(self, numbers: Whole) -> _Known:
+        """Fit the polynomials of cells."""
+        parts = [self._fit_some(numbers[start : start + 256]) for start in range(0, len(numbers), 256)]
+        return _Known(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+
+    def _fit_some(self, numbers: Whole) -> _Known:
+        lon, lat = _middle(numbers % COLUMNS, COLUMNS), _middle(numbers // COLUMNS, LINES)
+        half = CELL_DEG / 2
+        places = np.concatenate((_NODE_UV, _LATTICE_UV), axis=1)
+        position = lon[:, np.newaxis] + half * places[0], lat[:, np.newaxis] + half * places[1]
+        planar = [values.reshape(position[0].shape) for values in self._project(*(one.ravel() for one in position))]
+        smooth = np.isfinite(planar[0]).all(axis=1) & np.isfinite(planar[1]).all(axis=1)
+        for middle, jumps in zip((lon, lat), self._jumps, strict=True):
+            near = np.searchsorted(jumps, middle - half - NEAR_BORDER_DEG)
+            smooth &= near == np.searchsorted(jumps, middle + half + NEAR_BORDER_DEG)
+        side = DEGREES[-1] + 1
+        coefficients = np.zeros((len(numbers), 2, side, side))
+        degrees = np.zeros(len(numbers), dtype=np.int64)
+        nodes = NODES * NODES
+        for degree in DEGREES:
+            todo = np.flatnonzero(smooth & (degrees == 0))
+            if not len(todo):
+                break
+            # Cells last, for the arithmetic of one number at a time: a cell's bits do not depend on the others.
+            own = np.zeros((2, side, side, len(todo)))
+            error = np.zeros(len(todo))
+            for axis in range(2):
+                at_nodes = planar[axis][todo, :nodes].T.reshape(NODES, NODES, len(todo))
+                own[axis, : degree + 1, : degree + 1] = _power_coefficients(at_nodes, degree)
+            found = np.empty((2, len(_LATTICE_UV[0]), len(todo)))
+            u, v = (np.broadcast_to(values[:, np.newaxis], found[0].shape) for values in _LATTICE_UV)
+            _evaluate(own[:, :, :, np.newaxis], degree, u, v, (found[0], found[1]))
+            for axis in range(2):
+                np.maximum(error, np.abs(found[axis] - planar[axis][todo, nodes:].T).max(axis=0), out=error)
+            good = error < TOLERANCE
+            degrees[todo[good]] = degree
+            coefficients[todo[good]] = np.moveaxis(own, -1, 0)[good]
+        return _Known(numbers, degrees, coefficients)
 
 
-def _horner(coefficients: Floats, scaled: tuple[Floats, Floats], part: Floats, out: Floats) -> None:
-    """Evaluate sum c[i, j] u^i v^j with i + j <= degree: in v for each power of u, then in u."""
-    u, v = scaled
-    degree = len(coefficients) - 1
-    out[:] = coefficients[degree, 0]
-    for i in range(degree - 1, -1, -1):
-        np.multiply(v, coefficients[i, degree - i], out=part)
-        for j in range(degree - i - 1, 0, -1):
-            np.add(part, coefficients[i, j], out=part)
-            np.multiply(part, v, out=part)
-        np.add(part, coefficients[i, 0], out=part)
-        np.multiply(out, u, out=out)
-        np.add(out, part, out=out)
+def _order(number: Whole32) -> Indices:
+    """Return the order of numbers of cells; where they are near each other, by 16 bits, which NumPy sorts faster."""
+    known = number[number >= 0]
+    low, high = (int(known.min()), int(known.max())) if len(known) else (0, 0)
+    columns = number % COLUMNS
+    west, east = int(columns.min()), int(columns.max())
+    wide = east - west + 1
+    if (high // COLUMNS - low // COLUMNS + 1) * wide >= 1 << 16:
+        return np.argsort(number, kind="stable")
+    short = (number // COLUMNS - low // COLUMNS) * wide + (columns - west) + 1
+    return np.argsort(np.where(number < 0, 0, short).astype(np.uint16), kind="stable")
+
+
+SCALE = 2 / CELL_DEG
+"""From degrees off the middle of a cell to -1 to 1: a power of two, so that nothing is rounded."""
+
+
+def _middle(number: Any, count: int) -> Any:
+    """Return the longitude or latitude in the middle of a column or line of cells, of so many."""
+    return (number - count // 2) * CELL_DEG + CELL_DEG / 2
+
+
+def _evaluate(coefficients: Floats, degree: int, u: Floats, v: Floats, out: tuple[Floats, Floats]) -> None:
+    """
+    Evaluate sum c[axis, i, j] u^i v^j with i + j <= degree, for x and y: in v for each power of u, then in u.
+
+    One multiplication and one addition at a time, so that every position gives the same bits wherever it
+    stands in the array, and whether its coefficients are numbers or arrays: equal positions must stay equal.
+    """
+    part = np.empty(np.shape(u))
+    for own, result in zip(coefficients, out, strict=True):
+        result[...] = own[degree, 0]
+        for i in range(degree - 1, -1, -1):
+            np.multiply(v, own[i, degree - i], out=part)
+            for j in range(degree - i - 1, 0, -1):
+                np.add(part, own[i, j], out=part)
+                np.multiply(part, v, out=part)
+            np.add(part, own[i, 0], out=part)
+            np.multiply(result, u, out=result)
+            np.add(result, part, out=result)
 
 
 def _power_coefficients(values: Floats, degree: int) -> Floats:
-    """Return coefficients of u^i v^j from values at Chebyshev nodes, cut to a total degree."""
+    """Return coefficients of u^i v^j, cut to a total degree, from values at Chebyshev nodes: (NODES, NODES, cells)."""
     order = np.arange(degree + 1)
     basis = np.cos(np.outer(order, np.pi * (np.arange(NODES) + 0.5) / NODES)) * (2 / NODES)
     basis[0] /= 2
-    chebyshev = basis @ values @ basis.T
+    chebyshev = _combined(basis, values)
     chebyshev[np.add.outer(order, order) > degree] = 0
     to_powers = np.zeros((degree + 1, degree + 1))
     for i in order:
         one = np.polynomial.chebyshev.cheb2poly(np.eye(degree + 1)[i, : i + 1])
         to_powers[i, : len(one)] = one
-    powers: Floats = to_powers.T @ chebyshev @ to_powers
-    return powers
+    return _combined(to_powers.T, chebyshev)
 
 
-def _box(coordinates: Sequence[tuple[Floats, Floats]]) -> tuple[float, float, float, float] | None:
-    lows, highs = [], []
-    for pair in coordinates:
-        if not len(pair[0]):
-            continue
-        low = [np.fmin.reduce(values) for values in pair]
-        high = [np.fmax.reduce(values) for values in pair]
-        if not np.isfinite([low, high]).all():
-            finite = np.isfinite(pair[0]) & np.isfinite(pair[1])
-            if not finite.any():
-                continue
-            low = [values[finite].min() for values in pair]
-            high = [values[finite].max() for values in pair]
-        lows.append(low)
-        highs.append(high)
-    if not lows:
-        return None
-    west, south = np.min(lows, axis=0)
-    east, north = np.max(highs, axis=0)
-    return float(west), float(south), float(east), float(north)
+def _combined(matrix: Floats, values: Floats) -> Floats:
+    """Return matrix times values times transposed matrix, for each cell, in one order of additions."""
+    for _ in range(2):
+        total = np.zeros((len(matrix), *values.shape[1:]))
+        for at, row in enumerate(values):
+            total += matrix[:, at, np.newaxis, np.newaxis] * row
+        values = np.swapaxes(total, 0, 1)
+    return values
 
 
-def _share(coordinates: Sequence[tuple[Floats, Floats]]) -> float:
-    return SAMPLE / max(sum(len(lon) for lon, _ in coordinates), 1)
+def _square(along: Floats) -> Floats:
+    return np.stack([values.ravel() for values in np.meshgrid(along, along, indexing="ij")])
 
 
-def _sample(lon: Floats, lat: Floats, box: tuple[float, float, float, float], share: float) -> tuple[Floats, Floats]:
-    """
-    Return a share of the coordinates inside a box, chosen by a hash of their bits.
-
-    So the choice, and with it whether the polynomial is used, does not depend on the order of rows.
-    """
-    if not len(lon):
-        return lon, lat
-    threshold = np.uint64(min(share, 1.0) * (2**64 - 2048))
-    rows = []
-    for start in range(0, len(lon), BLOCK):
-        stop = start + BLOCK
-        bits = np.ascontiguousarray(lon[start:stop]).view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-        bits ^= np.ascontiguousarray(lat[start:stop]).view(np.uint64) * np.uint64(0xC2B2AE3D27D4EB4F)
-        bits ^= bits >> np.uint64(29)
-        bits *= np.uint64(0xBF58476D1CE4E5B9)
-        bits ^= bits >> np.uint64(32)
-        bits *= np.uint64(0x94D049BB133111EB)
-        rows.append(np.flatnonzero(bits <= threshold) + start)
-    chosen = np.concatenate(rows)
-    lon, lat = lon[chosen], lat[chosen]
-    inside = (lon >= box[0]) & (lon <= box[2]) & (lat >= box[1]) & (lat <= box[3])
-    return lon[inside], lat[inside]
+_NODE_UV = _square(np.cos(np.pi * (np.arange(NODES) + 0.5) / NODES))
+_LATTICE_UV = _square(np.linspace(-1, 1, LATTICE))

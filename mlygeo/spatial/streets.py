@@ -8,21 +8,22 @@ gives the points of percept-vsvi-filter's make_street_points.py.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
 from mlygeo import frames
 from mlygeo.errors import CrsError, InputError
-from mlygeo.progress import current_step, working
-from mlygeo.spatial import geodesy, polylines
+from mlygeo.progress import working
+from mlygeo.spatial import geodesy, polylines, spacing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import geopandas as gpd
 
-    from mlygeo.arrays import Floats, Whole
+    from mlygeo.arrays import Bounds, Flags, Floats, Rows, Whole, Words
     from mlygeo.spatial.polylines import Lines
     from mlygeo.spatial.projection import Projection
 
@@ -33,9 +34,6 @@ INTERVAL_M = 50.0
 
 TOLERANCE = 1e-9
 """Relative: a street of exactly n intervals has n parts, whichever way its length was rounded."""
-
-BATCH = 65_536
-"""Points that are thinned between two looks at the display."""
 
 MOST_POINTS = 20_000_000
 """More points than this mean a mistake in the interval, and would not fit in memory."""
@@ -67,10 +65,11 @@ def street_points(
     Lengths and distances are planar, in the coordinate reference system `srid`, in metres.
 
     With `even`, each street counts once (the two directions of an edge are one line). A street of
-    length L gets ceil(L / interval) points, in the middles of equal parts; then, street by street
-    in the order of (u, v, key), a point closer than half the interval to one already kept is left
-    out. So every place on every street lies within the interval of a point, no two points are
-    closer than half of it, and the order of the rows does not matter.
+    length L gets ceil(L / interval) points, in the middles of equal parts; then, in the order of a hash
+    of their places, a point closer than half the interval to one already kept is left out. So every
+    place on every street lies within the interval of a point, no two points are closer than half of
+    it, the order of the rows does not matter, and whether there is a point depends on the streets
+    near it alone.
 
     With `percept`, each row of length L gets floor(L / interval) equal parts and points at both
     ends and every division, none where that is 0; then the first point in each square cell of side
@@ -96,12 +95,13 @@ def street_points(
     Returns
     -------
     points
-        Street points frame, EPSG:4326: `point_id` (int64, from 0, in order along the streets),
-        `u`, `v`, `key`, `bearing` (float64, degrees clockwise from true north, of the street there
-        in the direction of its line; NaN on a street without length), `osmid`, `name` and `highway`
-        of the street. `attrs["street_points"]` has the number of edges, streets (each once) and points,
-        the length of the streets in metres, and the length of the edges without a point of their own,
-        among the edges that the method counts.
+        Street points frame, EPSG:4326, sorted by `point_id`: int64, with `even` a positive number that its
+        place on Earth has (`spacing.place_ids`), with `percept` counted from 0 along the streets. `u`,
+        `v`, `key`, `bearing` (float64, degrees clockwise from true north, of the street there in the
+        direction of its line; NaN on a street without length), `osmid`, `name` and `highway` of the
+        street. `attrs["street_points"]` has the number of edges, streets (each once) and points, the
+        length of the streets in metres, and the length of the edges without a point of their own, among
+        the edges that the method counts.
 
     Raises
     ------
@@ -123,56 +123,181 @@ def street_points(
     >>> points = street_points(streets, interval=20, srid=25832)
     >>> points.attrs["street_points"]["points"]
     """
-    import pandas as pd
-
     frames.check(streets, frames.STREETS)
-    if not (np.isfinite(interval) and interval > 0):
-        raise InputError(f"`interval` must be a positive number of metres, not {interval}")
+    _check_interval(interval)
     if method not in {"even", "percept"}:
         raise InputError(f"`method` is 'even' or 'percept', not {method!r}")
     geodesy.check_forced(srid, force=force_srid)
     if not len(streets):
-        return _finish(
-            streets, (np.empty(0), np.empty(0)), np.empty(0, "int64"), np.empty(0), _facts(interval, srid, method)
-        )
-
-    lonlat, first = polylines.coordinates(streets)
-    bounds = polylines.bounds(lonlat)
-    srid = geodesy.utm_srid(*bounds) if srid is None else srid
-    projection = geodesy.check_srid(srid, bounds, force=force_srid)
-    vertex = polylines.hashes(lonlat)
-    lines = polylines.project(lonlat, first, projection)
-    if not np.isfinite(lines.length).all():
-        raise CrsError(f"EPSG:{srid} has no coordinates for some of the streets", hint="leave `srid` out")
-    # for a street of about a whole number of intervals, the number of parts depends on the last digits
-    count = lines.length / interval
-    unsure = np.abs(count - np.rint(count)) * interval < UNSURE_M * np.diff(first)
-    polylines.exactly(lines, np.flatnonzero(unsure), lonlat, projection)
-    street, same = polylines.same_lines(vertex, first)
-
+        return _finish(streets, _NO_POINTS, _facts(interval, srid, method))
+    network = _Network.of(streets, interval, srid, force_srid=force_srid, exact=method == "percept")
     if method == "percept":
         edges = np.arange(len(streets))
-        parts = np.trunc(lines.length / interval)
-        row, x, y, segment = _percept_points(lines, parts, interval, lonlat, projection)
+        parts = np.trunc(network.lines.length / interval)
+        points = _percept_points(network, parts, interval)
     else:
-        edges = polylines.each_once(streets, street, (polylines.directions(vertex, first), same))
-        parts = np.maximum(np.ceil(lines.length / interval * (1 - TOLERANCE)), 1)
-        row, x, y, segment = _even_points(lines, edges, parts, interval)
+        edges, parts = network.once(streets), network.even_parts(interval)
+        points, _ = _even_points(network, edges, parts, interval)
+    facts = _facts(interval, network.projection.srid, method) | network.facts(edges, parts)
+    return _finish(streets, points, facts | {"points": len(points.row)})
 
-    facts = _facts(interval, srid, method)
-    once = np.flatnonzero(~pd.Series(street).duplicated().to_numpy())
-    total, without = lines.length[edges].sum(), lines.length[edges][parts[edges] == 0].sum()
-    facts |= {
-        "edges": len(streets),
-        "streets": len(once),
-        "length_m": float(lines.length[once].sum()),
-        "points": len(row),
-        "edges_without_point": int((parts[edges] == 0).sum()),
-        "length_without_point_m": float(without),
-        "share_without_point": float(without / total) if total else 0.0,
-    }
-    bearing = polylines.bearings(lines, lonlat, vertex, segment)
-    return _finish(streets, projection.inverse(x, y), row, bearing, facts)
+
+def even_points_of_part(
+    streets: gpd.GeoDataFrame,
+    core: Callable[[Floats, Floats], Flags],
+    known: Bounds,
+    *,
+    interval: float = INTERVAL_M,
+    srid: int,
+) -> tuple[gpd.GeoDataFrame, int]:
+    """
+    Lay the points of `street_points` with `even` in a part of the world, from the streets around it.
+
+    Parts that share out the world have together the points of all streets, to the last bit, and the sum of their
+    facts is that of all streets.
+
+    Parameters
+    ----------
+    streets
+        Streets frame, EPSG:4326: whole streets, all whose box (`polylines.boxes`) meets `known`; others
+        do no harm.
+    core
+        Tells for longitudes and latitudes in degrees which positions belong to the part.
+    known
+        The box around the part whose streets are given: west, south, east, north in degrees. How far it
+        has to reach depends on the streets: six intervals mostly do (see `Projection.reach`).
+    interval
+        Distance between points along a street, metres.
+    srid
+        EPSG number of the projected coordinate reference system to measure in; it is not checked against
+        the streets' place, which says nothing about all streets.
+
+    Returns
+    -------
+    points
+        Street points frame, EPSG:4326, of the points in the part, in the order of their `point_id`. In
+        `attrs["street_points"]` are the facts about the streets of the part, a street belonging to where
+        the south-western corner of its box lies.
+    undecided
+        How many positions in the part are neither points nor certainly none, because that depends on streets
+        beyond `known`. Where there are any, the answer holds for no use: ask again with a wider box.
+
+    Raises
+    ------
+    InputError
+        If the interval is not a positive number, or gives more points than fit in memory.
+    CrsError
+        If the srid is unknown or geographic, or has no coordinates for some of the streets.
+    FrameError
+        If this is not a streets frame, or holds geometry other than lines.
+    """
+    frames.check(streets, frames.STREETS)
+    _check_interval(interval)
+    facts = _facts(interval, srid, "even")
+    if not len(streets):
+        return _finish(streets, _NO_POINTS, facts), 0
+    network = _Network.of(streets, interval, srid, force_srid=None)
+    edges, parts = network.once(streets), network.even_parts(interval)
+    points, undecided = _even_points(network, edges, parts, interval, core=core, known=known)
+    facts |= network.facts(edges, parts, core(*network.corners()))
+    return _finish(streets, points, facts | {"points": len(points.row)}), undecided
+
+
+def _check_interval(interval: float) -> None:
+    if not (np.isfinite(interval) and interval > 0):
+        raise InputError(f"`interval` must be a positive number of metres, not {interval}")
+
+
+@dataclass(frozen=True)
+class _Network:
+    """Streets as measured lines."""
+
+    lonlat: Floats
+    lines: Lines
+    projection: Projection
+    vertex: Words
+    """Hash of each vertex."""
+    street: Whole
+    """Number of each row's street: rows with the same segments have the same."""
+    same: Words
+    """Hash of that."""
+
+    @classmethod
+    def of(
+        cls,
+        streets: gpd.GeoDataFrame,
+        interval: float,
+        srid: int | None,
+        *,
+        force_srid: bool | None,
+        exact: bool = False,
+    ) -> _Network:
+        """Measure streets; without a look at the place where `force_srid` is None."""
+        lonlat, first = polylines.coordinates(streets)
+        bounds = polylines.bounds(lonlat)
+        srid = geodesy.utm_srid(*bounds) if srid is None else srid
+        if force_srid is None:
+            projection = geodesy.projection(srid)
+        else:
+            projection = geodesy.check_srid(srid, bounds, force=force_srid)
+        vertex = polylines.hashes(lonlat)
+        lines = polylines.project(lonlat, first, projection, exact=exact)
+        if not np.isfinite(lines.length).all():
+            raise CrsError(f"EPSG:{srid} has no coordinates for some of the streets", hint="leave `srid` out")
+        # for a street of about a whole number of intervals, the number of parts depends on the last digits
+        count = lines.length / interval
+        unsure = np.abs(count - np.rint(count)) * interval < UNSURE_M * np.diff(first)
+        polylines.exactly(lines, np.flatnonzero(unsure), lonlat, projection)
+        return cls(lonlat, lines, projection, vertex, *polylines.same_lines(vertex, first))
+
+    def once(self, streets: gpd.GeoDataFrame) -> Whole:
+        """Return one row for each street."""
+        hashes = polylines.directions(self.vertex, self.lines.first), self.same
+        return polylines.each_once(streets, self.street, hashes)
+
+    def even_parts(self, interval: float) -> Floats:
+        """Return into how many parts each row is divided, one at least."""
+        return np.maximum(np.ceil(self.lines.length / interval * (1 - TOLERANCE)), 1)
+
+    def corners(self) -> tuple[Floats, Floats]:
+        """Return the south-western corner of each row's box, degrees."""
+        west_south = np.minimum.reduceat(self.lonlat, self.lines.first[:-1], axis=0)
+        return west_south[:, 0], west_south[:, 1]
+
+    def facts(self, edges: Whole, parts: Floats, counted: Flags | None = None) -> dict[str, Any]:
+        """
+        Return what is told about streets, of the counted rows alone; `edges` are the rows that points are laid on.
+
+        Lengths are added up in whole micrometres: the order of the rows, and how they are shared out, do not matter.
+        """
+        import pandas as pd
+
+        counted = np.ones(len(parts), dtype=bool) if counted is None else counted
+        micrometres = np.rint(self.lines.length * 1e6).astype(np.int64)
+        once = np.flatnonzero(~pd.Series(self.street).duplicated().to_numpy() & counted)
+        edges = edges[counted[edges]]
+        total, without = micrometres[edges].sum(), micrometres[edges][parts[edges] == 0].sum()
+        return {
+            "edges": int(counted.sum()),
+            "streets": len(once),
+            "length_m": float(micrometres[once].sum() / 1e6),
+            "edges_without_point": int((parts[edges] == 0).sum()),
+            "length_without_point_m": float(without / 1e6),
+            "share_without_point": float(without / total) if total else 0.0,
+        }
+
+
+class _Laid(NamedTuple):
+    """Points on rows of streets: the row of each, its position and the street's bearing there, degrees, its number."""
+
+    row: Whole
+    lon: Floats
+    lat: Floats
+    bearing: Floats
+    point_id: Rows
+
+
+_NO_POINTS = _Laid(*(np.empty(0, dtype) for dtype in ("int64", "float64", "float64", "float64", "int64")))
 
 
 def _facts(interval: float, srid: int | None, method: str) -> dict[str, Any]:
@@ -191,17 +316,15 @@ def _facts(interval: float, srid: int | None, method: str) -> dict[str, Any]:
     }
 
 
-def _finish(
-    streets: gpd.GeoDataFrame, lonlat: tuple[Floats, Floats], row: Whole, bearing: Floats, facts: dict[str, Any]
-) -> gpd.GeoDataFrame:
-    """Return the frame of points on these rows of streets."""
+def _finish(streets: gpd.GeoDataFrame, laid: _Laid, facts: dict[str, Any]) -> gpd.GeoDataFrame:
+    """Return the frame of points on rows of streets."""
     import geopandas as gpd
     import shapely
 
-    columns: dict[str, Any] = {"point_id": np.arange(len(row), dtype="int64")}
-    columns |= {name: streets[name].array.take(row) for name in CARRIED}
-    columns["bearing"] = bearing
-    points = gpd.GeoDataFrame(columns, geometry=shapely.points(*lonlat), crs=frames.CRS)
+    columns: dict[str, Any] = {"point_id": laid.point_id}
+    columns |= {name: streets[name].array.take(laid.row) for name in CARRIED}
+    columns["bearing"] = laid.bearing
+    points = gpd.GeoDataFrame(columns, geometry=shapely.points(laid.lon, laid.lat), crs=frames.CRS)
     points = frames.conform(points, frames.STREET_POINTS)
     points.attrs["attribution"] = list(streets.attrs.get("attribution", []))
     points.attrs["street_points"] = facts
@@ -226,12 +349,11 @@ def _spread(parts: Floats, each: int) -> tuple[Whole, Whole]:
     return line, np.arange(len(line)) - np.repeat(np.cumsum(counts) - counts, counts)
 
 
-def _percept_points(
-    lines: Lines, parts: Floats, interval: float, lonlat: Floats, projection: Projection
-) -> tuple[Whole, Floats, Floats, Whole]:
+def _percept_points(network: _Network, parts: Floats, interval: float) -> _Laid:
     import pandas as pd
     from pyproj import Transformer
 
+    lines, lonlat, projection = network.lines, network.lonlat, network.projection
     row, number = _spread(parts, 1)
     # as GeoPandas does it: PROJ's inverse of the forward projection rounds differently in the last digit
     back = Transformer.from_crs(projection.srid, 4326, always_xy=True)
@@ -249,11 +371,12 @@ def _percept_points(
 
     x, y, segment = located(slice(None))
     if not len(row):
-        return row, x, y, segment
+        return _NO_POINTS
     x, y = _stored(x, y, interval, stored)
     cells = pd.DataFrame({"column": np.trunc((x - x.min()) / interval), "line": np.trunc((y - y.min()) / interval)})
     chosen = np.flatnonzero(~cells.duplicated().to_numpy())
-    return row[chosen], x[chosen], y[chosen], segment[chosen]
+    bearing = polylines.bearings(lines, lonlat, network.vertex, segment[chosen])
+    return _Laid(row[chosen], *projection.inverse(x[chosen], y[chosen]), bearing, np.arange(len(chosen)))
 
 
 def _stored(
@@ -283,48 +406,33 @@ def _stored(
     return x, y
 
 
-def _even_points(lines: Lines, edges: Whole, parts: Floats, interval: float) -> tuple[Whole, Floats, Floats, Whole]:
+def _even_points(
+    network: _Network,
+    edges: Whole,
+    parts: Floats,
+    interval: float,
+    *,
+    core: Callable[[Floats, Floats], Flags] | None = None,
+    known: Bounds | None = None,
+) -> tuple[_Laid, int]:
+    """Return the points in a part, in the order of their numbers, and how many there are undecided."""
+    lines, projection = network.lines, network.projection
     place, number = _spread(parts[edges], 0)
     row = edges[place]
     distance = (number + 0.5) * (lines.length / parts)[row]
     x, y, segment = polylines.locate(lines, row, distance)
-    kept = _thin(x, y, interval / 2)
-    return row[kept], x[kept], y[kept], segment[kept]
-
-
-def _thin(x: Floats, y: Floats, apart: float) -> Whole:
-    """
-    Keep each point that is not closer than `apart` to one kept before.
-
-    Whether a point is kept depends on those kept before it, along chains as long as the network:
-    sequential by nature, so this is a loop. Kept points are filed by square cells of side `apart`;
-    a cell holds four at most, so a point looks at few of them, however many lie in one place.
-    """
-    if not len(x):
-        return np.empty(0, "int64")
-    columns = np.floor((x - x.min()) / apart).astype("int64") + 1
-    lines = np.floor((y - y.min()) / apart).astype("int64") + 1
-    width = int(columns.max()) + 2
-    cells = lines * width + columns
-    around = [down * width + right for down in (0, -1, 1) for right in (0, -1, 1)]
-    closest = apart * (1 - TOLERANCE)
-    limit = closest * closest  # infinite where a power would overflow
-    filed: dict[int, list[tuple[float, float]]] = {}
-    kept = []
-    step = current_step()
-    step.begin(len(x), "points")
-    for start in range(0, len(x), BATCH):
-        some = slice(start, start + BATCH)
-        for number, (east, north, cell) in enumerate(
-            zip(x[some].tolist(), y[some].tolist(), cells[some].tolist(), strict=True), start
-        ):
-            for offset in around:
-                near = filed.get(cell + offset)
-                if near and any((east - px) ** 2 + (north - py) ** 2 < limit for px, py in near):
-                    break
-            else:
-                filed.setdefault(cell, []).append((east, north))
-                kept.append(number)
-        step.advance(len(x[some]))
-    step.begin(None, "")
-    return np.array(kept, dtype="int64")
+    lon, lat = projection.inverse(x, y)
+    ids = spacing.place_ids(lon, lat)
+    complete = None if known is None else projection.margin(lon, lat, known) >= interval / 2
+    kept, undecided = spacing.thin(x, y, ids, interval / 2, complete)
+    inside = np.ones(len(lon), dtype=bool) if core is None else core(lon, lat)
+    chosen = np.flatnonzero(kept & inside)
+    chosen = chosen[np.argsort(ids[chosen])]
+    if (np.diff(ids[chosen]) == 0).any():
+        raise InputError(
+            f"`interval={interval:g}` lays points so near each other that they have the same number",
+            hint="use an interval of 0.1 metres or more",
+        )
+    bearing = polylines.bearings(lines, network.lonlat, network.vertex, segment[chosen])
+    laid = _Laid(row[chosen], lon[chosen], lat[chosen], bearing, ids[chosen])
+    return laid, int(np.count_nonzero(undecided & inside))

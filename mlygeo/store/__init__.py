@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import geopandas as gpd
 
     from mlygeo.arrays import Bounds
+    from mlygeo.store.datasets import alike
+    from mlygeo.store.datasets.files import File, Listing
 
 __all__ = [
     "FORMATS",
@@ -36,6 +38,7 @@ __all__ = [
     "WKT_NAMES",
     "Format",
     "FrameLike",
+    "Paths",
     "as_frame",
     "atomic",
     "check_writable",
@@ -57,6 +60,9 @@ log = logging.getLogger("mlygeo.store")
 
 FrameLike: TypeAlias = "gpd.GeoDataFrame | str | os.PathLike[str]"
 """A frame as an argument: a GeoDataFrame, or the path of a file with one."""
+
+Paths: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Listing"
+"""What is read as one frame: a file, a folder, a pattern, or several of them."""
 
 PARQUET = (".parquet", ".geoparquet", ".pq")
 
@@ -106,7 +112,7 @@ IN_DEGREES = frozenset({*text.SEPARATORS, *(ending for ending, name in gdal.DRIV
 
 @working("reading")
 def read_frame(
-    path: str | os.PathLike[str],
+    path: Paths,
     *,
     frame: str | None = None,
     bbox: tuple[float, float, float, float] | None = None,
@@ -115,7 +121,13 @@ def read_frame(
     srid: int | str | None = None,
 ) -> gpd.GeoDataFrame:
     """
-    Read a frame from a file or a table of PostGIS.
+    Read a frame from a file, several files, or a table of PostGIS.
+
+    A folder, a pattern or several paths are one frame, whose rows follow each other in the order of the files' paths;
+    what was given as a list is in the order of the list. Columns are united: rows of files that do not have one are
+    without a value there. The names of folders such as `year=2024` become columns, unless the files have them.
+    Coordinates come into the CRS of the first file. Files that hold other things than the first, such as street
+    points beside images, are refused.
 
     A geometry that is damaged is no reason to refuse the others: its row is left out, which is logged as a warning
     and counted in `attrs["left_out"]`. A file in which all are damaged is refused.
@@ -126,7 +138,8 @@ def read_frame(
         GeoParquet (.parquet), or anything GDAL reads: .geojson, .gpkg, .fgb, .gpx, .shp, …; or
         .csv with columns `lon` and `lat` (or longitude/latitude, or x/y), or `geometry` (WKT); or
         a table of PostGIS, `postgresql://user@host/database?table=schema.table`. A layer is
-        named behind a colon: `streets.gpkg:edges`.
+        named behind a colon: `streets.gpkg:edges`. Or a folder with such files, a pattern such as
+        `tiles/*.parquet`, or several of these.
     frame
         The kind of frame it should be ("images", "streets", "street_points", "points",
         "selection", …): its columns are brought to their dtypes. None takes the file as it is,
@@ -167,21 +180,25 @@ def read_frame(
     --------
     >>> read_frame("images.parquet", frame="images", bbox=(9.16, 48.76, 9.18, 48.78))
     """
+    from mlygeo.store.datasets.files import are_several
+
     schema = _schema(frame)
     box, wanted = None if bbox is None else extents.checked(bbox), extents.checked_columns(columns)
-    if postgis.is_url(path):
+    if is_table(path):
         found, name = postgis.read(str(path), bbox=box, columns=wanted), str(postgis.table_of(str(path)))
+        keeps_dtypes = True
+    elif are_several(path):
+        found, name, keeps_dtypes = _read_several(path, box, wanted, layer, srid)
     else:
-        _must_be_one(path)
-        file, named = parted(path)
+        file, named = parted(paths.must_be_local(path, "`path`"))
         if layer is not None and (not isinstance(layer, str) or named not in {None, layer}):
             raise InputError(f"`layer` is {layer!r}, and the path names {named!r}" if named else "`layer` is no text")
         found, name = _read_file(file, box, wanted, layer or named, srid), file.name
+        keeps_dtypes = file.suffix.lower() in PARQUET
     log.info("read %s from %s", counted(len(found), "row"), name)
     if schema is not None and schema.name == frames.IMAGES.name and stac.is_stac(found.columns):
         return stac.to_images(found, name=name)
     if schema is None:
-        keeps_dtypes = postgis.is_url(path) or Path(name).suffix.lower() in PARQUET
         return found if keeps_dtypes else _with_whole_ids(found)
     try:
         return frames.conform(found, schema)
@@ -366,7 +383,10 @@ def names_file(path: Path) -> bool:
 
 def shown(path: str | os.PathLike[str]) -> str:
     """Return the name of a file or table for messages, without a password."""
-    return str(postgis.table_of(path)) if isinstance(path, str) and postgis.is_url(path) else Path(path).name
+    if isinstance(path, str) and postgis.is_url(path):
+        return str(postgis.table_of(path))
+    address = paths.address_of(path)
+    return Path(path if address is None else address.partition("?")[0]).name
 
 
 def _in_degrees(frame: gpd.GeoDataFrame, path: Path) -> gpd.GeoDataFrame:
@@ -393,10 +413,11 @@ def as_frame(value: Any, *, frame: str | None = None, name: str = "the frame") -
     Parameters
     ----------
     value
-        A GeoDataFrame; the path of a file, or a table of PostGIS; anything that hands over Arrow's data
-        (`__arrow_c_stream__`); a DataFrame with columns of longitude and latitude, or of WKT, WKB or shapely
-        geometries; a GeoSeries; edges of OSMnx, whose index becomes columns; a shapely geometry; a dict of
-        GeoJSON, or what has a `__geo_interface__`; or several of these, whose rows follow each other.
+        A GeoDataFrame; the path of a file, or a table of PostGIS; a folder, a pattern or several paths, see
+        `read_frame`; anything that hands over Arrow's data (`__arrow_c_stream__`); a DataFrame with columns of
+        longitude and latitude, or of WKT, WKB or shapely geometries; a GeoSeries; edges of OSMnx, whose index becomes
+        columns; a shapely geometry; a dict of GeoJSON, or what has a `__geo_interface__`; or several of these, whose
+        rows follow each other.
         Columns of numbers, text or bytes, shapes and GeoJSON that name no CRS are in degrees; a column of geometry
         (GeoPandas, GeoArrow, GeoParquet) without one has none. It is not changed.
     frame
@@ -417,9 +438,10 @@ def as_frame(value: Any, *, frame: str | None = None, name: str = "the frame") -
         If a file is missing or cannot be read.
     """
     from mlygeo.store import held
+    from mlygeo.store.datasets.files import are_several
 
     schema = _schema(frame)
-    if isinstance(value, str | os.PathLike):
+    if isinstance(value, str | os.PathLike) or are_several(value):
         return read_frame(value, frame=frame)
     found = held.as_frame(value, name=name, read=read_frame)
     if schema is None:
@@ -480,6 +502,57 @@ def _schema(name: str | None) -> frames.Schema | None:
     return frames.SCHEMAS[name]
 
 
+def _read_several(
+    path: Any, bbox: Bounds | None, columns: list[str] | None, layer: str | None, srid: int | str | None
+) -> tuple[gpd.GeoDataFrame, str, bool]:
+    """Return the frame of several files, what messages call them, and whether all keep dtypes."""
+    from mlygeo.store import held
+    from mlygeo.store.datasets import alike, files
+
+    listing = files.listed(path)
+    near = listing.near(bbox).files
+    parts = [_part(file, bbox, columns, file.layer or layer, srid) for file in near]
+    alike.check([_held(file, part) for file, part in zip(near, parts, strict=True)], listing.name)
+    there = dict.fromkeys(column for part in parts for column in part.columns)
+    if missing := [column for column in columns or () if column not in there]:
+        raise FrameError(f"{listing.name} has no column {', '.join(missing)}")
+    return held.joined(parts, listing.name), listing.name, all(file.is_parquet for file in listing.files)
+
+
+def _held(file: File, part: gpd.GeoDataFrame) -> alike.Held:
+    from mlygeo.store.datasets.alike import Held
+
+    kinds = set(part.geom_type.dropna())
+    there = {column: dtype if len(part) else None for column, dtype in part.dtypes.items()}
+    return Held(file.name, there, part.crs, "Point" in kinds if kinds else None)
+
+
+def _part(
+    file: File, bbox: Bounds | None, columns: list[str] | None, layer: str | None, srid: int | str | None
+) -> gpd.GeoDataFrame:
+    """Return the frame of a file of a dataset, with what its folders say, and those of the columns that it has."""
+    import pandas as pd
+
+    if isinstance(file.path, Path) and not file.is_parquet:
+        part = _read_file(file.path, bbox, None, layer, srid)
+    else:
+        from mlygeo.store import parquet
+        from mlygeo.store.parquet.files import GeoFile
+
+        _must_be_of_use(file.name, layer, srid)
+        opened = GeoFile(file.path)
+        own = None if columns is None else [column for column in columns if column in opened.columns]
+        part = parquet.read(opened, bbox=bbox, columns=own)
+    if columns is not None:
+        part = part[[column for column in part.columns if column in {*columns, part.geometry.name}]]
+    said = {name: value for name, value in file.keys.items()
+            if name not in part.columns and (columns is None or name in columns)}  # fmt: skip
+    for name, value in said.items():
+        kind = "object" if value is None else "str" if isinstance(value, str) else "int64"
+        part[name] = pd.Series(value, index=part.index, dtype=kind)
+    return part
+
+
 def _read_file(
     path: Path, bbox: Bounds | None, columns: Sequence[str] | None, layer: str | None, srid: int | str | None
 ) -> gpd.GeoDataFrame:
@@ -489,12 +562,9 @@ def _read_file(
         if layer is not None:
             raise FrameError(f"{path.name} has no layers", hint="leave out the layer")
         return text.read(path, bbox=bbox, columns=columns, srid=srid)
-    if srid is not None:
-        raise InputError(f"`srid` is for tables of text; {path.name} tells its CRS itself", hint="leave it out")
+    _must_be_of_use(path.name, None if has_layers(path) else layer, srid)
     if has_layers(path):
         found = gdal.read(path, bbox=bbox, columns=columns, layer=layer)
-    elif layer is not None:
-        raise FrameError(f"{path.name} has no layers", hint="leave out the layer")
     else:
         found = _format(path).read(path, bbox=bbox, columns=columns)
     if bbox is None or path.suffix.lower() in PARQUET:
@@ -502,14 +572,12 @@ def _read_file(
     return extents.meeting(found, bbox, path.name)
 
 
-def _must_be_one(path: Any) -> None:
-    """Raise where several paths were given, or something that is no path of a file."""
-    if isinstance(path, list | tuple | set):
-        raise InputError(
-            f"`path` is one file, not a {type(path).__name__} of {len(path)}",
-            hint="read them one by one and join them with pandas.concat; public functions take several at once",
-        )
-    paths.must_be_local(path, "`path`")
+def _must_be_of_use(name: str, layer: str | None, srid: int | str | None) -> None:
+    """Raise where a layer is named in a file without layers, or a CRS for one that tells it."""
+    if srid is not None:
+        raise InputError(f"`srid` is for tables of text; {name} tells its CRS itself", hint="leave it out")
+    if layer is not None:
+        raise FrameError(f"{name} has no layers", hint="leave out the layer")
 
 
 def _format(path: Path) -> Format:

@@ -122,7 +122,9 @@ def read(
     with _gdal(path):
         if bbox is not None and info:
             options |= _prefilter(path, str(options["layer"]), info, bbox)
-        source = geojson.collected(path) if about is not None and path.suffix.lower() in geojson.LINES else path
+        source = _source(path, is_described=about is not None, is_geojson=is_geojson)
+        if source is not path:
+            options.pop("layer", None)  # there is one, which the file's name gives
         meta, table = pyogrio.raw.read_arrow(source, datetime_as_string=True, **options)
         found = _frame_of(meta, table, path, is_described=about is not None)
         found = found.set_crs(crs, allow_override=True) if is_stated else found
@@ -350,6 +352,13 @@ def _gdal(path: Path, *, quiet: bool = False) -> Iterator[None]:
 def _line(error: object) -> str:
     """Return what a library says, in one line."""
     return " ".join(str(error).split())[:300]
+
+
+def _source(path: Path, *, is_described: bool, is_geojson: bool) -> Path | bytes:
+    """Return what GDAL is to read: a file, or GeoJSON in a form of which it loses nothing."""
+    if is_described:
+        return geojson.collected(path) if path.suffix.lower() in geojson.LINES else path
+    return (geojson.with_ids(path) if is_geojson else None) or path
 
 
 def _is_collection(path: Path) -> bool:

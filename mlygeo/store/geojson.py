@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import mmap
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -159,7 +160,7 @@ _LONGEST_CRS = 1 << 16
 def _members(content: bytes) -> Iterator[Any]:
     """Yield the values of the outermost members `crs` of a JSON object."""
     decoder = json.JSONDecoder()
-    for place in _depth_one(content):
+    for place in _at_depth(content, _CRS, {1}):
         rest = content[place + len(_CRS[0]) : place + _LONGEST_CRS].decode("utf-8", errors="replace").lstrip()
         if not rest.startswith(":"):
             continue
@@ -170,9 +171,9 @@ def _members(content: bytes) -> Iterator[Any]:
             yield text[:80]
 
 
-def _depth_one(content: bytes) -> Iterator[int]:
+def _at_depth(content: bytes, names: tuple[bytes, ...], wanted: set[int]) -> Iterator[int]:
     """
-    Yield where `crs` stands among the outermost members.
+    Yield where names of members stand that so many brackets enclose.
 
     A feature may have a property of that name, so brackets outside of texts are counted, piece by piece, as arrays.
     """
@@ -189,9 +190,76 @@ def _depth_one(content: bytes) -> Iterator[int]:
         steps[outside & ((letters == ord("{")) | (letters == ord("[")))] = 1
         steps[outside & ((letters == ord("}")) | (letters == ord("]")))] = -1
         depths = np.cumsum(steps, dtype=np.int64) + depth
-        opens = np.flatnonzero((letters == ord('"')) & ~outside & (depths == 1))
-        yield from (start + int(place) for place in opens if content.startswith(_CRS, start + int(place)))
+        opens = np.flatnonzero((letters == ord('"')) & ~outside & np.isin(depths, [*wanted]))
+        yield from (start + int(place) for place in opens if content.startswith(names, start + int(place)))
         depth, in_text, start = int(depths[-1]), bool(quotes[-1] % 2), stop
+
+
+_IDS = re.compile(rb'"id"\s*:\s*(?:-?[0-9]|"0")')
+"""An id that is a number, or that may be the first of a count of rows."""
+
+
+def with_ids(path: Path) -> bytes | None:
+    """
+    Return a file with the whole numbers that are ids of its features as text, which GDAL reads as a column `id`.
+
+    GDAL takes numbers for those of rows, and drops them. Ids that just count the rows, as GDAL and GeoPandas write
+    them, are none, and are removed.
+
+    Parameters
+    ----------
+    path
+        A file of another program.
+
+    Returns
+    -------
+    content
+        None where nothing is to be changed: without such ids, with a property `id`, which counts before them, and of
+        a file that is not JSON.
+    """
+    # Of an empty file there is no map.
+    with path.open("rb") as file, suppress(ValueError), mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as seen:
+        if _IDS.search(seen) is None:
+            return None
+    is_lines = path.suffix.lower() in LINES
+    if is_lines:
+        found: Any = [_loaded(record) or record for record in _records(path)]
+        features = [feature for feature in found if isinstance(feature, dict)]
+    else:
+        content = path.read_bytes()
+        if not any(_IDS.match(content, place) for place in _at_depth(content, (b'"id"',), {1, 3})):
+            return None
+        found = _loaded(content) or {}
+        features = found.get("features") if found.get("type") == "FeatureCollection" else [found]
+        if not isinstance(features, list) or not all(isinstance(feature, dict) for feature in features):
+            return None
+    ids = [feature.get("id") for feature in features]
+    if not ids or any(
+        "id" in feature["properties"] for feature in features if isinstance(feature.get("properties"), dict)
+    ):
+        return None
+    counts = [list(map(str, range(len(ids)))), list(range(len(ids))), list(range(1, len(ids) + 1))]
+    if ids in counts and not any(isinstance(id_, bool) for id_ in ids):
+        for feature in features:
+            del feature["id"]
+    elif any(type(id_) in {int, float} for id_ in ids):
+        for feature, id_ in zip(features, ids, strict=True):
+            if type(id_) in {int, float}:
+                feature["id"] = str(int(id_) if isinstance(id_, float) and id_.is_integer() else id_)
+    else:
+        return None
+    if is_lines:
+        return b"\n".join(each if isinstance(each, bytes) else json.dumps(each).encode() for each in found)
+    return json.dumps(found).encode()
+
+
+def _loaded(content: bytes) -> dict[str, Any] | None:
+    """Return a JSON object; None where it is something else, of which GDAL says what is wrong."""
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def collected(path: Path) -> bytes:

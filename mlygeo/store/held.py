@@ -20,7 +20,7 @@ from mlygeo import degrees, frames
 from mlygeo.errors import FormatError, FrameError, MlygeoError
 from mlygeo.store.columns import DAMAGED, warn_of_damage
 from mlygeo.store.parquet import metadata
-from mlygeo.store.text import LON_NAMES, WKT_NAMES, check_alike, lonlat_columns
+from mlygeo.store.text import LON_NAMES, WKT_NAMES, check_alike, contradicted, lonlat_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,11 +92,18 @@ def as_table(value: Any, *, name: str) -> pd.DataFrame | None:
 
     if isinstance(value, pd.DataFrame):
         return value
+    if is_dask(value):
+        return as_table(value.compute(), name=name)
     if isinstance(value, pd.Series):  # pandas hands it over as a column without a table
         return None
     if hasattr(value, "__arrow_c_stream__") or hasattr(value, "__arrow_c_array__"):
         return _of_arrow(value, name)
     return None
+
+
+def is_dask(value: Any) -> bool:
+    """Return whether a value is a frame or column of Dask's, whose rows are there once they are computed."""
+    return type(value).__module__.startswith(("dask_geopandas", "dask_expr", "dask.dataframe"))
 
 
 def has_geometry(table: pd.DataFrame) -> bool:
@@ -163,7 +170,7 @@ def joined(parts: list[gpd.GeoDataFrame], name: str) -> gpd.GeoDataFrame:
     ]
     whole: gpd.GeoDataFrame = pd.concat(filled, ignore_index=True)
     whole = whole.reindex(columns=[column for column in columns if column != geometry] + [geometry])
-    whole.attrs = _joined_attrs([part.attrs for part in parts])
+    whole.attrs = joined_attrs([part.attrs for part in parts])
     if "provider" in whole.columns and "attribution" in whole.attrs:
         whole.attrs["attribution"] = frames.credited_of(whole)
     return whole
@@ -232,6 +239,20 @@ def _common_dtype(column: str, parts: list[gpd.GeoDataFrame], name: str) -> Any:
             kind = kinds.pop()
             return kind.capitalize().replace("Ui", "UI") if gaps else kind
         return "Int64" if gaps or any(kind[0] in "IU" for kind in kinds) else "int64"
+    if all(isinstance(values.dtype, pd.CategoricalDtype) for values in known):
+        return _united_categories([values.dtype for values in known])
+    zones = [values.dt.tz is None for values in known if pd.api.types.is_datetime64_any_dtype(values.dtype)]
+    if len(set(zones)) == 2:
+        raise FrameError(
+            f"the column {column!r} has times with a zone in one frame of {name} and without one in another",
+            hint="give all a zone, with .dt.tz_localize",
+        )
+    whole = [values for values in known if pd.api.types.is_integer_dtype(values.dtype)]
+    if whole and len(whole) < len(known) and any(_is_beyond_floats(values) for values in whole):
+        raise FrameError(
+            f"the column {column!r} has whole numbers beyond 2^53 in one frame of {name} and others in another",
+            hint="bring it to one dtype",
+        )
     texts = {kind for kind in kinds if kind in {"str", "string"}}
     if texts and len(kinds) > len(texts) and "object" not in kinds:
         raise FrameError(
@@ -244,7 +265,27 @@ def _common_dtype(column: str, parts: list[gpd.GeoDataFrame], name: str) -> Any:
     return None
 
 
-def _joined_attrs(attrs: list[dict[Any, Any]]) -> dict[Any, Any]:
+def _united_categories(dtypes: list[pd.CategoricalDtype]) -> Any:
+    """Return the dtype with the categories of all; None, which makes values of them, where they cannot be united."""
+    import pandas as pd
+
+    if len({str(dtype.categories.dtype) for dtype in dtypes}) > 1:
+        return None
+    first = dtypes[0]
+    if any(dtype.ordered for dtype in dtypes):
+        return first if all(dtype == first for dtype in dtypes) else None
+    united = first.categories
+    for dtype in dtypes[1:]:
+        united = united.append(dtype.categories.difference(united, sort=False))
+    return pd.CategoricalDtype(united)
+
+
+def _is_beyond_floats(values: pd.Series) -> bool:
+    there = values.dropna()
+    return bool(len(there)) and max(abs(int(there.min())), abs(int(there.max()))) > 2**53
+
+
+def joined_attrs(attrs: list[dict[Any, Any]]) -> dict[Any, Any]:
     """Return the `attrs` of the first, with the attributions of all and the sums of what they left out."""
     whole = dict(attrs[0])
     if attribution := frames.credited(*attrs):
@@ -298,6 +339,8 @@ def _of_table(value: Any, name: str) -> gpd.GeoDataFrame | None:
     import geopandas as gpd
     import pandas as pd
 
+    if is_dask(value):
+        return _of_table(value.compute(), name)
     if isinstance(value, gpd.GeoSeries):
         frame = gpd.GeoDataFrame(geometry=value.rename("geometry"))
         frame.attrs = dict(value.attrs)
@@ -356,6 +399,8 @@ def _of_dataframe(table: pd.DataFrame, name: str) -> gpd.GeoDataFrame:
     rest = table[[column for column in table.columns if column not in used]]
     frame = gpd.GeoDataFrame(rest, geometry=gpd.GeoSeries(made.to_numpy(), index=table.index, crs=made.crs))
     frame.attrs = dict(table.attrs)
+    if len(used) == 1 and (made.crs is None or made.crs.is_geographic) and (doubts := contradicted(made, rest, name)):
+        frame.attrs["in_doubt"] = doubts
     return _without(frame, damaged, name)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from mlygeo import places
 from mlygeo.errors import FileError, InputError
@@ -13,6 +14,8 @@ FOLDERS = frozenset({".gdb", ".zarr"})
 """Endings of folders that GDAL reads as one file."""
 
 _URL = re.compile(r"(?:[a-z][a-z0-9+.-]+):/{1,2}\w", re.IGNORECASE)
+
+_ELSEWHERE = re.compile(r"(https?|s3|gs|gcs):/{1,2}(?=[^/])", re.IGNORECASE)
 
 _ENDINGS = "gpkg|sqlite|gdb|geojson|json|fgb|gpx|kml|shp|parquet"
 """Endings behind which a colon names a layer, even where the file is missing."""
@@ -51,9 +54,17 @@ def is_url(path: str | os.PathLike[str]) -> bool:
     return _URL.match(os.fspath(path)) is not None
 
 
-def must_be_local(path: str | os.PathLike[str], what: str) -> None:
+def address_of(value: str | os.PathLike[str]) -> str | None:
+    """Return the address of a file or folder that is read from elsewhere; None where a value names something else."""
+    text = os.fspath(value)
+    if not isinstance(text, str) or (found := _ELSEWHERE.match(text)) is None:
+        return None
+    return f"{found[1].lower()}://{text[found.end() :]}"  # a path has swallowed one of two slashes
+
+
+def must_be_local(path: Any, what: str) -> str | os.PathLike[str]:
     """
-    Raise unless a path may be that of a file.
+    Return a path; raise unless it may be that of a file.
 
     Parameters
     ----------
@@ -84,6 +95,7 @@ def must_be_local(path: str | os.PathLike[str], what: str) -> None:
         raise FileError(
             f"{address} is an address of the web, and frames are read from files", hint="download the file first"
         )
+    return path
 
 
 def has_pattern(name: str) -> bool:
@@ -114,7 +126,7 @@ def must_exist(path: Path) -> None:
             )
         raise FileError(f"{path} does not exist")
     if path.is_dir() and path.suffix.lower() not in FOLDERS:
-        inside = sorted(each.name for each in path.iterdir() if each.suffix.lower() in _READABLE)
+        inside = sorted(each.name for each in path.iterdir() if each.suffix.lower() in READABLE)
         named = f" (it has {', '.join(inside[:3])}{', …' if len(inside) > 3 else ''})" if inside else ""
         raise FileError(f"{path} is a folder, not a file{named}", hint="name a file in it, or several as a list")
     must_be_kept(path)
@@ -138,7 +150,7 @@ def must_be_kept(path: Path) -> None:
         raise FileError(f"{path} is a pipe or a device, and no file", hint="write what comes from it to a file first")
 
 
-_READABLE = frozenset(
+READABLE = frozenset(
     {".parquet", ".geoparquet", ".pq", ".gpkg", ".geojson", ".geojsonl", ".fgb", ".csv", ".tsv", ".sqlite", ".shp"}
 )
 

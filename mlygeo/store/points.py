@@ -13,6 +13,7 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -24,8 +25,12 @@ from mlygeo.errors import FrameError
 from mlygeo.progress import working
 from mlygeo.store import stac
 from mlygeo.store.columns import check_names
+from mlygeo.store.datasets import alike, files
+from mlygeo.store.held import is_dask
 from mlygeo.store.parquet import attributes, encodings, metadata
 from mlygeo.store.parquet.files import GeoFile
+from mlygeo.store.parquet.reading import groups_near
+from mlygeo.store.united import United
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,7 +39,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from pyproj import CRS
 
-    from mlygeo.arrays import Flags, Floats, Rows, Whole
+    from mlygeo.arrays import Bounds, Flags, Floats, Rows, Whole
+    from mlygeo.store.parquet.files import Elsewhere
+    from mlygeo.store.united import Part
 
 THREADS = 2
 """Row groups decoded at once: more gain little and need more memory (measured on 2 cores)."""
@@ -76,15 +83,15 @@ class Points(Protocol):
         """Return attributes of chosen rows."""
 
 
-def open_points(value: store.FrameLike, *, name: str, placed: bool = True) -> Points:
+def open_points(value: Any, *, name: str, placed: bool = True) -> Points:
     """
     Return the points of a frame or file.
 
     Parameters
     ----------
     value
-        A GeoDataFrame of points, or the path of any file of them. GeoParquet is read column by
-        column as needed.
+        A GeoDataFrame of points, or the path of any file of them, or what names several: a folder, a pattern, a
+        list of paths. GeoParquet is read column by column as needed.
     name
         Name of a frame in messages; a file has its own name.
     placed
@@ -101,6 +108,8 @@ def open_points(value: store.FrameLike, *, name: str, placed: bool = True) -> Po
     FrameError
         If it has other geometries than points, or no CRS.
     """
+    if files.are_several(value):
+        return open_several(files.listed(value))
     if isinstance(value, str | os.PathLike):
         path = Path(value).expanduser()
         if path.suffix.lower() in store.PARQUET and path.is_file():
@@ -109,6 +118,8 @@ def open_points(value: store.FrameLike, *, name: str, placed: bool = True) -> Po
                 return file
             return open_points(store.read_frame(path, frame="images"), name=path.name, placed=placed)
         return open_points(store.read_frame(value), name=path.name, placed=placed)
+    if is_dask(value) or isinstance(value, pa.Table):
+        value = store.as_frame(value, name=name)
     if not hasattr(value, "geometry") or value.active_geometry_name is None:
         raise FrameError(f"{name} has no geometry: expected a GeoDataFrame of points or a file of them")
     check_names(value, name)
@@ -120,6 +131,79 @@ def open_points(value: store.FrameLike, *, name: str, placed: bool = True) -> Po
     if kinds - {"Point"}:
         raise FrameError(f"{name} holds {', '.join(sorted(kinds))}, and points are needed")
     return FramePoints(value, name)
+
+
+def open_several(listing: files.Listing, bbox: Bounds | None = None) -> Points:
+    """
+    Return the points of the files of a dataset, read column by column as needed.
+
+    Parameters
+    ----------
+    listing
+        The files.
+    bbox
+        West, south, east, north in degrees; west > east crosses the antimeridian. Only points in it; files and row
+        groups that can have none are not read. None takes all, those without a position among them.
+
+    Returns
+    -------
+    points
+        Their rows follow each other in the order of the files. Columns are united as `read_frame` does it.
+
+    Raises
+    ------
+    FrameError
+        If the files hold different kinds of things.
+    FormatError
+        If one is no GeoParquet, or a damaged one.
+    """
+    near = listing.near(bbox).files
+    parts = [_points_of(file, bbox) for file in near]
+    alike.check([_held(file, part) for file, part in zip(near, parts, strict=True)], listing.name)
+    if any(stac.is_stac(part.columns) for part in parts):
+        frame = store.read_frame(listing, frame="images", bbox=bbox)
+        return FramePoints(frame, listing.name)
+    said: list[dict[str, Any]] = [dict(file.keys) for file in near]
+    if len(parts) == 1 and not said[0]:
+        whole: Points = parts[0]
+    else:
+        whole = United(parts, listing.name, said, _of_their_providers(parts, said))
+    if bbox is None:
+        return whole
+    lon, lat = whole.lonlat
+    inside = degrees.meets(np.array([lon, lat, lon, lat]), bbox)
+    return whole if inside.all() else SomeOf(whole, np.flatnonzero(inside))
+
+
+def _held(file: files.File, part: Part) -> alike.Held:
+    return alike.Held(file.name, {name: part.type_of(name) for name in part.columns})
+
+
+def _points_of(file: files.File, bbox: Bounds | None) -> Part:
+    if file.is_parquet:
+        return PointFile(file.path, bbox=bbox)
+    name = f"{file.path}:{file.layer}" if file.layer else f"{file.path}"
+    return FramePoints(store.read_frame(name, bbox=bbox), file.name)
+
+
+def _of_their_providers(parts: list[Part], said: list[dict[str, Any]]) -> frozenset[str]:
+    """
+    Note Mapillary as the provider of files with its ids beside those of others; return the columns that become text.
+
+    As in `held.joined`: where images of Mapillary, whose ids are whole numbers, come to those of others.
+    """
+    if not all("id" in part.columns for part in parts):
+        return frozenset()
+    named = ["provider" in part.columns or "provider" in more for part, more in zip(parts, said, strict=True)]
+    kinds = {str(part.type_of("id")) for part in parts}
+    text = any(not pa.types.is_integer(part.type_of("id")) for part in parts)
+    if (len(kinds) == 1 and all(named)) or not (text or any(named)):
+        return frozenset()
+    forms = [form_of(part, frames.IMAGES) for part in parts]
+    for number, form in enumerate(forms):
+        if form is frames.IMAGES and not named[number]:
+            said[number]["provider"] = frames.DEFAULT_PROVIDER
+    return frozenset() if all(form is frames.IMAGES for form in forms) else frozenset(frames.KEYS)
 
 
 class _Whole(ABC):
@@ -196,6 +280,10 @@ class FramePoints(_Placed, _Whole):
         """The coordinates in the CRS of the frame, and that CRS."""
         return *frames.lonlat(self.frame), self.frame.crs
 
+    def type_of(self, name: str) -> pa.DataType:
+        """Return the Arrow type of an attribute."""
+        return self.arrow(name).type
+
     def arrow(self, name: str) -> pa.ChunkedArray:
         """Return an attribute of all rows."""
         _must_have(name, self.columns, self.name)
@@ -226,6 +314,9 @@ class PointFile(_Placed):
     ----------
     path
         GeoParquet with points, as WKB or in the native encoding, in any CRS.
+    bbox
+        West, south, east, north in degrees; west > east crosses the antimeridian. Only row groups that may have
+        points in it. None takes all.
 
     Attributes
     ----------
@@ -240,14 +331,17 @@ class PointFile(_Placed):
         If it is no GeoParquet.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | os.PathLike[str] | Elsewhere, *, bbox: Bounds | None = None) -> None:
+        self.path = Path(path) if isinstance(path, str | os.PathLike) else path
         self.name = self.path.name
         self._file = GeoFile(self.path)
+        rows = self._file.groups
+        self._groups = [*range(len(rows))] if bbox is None else groups_near(self._file, bbox)
+        self._rows = [rows[group] for group in self._groups]
 
     def __len__(self) -> int:
         """Return the number of rows."""
-        return len(self._file)
+        return sum(self._rows)
 
     @property
     def columns(self) -> list[str]:
@@ -272,19 +366,24 @@ class PointFile(_Placed):
         primary = self._file.primary
         crs = metadata.crs_of(primary, self.path.name)
         x, y = np.empty(len(self)), np.empty(len(self))
-        groups = self._file.groups
-        ends = np.cumsum(groups)
+        ends = np.cumsum([0, *self._rows])
 
-        def decode(group: int) -> None:
-            part = slice(ends[group] - groups[group], ends[group])
+        def decode(some: range) -> None:
+            part = slice(ends[some.start], ends[some.stop])
+            groups = [self._groups[number] for number in some]
             x[part], y[part] = encodings.coordinates(
-                self._file.read([group], [primary.name], use_threads=False).column(0), self.path
+                self._file.read(groups, [primary.name], use_threads=False).column(0), self.path
             )
 
         with ThreadPoolExecutor(THREADS) as pool:
-            for _ in pool.map(decode, range(len(groups))):
+            for _ in pool.map(decode, self._file.batches(self._groups, [primary.name])):
                 pass
         return x, y, crs
+
+    def type_of(self, name: str) -> pa.DataType:
+        """Return the Arrow type of an attribute."""
+        _must_have(name, self.columns, self.name)
+        return self._file.file.schema_arrow.field(name).type
 
     def arrow(self, name: str) -> pa.ChunkedArray:
         """
@@ -301,7 +400,7 @@ class PointFile(_Placed):
         return self._providers if name == "provider" else self._all(name)
 
     def _all(self, name: str) -> pa.ChunkedArray:
-        return self._file.read(range(len(self._file.groups)), [name]).column(0)
+        return self._file.read(self._groups, [name]).column(0)
 
     @cached_property
     def _ids(self) -> pa.ChunkedArray:
@@ -309,7 +408,7 @@ class PointFile(_Placed):
 
     @cached_property
     def _providers(self) -> pa.ChunkedArray:
-        return self._file.read_coded("provider")
+        return self._file.read_coded("provider", self._groups)
 
     def parts(self, name: str) -> Iterator[pa.Array]:
         """Yield an attribute of all rows, row group after row group; raise FrameError if there is no such column."""
@@ -320,7 +419,7 @@ class PointFile(_Placed):
 
         with ThreadPoolExecutor(THREADS) as pool:
             read = deque[Future[pa.ChunkedArray]]()
-            for group in range(len(self._file.groups)):
+            for group in self._groups:
                 read.append(pool.submit(decode, group))
                 if len(read) > THREADS:
                     yield from read.popleft().result().chunks
@@ -352,23 +451,34 @@ class PointFile(_Placed):
             return pa.table({name: whose if name == "provider" else others[name] for name in names})
         order = np.argsort(rows, kind="stable")
         ordered = rows[order]
-        groups = self._file.groups
-        ends = np.cumsum(groups)
+        ends = np.cumsum(self._rows)
         limits = np.searchsorted(ordered, np.concatenate([[0], ends]))
 
-        def pick(group: int) -> pa.Table | None:
-            wanted = ordered[limits[group] : limits[group + 1]] - (ends[group] - groups[group])
-            if not len(wanted):
+        ends = np.concatenate([[0], ends])
+
+        def pick(some: range) -> pa.Table | None:
+            low, high = limits[some.start], limits[some.stop]
+            if low == high:
                 return None
-            return self._file.read([group], names, use_threads=False).take(pa.array(wanted))
+            used = [number for number in some if limits[number] < limits[number + 1]]
+            # Rows of groups that are not read are not counted.
+            gone = np.concatenate([np.full(limits[number + 1] - limits[number], ends[number] - start)
+                                   for number, start in zip(used, _starts(self._rows, used), strict=True)])  # fmt: skip
+            groups = [self._groups[number] for number in used]
+            return self._file.read(groups, names, use_threads=False).take(pa.array(ordered[low:high] - gone))
 
         with ThreadPoolExecutor(THREADS) as pool:
-            parts = [part for part in pool.map(pick, range(len(groups))) if part is not None]
+            parts = [part for part in pool.map(pick, self._file.batches(self._groups, names)) if part is not None]
         if not parts:
             return self._file.file.schema_arrow.empty_table().select(names).replace_schema_metadata(None)
         back = np.empty(len(order), dtype=np.int64)
         back[order] = np.arange(len(order))
         return pa.concat_tables(parts).select(names).take(pa.array(back)).replace_schema_metadata(None)
+
+
+def _starts(rows: list[int], used: list[int]) -> list[int]:
+    """Return where the rows of some groups begin, one behind the other."""
+    return [*accumulate((rows[number] for number in used), initial=0)][:-1]
 
 
 @dataclass(frozen=True)
@@ -437,6 +547,80 @@ class _Of:
         """Attribution and the like."""
         return self.points.attrs
 
+    @property
+    def settled(self) -> Settled | None:
+        """What is known of the whole that they are a part of."""
+        return _settled(self.points)
+
+
+@dataclass(frozen=True)
+class Settled:
+    """
+    What was found out of the whole of some points, and cannot be seen in a part of them.
+
+    Parameters
+    ----------
+    form
+        The schema of an images frame, in the form that fits; see `frames.form`.
+    by_text
+        Providers whose keys go by text; see `keys.text_ranks`.
+    """
+
+    form: frames.Schema
+    by_text: frozenset[str] = frozenset()
+
+
+def _settled(points: Points) -> Settled | None:
+    found: Settled | None = getattr(points, "settled", None)
+    return found
+
+
+@dataclass(frozen=True)
+class PartOf(_Of):
+    """
+    Points that are a part of others.
+
+    Parameters
+    ----------
+    points
+        The part.
+    whole
+        What is known of the whole.
+    """
+
+    whole: Settled
+
+    @property
+    def settled(self) -> Settled:
+        """What is known of the whole that they are a part of."""
+        return self.whole
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.points)
+
+    @property
+    def lonlat(self) -> tuple[Floats, Floats]:
+        """Longitude and latitude, degrees; NaN where there is no point."""
+        return self.points.lonlat
+
+    @property
+    def native(self) -> tuple[Floats, Floats, CRS]:
+        """The coordinates in the CRS they came in, and that CRS."""
+        return self.points.native
+
+    def arrow(self, name: str) -> pa.ChunkedArray:
+        """Return an attribute of all rows."""
+        return self.points.arrow(name)
+
+    def parts(self, name: str) -> Iterator[pa.Array]:
+        """Yield an attribute of all rows, part after part."""
+        yield from self.points.parts(name)
+
+    def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
+        """Return attributes of chosen rows."""
+        return self.points.take(rows, columns)
+
 
 @dataclass(frozen=True)
 class SomeOf(_Of):
@@ -466,6 +650,9 @@ class SomeOf(_Of):
 
     def parts(self, name: str) -> Iterator[pa.Array]:
         """Yield an attribute of all rows, part after part."""
+        if (self.rows[1:] < self.rows[:-1]).any():
+            yield from self.arrow(name).chunks
+            return
         start = 0
         for part in self.points.parts(name):
             first, last = np.searchsorted(self.rows, [start, start + len(part)])
@@ -521,6 +708,12 @@ class Conformed(_Of):
         """Return attributes of chosen rows."""
         table = self.points.take(rows, columns)
         return pa.table({name: self._in_dtype(name, table[name]) for name in table.column_names})
+
+    @property
+    def settled(self) -> Settled | None:
+        """What is known of the whole that they are a part of; the form is that of all, whichever are chosen of them."""
+        known = _settled(self.points)
+        return known if known is not None or self.schema is not frames.IMAGES else Settled(self._form)
 
     @cached_property
     def _form(self) -> frames.Schema:
@@ -627,6 +820,8 @@ def ids_of(points: Points, column: str) -> Whole:
 
 def form_of(points: Points, schema: frames.Schema) -> frames.Schema:
     """Return a schema in the form that fits points; see `frames.form`."""
+    if (whole := _settled(points)) is not None:
+        return whole.form if schema is frames.IMAGES else schema
 
     def column(name: str) -> pd.Series:
         if name == "provider":
@@ -683,7 +878,9 @@ def keyed(points: Points) -> keys.Keyed:
         return keys.Keyed(keys.ranks(ids), ids)
     providers = points.arrow("provider") if "provider" in points.columns else None
     try:
-        return keys.keyed(lambda: points.parts("id"), len(points), providers)
+        whole = _settled(points)
+        by_text = frozenset() if whole is None else whole.by_text
+        return keys.keyed(lambda: points.parts("id"), len(points), providers, by_text)
     except (ValueError, pa.ArrowInvalid) as error:
         raise _no_ids(points, error) from error
 

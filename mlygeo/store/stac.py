@@ -68,6 +68,14 @@ _READ = {
 
 _UUID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
+_PICTURE = re.compile(r"^https?://[^?#]*/(?:hd|sd|thumb)\.(?:jpg|webp)(?:[?#].*)?$")
+"""Addresses of pictures as every instance of Panoramax has them."""
+
+_NUMBER = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,15})?")
+
+_LOOKED_AT = 100
+"""Rows that tell whose a table is."""
+
 _TIME = (
     r"^(?:000[1-9]|00[1-9]\d|0[1-9]\d\d|[1-9]\d\d\d)-[01]\d-[0-3]\d[ T][0-2]\d:[0-5]\d:[0-5]\d(?:\.\d{1,6})?"
     r"(?:Z|[+-][01]\d(?::?[0-5]\d)?)$"
@@ -112,7 +120,9 @@ def _time(text: str | None) -> Any:
         return None
 
 
-def to_images(table: gpd.GeoDataFrame, *, name: str = "the table") -> gpd.GeoDataFrame:
+def to_images(
+    table: gpd.GeoDataFrame, *, name: str = "the table", is_panoramax: bool | None = None
+) -> gpd.GeoDataFrame:
     """
     Return the images frame of a table of STAC items.
 
@@ -122,13 +132,16 @@ def to_images(table: gpd.GeoDataFrame, *, name: str = "the table") -> gpd.GeoDat
         A row an item; lists and objects as Python has them.
     name
         What messages call it.
+    is_panoramax
+        Whether it is known to be of Panoramax; by default its columns, ids and assets tell.
 
     Returns
     -------
     images
         Images frame of any provider, EPSG:4326, in the order of the table. Rows without an id are left out and
         counted in `attrs["left_out"]`, as are those whose id stands there before. A value of another kind than it
-        should be is unknown, and named in the column `warning`. Columns that are not of a picture's item stay.
+        should be is unknown, and named in the column `warning`, as is a time that had to be rounded. Columns that
+        are not of a picture's item stay.
 
     Raises
     ------
@@ -152,7 +165,7 @@ def to_images(table: gpd.GeoDataFrame, *, name: str = "the table") -> gpd.GeoDat
     first = ~ids.duplicated()
     left_out = {"without an id": int((~known).sum()), "there twice": int((known & ~first).sum())}
     kept = table.assign(id=ids)[known & first].reset_index(drop=True)
-    read = _Table(kept)
+    read = _Table(kept, is_panoramax=is_panoramax)
     columns = read.columns()
     geometry = kept.geometry if kept.crs is not None else kept.geometry.set_crs(frames.CRS)
     own = {str(each): kept[each] for each in kept.columns if each not in _READ and each != kept.active_geometry_name}
@@ -179,7 +192,7 @@ def to_images(table: gpd.GeoDataFrame, *, name: str = "the table") -> gpd.GeoDat
 class _Table:
     """Reads the columns of a table; what has the wrong shape is unknown, and noted."""
 
-    def __init__(self, table: gpd.GeoDataFrame) -> None:
+    def __init__(self, table: gpd.GeoDataFrame, *, is_panoramax: bool | None) -> None:
         import pandas as pd
 
         self._table = table
@@ -187,7 +200,18 @@ class _Table:
         self.warnings = pd.Series([None] * len(table), dtype="str")
         names = {str(name) for name in table.columns}
         of_it = any(each.startswith(("geovisio:", "panoramax:")) for each in names)
-        self.is_panoramax = of_it or ("instance" in names and bool(names & {*NUMBERS, CAMERA}))
+        of_it = of_it or ("instance" in names and bool(names & {*NUMBERS, CAMERA}))
+        self.is_panoramax = of_it or self._has_its_pictures() if is_panoramax is None else is_panoramax
+
+    def _has_its_pictures(self) -> bool:
+        """Return whether pictures, and the sequences they are in, have UUIDs, and assets of its names or paths."""
+        if not len(self._table) or not {"id", "collection", "assets"} <= {*self._table.columns}:
+            return False
+        some = self._table.iloc[:_LOOKED_AT]
+        uuids = (
+            some[each].astype("str").str.fullmatch(_UUID).fillna(value=False).all() for each in ("id", "collection")
+        )
+        return all(uuids) and all(_are_its_assets(_plain(each)) for each in some["assets"])
 
     def columns(self) -> dict[str, Any]:
         import pandas as pd
@@ -211,6 +235,9 @@ class _Table:
         found |= self._people()
         found["instance"] = self._each("instance", _instance, "str")
         found["licence_url"] = self._each("links", _licence_link, "str")
+        if "assets" in self._table.columns:
+            listed = [_plain(each) for each in self._table["assets"]]
+            self._note("assets", [bool(each) and not _objects(each) for each in listed])
         for asset, (column, role) in ASSETS.items():
             found[column] = self._each("assets", functools.partial(_href, name=asset, role=role), "str")
         if self.is_panoramax and "provider" not in self._table.columns:
@@ -222,7 +249,7 @@ class _Table:
         def part(name: str, read: Callable[[Any], Any], dtype: str) -> pd.Series:
             return self._each(CAMERA, lambda value: read(value.get(name)) if isinstance(value, dict) else _WRONG, dtype)
 
-        angle = part("field_of_view", _real, "float64")
+        angle = part("field_of_view", _angle, "float64")
         self._note("field_of_view", (angle < 0) | (angle > 360))
         angle = angle.where((angle > 0) & (angle <= 360))
         kinds = (angle == 360).astype("boolean").mask(angle.isna())
@@ -281,12 +308,15 @@ class _Table:
             words = [_written(value) for value in values]
             known = pd.Series(utc_times(pa.array(words, pa.string())).to_pandas())
             self._note(name, known.isna().to_numpy() & np.array([word is not None for word in words], dtype=bool))
+        if isinstance(known.dtype, pd.DatetimeTZDtype) and known.dtype.unit == "ns":
+            odd = known.notna() & (known.dt.nanosecond != 0)
+            self._note(name, odd, "is rounded to microseconds")
         return dtypes.cast(known, US_UTC)
 
-    def _note(self, name: str, wrong: Any) -> None:
+    def _note(self, name: str, wrong: Any, why: str = "cannot be used") -> None:
         flags = np.asarray(wrong, dtype=bool)
         if flags.any():
-            said = f"its {name} cannot be used"
+            said = f"its {name} {why}"
             before = self.warnings.fillna("")
             flags = flags & ~before.str.contains(said, regex=False).to_numpy(dtype=bool)
             noted = before.where(before == "", before + "; ") + said
@@ -305,7 +335,9 @@ _WRONG = object()
 def _plain(value: Any) -> Any:
     """Return a value as JSON has it, None where it is unknown; text that is JSON stands for what it says."""
     if isinstance(value, np.ndarray):
-        return [_plain(each) for each in value]
+        return _plain([_plain(each) for each in value])
+    if isinstance(value, list) and value and all(_is_pair(each) for each in value):
+        return dict(value)  # a map of Arrow
     if isinstance(value, dict | list | tuple):
         return value
     if is_null(value):
@@ -316,6 +348,10 @@ def _plain(value: Any) -> Any:
         except (ValueError, RecursionError):
             return value
     return value
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str)
 
 
 def _text(value: Any) -> Any:
@@ -331,6 +367,12 @@ def _real(value: Any) -> Any:
         return _WRONG
     number = float(value)
     return None if math.isnan(number) else number if math.isfinite(number) else _WRONG
+
+
+def _angle(value: Any) -> Any:
+    """Return a number, which may be written as text."""
+    words = value.strip() if isinstance(value, str) else ""
+    return float(words) if _NUMBER.fullmatch(words) else _real(value)
 
 
 def _whole(value: Any) -> Any:
@@ -390,6 +432,14 @@ def _instance(value: Any) -> Any:
         return urlsplit(url).hostname if isinstance(url, str) else None
     except ValueError:
         return None
+
+
+def _are_its_assets(value: Any) -> bool:
+    """Return whether assets are named as those of Panoramax, or lie at such paths."""
+    if isinstance(value, dict) and value.keys() & {"hd", "sd"} and value.keys() <= {*ASSETS, "hd_webp", "sd_webp"}:
+        return True
+    hrefs = [each.get("href") for each in _objects(value)]
+    return any(isinstance(each, str) and _PICTURE.search(each) for each in hrefs)
 
 
 def _address(value: Any) -> str | None:

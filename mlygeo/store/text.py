@@ -48,6 +48,12 @@ LON_NAMES = ("lon", "longitude", "lng", "long", "x")
 LAT_NAMES = ("lat", "latitude", "y")
 WKT_NAMES = ("geometry", "wkt", "geom")
 
+SAME_PLACE = 1e-5
+"""Degrees, a metre: what two columns say of a place may differ so much by rounding."""
+
+CONTRADICTED = "rows with longitude and latitude that contradict their geometry"
+"""Reason why a position is in doubt."""
+
 ID_NAMES = frozenset({*schemas.IDS, "image_id", "sequence_id"})
 """Columns whose numbers are names: 9.99017E+14 is what a spreadsheet has left of an id, and no id."""
 
@@ -133,9 +139,15 @@ def read(
         kept = [each for each in kept if each in set(columns)]
     plain = pd.DataFrame({each: values[each] for each in kept}, index=pd.RangeIndex(table.num_rows))
     found = gpd.GeoDataFrame(plain.assign(**{shape: geometry}), geometry=shape)
+    doubts = {}
+    if len(used) == 1 and srid is None:
+        doubts = contradicted(
+            geometry, pd.DataFrame({each: values[each] for each in names if each not in used}), path.name
+        )
     if damaged.any():
         found = found[~damaged].reset_index(drop=True)
         found.attrs["left_out"] = {described.DAMAGED: int(damaged.sum())}
+    found.attrs |= {"in_doubt": doubts} if doubts else {}
     return found if bbox is None else extents.meeting(found, bbox, path.name)
 
 
@@ -317,6 +329,46 @@ def check_alike(
                 "and either could be the position",
                 hint="rename or leave out the one that is not",
             )
+
+
+def contradicted(geometry: Any, table: pd.DataFrame, name: str) -> dict[str, int]:
+    """
+    Return how many rows' points lie elsewhere than their longitude and latitude beside them say, and log it.
+
+    Columns x and y are not looked at, which may be those of a plane.
+
+    Parameters
+    ----------
+    geometry
+        The shapes, in degrees; shape (n,). They count.
+    table
+        The other columns.
+    name
+        What messages call it.
+
+    Returns
+    -------
+    in_doubt
+        The reason -> the number of rows; nothing where all agree.
+    """
+    import pandas as pd
+    import shapely
+
+    lon, lat = lonlat_columns(each for each in table.columns if str(each).strip().lower() not in {"x", "y"})
+    if not lon or not lat or not all(pd.api.types.is_numeric_dtype(table[each].dtype) for each in (lon[0], lat[0])):
+        return {}
+    shapes = np.asarray(geometry)
+    x, y = shapely.get_x(shapes), shapely.get_y(shapes)  # NaN of what is no point
+    said = [table[each].to_numpy(dtype=np.float64, na_value=np.nan) for each in (lon[0], lat[0])]
+    east, north = np.abs((said[0] - x + 180) % 360 - 180), np.abs(said[1] - y)
+    rows = np.flatnonzero((east > SAME_PLACE) | (north > SAME_PLACE))
+    if not len(rows):
+        return {}
+    log.warning(
+        "%s: in %s, columns %r and %r contradict the geometry, which is used; the first is row %d",
+        name, f"{len(rows):,} of {len(shapes):,} rows", lon[0], lat[0], rows[0] + 1,
+    )  # fmt: skip
+    return {CONTRADICTED: len(rows)}
 
 
 def _are_equal(one: Floats, other: Floats) -> Flags:

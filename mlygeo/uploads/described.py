@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mlygeo.uploads")
 
+ROUNDED = 0.001
+"""Degrees up to which headings are the same: a description file has three decimals."""
+
 
 def trees(places: Iterable[Path], *, skip_subfolders: bool = False) -> list[Tree]:
     """
@@ -120,7 +123,8 @@ def described(tree: Tree, desc_path: Any = None) -> gpd.GeoDataFrame | None:
     -------
     images
         Images frame of local files, a row for each described file, including deleted ones; None
-        if no file is described.
+        if no file is described. `heading_derived` (boolean) says whether `process` derived the heading from the
+        direction of travel, null where there is no record; `geotag_angle` is the heading before that.
 
     Raises
     ------
@@ -142,7 +146,7 @@ def described(tree: Tree, desc_path: Any = None) -> gpd.GeoDataFrame | None:
     wanted = {source: None for source in wanted if source in frames}
     images = _newest_first({source: frames[source] for source in chosen})
     records = _newest_first({source: frames[source] for source in wanted if source.is_record})
-    return _with_persons(images, records)
+    return _with_derived(_with_persons(images, records), records)
 
 
 def in_exif(files: Iterable[str]) -> gpd.GeoDataFrame:
@@ -327,6 +331,27 @@ def _with_persons(images: gpd.GeoDataFrame | None, records: gpd.GeoDataFrame | N
     if "filetype" in images:
         unsaid &= images["filetype"].fillna("image") == "image"
     return _filled(images, in_exif(images.loc[unsaid, "path"]), unsaid, _personal()) if unsaid.any() else images
+
+
+def _with_derived(images: gpd.GeoDataFrame | None, records: gpd.GeoDataFrame | None) -> gpd.GeoDataFrame | None:
+    """Return images with what the records say of their headings: a description file says of none where it is from."""
+    import pandas as pd
+
+    if images is None or records is None or "geotag_angle" not in records:
+        return images
+    there = images["path"].isin(records["path"])
+    said = records.set_index("path")[["compass_angle", "geotag_angle"]].reindex(images["path"]).set_axis(images.index)
+    # One that was changed in the file since is the user's own.
+    derived = _same(images["compass_angle"], said["compass_angle"]) & ~_same(
+        said["compass_angle"], said["geotag_angle"]
+    )
+    return images.assign(
+        heading_derived=derived.astype("boolean").mask(~there, pd.NA), geotag_angle=said["geotag_angle"]
+    )
+
+
+def _same(one: pd.Series, other: pd.Series) -> pd.Series:
+    return abs((one - other + 180) % 360 - 180) <= ROUNDED
 
 
 def _personal() -> tuple[str, ...]:

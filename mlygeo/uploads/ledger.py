@@ -28,7 +28,7 @@ from mlygeo.providers import needed, provider
 from mlygeo.schemas import DEFAULT_PROVIDER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -287,12 +287,24 @@ class UploadLedger:
         self, *, path: str, kind: Kind, reason: str, sequence_id: str | None = None, provider: str | None = None
     ) -> None:
         """Record that a file could not be uploaded, and why."""
+        self.all_failed({path: reason}, kind=kind, sequence_id=sequence_id, provider=provider)
+
+    def all_failed(
+        self, reasons: Mapping[str, str], *, kind: Kind, sequence_id: str | None = None, provider: str | None = None
+    ) -> None:
+        """Record that files could not be uploaded, with the reason by path."""
         with self._transaction() as db:
-            db.execute("DELETE FROM files WHERE service = ? AND path = ? AND status = 'failed'", (self.service, path))
-            db.execute(
+            db.executemany(
+                "DELETE FROM files WHERE service = ? AND path = ? AND status = 'failed'",
+                [(self.service, path) for path in reasons],
+            )
+            db.executemany(
                 "INSERT INTO files (service, path, kind, sequence_id, status, reason, sent_at, provider) "
                 "VALUES (?, ?, ?, ?, 'failed', ?, ?, ?)",
-                (self.service, path, kind, sequence_id, reason[:500], now_ms(), provider),
+                [
+                    (self.service, path, kind, sequence_id, reason[:500], now_ms(), provider)
+                    for path, reason in reasons.items()
+                ],
             )
 
     def ready(

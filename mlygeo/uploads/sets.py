@@ -22,11 +22,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from mlygeo.errors import FormatError, InputError, ServiceError
+from mlygeo.formats.exif import turn
 from mlygeo.net.answers import GoneError
 from mlygeo.net.http import StoppedError
 from mlygeo.net.workers import WorkerPool
 from mlygeo.photos.exif_writer import insert
-from mlygeo.photos.tags import description_tags
+from mlygeo.photos.tags import description_tags, local_time
+from mlygeo.progress import counted
 from mlygeo.providers import descriptions
 from mlygeo.uploads.files import FATAL, PHOTOS, Share, short
 from mlygeo.uploads.items import Claims, Photo, digest, known_by
@@ -54,6 +56,9 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 10.0
 NEAR_DEGREES, NEAR_ANGLE, NEAR_M = 1e-7, 0.01, 0.01
 """Differences up to which a file says the same: a hundredth of a metre or of a degree."""
 
+ALIKE = 1.0
+"""Degrees up to which angles to the direction of travel are the same."""
+
 SURE = ("gps", "offset")
 """Sources of a time in a file that everybody reads alike; others lack the zone."""
 
@@ -71,19 +76,34 @@ class FolderPhoto:
         What is known better than the file says; see `mlygeo.providers.UploadSetSession.send`.
     sequence
         Its sequence here; None if it has none.
+    heading_derived
+        Whether its heading was derived from the direction of travel: that is left to the service.
     """
 
     photo: Photo
     better: Mapping[str, Any] = field(default_factory=dict)
     sequence: str | None = None
+    heading_derived: bool = False
 
 
 @dataclass(frozen=True)
 class Folder:
-    """The photos of a folder, which become a set."""
+    """
+    The photos of a folder, which become a set.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    photos
+        The photos.
+    relative_heading
+        Where the camera looks, degrees clockwise from the direction of travel, if all headings were derived by it.
+    """
 
     path: str
     photos: tuple[FolderPhoto, ...]
+    relative_heading: int | None = None
 
 
 @dataclass
@@ -146,9 +166,13 @@ def folders_of(found: Import, endings: tuple[str, ...], progress: Progress | Non
     said = {str(row["path"]): row for row in _rows(own)}
     known = {} if found.images is None else {str(row["path"]): row for row in _rows(found.images)}
     photos = [
-        FolderPhoto(photo, _better(known.get(photo.path, {}), said.get(photo.path, {})), name)
+        FolderPhoto(
+            photo, _better(known.get(photo.path, {}), said.get(photo.path, {})), name,
+            known.get(photo.path, {}).get("heading_derived") is True,
+        )
         for photo, name in described
-    ]
+    ]  # fmt: skip
+    _say_headings(photos, known)
     for path in found.plain:
         if (reason := _unusable(said.get(path))) is not None:
             found.failed[path] = reason
@@ -161,7 +185,15 @@ def folders_of(found: Import, endings: tuple[str, ...], progress: Progress | Non
             found.failed[one.photo.path] = f"its name does not end in {' or '.join(endings)}"
             continue
         groups.setdefault(os.path.dirname(one.photo.path), []).append(one)  # noqa: PTH120 - many paths
-    return [Folder(path, tuple(group)) for path, group in groups.items()]
+    looks = _relative_headings(found.images)
+    for path in [path for path, group in groups.items() if not all(one.heading_derived for one in group)]:
+        if (angle := looks.pop(path, None)) is not None:
+            # A set has one angle for all its headings, those that were measured included.
+            log.warning(
+                "%s: headings that were derived at %d° from the direction of travel are derived by the service without "
+                "this angle, since other photos of the folder have measured ones", short(path), angle,
+            )  # fmt: skip
+    return [Folder(path, tuple(group), looks.get(path)) for path, group in groups.items()]
 
 
 def title_of(folder: str) -> str:
@@ -169,11 +201,12 @@ def title_of(folder: str) -> str:
     return os.path.basename(folder)[:200] or "photos"  # noqa: PTH119 - a str
 
 
-def content_of(photo: Photo) -> tuple[bytes, bytes]:
+def content_of(photo: Photo, *, heading_derived: bool = False) -> tuple[bytes, bytes]:
     """
     Return the content of a photo, and the bytes to send.
 
-    They differ if the image description inside names the owner, or private matters: those stay here.
+    They differ if the image description inside names the owner, or private matters: those stay here. So does its
+    heading if that was derived, for the service would take it as measured.
 
     Raises
     ------
@@ -191,6 +224,9 @@ def content_of(photo: Photo) -> tuple[bytes, bytes]:
     if inside.get("MAPPrivate"):
         raise InputError("it is marked as private inside")
     public, owner = descriptions().parted(inside)
+    if heading_derived:
+        public = descriptions().without_heading(public)
+        owner |= {name: value for name, value in inside.items() if name not in public}
     return content, insert(content, description_tags({}, description=public)) if owner else content
 
 
@@ -328,14 +364,14 @@ class SetUpload:
         facts = [self._facts(one) for one in folder.photos]
         todo = [one for one in facts if one is not None and self._is_missing(one, sets)]
         if todo:
-            self._send_to(self._set_for(folder, sets), todo, sets)
+            self._send_to(self._set_for(folder, sets), todo, sets, folder.relative_heading)
         return [self._completed(one) for one in sets.values()]
 
     def _facts(self, one: FolderPhoto) -> _Facts | None:
         """Return what has to be known of a photo before it is sent; None if it cannot be uploaded."""
         share = Share(self._bar, one.photo.size)
         try:
-            content, body = content_of(one.photo)
+            content, body = content_of(one.photo, heading_derived=one.heading_derived)
             identity = known_by(content, one.photo.description, one.photo.recorded)
         except (OSError, FormatError, InputError) as error:
             self._failed(one, getattr(error, "strerror", None) or str(error), share)
@@ -370,11 +406,13 @@ class SetUpload:
     def _opened(self, folder: Folder) -> OpenSet:
         return self._ledger.open_set(folder.path, uuid.uuid4().hex, provider=self._provider, user_key=self._user)
 
-    def _send_to(self, chosen: OpenSet | None, todo: list[_Facts], sets: dict[int, OpenSet]) -> None:
+    def _send_to(
+        self, chosen: OpenSet | None, todo: list[_Facts], sets: dict[int, OpenSet], relative_heading: int | None
+    ) -> None:
         """Send photos to a set, which is created, or found, unless it is known."""
         while chosen is not None:
             try:
-                chosen, there = self._created(chosen)
+                chosen, there = self._created(chosen, relative_heading)
                 break
             except GoneError as error:
                 self._dropped(chosen, error)
@@ -405,11 +443,13 @@ class SetUpload:
             if isinstance(result, Exception):
                 raise result
 
-    def _created(self, one: OpenSet) -> tuple[OpenSet, dict[str, SetFile]]:
+    def _created(self, one: OpenSet, relative_heading: int | None) -> tuple[OpenSet, dict[str, SetFile]]:
         """Return a set with its id, and the files that it has, by their MD5."""
         if one.set_id:
             return one, self._files(one)
-        set_id = self._uploads.find(one.marker) or self._uploads.create(title_of(one.name), marker=one.marker)
+        set_id = self._uploads.find(one.marker) or self._uploads.create(
+            title_of(one.name), marker=one.marker, relative_heading=relative_heading
+        )
         self._ledger.set_created(one.number, set_id)
         one = replace(one, set_id=set_id)
         return one, self._files(one)
@@ -559,7 +599,7 @@ def _rows(images: gpd.GeoDataFrame) -> list[dict[str, Any]]:
 
 def _unchanged(facts: _Facts) -> bytes:
     """Return the bytes to send of a photo, which has to be the one that was looked at."""
-    _, body = content_of(facts.one.photo)
+    _, body = content_of(facts.one.photo, heading_derived=facts.one.heading_derived)
     if digest(body) != facts.upload_md5:
         raise FormatError("it was changed while it was uploaded; run the same command again")
     return body
@@ -586,16 +626,13 @@ def _better(known: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     from mlygeo import rows
 
     better: dict[str, Any] = {}
-    time_ms, place = rows.time_ms(known), rows.position(known)
+    time_ms, place, own_place = rows.time_ms(known), rows.position(known), rows.position(own)
     if time_ms is not None and (time_ms != rows.time_ms(own) or rows.text_of(own, "time_source") not in SURE):
-        better["captured_at"] = time_ms
-    own_place = rows.position(own)
+        time = rows.utc(time_ms)
+        better |= {} if time is None else {"captured_at": local_time(time, place or own_place)}
     if place is not None and (own_place is None or np.abs(np.subtract(place, own_place)).max() > NEAR_DEGREES):
         better |= {"lon": place[0], "lat": place[1]}
-    heading, own_heading = rows.number(known, "compass_angle"), rows.number(own, "compass_angle")
-    if heading is not None:
-        turn = 180.0 if own_heading is None else abs((heading - own_heading + 180) % 360 - 180)
-        better |= {"compass_angle": heading % 360} if turn > NEAR_ANGLE else {}
+    better |= _better_heading(known, rows.number(own, "compass_angle"))
     height, own_height = rows.altitude(known), rows.altitude(own)
     if height is not None and (own_height is None or abs(height - own_height) > NEAR_M):
         better["altitude"] = height
@@ -609,3 +646,65 @@ def _better(known: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     if turned is not None and turned != (1 if own_turned is None else own_turned):
         better["exif_orientation"] = int(turned)
     return better
+
+
+def _better_heading(known: Mapping[str, Any], own: float | None) -> dict[str, Any]:
+    """
+    Return the heading of a photo if the one in its file is another.
+
+    One that was derived is left to the service, also where it replaced the one of the camera.
+    """
+    from mlygeo import rows
+
+    heading = rows.number(known, "compass_angle")
+    if heading is None:
+        return {}
+    if known.get("heading_derived") is True:
+        return {} if own is None else {"compass_angle": None}
+    return {} if own is not None and turn(heading, own) <= NEAR_ANGLE else {"compass_angle": heading % 360}
+
+
+def _say_headings(photos: Iterable[FolderPhoto], known: Mapping[str, Mapping[str, Any]]) -> None:
+    """Say which headings are left to the service, and which may not be measured."""
+    derived = sum(one.heading_derived for one in photos)
+    unsure = sum(
+        one.better.get("compass_angle") is not None and known[one.photo.path].get("heading_derived") is not False
+        for one in photos
+    )
+    if derived:
+        log.info("%s derived from the direction of travel, and left to the service", counted(derived, "heading"))
+    if unsure:
+        log.warning(
+            "%s as measured; nothing says whether the image descriptions have them from a compass",
+            f"{counted(unsure, 'heading')} {'goes' if unsure == 1 else 'go'} up",
+        )
+
+
+def _relative_headings(images: gpd.GeoDataFrame | None) -> dict[str, int]:
+    """
+    Return where the camera looks in each folder, whole degrees clockwise from the direction of travel, if not forwards.
+
+    It is the angle by which `process` turned the headings that it derived.
+    """
+    from mlygeo.spatial.sequences import interpolate_directions
+
+    if images is None or "heading_derived" not in images:
+        return {}
+    derived = images[images["heading_derived"].fillna(value=False).astype(bool) & images["sequence_id"].notna()]
+    if not len(derived):
+        return {}
+    travel = interpolate_directions(derived.assign(is_duplicate=False), overwrite=True)["compass_angle"]
+    angles = (derived["compass_angle"] - travel + 180) % 360 - 180
+    looks = {}
+    for folder, group in angles.groupby(derived["path"].map(os.path.dirname)):
+        some = group.dropna().to_numpy()  # most of them: where a sequence was split, the last photo looks another way
+        middle = 0.0 if not len(some) else _median_angle(some)
+        if round(middle) and np.mean(np.abs((some - middle + 180) % 360 - 180) <= ALIKE) > 0.5:
+            looks[str(folder)] = round(middle)
+    return looks
+
+
+def _median_angle(angles: Any) -> float:
+    """Return the median of angles that are near each other, -180 to 180 degrees."""
+    around = np.median((angles - angles[0] + 180) % 360 - 180)
+    return float((angles[0] + around + 180) % 360 - 180)

@@ -102,7 +102,7 @@ def main():
     options = parser.parse_args()
     for half_without in (False, True):
         lonlat_points, lonlat_images, ids = city(options.images, options.points, half_without=half_without)
-        projection = geodesy.projection(SRID).fit(lonlat_points, lonlat_images)
+        projection = geodesy.projection(SRID)
         started = time.perf_counter()
         points, images = projection.forward(*lonlat_points), projection.forward(*lonlat_images)
         reprojection = time.perf_counter() - started

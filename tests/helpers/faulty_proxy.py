@@ -10,9 +10,11 @@ import signal
 import threading
 import time
 from collections import Counter
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from helpers.processes import HANGS_S, start
+if TYPE_CHECKING:
+    from helpers.processes import Forks
 
 FAULTS = ("refused", "busy", "lost", "cut")
 """
@@ -117,14 +119,16 @@ class Proxy:
             return self.seen.total()
 
 
-def killed_often(command: list[str], proxy: Proxy, *, kills: int, most: int, seed: int) -> None:
+def killed_often(program: Forks, proxy: Proxy, *, kills: int, most: int, seed: int) -> None:
     """
-    Start a command that asks through a proxy again and again, each time killed after a few requests; then let it end.
+    Begin a program that asks through a proxy again and again, each time killed after a few requests; then let it end.
+
+    All these kills are made: the program must not be done before.
 
     Parameters
     ----------
-    command
-        The command; it ends with 0 when all is done.
+    program
+        The program; it ends with 0 when all is done.
     proxy
         The proxy.
     kills
@@ -134,23 +138,16 @@ def killed_often(command: list[str], proxy: Proxy, *, kills: int, most: int, see
     seed
         Of the moments of the kills.
     """
-    chance, killed = random.Random(seed), 0
-    while killed < kills:
-        process = start(command)
+    chance = random.Random(seed)
+    for killed in range(kills):
+        run = program.begin()
         goal = proxy.count + chance.randint(1, most)
-        while proxy.count < goal and process.poll() is None:
+        while proxy.count < goal and run.poll() is None:
             time.sleep(0.002)
         time.sleep(chance.uniform(0, 0.05))
-        process.kill()
-        status = process.wait()
-        assert status in {-signal.SIGKILL, 0}, process.stderr.read()
-        process.stdout.close()
-        process.stderr.close()
-        if status == 0:
-            break
-        killed += 1
-    assert killed > kills // 2, "all was there before the last kills: nothing was tested"
-    last = start(command)
-    _, err = last.communicate(timeout=HANGS_S)
-    assert last.returncode == 0, err
+        status = run.kill()
+        assert status != 0, f"all was there after {killed} of {kills} kills: the last ones test nothing"
+        assert status == -signal.SIGKILL, run.said
+    last = program.begin()
+    assert last.wait() == 0, last.said
     assert set(proxy.faults) > {"refused", "busy", "lost", "cut"}

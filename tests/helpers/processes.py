@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import select
 import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 HANGS_S = 120.0
 """Seconds after which what a test waits for will not come any more, on the slowest machine."""
@@ -85,3 +89,88 @@ def killed_at(event: str, words: str, command: list[Any], times: int = 1) -> Non
     program = [sys.executable, "-c", _KILLED_AT, event, words, str(times), *map(str, command)]
     ended = subprocess.run(program, capture_output=True, text=True, check=False)
     assert ended.returncode == -signal.SIGKILL, ended.stderr
+
+
+_FORKING = """
+import os, sys
+loaded = {}
+exec(sys.argv.pop(1), loaded)
+for _ in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            status = loaded["main"](*sys.argv[1:])
+        finally:
+            sys.stderr.flush()
+            os._exit(status)
+    print(child, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+class Forks:
+    """
+    A program that is loaded once and begun again and again, each time in a process of its own, within milliseconds.
+
+    Parameters
+    ----------
+    code
+        What is loaded: imports, and a function `main` that returns the exit status.
+    words
+        The arguments of `main`, as text.
+    log
+        The file that the standard error goes to.
+    """
+
+    def __init__(self, code: str, *words: Any, log: Path) -> None:
+        self._log = log
+        with log.open("wb") as file:
+            command = [sys.executable, "-c", _FORKING, code, *words]
+            self._process = start(command, stdin=subprocess.PIPE, stderr=file, text=False, bufsize=0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.stdin.close()
+        self._process.wait(HANGS_S)
+        self._process.stdout.close()
+
+    def begin(self) -> Fork:
+        """Begin one run; the one before must have ended."""
+        self._process.stdin.write(b"\n")
+        return Fork(int(self._process.stdout.readline()), self._process.stdout, self._log)
+
+
+class Fork:
+    """A run of a program; see `Forks`."""
+
+    def __init__(self, pid: int, answers: Any, log: Path) -> None:
+        self._pid, self._answers, self._log = pid, answers, log
+        self._status: int | None = None
+
+    def poll(self, timeout_s: float = 0) -> int | None:
+        """Return the exit status; None while it runs."""
+        if self._status is None and select.select([self._answers], [], [], timeout_s)[0]:
+            self._status = int(self._answers.readline())
+        return self._status
+
+    def kill(self) -> int:
+        """Kill it, unless it has ended; return the exit status."""
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGKILL)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Return the exit status when it has ended."""
+        status = self.poll(HANGS_S)
+        if status is None:
+            pytest.fail(f"the process does not end: {self.said}")
+        return status
+
+    @property
+    def said(self) -> str:
+        """What was written to the standard error of this run and the ones before."""
+        return self._log.read_text()

@@ -94,7 +94,7 @@ class Plan:
 class Tiles:
     """One tile, which is the whole world."""
 
-    has_computed = False
+    has_computed = has_geojson = False
 
     def default_cache(self):
         return Path("toy")

@@ -32,9 +32,10 @@ from mlygeo.errors import (
 from mlygeo.net import answers
 from mlygeo.net.answers import Broken, NotFoundError, TooMuchDataError
 from mlygeo.net.http import Client, Retry, StoppedError, redact
-from mlygeo.net.quota import STATE_FILE, Pace, TileQuota
+from mlygeo.net.pace import Pace
 from mlygeo.providers.mapillary import answers as mapillary
 from mlygeo.providers.mapillary.service import Endpoints, Service
+from mlygeo.providers.quota import STATE_FILE, TileQuota
 
 
 class Clock:

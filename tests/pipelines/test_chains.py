@@ -229,6 +229,16 @@ def test_a_chain_refuses_what_its_upload_has_no_use_for(tmp_path, chain, options
         chain(tmp_path / "photos", **options)
 
 
+@pytest.mark.parametrize("options", [{"track": "ride.gpx"}, {"video_start_time": 1_700_000_000_000}])
+def test_a_chain_to_upload_sets_refuses_what_is_for_videos(tmp_path, options):
+    """Photos are placed by `geotag_source_path`; whoever gives a track means videos, which Panoramax does not take."""
+    paths = folder_of(tmp_path / "photos", 2)
+    before = [path.read_bytes() for path in paths]
+    with pytest.raises(InputError, match=f"`{next(iter(options))}` is of no use for Panoramax"):
+        mlygeo.process_and_upload(tmp_path / "photos", provider="panoramax", **options)
+    assert [path.read_bytes() for path in paths] == before
+
+
 def test_a_chain_needs_to_be_signed_in_at_the_instance_before_photos_are_changed(tmp_path):
     paths = folder_of(tmp_path / "photos", 2)
     before = [path.read_bytes() for path in paths]

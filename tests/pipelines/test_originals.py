@@ -115,3 +115,16 @@ def test_several_organizations_follow_the_old_flag(server, tmp_path):
     assert translated(["download-originals", "--organization-key", "1", "2", *rest])[1:4] == [
         "--organization-key", "1", "2",
     ]  # fmt: skip
+
+
+def test_of_panoramax_they_are_fetched_as_others(tmp_path, capsys):
+    from mlygeo.providers import provider
+
+    service = provider("panoramax").service(endpoint="http://127.0.0.1:9/api")
+    with pytest.raises(InputError, match="Panoramax has no originals that only their owners may fetch") as caught:
+        mlygeo.download_originals(service=service, output=tmp_path / "out")
+    assert "download --size original" in caught.value.hint
+    for option in (["--provider", "panoramax"], ["--endpoint", "https://panoramax.ign.fr/api"]):
+        status, _, said = run(capsys, "download-originals", *option)
+        assert status == 2
+        assert "'mlygeo download --size original --provider panoramax'" in said

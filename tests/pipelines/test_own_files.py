@@ -201,3 +201,25 @@ def test_names_that_nobody_typed_replace_nothing_of_the_user(tmp_path, monkeypat
     assert f"{name} was not written by an earlier run" in err
     assert run(capsys, *words, "-o", name)[0] == 0
     assert run(capsys, *words)[0] == 0
+
+
+def test_a_map_without_a_name_replaces_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    mlygeo.write_frame(images_frame(), tmp_path / "small.parquet")
+    (tmp_path / "map.png").write_bytes(b"mine")
+    status, _, said = run(capsys, "map", "small.parquet")
+    assert status == 1
+    assert "map.png is there, and would be replaced" in said
+    assert (tmp_path / "map.png").read_bytes() == b"mine"
+    assert run(capsys, "map", "small.parquet", "-o", "map.png")[0] == 0
+    assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
+    (tmp_path / "map.png").unlink()
+    assert run(capsys, "map", "small.parquet")[0] == 0
+
+
+def test_each_verb_with_a_file_of_its_own_is_looked_at():
+    from mlygeo.cli.verbs import VERBS
+    from mlygeo.pipelines.own_files import UNNAMED
+
+    files = {verb.function for verb in VERBS if verb.output and verb.writes in {"frame", "track"} and not verb.acts}
+    assert files == set(UNNAMED)

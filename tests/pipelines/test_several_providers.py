@@ -89,6 +89,8 @@ def test_equal_distances_go_by_provider_then_number(toy):
         ({"provider": "toy", "computed": True}, "`computed` is of no use for The toy"),
         ({"provider": "mapillary", "service": toy_provider.Service()}, "`service` is of toy"),
         ({"endpoint": "x", "service": toy_provider.Service()}, "`endpoint` is of no use beside `service`"),
+        ({"provider": "toy", "geojson": True, "dry_run": True}, "`geojson` is of no use for The toy"),
+        ({"provider": "panoramax", "geojson": True, "dry_run": True}, "`geojson` is of no use for Panoramax"),
         ({"provider": ["mapillary", "toy"], "geojson": True}, "`geojson` is of no use with several providers"),
     ],
 )

@@ -268,3 +268,12 @@ def test_an_address_is_for_the_images_of_a_provider_that_has_several():
     assert (ours.endpoint, ours.token) == (None, "a")
     with pytest.raises(InputError, match="`endpoint` is of no use for Mapillary"):
         access.of_each()
+
+
+def test_a_token_is_for_those_of_several_providers_that_need_one(three, numbers, monkeypatch):
+    monkeypatch.delenv("MAPILLARY_ACCESS_TOKEN")
+    found = mlygeo.inspect([*UUIDS, *numbers], token=TOKEN)
+    assert found["error"].isna().all()
+    box = (9.165, 48.765, 9.175, 48.775)
+    with pytest.raises(InputError, match="The toy has no search for images"):
+        mlygeo.find_sequences(region=box, provider=["mapillary", "toy"], token=TOKEN)

@@ -74,7 +74,7 @@ def test_a_selection_is_drawn_offline(browser, tmp_path, selection):
     assert all(url.startswith(("file:", "data:", "blob:")) for url in browser.requests())
     assert not re.search(r"(?:src|href)=.https?:|@import|url\(", (tmp_path / "a map.html").read_text())
     text = browser.ask("document.body.innerText")
-    for words in ("Stuttgart", "selection (147)", "points (151)", "streets (190)", "chosen for (147)"):
+    for words in ("Stuttgart", "selection (146)", "points (150)", "streets (190)", "chosen for (146)"):
         assert words in text
     assert browser.ask("document.getElementById('attribution').textContent") == (
         f"{frames.OPENSTREETMAP}  ·  {frames.MAPILLARY}"
@@ -439,7 +439,7 @@ def test_on_a_phone_the_map_is_seen(browser, tmp_path, selection):
         assert legend["height"] < opened["height"] <= 0.45 * high + 1
         assert not overlap(opened, box_of(browser, "buttons"))
         assert not overlap(opened, box_of(browser, "scale"))
-        assert "selection (147)" in browser.ask("document.body.innerText")
+        assert "selection (146)" in browser.ask("document.body.innerText")
         sized(browser, 1000, 700)
         browser.next_frame()
         assert browser.ask("document.getElementById('panel').open"), "on a wide screen it is open"

@@ -17,7 +17,7 @@ from shapely import GeometryCollection, LineString, MultiPoint, MultiPolygon, Po
 
 from mlygeo import config, regions
 from mlygeo.errors import ConfigError, FileError, MlygeoError, RegionError
-from mlygeo.providers.mapillary.tile_cache import region_tiles
+from mlygeo.providers.tile_cache import region_tiles
 from mlygeo.regions import Region
 
 BOWTIE = Polygon([(103.8, 1.31), (103.82, 1.32), (103.82, 1.31), (103.8, 1.32)])
@@ -301,14 +301,14 @@ def test_tiles_of_a_region_across_the_antimeridian():
     x, y = Transformer.from_crs(4326, 3832, always_xy=True).transform([179.9, -179.9], [-17.1, -16.9])
     region = Region.from_geometry(gpd.GeoSeries([box(x[0], y[0], x[1], y[1])], crs=3832))
     expected = {*mercantile.tiles(179.9, -17.1, 180, -16.9, 14), *mercantile.tiles(-180, -17.1, -179.9, -16.9, 14)}
-    assert set(region_tiles(region)) == expected
+    assert set(region_tiles(region, 14)) == expected
     assert len(expected) == 110
 
 
 def test_too_many_tiles_are_counted_in_no_time():
     for region in (Region.from_bbox(-180, -90, 180, 90), Region.from_bbox(-10, 35, 30, 60).buffered(500_000)):
         with pytest.raises(RegionError, match=r"has at least [\d,]+ tiles"):
-            region_tiles(region)
+            region_tiles(region, 14)
 
 
 # How it looks -----------------------------------------------------------------------

@@ -4,12 +4,12 @@ import logging
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlygeo.errors import CrsError
 from mlygeo.spatial import areas, geodesy
-from mlygeo.spatial.projection import fit
+from mlygeo.spatial import projection as projections
 
 STUTTGART = (9.15, 48.76, 9.17, 48.78)
 ACROSS = (179.9, 10.0, -179.9, 10.2)
@@ -64,7 +64,8 @@ def test_forward_agrees_with_pyproj_and_inverse_leads_back(srid):
     lon, lat = box_of_points((west + 1, south + 0.5, west + 2, south + 1.5), 1000)
     x, y = projection.forward(lon, lat)
     expected = pyproj.Transformer.from_crs(4326, srid, always_xy=True).transform(lon, lat)
-    assert np.array_equal((x, y), expected)
+    assert np.array_equal(projection.forward(lon, lat, exact=True), expected)
+    assert np.abs(np.subtract((x, y), expected)).max() < 1e-7
     assert np.allclose(projection.inverse(x, y), (lon, lat), atol=1e-7)
     assert (lon.flags.writeable, x is not lon) == (True, True)
 
@@ -88,35 +89,61 @@ def test_what_proj_cannot_project_is_nan():
         (32633, (12.0, 40.0, 17.0, 47.0)),
     ],
 )
-def test_a_polynomial_is_never_more_than_a_micrometre_off(srid, bounds):
-    lon, lat = box_of_points(bounds, 150_000)
+def test_the_plane_is_never_more_than_a_tenth_of_a_micrometre_off(srid, bounds):
+    lon, lat = box_of_points(bounds, 50_000)
     projection = geodesy.projection(srid)
-    fitted = projection.fit((lon, lat))
-    assert fitted != projection or fitted._polynomial is not None
-    assert fitted._polynomial is not None
-    fast, exact = fitted.forward(lon, lat), projection.forward(lon, lat, exact=True)
-    assert np.abs(np.subtract(fast, exact)).max() < 1e-6
-    assert np.array_equal(fast, projection.forward(lon, lat)), "large arrays take the polynomial by themselves"
+    fast, exact = projection.forward(lon, lat), projection.forward(lon, lat, exact=True)
+    assert np.abs(np.subtract(fast, exact)).max() < 2e-7
 
 
-@pytest.mark.parametrize(
-    ("srid", "bounds"),
-    [(3035, (-9.0, 36.0, 30.0, 70.0)), (32660, (-180.0, 10.0, 180.0, 11.0)), (25832, (0.0, 40.0, 7.9, 47.9))],
-)
-def test_a_box_too_large_for_a_polynomial_goes_through_proj(srid, bounds):
-    lon, lat = box_of_points(bounds, 120_000)
+@pytest.mark.parametrize("srid", [3857, 3035, 32660, 27700, 28992, 3832, 5041])
+def test_the_plane_is_that_of_proj_all_over_the_world(srid):
+    rng = np.random.default_rng(7)
+    step = np.r_[-180:180.5:0.5]
+    lon = np.r_[rng.uniform(-180, 180, 20_000), step, step, step]
+    lat = np.r_[rng.uniform(-90, 90, 20_000), np.resize(step / 2, len(step)), np.full(len(step), 60.5), 0 * step]
     projection = geodesy.projection(srid)
-    fitted = projection.fit((lon, lat))
-    fast, exact = fitted.forward(lon, lat), projection.forward(lon, lat, exact=True)
-    assert np.nanmax(np.abs(np.subtract(fast, exact))) < 1e-6
-    if fitted is projection:
-        assert np.array_equal(fast, exact)
-    else:
-        assert fitted._polynomial.degree > 5
+    fast, exact = projection.forward(lon, lat), projection.forward(lon, lat, exact=True)
+    assert np.array_equal(np.isnan(fast), np.isnan(exact))
+    assert np.nanmax(np.abs(np.subtract(fast, exact))) < 2e-7
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data(), st.sampled_from([25832, 3857, 27700, 28992, 2263, 32660]), st.floats(1e-4, 40))
+def test_the_place_in_the_plane_depends_on_the_position_alone(data, srid, size):
+    """Bits of every cut and order of some positions, at borders of cells and elsewhere."""
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    count = data.draw(st.sampled_from([1, 2, 60, 3000, 40_000]))
+    west, south = rng.uniform(-180, 180 - size), rng.uniform(-89, 89 - size)
+    lon, lat = west + rng.random(count) * size, south + rng.random(count) * size
+    at_border = rng.random(count) < 0.1
+    lon[at_border] = np.round(lon[at_border] * 2) / 2
+    whole = geodesy.projection(srid).forward(lon, lat)
+    order = rng.permutation(count)
+    cuts = np.sort(rng.integers(0, count + 1, 3))
+    projections._cells.cache_clear()  # what was fitted before does not count either
+    for rows in np.split(order, cuts):
+        part = geodesy.projection(srid).forward(lon[rows], lat[rows])
+        assert np.array_equal(part[0].view(np.int64), whole[0][rows].view(np.int64))
+        assert np.array_equal(part[1].view(np.int64), whole[1][rows].view(np.int64))
+    one = geodesy.projection(srid).forward(lon[:1], lat[:1])
+    assert (one[0][0], one[1][0]) == (whole[0][0], whole[1][0]) or np.isnan(whole[0][0])
+
+
+def test_few_cells_are_kept(monkeypatch):
+    lon, lat = box_of_points((0.0, 40.0, 20.0, 60.0), 3000)
+    whole = geodesy.projection(25832).forward(lon, lat)
+    monkeypatch.setattr(projections, "MOST_CELLS", 20)
+    projections._cells.cache_clear()
+    for rows in np.split(np.arange(3000), 300):
+        part = geodesy.projection(25832).forward(lon[rows], lat[rows])
+        assert np.array_equal(part, (whole[0][rows], whole[1][rows]))
+        assert len(projections._cells(geodesy.projection(25832))._known.numbers) <= 20 + 10
+    projections._cells.cache_clear()
 
 
 def test_a_polynomial_refuses_what_is_only_piecewise_smooth():
-    lon, lat = box_of_points((5.0, 52.0, 5.2, 52.1), 150_000)
+    lon, lat = box_of_points((5.01, 52.01, 5.49, 52.49), 1000)
 
     def smooth(lon, lat):
         return lon * 7e4, lat * 1.1e5
@@ -130,35 +157,25 @@ def test_a_polynomial_refuses_what_is_only_piecewise_smooth():
         x, y = smooth(lon, lat)
         return x + 1e-4 * (lon > 5.1), y
 
-    assert fit(smooth, [(lon, lat)]) is not None
-    assert fit(with_grid_shift, [(lon, lat)]) is None
-    assert fit(with_a_jump, [(lon, lat)]) is None
+    def left_to_proj(cells):
+        return len(cells.project(lon, lat, np.empty(1000), np.empty(1000)))
+
+    assert left_to_proj(projections.Cells(smooth)) == 0
+    assert left_to_proj(projections.Cells(with_grid_shift)) == 1000
+    assert left_to_proj(projections.Cells(with_a_jump)) == 1000
+    assert left_to_proj(projections.Cells(smooth, (5.1,), ())) == 1000
+    assert left_to_proj(projections.Cells(smooth, (), (52.3,))) == 1000
+    assert left_to_proj(projections.Cells(smooth, (6.1,), (51.0,))) == 0
 
 
-def test_the_polynomial_leaves_strays_to_proj():
-    lon, lat = box_of_points((9.1, 48.7, 9.2, 48.8), 150_000)
+def test_what_is_no_position_is_left_to_proj():
     projection = geodesy.projection(25832)
-    fitted = projection.fit((lon, lat))
-    strays = np.array([0.0, np.nan, 9.15, 9.3]), np.array([0.0, 48.75, np.inf, 48.75])
-    assert np.array_equal(fitted.forward(*strays), projection.forward(*strays, exact=True), equal_nan=True)
+    strays = np.array([0.0, np.nan, 9.15, 180.0, 190.0, 9.0]), np.array([90.0, 48.75, np.inf, 48.75, 48.0, 91.0])
+    assert np.array_equal(projection.forward(*strays), projection.forward(*strays, exact=True), equal_nan=True)
+    lon, lat = box_of_points((9.1, 48.7, 9.2, 48.8), 150_000)
     lon[7], lat[9] = np.nan, np.inf
     x, y = projection.forward(lon, lat)
     assert np.flatnonzero(np.isnan(x)).tolist() == np.flatnonzero(np.isnan(y)).tolist() == [7, 9]
-
-
-def test_equal_positions_stay_equal_wherever_they_stand():
-    lon, lat = box_of_points((9.1, 48.7, 9.2, 48.8), 75_001)
-    x, y = geodesy.projection(25832).forward(np.r_[lon, lon[::-1]], np.r_[lat, lat[::-1]])
-    assert np.array_equal(x[:75_001], x[75_001:][::-1])
-    assert np.array_equal(y[:75_001], y[75_001:][::-1])
-
-
-def test_the_choice_of_a_polynomial_does_not_depend_on_the_order_of_rows():
-    lon, lat = box_of_points((9.1, 48.7, 9.2, 48.8), 150_000)
-    order = np.random.default_rng(1).permutation(len(lon))
-    first, second = (geodesy.projection(25832).fit(pair)._polynomial for pair in ((lon, lat), (lon[order], lat[order])))
-    assert np.array_equal(first.coefficients, second.coefficients)
-    assert first.error_m == second.error_m
 
 
 @pytest.mark.parametrize(
@@ -297,17 +314,36 @@ def test_bounds_of_positions():
     assert areas.bounds([], []) is None
 
 
-@pytest.mark.parametrize("srid", [28992, 2263, 32660])
-def test_reach_holds_all_within_a_distance(srid):
-    projection = geodesy.projection(srid)
-    bounds = {28992: (4.7, 52.2, 5.1, 52.5), 2263: (-74.0, 40.6, -73.9, 40.7), 32660: (179.9, 50, -179.9, 50.1)}[srid]
-    west, south, east, north = projection.reach(bounds, 1000.0)
+REACHES = {
+    28992: (4.7, 52.2, 5.1, 52.5),
+    2263: (-74.0, 40.6, -73.9, 40.7),
+    32660: (179.9, 50, -179.9, 50.1),
+    3857: (10.0, 59.0, 14.0, 66.0),
+    3035: (-9.0, 36.0, 30.0, 68.0),
+    5041: (10.0, 84.0, 30.0, 85.0),
+}
+
+
+@pytest.mark.parametrize("srid", REACHES)
+@pytest.mark.parametrize("distance", [0.0, 50.0, 1000.0, 30_000.0])
+def test_reach_holds_all_within_a_distance_and_little_more(srid, distance):
+    projection, bounds = geodesy.projection(srid), REACHES[srid]
+    west, south, east, north = projection.reach(bounds, distance)
     rng = np.random.default_rng(3)
-    lon = bounds[0] + rng.random(2000) * ((bounds[2] - bounds[0]) % 360)
-    lat = bounds[1] + rng.random(2000) * (bounds[3] - bounds[1])
+    lon = bounds[0] + rng.random(8000) * ((bounds[2] - bounds[0]) % 360)
+    lat = bounds[1] + rng.random(8000) * (bounds[3] - bounds[1])
+    lon[::4], lon[1::4], lat[2::4], lat[3::4] = bounds[0], bounds[2], bounds[1], bounds[3]
     x, y = projection.forward(lon, lat)
-    angle = rng.random(2000) * 2 * np.pi
-    lon, lat = projection.inverse(x + 1000 * np.cos(angle), y + 1000 * np.sin(angle))
-    assert ((lat >= south) & (lat <= north)).all()
-    assert ((lon - west) % 360 <= (east - west) % 360).all()
-    assert (east - west) % 360 < 3 * ((bounds[2] - bounds[0]) % 360)
+    angle = rng.random(8000) * 2 * np.pi
+    lon, lat = projection.inverse(x + distance * np.cos(angle), y + distance * np.sin(angle))
+    assert ((lat >= south - 1e-12) & (lat <= north + 1e-12)).all()
+    assert ((lon - west + 1e-12) % 360 <= (east - west) % 360 + 2e-12).all()
+    # a degree of latitude is 111 km; EPSG:3857 stretches it, feet and curved meridians do little
+    assert north - bounds[3] < (distance + 1) / 111_000 * 1.35
+    assert (bounds[0] - west) % 360 < (distance + 1) / 111_000 / np.cos(np.radians(bounds[3])) * 1.35
+
+
+def test_near_a_pole_and_round_the_world_there_is_no_reach():
+    assert geodesy.projection(5041).reach((0.0, 88.0, 1.0, 88.9), 50_000) is None
+    assert geodesy.projection(3857).reach((-180.0, 0.0, 180.0, 1.0), 10) is None
+    assert geodesy.projection(3857).reach((0.0, 0.0, 1.0, 1.0), np.inf) is None

@@ -85,6 +85,34 @@ def test_coverage_tells_creators_of_two_providers_apart(unknown):
     assert "provider" not in alone
 
 
+def test_creators_have_their_names_and_those_without_an_id_are_told_apart_by_them():
+    streets = gpd.GeoDataFrame(
+        {"u": [1], "v": [2], "key": [0], "osmid": ["1"], "highway": ["path"], "name": [None], "oneway": [False]},
+        geometry=[LineString([(9.17, 48.77), (9.18, 48.77)])], crs=4326,
+    ).astype({"osmid": "str", "highway": "str", "name": "str"})  # fmt: skip
+    frame = images(
+        7,
+        ["mapillary", *["panoramax"] * 6],
+        creator_id=["1", "a", "a", None, None, None, "b"],
+        creator=[None, "Ada", "Ada", "Ada", "Bo", None, "Bo"],
+        creator_username=["jo", *[None] * 6],
+    ).astype({"creator_id": "str", "creator": "str", "creator_username": "str"})
+    for order in (range(7), [6, 3, 0, 5, 1, 4, 2]):
+        found = coverage.street_coverage(streets, frame.iloc[list(order)], by="creator", distance=2)
+        rows = (
+            found[["provider", "creator_id", "creator", "images"]].astype(object).where(lambda each: each.notna(), None)
+        )
+        assert set(rows.itertuples(index=False, name=None)) == {
+            ("mapillary", "1", "jo", 1), ("panoramax", "a", "Ada", 2), ("panoramax", None, "Ada", 1),
+            ("panoramax", None, "Bo", 1), ("panoramax", None, None, 1), ("panoramax", "b", "Bo", 1),
+        }  # fmt: skip
+    doubtful = frame.assign(creator=["x", "Ada", "Bob", None, None, None, None])
+    found = coverage.street_coverage(streets, doubtful, by="creator", distance=2).set_index("creator_id")["creator"]
+    assert pd.isna(found["a"])
+    by_provider = coverage.street_coverage(streets, frame, by="provider", distance=2)
+    assert by_provider.set_index("provider")["images"].to_dict() == {"mapillary": 1, "panoramax": 6}
+
+
 def test_names_of_sequences_do_not_change_where_no_column_names_a_provider():
     frame = images(3, ["toy"] * 3).drop(columns=["provider", "id", "creator_id"])
     first = sequences.cut_sequences(frame)["sequence_id"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import geopandas as gpd
 import numpy as np
 import pandas as pd
@@ -16,7 +18,9 @@ from pandas.testing import assert_frame_equal
 from mlygeo import frames
 from mlygeo.errors import CrsError, FrameError, InputError
 from mlygeo.readers.streets import read_streets
-from mlygeo.spatial.streets import street_points
+from mlygeo.spatial import cells, geodesy, polylines
+from mlygeo.spatial.spacing import place_ids
+from mlygeo.spatial.streets import even_points_of_part, street_points
 
 EDGES = STUTTGART / "stuttgart_osm_edges.gpkg"
 HELSINKI = DATA / "osm" / "helsinki_centre.osm.pbf"
@@ -207,28 +211,6 @@ def test_even_keeps_its_promise_on_any_network_in_any_order(lines, interval, see
     assert_frame_equal(pd.DataFrame(points), pd.DataFrame(again))
 
 
-def test_thinning_is_the_plain_greedy_rule(helsinki):
-    from mlygeo.spatial.streets import _thin
-
-    rng = np.random.default_rng(3)
-    x, y = rng.uniform(0, 300, 1500).round(), rng.uniform(0, 300, 1500).round()
-    kept = []
-    for number in range(len(x)):
-        if all(np.hypot(x[number] - x[k], y[number] - y[k]) >= 10 for k in kept):
-            kept.append(number)
-    assert _thin(x, y, 10.0).tolist() == kept
-
-
-def test_crowds_and_long_chains_are_thinned_in_bounded_time_and_memory():
-    from mlygeo.spatial.streets import _thin
-
-    rng = np.random.default_rng(5)
-    crowd = rng.uniform(0, 10, (100_000, 2))
-    assert 1 <= len(_thin(*crowd.T, 25.0)) <= 4
-    chain = np.arange(100_000) * 0.1
-    assert len(_thin(chain, np.zeros_like(chain), 25.0)) == 400
-
-
 def test_even_does_not_depend_on_the_order_or_direction_of_rows(helsinki):
     points = street_points(helsinki, interval=30)
     shuffled = helsinki.sample(frac=1, random_state=1)
@@ -242,6 +224,120 @@ def test_parallel_and_equal_edges_in_any_order():
     assert points.attrs["street_points"]["streets"] == 2
     for order in ([2, 1, 0], [1, 0, 2]):
         assert_frame_equal(pd.DataFrame(points), pd.DataFrame(street_points(streets.iloc[order], interval=20)))
+
+
+# even, part by part
+
+
+def pieces(bounds, cuts, rng):
+    """Return boxes that share out a box, cut at random."""
+    boxes = [bounds]
+    for _ in range(cuts):
+        west, south, east, north = boxes.pop(rng.integers(len(boxes)))
+        share = rng.uniform(0.2, 0.8)
+        if rng.random() < 0.5:
+            middle = west + (east - west) * share
+            boxes += [(west, south, middle, north), (middle, south, east, north)]
+        else:
+            middle = south + (north - south) * share
+            boxes += [(west, south, east, middle), (west, middle, east, north)]
+    return boxes
+
+
+def within(box):
+    """Return the test of a half-open box."""
+    west, south, east, north = box
+    return lambda lon, lat: (lon >= west) & (lon < east) & (lat >= south) & (lat < north)
+
+
+def in_parts(streets, parts, interval, srid, halo_m, rng):
+    """Return the points of parts (a test and a box each), the sums of their facts, and how often a halo was widened."""
+    boxes = polylines.boxes(*polylines.coordinates(streets))
+    found, facts, widened = [], [], 0
+    for core, box in parts:
+        halo, undecided = halo_m, 1
+        while undecided:
+            known = geodesy.projection(srid).reach(box, halo)
+            west, south, east, north = known
+            meets = (boxes[0] <= east) & (boxes[2] >= west) & (boxes[1] <= north) & (boxes[3] >= south)
+            given = streets[meets].sample(frac=1, random_state=int(rng.integers(2**31)))
+            points, undecided = even_points_of_part(given, core, known, interval=interval, srid=srid)
+            widened += undecided > 0
+            halo = 2 * halo + 10
+        found.append(points)
+        facts.append(points.attrs["street_points"])
+    names = ("edges", "streets", "points", "length_m")
+    whole = pd.concat([pd.DataFrame(points) for points in found]).sort_values("point_id", ignore_index=True)
+    return whole, {name: sum(round(each[name] * 10**6) for each in facts) for name in names}, widened
+
+
+def city(rng, blocks=14, side=80.0):
+    """Return streets of a city: blocks askew, bent streets, canals with quays on both sides, twins, dead ends."""
+    nodes = side * np.stack(np.meshgrid(np.arange(blocks), np.arange(blocks), indexing="ij"), axis=-1)
+    nodes += rng.normal(0, side / 6, nodes.shape)
+    lines = []
+    for one, other in (*zip(nodes[:-1].reshape(-1, 2), nodes[1:].reshape(-1, 2), strict=True),
+                       *zip(nodes[:, :-1].reshape(-1, 2), nodes[:, 1:].reshape(-1, 2), strict=True)):  # fmt: skip
+        if rng.random() < 0.15:
+            continue
+        shares = np.sort(rng.uniform(0.05, 0.95, rng.integers(0, 4)))
+        bends = one + shares[:, None] * (other - one) + rng.normal(0, 3, (len(shares), 2))
+        line = shapely.LineString([one, *bends, other])
+        lines.append(line)
+        if rng.random() < 0.3:
+            lines.append(line.reverse())
+        if rng.random() < 0.3:
+            lines.append(shapely.transform(line, lambda xy: xy + rng.uniform(5, 20, 2)))
+    corner = np.array([628_000.0, 5_802_000.0])
+    return in_plane([shapely.transform(line, lambda xy: xy + corner) for line in lines], 32631)
+
+
+@settings(max_examples=12, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), interval=st.sampled_from([10, 25, 50, 120]), halo=st.sampled_from([0, 30, 300]))
+def test_a_city_cut_at_random_has_the_points_of_the_whole(seed, interval, halo):
+    rng = np.random.default_rng(seed)
+    streets = city(rng)
+    whole = street_points(streets, interval=interval, srid=32631)
+    west, south, east, north = streets.total_bounds
+    grown = (west - 0.001, south - 0.001, east + 0.001, north + 0.001)
+    parts = [(within(box), box) for box in pieces(grown, int(rng.integers(1, 12)), rng)]
+    found, facts, _ = in_parts(streets, parts, interval, 32631, halo, rng)
+    assert_frame_equal(found, pd.DataFrame(whole))
+    expected = whole.attrs["street_points"]
+    assert facts == {name: round(expected[name] * 10**6) for name in facts}
+
+
+@pytest.mark.parametrize(("zoom", "interval"), [(14, 50), (17, 50), (18, 12)])
+def test_a_real_city_cut_by_the_cells_of_data_sets_has_the_points_of_the_whole(helsinki, zoom, interval):
+    whole = street_points(helsinki, interval=interval, srid=3067)
+    west, south, east, north = helsinki.total_bounds
+    (left, right), (bottom, top) = cells.tiles(np.array([west, east]), np.array([south, north]), zoom)
+    columns, rows = np.meshgrid(np.arange(left, right + 1), np.arange(top, bottom + 1))
+    parts = [
+        (partial(cells.inside, code=code, zoom=zoom), cells.bounds(code, zoom))
+        for code in cells.interleave(columns.ravel(), rows.ravel()).tolist()
+    ]
+    found, facts, widened = in_parts(helsinki, parts, interval, 3067, 3 * interval, np.random.default_rng(1))
+    assert_frame_equal(found, pd.DataFrame(whole))
+    expected = whole.attrs["street_points"]
+    assert facts == {name: round(expected[name] * 10**6) for name in facts}
+    assert widened < len(parts)
+
+
+def test_streets_that_are_missing_leave_points_undecided_and_never_wrong(helsinki):
+    whole = set(street_points(helsinki, interval=50, srid=3067)["point_id"])
+    box = (24.935, 60.165, 24.945, 60.175)
+    met = helsinki[helsinki.intersects(shapely.box(*box))]
+    points, undecided = even_points_of_part(met, within(box), box, interval=50, srid=3067)
+    assert undecided > 0
+    assert 0 < len(points) < len(whole)
+    assert set(points["point_id"]) <= whole
+
+
+def test_points_with_the_same_number_are_refused():
+    lines = [shapely.LineString([(500_000, 5_400_000), (500_000.5, 5_400_000)])]
+    with pytest.raises(InputError, match=r"`interval=0.01`.*same number"):
+        street_points(in_plane(lines), interval=0.01, srid=32632)
 
 
 # single streets
@@ -308,7 +404,11 @@ def test_bearing_follows_the_segment_and_attributes_the_street():
 def test_the_frame_has_its_schema_and_source(stuttgart, method):
     points = street_points(stuttgart, method=method)
     frames.check(points, frames.STREET_POINTS)
-    assert points["point_id"].tolist() == list(range(len(points)))
+    if method == "percept":
+        assert points["point_id"].tolist() == list(range(len(points)))
+    else:
+        assert (points["point_id"].diff().dropna() > 0).all()
+        assert points["point_id"].tolist() == place_ids(*frames.lonlat(points)).tolist()
     assert points["bearing"].between(0, 360, inclusive="left").all()
     assert points.attrs["attribution"] == [frames.OPENSTREETMAP]
     assert points.attrs["street_points"]["srid"] == 32632

@@ -336,7 +336,7 @@ def test_parquet_without_geometry(tmp_path):
 def test_missing_files_and_folders(tmp_path):
     with pytest.raises(FileError, match="does not exist"):
         store.read_frame(tmp_path / "x.parquet")
-    with pytest.raises(FileError, match="is a folder"):
+    with pytest.raises(FileError, match="has no file of a frame"):
         store.read_frame(tmp_path)
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import shapely
 
+import mlygeo
 from mlygeo import dtypes, store
 from mlygeo.errors import FormatError, FrameError, InputError, MlygeoError
 
@@ -246,3 +247,45 @@ def test_text_ids_that_look_like_numbers_come_back(tmp_path):
     assert store.read_frame(store.write_frame(frame, tmp_path / "a.csv"))["sequence_id"].tolist() == ["12e5", "100E2"]
     (tmp_path / "b.csv").write_text("sequence_id,lon,lat\n12e5,9,48\n100E2,9,48\n")
     assert store.read_frame(tmp_path / "b.csv")["sequence_id"].tolist() == ["12e5", "100E2"]
+
+
+CONTRADICTING = "id,captured_at,is_pano,lon,lat,wkt\n" + "".join(
+    f"{number},2024-05-01T12:00:00Z,false,{lon},{lat},POINT (9.{number} 48.7)\n"
+    for number, lon, lat in [
+        (1, 9.1, 48.7),
+        (2, 9.2000049, 48.7),
+        (3, 9.31, 48.7),
+        (4, 9.4, 48.71),
+        (5, 369.5, 48.7),
+        (6, "", ""),
+    ]
+)
+
+
+@pytest.mark.parametrize("kind", ["csv", "table"])
+def test_longitude_and_latitude_that_contradict_the_geometry_are_counted(kind, tmp_path, caplog):
+    path = tmp_path / "images.csv"
+    path.write_text(CONTRADICTING)
+    table = pd.read_csv(io.StringIO(CONTRADICTING))
+    given = path if kind == "csv" else table
+    points = gpd.GeoDataFrame({"point_id": range(6)}, geometry=mlygeo.read_frame(path).geometry.array)
+    caplog.clear()
+    found = mlygeo.select(images=given, points=points, srid=25832, max_distance=1)
+    assert found["id"].tolist() == [1, 2, 3, 4, 5, 6]
+    reason = "images: rows with longitude and latitude that contradict their geometry"
+    assert found.attrs["summary"]["problems"] == {reason: 2}
+    assert (
+        "2 of 6 rows, columns 'lon' and 'lat' contradict the geometry, which is used; the first is row 3" in caplog.text
+    )
+    assert mlygeo.read_frame(path, columns=["id"]).attrs["in_doubt"] == {reason.removeprefix("images: "): 2}
+
+
+def test_columns_of_a_plane_and_lines_contradict_nothing(tmp_path, caplog):
+    path = tmp_path / "plane.csv"
+    path.write_text("name,x,y,wkt\na,512345.6,5401234.5,POINT (9.1 48.7)\n")
+    assert "in_doubt" not in mlygeo.read_frame(path).attrs
+    path.write_text('name,lon,lat,wkt\na,5,5,"LINESTRING (9.1 48.7, 9.2 48.7)"\n')
+    assert "in_doubt" not in mlygeo.read_frame(path).attrs
+    path.write_text("name,lon,lat,wkt\na,here,there,POINT (9.1 48.7)\n")
+    assert "in_doubt" not in mlygeo.read_frame(path).attrs
+    assert "contradict" not in caplog.text

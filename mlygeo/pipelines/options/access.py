@@ -100,7 +100,8 @@ class Access:
         if self.endpoint is not None and not any(who.has_endpoints for who in asked):
             which = "which has one service" if len(asked) == 1 else "which have one service each"
             raise InputError(f"`endpoint` is of no use for {shown}, {which}", hint=_ENDPOINTS)
-        if not any(who.needs_token for who in asked):
+        has_token = self.token is not None or self.token_file is not None  # uploads have one to sign in with
+        if has_token and not any(who.needs_token for who in asked):
             needs = "needs" if len(asked) == 1 else "need"
             of_no_use(("token", "token_file"), f"to read from {shown}, which {needs} none")
 
@@ -257,6 +258,7 @@ class Server:
             If there is none of this name, or these contradict each other.
         """
         meant = Access(token=None, token_file=None, service=service, provider=self.provider, endpoint=self.endpoint)
+        meant.check_use()
         return meant.one
 
 

@@ -25,8 +25,8 @@ from mlygeo.net.answers import (
     UnknownFieldError,
 )
 from mlygeo.net.sessions import JsonSession
-from mlygeo.net.workers import WorkerPool
 from mlygeo.providers import Batch
+from mlygeo.providers.batches import batches
 from mlygeo.providers.mapillary.answers import Record, data_of, id_of
 from mlygeo.providers.mapillary.search import LIMIT, Found, Search
 
@@ -130,7 +130,7 @@ class Graph(JsonSession):
 
     def images(self, ids: Iterable[Key] | Ids, *, fields: Sequence[str]) -> Iterator[Batch]:
         """
-        Yield the records of images, many ids a request, several requests at once.
+        Return the records of images, many ids a request, several requests at once.
 
         Every id stands in one batch, as found or as missing; one asked for twice counts once. An
         image that a request for many leaves out is asked for alone, so that its reason is known.
@@ -144,9 +144,9 @@ class Graph(JsonSession):
         fields
             The fields wanted.
 
-        Yields
-        ------
-        batch
+        Returns
+        -------
+        batches
             As they come, in any order.
 
         Raises
@@ -158,16 +158,10 @@ class Graph(JsonSession):
         UnknownFieldError
             If images have none of the fields.
         """
-        pool = WorkerPool[list[int], Batch](
-            lambda some: self._batches.batch(some, fields), workers=self.workers, name="graph"
+        parts = _in_parts(_distinct_ids(ids), IDS_A_CALL["images"])
+        return batches(
+            self, parts, lambda some: self._batches.batch(some, fields), name="graph", final=(UnknownFieldError,)
         )
-        for some, result in pool.results(_in_parts(_distinct_ids(ids), IDS_A_CALL["images"])):
-            if isinstance(result, Batch):
-                yield result
-            elif isinstance(result, ServiceError) and not isinstance(result, UnknownFieldError) and self.ended is None:
-                yield Batch(missing=dict.fromkeys(some, str(result)))
-            else:
-                raise self.ended or result
 
     def image_ids(self, sequence_id: str) -> list[Key]:
         """

@@ -54,7 +54,7 @@ def own(service: http.Service) -> Service:
 class Tiles:
     """Images by area; see `mlygeo.providers.Tiles`."""
 
-    has_computed = True
+    has_computed = has_geojson = True
 
     def default_cache(self) -> Path:
         """Return the tile cache in the user's cache folder."""
@@ -207,9 +207,11 @@ class Records:
         self, images: gpd.GeoDataFrame, found: gpd.GeoDataFrame, *, columns: Iterable[str], errors: Mapping[Key, str]
     ) -> gpd.GeoDataFrame:
         """Return images with columns from records of the same images."""
-        from mlygeo.providers.mapillary.records import add_fields
+        from mlygeo.providers.added import with_records
+        from mlygeo.providers.mapillary.records import ids_in
 
-        return add_fields(images, found, columns=columns, errors=errors)
+        ids = [number or None for number in ids_in(images, "the frame").tolist()]
+        return with_records(images, ids, found, columns=columns, errors=errors)
 
 
 class Pictures:
@@ -421,6 +423,10 @@ class Descriptions:
         from mlygeo.providers.mapillary.descriptions import parted
 
         return parted(description)
+
+    def without_heading(self, description: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a description without the heading."""
+        return {name: value for name, value in description.items() if name != "MAPCompassHeading"}
 
     def private(self, description: Mapping[str, Any]) -> dict[str, Any]:
         """Return a description that says besides that the image is private to its organization."""

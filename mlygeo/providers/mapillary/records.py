@@ -21,7 +21,6 @@ from mlygeo.errors import FormatError, FrameError, InputError
 from mlygeo.formats import positions
 from mlygeo.formats.exif import signed_altitude
 from mlygeo.net.answers import shown
-from mlygeo.providers.added import with_records
 from mlygeo.providers.foreign import foreign_record
 from mlygeo.schemas import DEFAULT_PROVIDER
 
@@ -553,37 +552,6 @@ def row_of(record: Mapping[str, Any]) -> dict[str, Any]:
         else:
             row[name] = value
     return row
-
-
-def add_fields(
-    images: gpd.GeoDataFrame, found: gpd.GeoDataFrame, *, columns: Iterable[str], errors: Mapping[Key, str]
-) -> gpd.GeoDataFrame:
-    """
-    Add columns to images, from records of the same images.
-
-    Parameters
-    ----------
-    images
-        Frame with `id`; an id may stand in several rows, or be null.
-    found
-        Images frame of the records, each id once, in any order.
-    columns
-        The columns to take from it. Its values win; where it has none, the frame's own stay.
-    errors
-        Why there is no record of an image, or what is wrong with it, by id.
-
-    Returns
-    -------
-    images
-        The same rows and index, with the columns and with `error` (str, null when fine).
-
-    Raises
-    ------
-    FrameError
-        If a column stands in the frame already, in a dtype that does not fit.
-    """
-    ids = [number or None for number in ids_in(images, "the frame").tolist()]
-    return with_records(images, ids, found, columns=columns, errors=errors)
 
 
 def fields_for(size: str, *, metadata: Literal["none", "exif", "all"]) -> list[str]:

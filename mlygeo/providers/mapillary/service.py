@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from mlygeo.config import TokenSources, checked_url, is_loopback
 from mlygeo.net import http
 from mlygeo.net.http import Retry
-from mlygeo.net.quota import Pace
+from mlygeo.net.pace import Pace
 from mlygeo.providers.mapillary import answers
 
 if TYPE_CHECKING:

@@ -16,20 +16,15 @@ from mlygeo.providers.tile_cache import Plan, TileSet
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Collection, Sequence
-    from pathlib import Path
 
     from mercantile import Tile
 
-    from mlygeo.net.quota import TileQuota
     from mlygeo.providers.mapillary.service import Service
-    from mlygeo.regions import Region
+    from mlygeo.providers.quota import TileQuota
 
 __all__ = [
     "ZOOM",
-    "plan",
     "read_tile_list",
-    "region_tiles",
     "tile_name",
     "tile_set",
     "tileset",
@@ -62,29 +57,9 @@ def tile_set(*, computed: bool = False) -> TileSet:
     return TileSet(tileset(computed=computed), ZOOM)
 
 
-def region_tiles(region: Region) -> list[Tile]:
-    """Return the zoom-14 tiles of a region; see `mlygeo.providers.tile_cache.region_tiles`."""
-    return tile_cache.region_tiles(region, ZOOM)
-
-
 def read_tile_list(path: str | os.PathLike[str]) -> set[str]:
     """Return the names in a list of tiles; see `mlygeo.providers.tile_cache.read_tile_list`."""
     return tile_cache.read_tile_list(path, tile_set(), tile_set(computed=True))
-
-
-def plan(
-    tiles: Sequence[Tile],
-    folder: str | os.PathLike[str],
-    *,
-    computed: bool = False,
-    overwrite: bool = False,
-    max_age: float | None = None,
-    damaged: Collection[Path] = (),
-) -> Plan:
-    """Return which tiles are in a folder and which are to be fetched; see `mlygeo.providers.tile_cache.plan`."""
-    return tile_cache.plan(
-        tiles, folder, tile_set(computed=computed), overwrite=overwrite, max_age=max_age, damaged=damaged
-    )
 
 
 def with_costs(plan: Plan, service: Service, quota: TileQuota) -> Plan:

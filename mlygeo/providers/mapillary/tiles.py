@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlygeo import store
@@ -21,28 +20,27 @@ from mlygeo.errors import (
     FormatError,
     InputError,
 )
-from mlygeo.net.quota import TileQuota
 from mlygeo.progress import counted
 from mlygeo.providers.mapillary.tile_cache import (
-    plan,
     read_tile_list,
-    region_tiles,
     tile_set,
     tileset,
     with_costs,
 )
-from mlygeo.providers.tile_cache import Plan, default_tile_cache
-from mlygeo.providers.tiles import Address, TileRun, listed_tiles, log_fetched, save_tile, tiles_frame
+from mlygeo.providers.quota import TileQuota
+from mlygeo.providers.tiles import Address, TileRun, log_fetched, save_tile, wanted_tiles
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Collection, Iterable
+    from pathlib import Path
 
     import geopandas as gpd
     from mercantile import Tile
 
     from mlygeo.progress import Progress
     from mlygeo.providers.mapillary.service import Service
+    from mlygeo.providers.tile_cache import Plan
     from mlygeo.regions import Region
 
 
@@ -137,16 +135,16 @@ def fetch_tiles(
     """
     if workers < 1:
         raise InputError(f"{workers} workers fetch nothing", hint="use `workers=1` or more")
-    cache = default_tile_cache() if tile_cache is None else Path(tile_cache).expanduser()
-    tiles = region_tiles(region)
-    wanted_set = tile_set(computed=computed)
-    wanted, not_tiles = listed_tiles(tiles, region, tile_list_file, tile_set=wanted_set, read=read_tile_list)
-    work = plan(wanted, cache, computed=computed, overwrite=overwrite, max_age=max_age, damaged=damaged)
+    wanted = wanted_tiles(
+        region, tile_set(computed=computed), tile_cache=tile_cache, tile_list_file=tile_list_file, overwrite=overwrite,
+        max_age=max_age, damaged=damaged, read=read_tile_list,
+    )  # fmt: skip
     if dry_run:
-        return tiles_frame(tiles, work, {}, None, tile_set=wanted_set, not_tiles=not_tiles)
+        return wanted.frame(None)
     errors: dict[Tile, str] = {}
     if geojson:
-        work = replace(work, files=_as_geojson(work, damaged))
+        wanted = wanted._replace(work=replace(wanted.work, files=_as_geojson(wanted.work, damaged)))
+    work = wanted.work
     if work.missing:
         service, token = _with_token(service, work)
         quota = TileQuota(token, pace=service.pace, limit=service.tiles_a_day, folder=service.state_dir)
@@ -159,8 +157,8 @@ def fetch_tiles(
 
         run = TileRun(
             service,
-            cache,
-            wanted_set,
+            wanted.cache,
+            wanted.tile_set,
             address=address,
             admit=quota.take,
             workers=workers,
@@ -173,9 +171,7 @@ def fetch_tiles(
         finally:
             quota.close()
     log_fetched(region, work, errors)
-    return tiles_frame(
-        tiles, work, errors, cache, tile_set=wanted_set, not_tiles=not_tiles, ending="" if geojson else ".mvt"
-    )
+    return wanted.frame(errors, ending="" if geojson else ".mvt")
 
 
 def _as_geojson(work: Plan, damaged: Collection[Path]) -> dict[Tile, Path]:
@@ -240,14 +236,14 @@ def plan_tiles(
     """
     from mlygeo.providers.mapillary.service import TOKENS, Service
 
-    cache = default_tile_cache() if tile_cache is None else Path(tile_cache).expanduser()
-    wanted_set = tile_set(computed=computed)
-    wanted, _ = listed_tiles(region_tiles(region), region, tile_list_file, tile_set=wanted_set, read=read_tile_list)
-    work = plan(wanted, cache, computed=computed, overwrite=overwrite, max_age=max_age)
+    wanted = wanted_tiles(
+        region, tile_set(computed=computed), tile_cache=tile_cache, tile_list_file=tile_list_file, overwrite=overwrite,
+        max_age=max_age, read=read_tile_list,
+    )  # fmt: skip
     service = Service(token=TOKENS.find()) if service is None else service
     quota = TileQuota(service.token or "", pace=service.pace, limit=service.tiles_a_day, folder=service.state_dir)
     try:
-        return with_costs(work, service, quota)
+        return with_costs(wanted.work, service, quota)
     finally:
         quota.close()
 

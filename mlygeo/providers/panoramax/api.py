@@ -15,8 +15,8 @@ from mlygeo.errors import FormatError, InputError, NetworkError, ServiceError
 from mlygeo.keys import UUIDS
 from mlygeo.net.answers import GoneError, QueryTimeoutError, RefusedError, UnknownUserError
 from mlygeo.net.sessions import JsonSession
-from mlygeo.net.workers import WorkerPool
 from mlygeo.providers import Batch
+from mlygeo.providers.batches import batches
 from mlygeo.providers.foreign import foreign_record
 from mlygeo.providers.panoramax.answers import GONE
 from mlygeo.providers.panoramax.items import item_id
@@ -105,7 +105,7 @@ class Api(JsonSession):
 
     def images(self, ids: Iterable[Key] | Ids, *, fields: Sequence[str] = ()) -> Iterator[Batch]:
         """
-        Yield the items of pictures, many ids a request, several requests at once.
+        Return the items of pictures, many ids a request, several requests at once.
 
         Every id stands in one batch, as found or as missing; one asked for twice counts once. A picture that an
         answer leaves out is asked for alone, so that its reason is known: gone, in the works, or nothing for everybody.
@@ -117,9 +117,9 @@ class Api(JsonSession):
         fields
             Not needed: an item has all its fields.
 
-        Yields
-        ------
-        batch
+        Returns
+        -------
+        batches
             As they come, in any order.
 
         Raises
@@ -129,14 +129,7 @@ class Api(JsonSession):
         """
         distinct = list(dict.fromkeys(UUIDS.parse(id_) for id_ in ids))
         parts = [distinct[start : start + IDS_A_CALL] for start in range(0, len(distinct), IDS_A_CALL)]
-        pool = WorkerPool[list[str], Batch](lambda some: self._batch(some, fields), workers=self.workers, name="items")
-        for some, result in pool.results(parts):
-            if isinstance(result, Batch):
-                yield result
-            elif isinstance(result, ServiceError) and self.ended is None:
-                yield Batch(missing=dict.fromkeys(some, str(result)))
-            else:
-                raise self.ended or result
+        return batches(self, parts, lambda some: self._batch(some, fields), name="items")
 
     def _batch(self, ids: list[str], fields: Sequence[str]) -> Batch:
         batch = Batch()

@@ -19,6 +19,7 @@ import numpy as np
 from mlygeo import frames, store
 from mlygeo.config import is_loopback
 from mlygeo.errors import FileError, FormatError, InputError
+from mlygeo.keys import UUIDS
 from mlygeo.progress import counted
 from mlygeo.providers.panoramax.service import Service
 from mlygeo.regions import Region
@@ -38,6 +39,8 @@ log = logging.getLogger("mlygeo.service")
 
 EXPORT = "https://api.panoramax.xyz/data/geoparquet/panoramax.parquet"
 """Address of the export, which is made anew every week."""
+
+_READ = "tables of anybody's items are read with mlygeo.read_frame(…, frame='images')"
 
 _UNUSED = frozenset({"exif", "semantics", "annotations", "stac_extensions", "tiles:tile_matrix_sets"})
 """Columns of the export that an images frame has no place for, and that are large."""
@@ -83,7 +86,7 @@ def read_export(
     if not text.startswith(("https://", "http://")):
         path = Path(text).expanduser()
         bbox = None if area is None else area.bounds
-        images = stac.to_images(_checked(store.read_frame(path, bbox=bbox), path.name), name=path.name)
+        images = _images(_checked(store.read_frame(path, bbox=bbox), path.name), path.name, is_ours=True)
     else:
         if area is None:
             raise InputError("the export has the pictures of the whole world", hint="give `bbox`, or download the file")
@@ -142,7 +145,28 @@ def _over_network(url: str, area: Region, service: Service) -> gpd.GeoDataFrame:
         len(groups), file.num_row_groups, name, remote.bytes_read / 1e6, remote.requests,
     )  # fmt: skip
     table = pa.concat_tables(parts) if parts else file.schema_arrow.empty_table().select(wanted)
-    return stac.to_images(_frame(table, name), name=name)
+    return _images(_frame(table, name), name, is_ours=urlsplit(url).hostname == urlsplit(EXPORT).hostname)
+
+
+def _images(table: gpd.GeoDataFrame, name: str, *, is_ours: bool) -> gpd.GeoDataFrame:
+    """
+    Return the images of a table; whose they are, its columns tell, unless it is said to be an export of Panoramax.
+
+    Raises
+    ------
+    FormatError
+        If that has pictures of others.
+    """
+    if not is_ours:
+        return stac.to_images(table, name=name)
+    others = table["provider"].dropna() if "provider" in table.columns else table["id"].iloc[:0]
+    odd = next((each for each in others.unique() if each != "panoramax"), None)
+    if odd is not None:
+        raise FormatError(f"{name} has images of {str(odd)[:40]}, and an export of Panoramax is needed", hint=_READ)
+    odd = next((each for each in table["id"].dropna().iloc[:1000] if UUIDS.find(str(each).strip()) is None), None)
+    if odd is not None and str(odd).strip():
+        raise FormatError(f"{name}: {str(odd)[:40]!r} is no id of Panoramax, whose export is needed", hint=_READ)
+    return stac.to_images(table, name=name, is_panoramax=True)
 
 
 def may_meet(file: pq.ParquetFile, group: int, bbox: Bounds) -> bool:

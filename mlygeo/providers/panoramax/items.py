@@ -20,7 +20,6 @@ from mlygeo.errors import FormatError, FrameError
 from mlygeo.formats import exif, positions
 from mlygeo.keys import UUIDS
 from mlygeo.net.answers import shown
-from mlygeo.providers.added import with_records
 from mlygeo.providers.foreign import ForeignError, foreign_record
 from mlygeo.providers.panoramax.tile_cache import CATALOGUE_HOST
 
@@ -177,6 +176,8 @@ class Reading:
         found = read_time(value)
         if found is None:
             self._note(name, value)
+        elif re.search(r"\.\d{6}\d*[1-9]", value):
+            self.problems.append(f"its {name} is cut to microseconds: {shown(value)}")
         return found
 
     def _place(self) -> tuple[float, float] | None:
@@ -205,8 +206,8 @@ class Reading:
                 # A server rounds headings to whole degrees. One that is farther away may have been set by hand since,
                 # or be relative to the direction of the sequence.
                 return "measured" if exif.same_heading(said, heading) else None
-        # Of a tag that is there and cannot be read, nobody knows what the server made of it.
-        return None if any(name in self._exif for name in HEADING_TAGS) else "computed"
+        # Of a tag that is there and cannot be read, nobody knows what the server made of it; one without value is none.
+        return None if any(self._exif.get(name, "") != "" for name in HEADING_TAGS) else "computed"
 
     def _producer(self) -> Iterator[tuple[str, str | None]]:
         listed = self._item.get("providers")
@@ -626,33 +627,3 @@ def ids_in(images: pd.DataFrame, where: str) -> list[str | None]:
                 f"{where}: column 'id' holds {str(value)[:40]!r}, which is no id of Panoramax", hint=UUIDS.hint
             )
     return ids
-
-
-def add_fields(
-    images: gpd.GeoDataFrame, found: gpd.GeoDataFrame, *, columns: Iterable[str], errors: Mapping[Key, str]
-) -> gpd.GeoDataFrame:
-    """
-    Add columns to images, from items of the same images.
-
-    Parameters
-    ----------
-    images
-        Frame with `id`; an id may stand in several rows, or be null.
-    found
-        Images frame of the items, each id once, in any order.
-    columns
-        The columns to take from it. Its values win; where it has none, the frame's own stay.
-    errors
-        Why there is no item of an image, or what is wrong with it, by id.
-
-    Returns
-    -------
-    images
-        The same rows and index, with the columns and with `error` (str, null when fine).
-
-    Raises
-    ------
-    FrameError
-        If a column stands in the frame already, in a dtype that does not fit.
-    """
-    return with_records(images, ids_in(images, "the frame"), found, columns=columns, errors=errors)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 class Tiles:
     """Images by area; see `mlygeo.providers.Tiles`."""
 
-    has_computed = False
+    has_computed = has_geojson = False
 
     def default_cache(self) -> Path:
         """Return the tile cache in the user's cache folder."""
@@ -192,9 +192,10 @@ class Records:
         self, images: gpd.GeoDataFrame, found: gpd.GeoDataFrame, *, columns: Iterable[str], errors: Mapping[Key, str]
     ) -> gpd.GeoDataFrame:
         """Return images with columns from items of the same images."""
-        from mlygeo.providers.panoramax.items import add_fields
+        from mlygeo.providers.added import with_records
+        from mlygeo.providers.panoramax.items import ids_in
 
-        return add_fields(images, found, columns=columns, errors=errors)
+        return with_records(images, ids_in(images, "the frame"), found, columns=columns, errors=errors)
 
 
 class Pictures:
@@ -240,14 +241,15 @@ class Exports:
     """The weekly export, STAC-GeoParquet; see `mlygeo.providers.Exports`."""
 
     def is_one(self, address: str) -> bool:
-        """Return whether an address may be that of an export: a Parquet file on a server."""
+        """Return whether an address may be that of the export: a Parquet file on a server that is called so."""
         from urllib.parse import urlsplit
 
         try:
             parts = urlsplit(address)
         except ValueError:
             return False
-        return parts.scheme in {"http", "https"} and parts.path.lower().endswith((".parquet", ".geoparquet"))
+        name = parts.path.lower().rpartition("/")[2]
+        return parts.scheme in {"http", "https"} and "panoramax" in name and name.endswith((".parquet", ".geoparquet"))
 
     def read(self, address: str, *, bbox: Bounds | None) -> gpd.GeoDataFrame:
         """Return the images frame of a box, of which only the row groups that may have some are read."""

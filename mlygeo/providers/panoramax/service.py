@@ -11,7 +11,7 @@ from mlygeo.config import TokenSources, checked_url, is_loopback
 from mlygeo.errors import InputError
 from mlygeo.net import http
 from mlygeo.net.http import Retry
-from mlygeo.net.quota import Pace
+from mlygeo.net.pace import Pace
 from mlygeo.providers.panoramax import answers
 
 if TYPE_CHECKING:

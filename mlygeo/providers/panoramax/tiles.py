@@ -7,19 +7,19 @@ No token is needed, and none is sent. An empty tile has zero bytes and status 20
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlygeo.errors import InputError
 from mlygeo.providers.panoramax.layers import decode
 from mlygeo.providers.panoramax.service import Service
-from mlygeo.providers.panoramax.tile_cache import ZOOM, tile_set
-from mlygeo.providers.tile_cache import Plan, default_tile_cache, plan, region_tiles, with_costs
-from mlygeo.providers.tiles import Address, TileRun, listed_tiles, log_fetched, tiles_frame
+from mlygeo.providers.panoramax.tile_cache import tile_set
+from mlygeo.providers.tile_cache import Plan, with_costs
+from mlygeo.providers.tiles import Address, TileRun, log_fetched, wanted_tiles
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Collection, Iterable
+    from pathlib import Path
 
     import geopandas as gpd
     from mercantile import Tile
@@ -91,29 +91,28 @@ def fetch_tiles(
     if workers < 1:
         raise InputError(f"{workers} workers fetch nothing", hint="use `workers=1` or more")
     service = Service.from_environment() if service is None else service
-    cache = default_tile_cache() if tile_cache is None else Path(tile_cache).expanduser()
-    wanted_set = tile_set(service.endpoints)
-    tiles = region_tiles(region, ZOOM)
-    wanted, not_tiles = listed_tiles(tiles, region, tile_list_file, tile_set=wanted_set)
-    work = plan(wanted, cache, wanted_set, overwrite=overwrite, max_age=max_age, damaged=damaged)
+    wanted = wanted_tiles(
+        region, tile_set(service.endpoints), tile_cache=tile_cache, tile_list_file=tile_list_file, overwrite=overwrite,
+        max_age=max_age, damaged=damaged,
+    )  # fmt: skip
     if dry_run:
-        return tiles_frame(tiles, work, {}, None, tile_set=wanted_set, not_tiles=not_tiles)
+        return wanted.frame(None)
     errors: dict[Tile, str] = {}
-    if work.missing:
-        log.info("%s", with_costs(work, service.pace))
+    if wanted.work.missing:
+        log.info("%s", with_costs(wanted.work, service.pace))
         run = TileRun(
             service,
-            cache,
-            wanted_set,
+            wanted.cache,
+            wanted.tile_set,
             address=lambda tile: Address(f"{service.endpoints.api}/map/{tile.z}/{tile.x}/{tile.y}.mvt"),
             admit=service.pace.take,
             workers=workers,
             validate=decode,
             progress=progress,
         )
-        errors = run.run(work.missing)
-    log_fetched(region, work, errors)
-    return tiles_frame(tiles, work, errors, cache, tile_set=wanted_set, not_tiles=not_tiles)
+        errors = run.run(wanted.work.missing)
+    log_fetched(region, wanted.work, errors)
+    return wanted.frame(errors)
 
 
 def plan_tiles(
@@ -141,8 +140,8 @@ def plan_tiles(
         If an option makes no sense.
     """
     service = Service.from_environment() if service is None else service
-    cache = default_tile_cache() if tile_cache is None else Path(tile_cache).expanduser()
-    wanted_set = tile_set(service.endpoints)
-    wanted, _ = listed_tiles(region_tiles(region, ZOOM), region, tile_list_file, tile_set=wanted_set)
-    work = plan(wanted, cache, wanted_set, overwrite=overwrite, max_age=max_age)
-    return with_costs(work, service.pace)
+    wanted = wanted_tiles(
+        region, tile_set(service.endpoints), tile_cache=tile_cache, tile_list_file=tile_list_file, overwrite=overwrite,
+        max_age=max_age,
+    )  # fmt: skip
+    return with_costs(wanted.work, service.pace)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import quote
 
@@ -91,9 +91,12 @@ class UploadSets(Client):
         listed = self._call("GET", f"/users/me/upload_sets?{query}", what="the list of upload sets", read=_sets)
         return next((_uuid(one.get("id")) for one in listed if _marker(one) == marker), None)
 
-    def create(self, title: str, *, marker: str) -> str:
+    def create(self, title: str, *, marker: str, relative_heading: int | None = None) -> str:
         """Create a set with a marker in its metadata; return its id. What was created already is found."""
         asked = False
+        wanted: dict[str, Any] = {"title": title, "metadata": {MARK: marker}}
+        if relative_heading is not None:
+            wanted["relative_heading"] = relative_heading
 
         def once() -> str | Trouble:
             nonlocal asked
@@ -101,9 +104,9 @@ class UploadSets(Client):
             if asked and (there := self.find(marker)) is not None:
                 return there
             asked = True
-            said = json.dumps({"title": title, "metadata": {MARK: marker}}).encode()
             headers = {"Content-Type": "application/json"}
-            return self._once("POST", "/upload_sets", what="a new upload set", read=_id, headers=headers, body=said)
+            body = json.dumps(wanted).encode()
+            return self._once("POST", "/upload_sets", what="a new upload set", read=_id, headers=headers, body=body)
 
         return self._persist(once, what="a new upload set")
 
@@ -311,20 +314,21 @@ def overrides(better: Mapping[str, Any]) -> dict[str, str]:
 
     Examples
     --------
-    >>> overrides({"captured_at": 1718000000123, "compass_angle": 12.5})
+    >>> overrides({"captured_at": datetime(2024, 6, 10, 6, 13, 20, 123000, tzinfo=UTC), "compass_angle": 12.5})
     {'override_capture_time': '2024-06-10T06:13:20.123000+00:00', 'override_Exif.GPSInfo.GPSImgDirection': '1250/100', \
 'override_Exif.GPSInfo.GPSImgDirectionRef': 'T'}
     """
     fields: dict[str, str] = {}
     if "captured_at" in better:
-        seconds, ms = divmod(int(better["captured_at"]), 1000)
-        moment = datetime.fromtimestamp(seconds, tz=UTC).replace(microsecond=ms * 1000)
-        fields["override_capture_time"] = moment.isoformat(timespec="microseconds")
+        fields["override_capture_time"] = _moment(better["captured_at"]).isoformat(timespec="microseconds")
     if "lon" in better and "lat" in better:
         fields |= {"override_latitude": f"{better['lat']:.9f}", "override_longitude": f"{better['lon']:.9f}"}
     exif: dict[str, str] = {}
     if "compass_angle" in better:
-        exif |= {"GPSInfo.GPSImgDirection": _ratio(better["compass_angle"] % 360), "GPSInfo.GPSImgDirectionRef": "T"}
+        heading = better["compass_angle"]
+        # The instance takes a tag without a value as missing.
+        known = "" if heading is None else _ratio(heading % 360)
+        exif |= {"GPSInfo.GPSImgDirection": known, "GPSInfo.GPSImgDirectionRef": "T"}
     if "altitude" in better:
         below = better["altitude"] < 0
         exif |= {
@@ -353,6 +357,17 @@ class _Pieces:
             if self._stop.is_set():
                 raise StoppedError
             yield self._body[place : place + PIECE]
+
+
+def _moment(time: datetime) -> datetime:
+    """
+    Return a time as an instance takes it.
+
+    It writes offsets west of Greenwich that are no whole hours one hour too far west (geopic-tag-reader 1.10,
+    writer.py, format_offset), so those times are in UTC.
+    """
+    offset = time.utcoffset() or timedelta()
+    return time.astimezone(UTC) if offset < timedelta() and offset % timedelta(hours=1) else time
 
 
 def _ratio(value: float) -> str:

@@ -177,8 +177,8 @@ def _write(
 ) -> Rows | None:
     """Write columns; return the order of the rows where it is not the one they came in."""
     primary = geometry[name]
-    covering = _free_name("bbox", columns)
-    table = pa.table({**columns, covering: _boxes(primary.bounds, primary.known)})
+    covering = free_name("bbox", columns)
+    table = pa.table({**columns, covering: boxes(primary.bounds, primary.known)})
     order = None
     if len(table) > ROWS_PER_GROUP:
         xmin, ymin, xmax, ymax = primary.bounds
@@ -231,7 +231,7 @@ def _check_written(
             raise attributes.unwritable(name, f"it would come back changed, as {written[name].type}")
 
 
-def _free_name(name: str, taken: Iterable[str]) -> str:
+def free_name(name: str, taken: Iterable[str]) -> str:
     """Return a name that no column has; some readers do not tell small letters from capitals."""
     used = {each.casefold() for each in taken}
     candidates = [name, *(f"{name}_{number}" for number in range(1, len(used) + 2))]
@@ -255,7 +255,7 @@ def _projjson(crs: Any, name: str) -> dict[str, Any] | None:
         raise FrameError(f"the CRS of {name!r} cannot be written as PROJJSON", hint="frame.to_crs(4326)") from error
 
 
-def _boxes(bounds: Floats, known: Flags) -> pa.StructArray:
+def boxes(bounds: Floats, known: Flags) -> pa.StructArray:
     """Return boxes as float32, rounded outwards so that a box always contains its geometry."""
     sides = {}
     for side, values, outwards in zip(SIDES, bounds, (-np.inf, -np.inf, np.inf, np.inf), strict=True):

@@ -22,7 +22,7 @@ from mlygeo.errors import InputError, NetworkError, ServiceError, ThrottledError
 from mlygeo.keys import WHOLE_NUMBERS
 from mlygeo.net.answers import GoneError, UnknownFieldError
 from mlygeo.net.http import Retry, StoppedError
-from mlygeo.net.quota import Pace
+from mlygeo.net.pace import Pace
 from mlygeo.net.workers import WorkerPool
 from mlygeo.providers.mapillary.graph import GONE, Graph, calls_for
 from mlygeo.providers.mapillary.service import Endpoints, Service

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from mlygeo import frames, store
 from mlygeo.errors import FormatError, FrameError
 from mlygeo.providers.mapillary import records as join
+from mlygeo.providers.mapillary.provider import PROVIDER as MAPILLARY
 from mlygeo.providers.mapillary.records import FIELDS, columns_of, field_of, images_frame
 
 GRAPH = DATA / "graph"
@@ -343,7 +344,9 @@ class TestJoining:
     def test_rows_index_and_other_columns_stay(self):
         base = self.base()
         found = images_frame([{"id": "20", "altitude": 0, "is_pano": False, "make": "GoPro", "width": 5}])
-        joined = join.add_fields(base, found, columns=["altitude", "is_pano", "make", "width"], errors={10: "gone"})
+        joined = MAPILLARY.records.add(
+            base, found, columns=["altitude", "is_pano", "make", "width"], errors={10: "gone"}
+        )
         assert joined.index.tolist() == [7, 5, 3, 1]
         assert joined["point_id"].tolist() == [3, 1, 2, 9]
         assert joined["altitude"].tolist() == [0, 2, 0, 4]  # 0 is a value, and where there is none the own one stays
@@ -359,7 +362,7 @@ class TestJoining:
     def test_positions_are_replaced_where_they_are_asked_for(self):
         point = {"type": "Point", "coordinates": [9.0, 48.0]}
         found = images_frame([{"id": "20", "geometry": point, "computed_geometry": point}])
-        joined = join.add_fields(self.base(), found, columns=["geometry", "computed_geometry"], errors={})
+        joined = MAPILLARY.records.add(self.base(), found, columns=["geometry", "computed_geometry"], errors={})
         assert joined.geometry.x.tolist() == [9, 2, 9, 4]
         assert joined["computed_geometry"].isna().tolist() == [False, True, False, True]
         assert joined.crs == "EPSG:4326"
@@ -373,4 +376,4 @@ class TestJoining:
     def test_a_column_of_another_kind_is_named(self):
         found = images_frame([{"id": "20", "width": 5}])
         with pytest.raises(FrameError, match="column 'width' of the frame does not fit Int64"):
-            join.add_fields(self.base().assign(width="wide"), found, columns=["width"], errors={})
+            MAPILLARY.records.add(self.base().assign(width="wide"), found, columns=["width"], errors={})

@@ -41,12 +41,13 @@ from mlygeo.errors import (
 )
 from mlygeo.net.answers import check_tile
 from mlygeo.net.http import Retry
-from mlygeo.net.quota import Pace, TileQuota
+from mlygeo.net.pace import Pace
 from mlygeo.progress import LineProgress
 from mlygeo.providers.mapillary.service import Service
-from mlygeo.providers.mapillary.tile_cache import plan, read_tile_list, region_tiles, tile_name, with_costs
+from mlygeo.providers.mapillary.tile_cache import ZOOM, read_tile_list, tile_name, tile_set, with_costs
 from mlygeo.providers.mapillary.tiles import fetch_tiles, plan_tiles
-from mlygeo.providers.tile_cache import tile_boxes
+from mlygeo.providers.quota import TileQuota
+from mlygeo.providers.tile_cache import plan, region_tiles, tile_boxes
 from mlygeo.regions import Region
 from mlygeo.standin import Faults, Imagery, serve
 
@@ -128,11 +129,11 @@ class TestRegionTiles:
     def test_a_box_has_the_tiles_that_mercantile_names(self, west, south, width, height):
         box = (west, south, min(west + width, 180.0), south + height)
         expected = sorted(mercantile.tiles(*box, zooms=14))
-        assert region_tiles(Region(shapely.box(*box), box, is_box=True)) == expected
+        assert region_tiles(Region(shapely.box(*box), box, is_box=True), ZOOM) == expected
 
     def test_a_polygon_has_only_the_tiles_it_meets(self):
         polygon = shapely.Polygon([(9.0, 48.7), (9.3, 48.7), (9.0, 49.0)])
-        tiles = region_tiles(Region.from_geometry(polygon))
+        tiles = region_tiles(Region.from_geometry(polygon), ZOOM)
         box = list(mercantile.tiles(*polygon.bounds, zooms=14))
         expected = [tile for tile in box if polygon.intersects(shapely.box(*mercantile.bounds(tile)))]
         assert tiles == sorted(expected)
@@ -140,25 +141,25 @@ class TestRegionTiles:
 
     def test_far_parts_do_not_cost_what_lies_between(self):
         parts = shapely.MultiPolygon([shapely.box(-60, 3, -59.9, 3.1), shapely.box(55, 48, 55.1, 48.1)])
-        assert len(region_tiles(Region.from_geometry(parts))) < 200
+        assert len(region_tiles(Region.from_geometry(parts), ZOOM)) < 200
 
     def test_across_the_antimeridian(self):
-        tiles = region_tiles(Region.from_bbox(179.99, -16.8, -179.99, -16.7))
+        tiles = region_tiles(Region.from_bbox(179.99, -16.8, -179.99, -16.7), ZOOM)
         assert {tile.x for tile in tiles} == {0, 16383}
         assert tiles == sorted([*mercantile.tiles(179.99, -16.8, -179.99, -16.7, 14)])
 
     def test_near_the_poles(self, caplog):
-        edge = region_tiles(Region.from_bbox(10, 85.04, 10.01, 89))
+        edge = region_tiles(Region.from_bbox(10, 85.04, 10.01, 89), ZOOM)
         assert min(tile.y for tile in edge) == 0
         assert "no tiles" in caplog.text
         for south, north, word in ((86, 89, "north"), (-89, -86, "south")):
             with pytest.raises(RegionError, match=rf"85\.0511° {word}") as caught:
-                region_tiles(Region.from_bbox(10, south, 11, north))
+                region_tiles(Region.from_bbox(10, south, 11, north), ZOOM)
             assert caught.value.exit_status == 2
 
     def test_the_world_is_too_much(self):
         with at_most(), little_memory(20e6), pytest.raises(RegionError, match="tiles"):
-            region_tiles(Region.from_bbox(-180, -80, 180, 80))
+            region_tiles(Region.from_bbox(-180, -80, 180, 80), ZOOM)
 
     def test_outlines(self):
         addresses = np.array([[0, 0], [8609, 5642], [16383, 16383]])
@@ -200,7 +201,7 @@ class TestTileList:
             read_tile_list(tmp_path / "nothing.txt")
 
     def test_only_listed_tiles_are_fetched(self, imagery, small, tmp_path, service_of):
-        names = [tile_name(tile) for tile in region_tiles(small)]
+        names = [tile_name(tile) for tile in region_tiles(small, ZOOM)]
         (tmp_path / "list").write_text("\n".join([*names[:2], "mly1_public_1_1_14"]))
         with serve(imagery) as server:
             tiles = fetch_tiles(
@@ -223,7 +224,7 @@ class TestFetch:
         with serve(imagery, token=TOKEN) as server:
             tiles = fetch_tiles(region, tile_cache=cache, service=service_of(server))
             whole(tiles, images, cache)
-            assert server.count() == len(tiles) == len(region_tiles(region))
+            assert server.count() == len(tiles) == len(region_tiles(region, ZOOM))
             again = fetch_tiles(region, tile_cache=cache, service=service_of(server))
             assert server.count() == len(tiles)
         assert set(again["status"]) == {"cached"}
@@ -325,12 +326,12 @@ class TestCache:
         assert sorted(Path(path).name for path in tiles["path"]) == sorted(path.name for path in bundled.iterdir())
 
     def test_a_vector_tile_beside_them_wins_and_an_empty_one_is_none(self, imagery, small, tmp_path, service_of):
-        first, second, *rest = region_tiles(small)
+        first, second, *rest = region_tiles(small, ZOOM)
         for tile in (first, second):
             (tmp_path / tile_name(tile)).write_text('{"type": "FeatureCollection", "features": []}')
         (tmp_path / f"{tile_name(second)}.mvt").write_bytes(b"")
         (tmp_path / tile_name(rest[0])).write_bytes(b"")
-        work = plan([first, second, *rest], tmp_path)
+        work = plan([first, second, *rest], tmp_path, tile_set())
         assert work.files == {first: tmp_path / tile_name(first), second: tmp_path / f"{tile_name(second)}.mvt"}
         assert work.missing == tuple(rest)
         with serve(imagery) as server:
@@ -411,21 +412,21 @@ class TestCache:
         assert not (tmp_path / "c").exists()
 
     def test_the_plan(self, small, tmp_path):
-        tiles = region_tiles(small)
+        tiles = region_tiles(small, ZOOM)
         service = Service(pace=Pace(60, 4), tiles_a_day=4)
         quota = TileQuota(TOKEN, pace=service.pace, limit=4, folder=tmp_path / "state")
-        work = with_costs(plan(tiles, tmp_path), service, quota)
+        work = with_costs(plan(tiles, tmp_path, tile_set()), service, quota)
         assert (work.days, work.used_today) == (2, 0)
         assert work.seconds == pytest.approx(2, abs=0.1)
         assert str(work) == "6 tiles, 0 cached, 6 to fetch (over 2 days, for the service's daily limit)"
         for tile in tiles[:5]:
             (tmp_path / f"{tile_name(tile)}.mvt").touch()
         quota.take()
-        work = with_costs(plan(tiles, tmp_path), service, quota)
+        work = with_costs(plan(tiles, tmp_path, tile_set()), service, quota)
         assert (work.days, work.used_today, work.missing) == (1, 1, (tiles[5],))
-        slow = with_costs(plan(tiles, tmp_path / "x"), Service(pace=Pace(2, 1)), quota)
+        slow = with_costs(plan(tiles, tmp_path / "x", tile_set()), Service(pace=Pace(2, 1)), quota)
         assert str(slow) == "6 tiles, 0 cached, 6 to fetch (about 3 min)"
-        assert with_costs(plan(tiles[:5], tmp_path), service, quota).days == 0
+        assert with_costs(plan(tiles[:5], tmp_path, tile_set()), service, quota).days == 0
 
 
 class TestFaults:
@@ -466,7 +467,7 @@ class TestFaults:
     def test_a_tile_that_fails_for_good_is_unknown_and_never_empty(
         self, imagery, small, tmp_path, service_of, fault, says
     ):
-        broken = region_tiles(small)[2]
+        broken = region_tiles(small, ZOOM)[2]
 
         class Only(Faults):
             def choose(self, path, times):
@@ -569,7 +570,7 @@ class TestFaults:
         with serve(imagery) as server:
             tiles = fetch_tiles(small, tile_cache=tmp_path / "c", service=service_of(server), validate=validate)
         assert set(tiles["status"]) == {"fetched"}
-        assert set(seen) == {(tile.x, tile.y) for tile in region_tiles(small)}
+        assert set(seen) == {(tile.x, tile.y) for tile in region_tiles(small, ZOOM)}
         assert len(seen) == 12
 
     def test_a_mistake_in_a_validator_comes_out(self, imagery, small, tmp_path, service_of):
@@ -686,7 +687,7 @@ def served(imagery, path: Path) -> bytes:
 class TestCheckTile:
     def test_real_and_made_tiles_pass(self, imagery):
         check_tile(b"")
-        for x, y, _ in region_tiles(Region.from_bbox(WEST, SOUTH, EAST, NORTH)):
+        for x, y, _ in region_tiles(Region.from_bbox(WEST, SOUTH, EAST, NORTH), ZOOM):
             check_tile(served(imagery, Path(f"mly1_public_{x}_{y}_14.mvt")))
 
     @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Pictures of a real server, downloaded on a bad line by a program that is killed: each there once, byte for byte."""
 
 import os
-import sys
 import threading
 from dataclasses import replace
 
@@ -9,22 +8,24 @@ import pytest
 import requests
 from helpers.faulty_proxy import Proxy, killed_often
 from helpers.photo_folders import folder_of
+from helpers.processes import Forks
 
 import mlygeo
 from mlygeo.net.http import Retry
 from mlygeo.providers.panoramax.service import Endpoints, Service
 
 QUICKLY = """
-import sys, mlygeo
+import geopandas, pyarrow.parquet, mlygeo, mlygeo.pipelines.downloads
 from mlygeo.net.http import Retry
+from mlygeo.providers.panoramax import provider
 from mlygeo.providers.panoramax.service import Endpoints, Service
 retry = Retry(attempts=50, first_wait=0.01, longest_wait=0.1, rate_wait=0.05)
-service = Service(endpoints=Endpoints(sys.argv[3]), retry=retry)
-summary = mlygeo.download(
-    imgid_file=sys.argv[1], output=sys.argv[2], size="original", num_retries=49, workers=2, required_disk_space=0,
-    service=service,
-).attrs["summary"]
-sys.exit(3 if summary["failed"] or summary["gone"] else 0)
+def main(listed, output, api):
+    summary = mlygeo.download(
+        imgid_file=listed, output=output, size="original", num_retries=49, workers=2, required_disk_space=0,
+        service=Service(endpoints=Endpoints(api), retry=retry),
+    ).attrs["summary"]
+    return 3 if summary["failed"] or summary["gone"] else 0
 """
 
 QUICK = Retry(attempts=50, first_wait=0.01, longest_wait=0.1, rate_wait=0.05)
@@ -55,8 +56,8 @@ def test_kills_through_a_bad_line_lose_nothing_and_repeat_nothing(panoramax, upl
     listed, output = tmp_path / "ids.txt", tmp_path / "out"
     listed.write_text("".join(f"{id_}\n" for id_ in uploaded))
     with Proxy(panoramax.api, share=0.3, seed=4, named=True) as proxy:
-        command = [sys.executable, "-c", QUICKLY, str(listed), str(output), proxy.api]
-        killed_often(command, proxy, kills=KILLS, most=max(3, PICTURES // KILLS), seed=3)
+        with Forks(QUICKLY, listed, output, proxy.api, log=tmp_path / "log.txt") as program:
+            killed_often(program, proxy, kills=KILLS, most=max(3, PICTURES // KILLS), seed=3)
         assert proxy.seen["GET hd.jpg"] >= PICTURES
     files = {path.stem: path.read_bytes() for path in output.rglob("*.jpg")}
     assert files == uploaded

@@ -214,6 +214,93 @@ def test_a_column_that_is_missing_is_unknown(tmp_path, dropped):
                 assert images["warning"].str.contains("datetime").all()
 
 
+SERVICE = [
+    "instance", "view:azimuth", "pers:interior_orientation", "geovisio:status", "quality:horizontal_accuracy",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("assets", ["list", "struct", "map"])
+def test_whose_pictures_are_is_known_without_columns_of_the_service(tmp_path, assets):
+    whole = table(30, assets="list" if assets == "list" else "struct")
+    whole = whole.drop_columns([name for name in SERVICE if name in whole.column_names])
+    if assets == "map":
+        whole = as_map(whole)
+    path = tmp_path / "x.parquet"
+    pq.write_table(whole, path)
+    with serving(path.read_bytes()) as (url, *_):
+        for images in (
+            store.read_frame(path, frame="images"),
+            read_export(path),
+            read_export(url, region=(-1, 39, 41, 51), service=LOCAL),
+        ):
+            assert set(images["provider"]) == {"panoramax"}
+            assert images["hd_url"].str.endswith("/hd.jpg").all()
+            assert images["sd_url"].str.endswith("/sd.jpg").all()
+            assert "warning" not in images.columns
+
+
+def as_map(whole):
+    """A table whose assets are a map of Parquet, which has no names of fields."""
+    kind = pa.map_(pa.string(), pa.struct({"href": pa.string(), "roles": pa.list_(pa.string()), "type": pa.string()}))
+    maps = pa.array([list(each.items()) for each in whole["assets"].to_pylist()], kind)
+    return whole.set_column(whole.schema.get_field_index("assets"), "assets", maps)
+
+
+@pytest.mark.parametrize("reader", [read_export, lambda path: store.read_frame(path, frame="images")])
+def test_maps_text_numbers_and_nanoseconds(tmp_path, reader):
+    whole = as_map(table(6, assets="struct"))
+    ns = np.array([0, 1000, 1, 999, 1500, 2000]) + 1_700_000_000_000_000_000
+    cameras = [{"field_of_view": text} for text in ("360", "360.0", "92", "wide", None, " 360 ")]
+    for name, values in {
+        "datetime": pa.array(ns, pa.timestamp("ns", tz="UTC")), "pers:interior_orientation": pa.array(cameras),
+    }.items():  # fmt: skip
+        whole = whole.set_column(whole.schema.get_field_index(name), name, values)
+    path = tmp_path / "x.parquet"
+    pq.write_table(whole, path)
+    images = reader(path).sort_values("id", ignore_index=True)
+    assert images["hd_url"].tolist() == [f"https://a.example/{n}/hd.jpg" for n in range(6)]
+    assert images["is_pano"].tolist() == [True, True, False, pd.NA, pd.NA, True]
+    assert images["field_of_view"].fillna(0).tolist() == [360, 360, 92, 0, 0, 360]
+    rounded = images["warning"].str.contains("its datetime is rounded to microseconds").fillna(value=False)
+    assert rounded.tolist() == [False, False, True, True, True, False]
+    assert (np.abs(images["captured_at"].astype("int64").to_numpy() * 1000 - ns) <= 500).all()
+    assert "field_of_view" in images["warning"][3] or "interior_orientation" in images["warning"][3]
+
+
+@pytest.mark.parametrize("assets", [["https://a.example/hd.jpg"], "https://a.example/hd.jpg", [["hd", "x"]]])
+def test_assets_of_another_shape_are_named(tmp_path, assets):
+    whole = table(2)
+    whole = whole.set_column(whole.schema.get_field_index("assets"), "assets", pa.array([assets] * 2))
+    pq.write_table(whole, tmp_path / "x.parquet")
+    images = read_export(tmp_path / "x.parquet")
+    assert images["warning"].str.contains("its assets cannot be used").all()
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "said"),
+    [
+        ("id", ["a", "b"], "'a' is no id of Panoramax"),
+        ("id", ["498763468214164", "5"], "'498763468214164' is no id of Panoramax"),
+        ("provider", ["kartaview", None], "has images of kartaview"),
+    ],
+)
+def test_an_export_of_others_is_refused_by_name(tmp_path, column, values, said):
+    whole = table(2)
+    whole = whole.drop_columns([column] if column in whole.column_names else []).append_column(column, pa.array(values))
+    pq.write_table(whole, tmp_path / "x.parquet")
+    with pytest.raises(FormatError, match=said):
+        read_export(tmp_path / "x.parquet")
+
+
+def test_items_of_others_are_not_of_panoramax(tmp_path):
+    whole = table(4).drop_columns(["instance", "view:azimuth", "pers:interior_orientation"])
+    assets = pa.array([[{"href": f"https://a.example/{n}.jpg", "roles": ["data"]}] for n in range(4)])
+    whole = whole.set_column(whole.schema.get_field_index("assets"), "assets", assets)
+    pq.write_table(whole, tmp_path / "x.parquet")
+    images = store.read_frame(tmp_path / "x.parquet", frame="images")
+    assert "provider" not in images.columns
+
+
 def test_an_export_that_is_replaced_while_it_is_read():
     content = bytes(1 << 20)
     with serving(content) as (url, _, state), Client(LOCAL) as client:
@@ -250,9 +337,11 @@ def test_convert_reads_a_part_of_an_export_over_the_network(export, tmp_path):
             mlygeo.convert(url, tmp_path / "town.parquet", bbox=box, srid=4326)
     assert sorted(images["id"]) == expected(box)
     assert sorted(store.read_frame(tmp_path / "town.parquet", frame="images")["id"]) == expected(box)
-    with pytest.raises(FileError, match="address of the web"):
+    with pytest.raises(FileError, match="only GeoParquet is read from there"):
         mlygeo.convert("https://example.org/images.gpkg", tmp_path / "x.parquet")
     with pytest.raises(InputError, match="not encrypted"):
+        mlygeo.convert("http://example.org/panoramax.parquet", tmp_path / "x.parquet", bbox=box)
+    with pytest.raises(InputError, match="unencrypted"):
         mlygeo.convert("http://example.org/images.parquet", tmp_path / "x.parquet", bbox=box)
 
 

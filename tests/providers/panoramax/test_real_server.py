@@ -10,8 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import requests
+import shapely
 from helpers.panoramax_server import LICENCE, LICENCE_URL, PICTURES_EACH, SEQUENCES, real_pictures
 from helpers.scripted_server import QUICK
 from PIL import Image
@@ -31,6 +34,7 @@ from mlygeo.regions import Region
 
 BULK = Region.from_bbox(9.09, 48.69, 9.16, 48.73)
 PARIS = Region.from_bbox(2.34, 48.85, 2.36, 48.86)
+PEOPLE = ("Ada", "Grace", "Åsa Öberg")
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
 
@@ -46,15 +50,22 @@ def api(panoramax):
 
 @pytest.fixture(scope="module")
 def truth(panoramax):
-    """What the database has: id, time, longitude and latitude of the pictures without files."""
+    """What the database has of the pictures without files, in the order of ids."""
     listed = panoramax.query(
-        """SELECT id, to_char(ts AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), ST_X(geom), ST_Y(geom), heading
-           FROM pictures WHERE upload_set_id IS NULL ORDER BY id"""
+        """SELECT p.id, to_char(ts AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), ST_X(geom), ST_Y(geom),
+                  heading, a.name, a.id, sp.seq_id, sp.rank, p.metadata->>'originalFileName',
+                  p.metadata->>'originalFileSize', p.metadata->>'type' = 'equirectangular', gps_accuracy_m
+           FROM pictures p JOIN accounts a ON a.id = p.account_id JOIN sequences_pictures sp ON sp.pic_id = p.id
+           WHERE upload_set_id IS NULL ORDER BY p.id"""
     )
-    rows = [line.split("|") for line in listed.splitlines()]
-    frame = pd.DataFrame(rows, columns=["id", "captured_at", "lon", "lat", "heading"])
+    names = [
+        "id", "captured_at", "lon", "lat", "compass_angle", "creator", "creator_id", "sequence_id", "sequence_rank",
+        "filename", "filesize", "is_pano", "gps_accuracy_m",
+    ]  # fmt: skip
+    frame = pd.DataFrame([line.split("|") for line in listed.splitlines()], columns=names, dtype="str")
     frame["captured_at"] = pd.to_datetime(frame["captured_at"], utc=True)
-    for name in ("lon", "lat", "heading"):
+    frame["is_pano"] = frame["is_pano"] == "t"
+    for name in ("lon", "lat", "compass_angle", "sequence_rank", "filesize", "gps_accuracy_m"):
         frame[name] = pd.to_numeric(frame[name])
     assert len(frame) == SEQUENCES * PICTURES_EACH
     return frame
@@ -73,20 +84,48 @@ def searched(api):
     return frame
 
 
-def same(images, truth, *, grid=0.0):
+@pytest.fixture(scope="module")
+def collected(api):
+    """The frame of all items of all collections of the three people."""
+    found = []
+    for name in PEOPLE:
+        search = api.search(creator_username=name)
+        hers = [item for batch in search for item in batch]
+        assert search.complete
+        assert {items.Reading(item).row["creator"] for item in hers} == {name}
+        found += hers
+    problems = {}
+    frame = items.images_frame(found, problems=problems)
+    assert problems == {}
+    return frame
+
+
+def same(images, truth, *, digits=None, grid=None):
+    """Compare images with the database: each there once, and all that both have of it; positions to so many digits."""
     images = images.sort_values("id", ignore_index=True)
-    assert images["id"].tolist() == truth["id"].tolist()
-    assert (images["captured_at"] == truth["captured_at"]).all()
-    assert np.array_equal(images["compass_angle"], truth["heading"], equal_nan=True)
-    away = np.maximum(np.abs(images.geometry.x - truth["lon"]), np.abs(images.geometry.y - truth["lat"]))
-    assert away.max() <= max(grid, 0.5e-9)  # items have nine decimals
+    for name in truth.columns.intersection(images.columns):
+        one, other = images[name], truth[name]
+        assert one.isna().tolist() == other.isna().tolist(), name
+        assert one.dropna().tolist() == other.dropna().tolist(), name
+    for name, found in (("lon", images.geometry.x), ("lat", images.geometry.y)):
+        if grid is not None:
+            assert (abs(found - truth[name]) <= grid).all()
+        elif digits is not None:
+            assert found.tolist() == [float(f"{value:.{digits}f}") for value in truth[name]]
+        else:
+            assert found.tolist() == truth[name].tolist()
+
+
+ITEM_DIGITS = 9
+"""Decimals of positions in items."""
 
 
 def test_all_pictures_by_search(searched, truth):
-    same(searched, truth)
+    same(searched, truth, digits=ITEM_DIGITS)
+    assert set(truth.columns) - set(searched.columns) == {"lon", "lat"}
     assert set(searched["licence"]) == {LICENCE}
     assert set(searched["licence_url"]) == {LICENCE_URL}
-    assert set(searched["creator"]) == {"Ada", "Grace", "Åsa Öberg"}
+    assert set(searched["creator"]) == set(PEOPLE)
     assert set(searched["instance"]) == {"127.0.0.1"}
 
 
@@ -97,41 +136,70 @@ def test_all_pictures_by_tiles(panoramax, truth, tmp_path):
     assert set(tiles["zoom"]) == {15}
     images = images_frame(images_table(map(Path, tiles["path"]), region=BULK))
     same(images, truth, grid=360 / 2**15 / 4096)
-    assert images["creator_id"].nunique() == 3
-    assert images.groupby("sequence_id").size().tolist() == [PICTURES_EACH] * SEQUENCES
+    assert {"captured_at", "compass_angle", "creator_id", "sequence_id", "is_pano"} <= set(images.columns)
+    assert not {"licence", "creator"} & set(images.columns)  # tiles say neither, and nothing is claimed
     empty = fetch_tiles(Region.from_bbox(-30.01, 40.0, -30.0, 40.01), tile_cache=tmp_path, service=service)
     assert all(Path(path).stat().st_size == 0 for path in empty["path"])  # an empty tile is stored as such
     again = fetch_tiles(BULK, tile_cache=tmp_path, service=replace(service, endpoints=Endpoints(panoramax.url)))
     assert set(again["status"]) == {"cached"}
 
 
-def test_all_pictures_by_the_sequences_of_people(api, searched, truth):
-    sequences = {}
-    for name in ("Ada", "Grace", "Åsa Öberg"):
-        (user,) = api.user_ids(name)
-        sequences |= dict.fromkeys(api.sequences_of(user), name)
-    owners = searched.drop_duplicates("sequence_id").set_index("sequence_id")["creator"].to_dict()
-    assert sequences == owners
-    search = api.search(creator_username="Ada")
-    found = [item for batch in search for item in batch]
-    assert search.complete
-    hers = searched[searched["creator"] == "Ada"]
-    same(items.images_frame(found, problems={}), truth[truth["id"].isin(hers["id"])].reset_index(drop=True))
-    one = hers[hers["sequence_id"] == hers["sequence_id"].iloc[0]].sort_values("sequence_rank")
+def test_all_pictures_by_collections(api, collected, searched, truth):
+    same(collected, truth, digits=ITEM_DIGITS)
+    in_order = [frame.sort_values("id", ignore_index=True) for frame in (collected, searched)]
+    pd.testing.assert_frame_equal(*in_order, check_like=True)  # licences and all else, as the search has them
+    sequences = {sequence for name in PEOPLE for user in api.user_ids(name) for sequence in api.sequences_of(user)}
+    assert sequences == set(truth["sequence_id"])
+    one = collected[collected["sequence_id"] == collected["sequence_id"][0]].sort_values("sequence_rank")
     assert api.image_ids(one["sequence_id"].iloc[0]) == one["id"].tolist()
     assert one["sequence_rank"].tolist() == list(range(1, PICTURES_EACH + 1))
 
 
-def test_all_pictures_by_an_export(searched, truth, tmp_path):
+def test_all_pictures_by_an_export_of_the_database(truth, tmp_path):
+    """Written from the database by PyArrow alone, in the columns that the weekly export is known to have."""
+    lon, lat = truth["lon"], truth["lat"]
+    licences = [(LICENCE, "etalab-2.0", None)[number % 3] for number in truth["filesize"]]
+    columns = {
+        "id": truth["id"].tolist(),
+        "geometry": shapely.to_wkb(shapely.points(lon, lat)),
+        "bbox": [{"xmin": x, "ymin": y, "xmax": x, "ymax": y} for x, y in zip(lon, lat, strict=True)],
+        "datetime": pa.array(truth["captured_at"].dt.as_unit("us"), pa.timestamp("us", tz="UTC")),
+        "collection": truth["sequence_id"].tolist(),
+        "license": licences,
+        "providers": [
+            [{"name": name, "id": id_, "roles": ["producer"]}]
+            for name, id_ in zip(truth["creator"], truth["creator_id"], strict=True)
+        ],
+        "instance": [{"name": "here", "url": "https://here.example"}] * len(truth),
+        "view:azimuth": pa.array(truth["compass_angle"], from_pandas=True),
+        "quality:horizontal_accuracy": pa.array(truth["gps_accuracy_m"], from_pandas=True),
+        "pers:interior_orientation": [{"field_of_view": 360 if each else 92} for each in truth["is_pano"]],
+        "original_file:name": truth["filename"].tolist(),
+        "original_file:size": truth["filesize"].tolist(),
+        "geovisio:rank_in_collection": truth["sequence_rank"].tolist(),
+    }
+    geo = {"version": "1.0.0", "primary_column": "geometry",
+           "columns": {"geometry": {"encoding": "WKB", "geometry_types": ["Point"]}}}  # fmt: skip
+    table = pa.table(columns).replace_schema_metadata({"geo": json.dumps(geo)})
+    path = tmp_path / "panoramax.parquet"
+    pq.write_table(table, path, row_group_size=1000)
+    images = read_export(path, region=BULK)
+    same(images, truth)
+    assert set(truth.columns) - set(images.columns) == {"lon", "lat"}
+    assert (
+        images.sort_values("id")["licence"].astype(object).where(lambda each: each.notna(), None).tolist() == licences
+    )
+    part = read_export(path, region=(9.11, 48.705, 9.12, 48.71))
+    same(part, truth[lon.between(9.11, 9.12) & lat.between(48.705, 48.71)].reset_index(drop=True))
+
+
+def test_all_pictures_by_an_export_of_our_own(searched, truth, tmp_path):
     path = store.write_frame(searched, tmp_path / "all.stac.parquet")
     for images in (store.read_frame(path, frame="images"), read_export(path, region=BULK)):
-        same(images, truth)
+        same(images, truth, digits=ITEM_DIGITS)
         back = images.set_index("id").loc[searched["id"]].reset_index()
         for name in searched.columns:
             assert back[name].equals(searched[name]), name
-    part = read_export(path, region=(9.11, 48.705, 9.12, 48.71))
-    inside = truth[truth["lon"].between(9.11, 9.12) & truth["lat"].between(48.705, 48.71)]
-    assert set(part["id"]) == set(inside["id"])
 
 
 def test_the_source_of_headings_and_altitudes_of_pictures_without_files(searched):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
+import signal
 import time
 from collections import Counter
 from pathlib import Path
@@ -14,12 +14,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import requests
+from helpers.command_line import run
 from helpers.faulty_proxy import Proxy, killed_often
 from helpers.photo_folders import folder_of, gpx_of, picture, tagged
+from helpers.processes import Forks
 
 import mlygeo
 from mlygeo.errors import CredentialsError, InputError, TokenRejectedError
 from mlygeo.net.http import Retry
+from mlygeo.providers.panoramax import items
 from mlygeo.providers.panoramax.service import Endpoints, Service
 from mlygeo.uploads import sets
 
@@ -79,9 +82,9 @@ def test_pictures_of_two_folders_become_two_sets_and_go_up_once(panoramax, token
     uploads = mlygeo.upload(tmp_path / "p", **options)
     summary = uploads.attrs["summary"]
     assert (summary["images"], summary["sets"], summary["sequences"], summary["failed"]) == (7, 2, 2, 1)
-    assert set(uploads["status"]) == {"done"}
+    assert uploads["status"].value_counts().to_dict() == {"done": 7, "failed": 1}
     assert set(uploads["provider"]) == {"panoramax"}
-    for row in uploads.itertuples():
+    for row in uploads[uploads["status"] == "done"].itertuples():
         item = requests.get(f"{panoramax.api}/pictures/{row.picture_id}", timeout=30).json()
         assert item["properties"]["original_file:name"] == Path(row.path).name
         assert item["collection"] in summary["sequence_ids"]
@@ -96,16 +99,112 @@ def test_pictures_of_two_folders_become_two_sets_and_go_up_once(panoramax, token
 def test_what_process_knows_better_goes_along(panoramax, service, tmp_path):
     lon, folder = elsewhere(), tmp_path / "known better"
     folder_of(folder, 3, lon=lon, heading=10.0)
-    processed = mlygeo.process(
-        folder, offset_time=3600.5, offset_angle=90, interpolate_directions=True, skip_exif_insert=True
-    )
+    processed = mlygeo.process(folder, offset_time=3600.5, offset_angle=90, skip_exif_insert=True)
     mlygeo.upload(folder, service=service)
     there = in_database(panoramax, folder)
     times = pd.to_datetime(there["ts"], utc=True, format="ISO8601")
     assert times.tolist() == processed["captured_at"].tolist()
-    expected = processed["compass_angle"].round() % 360
-    assert there["heading"].astype(float).tolist() == expected.tolist()
+    assert there["heading"].astype(float).tolist() == processed["compass_angle"].tolist() == [100.0] * 3
     assert there["computed"].eq("f").all()
+
+
+@pytest.mark.parametrize(
+    ("heading", "offset", "insertion"),
+    [
+        (None, 0.0, {}),
+        (None, -45.0, {"skip_exif_insert": True}),
+        (None, 0.0, {"overwrite_all_exif_tags": True}),
+        (33.0, 0.0, {"overwrite_all_exif_tags": True}),
+        (33.0, 170.0, {}),
+    ],
+)
+def test_derived_headings_are_left_to_the_server(panoramax, service, tmp_path, heading, offset, insertion):
+    folder = tmp_path / f"derived {heading} {offset} {next(iter(insertion), '')}"
+    lon = elsewhere()
+    folder_of(folder, 3, lon=lambda n: lon + n * 1e-4, step=0, heading=heading)
+    asked = {"offset_angle": offset, "interpolate_directions": heading is not None}
+    known = mlygeo.process(folder, **insertion, **asked)
+    assert known["compass_angle"].round().tolist() == [90 + offset] * 3
+    mlygeo.upload(folder, service=service)
+    there = in_database(panoramax, folder)
+    assert there["computed"].eq("t").all()
+    assert there["heading"].astype(float).tolist() == pytest.approx(known["compass_angle"].tolist(), abs=1.01)
+    for picture_id in there["id"]:
+        content = requests.get(f"{panoramax.api}/pictures/{picture_id}/hd.jpg", timeout=30).content
+        assert b"MAPCompassHeading" not in content
+        item = requests.get(f"{panoramax.api}/pictures/{picture_id}", timeout=30).json()
+        assert items.Reading(item).row["compass_source"] == "computed"
+
+
+def test_only_derived_headings_are_left_to_the_server(panoramax, service, tmp_path, caplog):
+    """Some photos have a heading, others have none, and one was corrected by hand in the description file."""
+    lon, folder = elsewhere(), tmp_path / "some derived"
+    folder_of(folder, 5, lon=lon, heading=lambda n: 33.0 if n < 2 else None)
+    mlygeo.process(folder, offset_angle=45)
+    path = folder / "mapillary_image_description.json"
+    entries = json.loads(path.read_text())
+    entries[3]["MAPCompassHeading"] = {"TrueHeading": 200.0, "MagneticHeading": 200.0}
+    path.write_text(json.dumps(entries))
+    mlygeo.upload(folder, service=service)
+    there = in_database(panoramax, folder)
+    assert there["computed"].tolist() == ["f", "f", "t", "f", "t"]
+    assert there["heading"].astype(float).tolist() == [78.0, 78.0, 0.0, 200.0, 0.0]
+    assert "derived at 45° from the direction of travel are derived by the service without this angle" in caplog.text
+
+
+def test_headings_of_descriptions_without_a_record_are_said(panoramax, service, tmp_path, caplog):
+    lon, folder = elsewhere(), tmp_path / "no record"
+    folder_of(folder, 3, lon=lambda n: lon + n * 1e-4, step=0)
+    mlygeo.process(folder, skip_exif_insert=True)
+    shutil.rmtree(folder / ".mlygeo")
+    mlygeo.upload(folder, service=service)
+    assert "3 headings go up as measured; nothing says" in caplog.text
+    assert in_database(panoramax, folder)["computed"].eq("f").all()
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ((2.35, 48.85), "2024-06-10T08:13:20.500000+02:00"),
+        ((77.2, 28.6), "2024-06-10T11:43:20.500000+05:30"),
+        ((-74.0, 40.7), "2024-06-10T02:13:20.500000-04:00"),
+        ((-52.71, 47.56), "2024-06-10T06:13:20.500000+00:00"),  # Newfoundland: its half hours become wrong there
+    ],
+)
+def test_times_have_the_offset_of_the_place(panoramax, service, tmp_path, place, said):
+    folder = tmp_path / f"zone of {place[0]}"
+    folder_of(folder, 1, lon=place[0], lat=place[1], ms=1_717_996_400_500)
+    mlygeo.process(folder, offset_time=-3600, skip_exif_insert=True)
+    (picture_id,) = mlygeo.upload(folder, service=service)["picture_id"]
+    item = requests.get(f"{panoramax.api}/pictures/{picture_id}", timeout=30).json()["properties"]
+    assert pd.Timestamp(item["datetime"]) == pd.Timestamp(said)
+    assert item["datetimetz"] == said
+    assert item["exif"]["Exif.Photo.OffsetTimeOriginal"] == said[-6:]
+
+
+def test_photos_that_cannot_be_uploaded_are_rows_of_the_history(panoramax, service, tmp_path, capsys):
+    folder = tmp_path / "some refused"
+    folder_of(folder, 2, lon=elsewhere())
+    (folder / "unplaced.jpg").write_bytes(tagged(picture(77), ms=1_719_000_000_000))
+    (folder / "broken.jpg").write_bytes(b"nothing")
+    alone = tmp_path / "all refused"
+    alone.mkdir()
+    shutil.copy(folder / "unplaced.jpg", alone / "unplaced.jpg")
+    for place, done in ((folder, 2), (alone, 0)):
+        uploads = mlygeo.upload(place, service=service)
+        history = mlygeo.upload_history(place)
+        for frame in (uploads, history, pd.read_parquet(place / ".mlygeo" / "upload_history.parquet")):
+            assert frame["status"].value_counts().to_dict() == ({"failed": 2, "done": 2} if done else {"failed": 1})
+            failed = frame[frame["status"] == "failed"]
+            failed = failed.set_index(failed["path"].map(os.path.basename))
+            assert "no position" in failed.loc["unplaced.jpg", "reason"]
+            assert failed["provider"].eq("panoramax").all()
+        assert uploads.attrs["summary"]["failed"] == (2 if done else 1)
+    track = gpx_of(tmp_path / "ride.gpx", 60, start_ms=1_719_000_000_000 - 30_000)
+    mlygeo.process(alone, geotag_source="gpx", geotag_source_path=track)
+    assert mlygeo.upload(alone, service=service)["status"].tolist() == ["done"]
+    assert mlygeo.upload_history(alone)["status"].tolist() == ["done"]
+    mlygeo.upload(alone, service=service, dry_run=True)
 
 
 def test_positions_of_a_track_go_along_with_photos_that_have_none(panoramax, service, tmp_path):
@@ -249,17 +348,21 @@ def test_the_token_goes_to_the_instance_alone_and_only_where_it_is_needed(panora
 
 
 QUICKLY = """
-import sys, mlygeo
+import geopandas, pyarrow.parquet, mlygeo
+import mlygeo.pipelines.upload_sets, mlygeo.readers.photos, mlygeo.uploads.owner, mlygeo.uploads.sets
 from mlygeo.net.http import Retry
+from mlygeo.providers.panoramax import provider, uploads
 from mlygeo.providers.panoramax.service import Endpoints, Service
 retry = Retry(attempts=50, first_wait=0.01, longest_wait=0.1, rate_wait=0.05)
-service = Service(endpoints=Endpoints(sys.argv[2]), token=sys.argv[3], retry=retry)
-summary = mlygeo.upload(sys.argv[1], service=service).attrs["summary"]
-sys.exit(3 if summary["failed"] or summary["unfinished"] else 0)
+def main(folder, api, token):
+    service = Service(endpoints=Endpoints(api), token=token, retry=retry)
+    summary = mlygeo.upload(folder, service=service).attrs["summary"]
+    return 3 if summary["failed"] or summary["unfinished"] else 0
 """
 
-PICTURES, KILLS = (
-    int(os.environ.get(name, default)) for name, default in (("MLYGEO_PICTURES", 40), ("MLYGEO_KILLS", 8))
+PICTURES, KILLS, SEED = (
+    int(os.environ.get(name, default))
+    for name, default in (("MLYGEO_PICTURES", 300), ("MLYGEO_KILLS", 20), ("MLYGEO_SEED", 5))
 )
 
 
@@ -267,19 +370,52 @@ PICTURES, KILLS = (
 def test_kills_through_a_bad_line_lose_nothing_and_repeat_nothing(panoramax, token, tmp_path):
     folder = tmp_path / "killed"
     folder_of(folder, PICTURES, lon=elsewhere(), heading=90.0)
-    with Proxy(panoramax.api, share=0.3, seed=11) as proxy:
-        command = [sys.executable, "-c", QUICKLY, str(folder), proxy.api, token]
-        killed_often(command, proxy, kills=KILLS, most=max(3, PICTURES // KILLS), seed=5)
+    with (
+        Proxy(panoramax.api, share=0.3, seed=6 + SEED) as proxy,
+        Forks(QUICKLY, folder, proxy.api, token, log=tmp_path / "log.txt") as program,
+    ):
+        killed_often(program, proxy, kills=KILLS, most=max(3, 2 * PICTURES // KILLS), seed=SEED)
+    each_there_once(panoramax, folder, PICTURES)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no kill -9 for another process")
+def test_a_kill_at_any_request_loses_nothing_and_repeats_nothing(panoramax, token, tmp_path):
+    folder, runs = tmp_path / "killed at each", 0
+    folder_of(folder, 3, lon=elsewhere(), heading=90.0)
+    with Proxy(panoramax.api) as proxy:
+        with Forks(QUICKLY, folder, proxy.api, token, log=tmp_path / "log.txt") as program:
+            status = None
+            while status != 0:
+                runs += 1
+                run, goal = program.begin(), proxy.count + runs
+                while proxy.count < goal and run.poll() is None:
+                    time.sleep(0.001)
+                status = run.kill()
+                assert status in {-signal.SIGKILL, 0}, run.said
+                assert runs < 50
+        asked = {f"{method} /{path}" for method, _, path in (each.partition(" ") for each in proxy.seen)}
+    assert runs > 6
+    assert asked >= {
+        "GET /configuration",
+        "GET /me",
+        "POST /upload_sets",
+        "POST /files",
+        "POST /complete",
+        "GET /files",
+    }
+    each_there_once(panoramax, folder, 3)
+
+
+def each_there_once(panoramax, folder, count):
     there = in_database(panoramax, folder)
     assert there["name"].tolist() == sorted(path.name for path in folder.glob("*.jpg"))
     assert there["status"].eq("ready").all()
-    assert (there["id"].nunique(), there["set"].nunique()) == (PICTURES, 1)
+    assert (there["id"].nunique(), there["set"].nunique()) == (count, 1)
     sets = panoramax.query(f"SELECT id FROM upload_sets WHERE title = '{folder.name}'").split()
     assert there["set"].unique().tolist() == sets
-    pictures = panoramax.query(f"SELECT count(*) FROM pictures WHERE upload_set_id = '{sets[0]}'")
-    assert pictures == str(PICTURES)
+    assert panoramax.query(f"SELECT count(*) FROM pictures WHERE upload_set_id = '{sets[0]}'") == str(count)
     frame = mlygeo.upload_history(folder)
-    assert Counter(frame["status"]) == {"done": PICTURES}
+    assert Counter(frame["status"]) == {"done": count}
     assert set(frame["picture_id"]) == set(there["id"])
 
 
@@ -297,7 +433,11 @@ def test_a_folder_that_was_moved_in_the_middle_goes_on_in_the_same_set(panoramax
     assert in_database(panoramax, tmp_path / "moved since").empty
 
 
-def test_a_picture_in_the_works_is_waited_for_and_then_left_to_the_server(panoramax, service, tmp_path, monkeypatch):
+def test_a_picture_in_the_works_is_waited_for_and_then_left_to_the_server(
+    panoramax, service, tmp_path, monkeypatch, capsys
+):
+    command = ["upload", tmp_path / "in the works", "--provider", "panoramax", "--endpoint", panoramax.api]
+    command += ["--token", service.token]
     folder = tmp_path / "in the works"
     folder_of(folder, 3, lon=elsewhere())
     (one,) = mlygeo.upload(folder, service=service, manual_done=True)["picture_id"][:1]
@@ -312,11 +452,15 @@ def test_a_picture_in_the_works_is_waited_for_and_then_left_to_the_server(panora
     summary = uploads.attrs["summary"]
     assert (summary["pending"], summary["unfinished"], summary["sets"]) == (1, 1, 0)
     assert uploads["status"].tolist() == ["ready"] * 3
+    status, _, said = run(capsys, *command)
+    assert status == 3
+    assert "1 upload set not finished; the same command goes on from there" in said
     panoramax.query(f"UPDATE pictures SET preparing_status = 'prepared' WHERE id = '{one}'")
     monkeypatch.setattr(sets, "WAIT_S", 60.0)
     uploads = mlygeo.upload(folder, service=service)
     assert (uploads.attrs["summary"]["unfinished"], uploads.attrs["summary"]["sets"]) == (0, 1)
     assert uploads["status"].tolist() == ["done"] * 3
+    assert run(capsys, *command)[0] == 0
     assert len(in_database(panoramax, folder)) == 3
 
 

@@ -1,0 +1,227 @@
+"""Frames and files of any size as a dataset: a folder with a part for each cell of the world."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+from mlygeo.errors import InputError
+from mlygeo.pipelines.job import Job, check_folder, public, tally, version
+from mlygeo.progress import counted, running
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import geopandas as gpd
+
+    from mlygeo.progress import Progress
+    from mlygeo.store import FrameLike
+    from mlygeo.store.datasets.index import Index
+
+MANY_ROWS = 4_000_000
+"""Rows from which several processes pay: each takes a second to start."""
+
+
+@public
+def partition(
+    inputs: FrameLike | Sequence[FrameLike],
+    output: str | os.PathLike[str],
+    *,
+    rows_per_part: int = 1_000_000,
+    add: bool = False,
+    workers: int | None = None,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> Job[gpd.GeoDataFrame]:
+    """
+    Write frames and files of any size as a dataset, in bounded memory.
+
+    A dataset is a folder of GeoParquet 1.1, `DIR/cell=q<quadkey>/part-0.parquet`, in which cells are the smaller
+    the denser the rows are, and rows of a part are ordered along a Hilbert curve. GeoPandas, PyArrow, DuckDB, Dask and
+    Polars read it. Beside it, `DIR.partitions.parquet` is its index: path, rows, box, ids, times and hash of each
+    part. The parts do not depend on the order of the inputs or their rows, on the number of files or of processes.
+
+    Of rows with the same id (and `provider`) one stays: that changed last (`updated_at`), then captured last, then
+    with the least longitude and latitude. How many are left out, and how many ids are told differently by several
+    rows, is in the summary. Rows without a position are kept in `DIR/cell=q`.
+
+    A run that was killed is gone on with by the same command, and leaves nothing behind. Folders that mlygeo did not
+    make are not touched.
+
+    Parameters
+    ----------
+    inputs
+        GeoParquet files of points, such as images.parquet, in any CRS; other files and frames of points, which have
+        to fit into memory; or several.
+    output
+        Folder of the dataset.
+    rows_per_part
+        Most rows of a part.
+    add
+        Add the rows to the dataset that is there: those with an id that is there replace the others, and only the
+        parts concerned are written anew.
+    workers
+        Processes. Default: one for each processor, for four million rows and more.
+    dry_run
+        Only tell rows, parts, bytes and the disk that is needed.
+    progress
+        Shows how far the work is; None is silent.
+
+    Returns
+    -------
+    parts
+        A row for each part of the dataset, with its box as geometry; with `dry_run` for each cell.
+
+    Raises
+    ------
+    InputError
+        If there are no inputs, or an option is out of range.
+    FrameError
+        If the inputs have other geometry than points, or a column is of several kinds.
+    FileError
+        If a file cannot be read or written, the disk is too small, or something else is in the folder.
+
+    Examples
+    --------
+    >>> partition("images.parquet", "dataset")
+    """
+    from pathlib import Path
+
+    from mlygeo.locks import FolderLock
+    from mlygeo.store.datasets import publishing, tasks, writing
+
+    dataset = Path(output).expanduser().absolute()
+    check_folder(dataset)
+    if rows_per_part < 1:
+        raise InputError(f"`rows_per_part` is {rows_per_part}, and a part has at least one row")
+    if workers is not None and workers < 1:
+        raise InputError(f"`workers` is {workers}, and at least one process has to work")
+    given = list(inputs) if _are_several(inputs) else [inputs]
+    folder = publishing.run_folder(dataset)
+    if dry_run:
+        if not publishing.is_begun(folder):
+            publishing.check(dataset, add=add)
+        return _rehearsed(given, dataset, rows_per_part, workers, add=add)
+    try:
+        with FolderLock(folder), publishing.cleared(folder):
+            there = publishing.check(dataset, add=add)
+            plan = writing.plan(given, dataset, folder=folder, most=rows_per_part, there=there if add else None)
+            if there is not None and there.more.get("inputs", [])[-1:] == [plan.inputs]:
+                index = there
+            elif there is not None and not add:
+                raise publishing.in_the_way(dataset)
+            else:
+                number = _processes(workers, plan.rows)
+                with running(progress), tasks.Processes(number) as processes:
+                    index = writing.write(plan.on(processes, threads=number == 1))
+    finally:
+        publishing.remove(folder)
+    return _written(index, dataset, add=add)
+
+
+def _are_several(inputs: Any) -> TypeGuard[Sequence[Any]]:
+    """Return whether values are files and frames, each an input; a list of features or shapes is one."""
+    return isinstance(inputs, list | tuple) and all(
+        isinstance(each, str | os.PathLike) or hasattr(each, "columns") or hasattr(each, "listing") for each in inputs
+    )
+
+
+def _processes(workers: int | None, rows: int) -> int:
+    from mlygeo import arrays
+
+    return workers or (arrays.workers() if rows >= MANY_ROWS else 1)
+
+
+def _rehearsed(
+    given: list[FrameLike], dataset: Path, rows_per_part: int, workers: int | None, *, add: bool
+) -> Job[gpd.GeoDataFrame]:
+    """Return what a run would write; nothing is kept of it."""
+    import tempfile
+    from pathlib import Path
+
+    import geopandas as gpd
+    import shapely
+
+    from mlygeo import frames
+    from mlygeo.spatial import cells
+    from mlygeo.store.datasets import layout, publishing, tasks, writing
+
+    there = publishing.check(dataset, add=add) if add else None
+    with tempfile.TemporaryDirectory() as folder:
+        plan = writing.plan(given, dataset, folder=Path(folder), most=rows_per_part, there=there)
+        number = _processes(workers, plan.rows)
+        with tasks.Processes(number) as processes:
+            told, counts = writing.histogram(plan.rehearsed().on(processes, threads=number == 1))
+    leaves = layout.leaves(*counts, rows_per_part)
+    boxes = [cells.bounds(*each) for each in zip(leaves.code.tolist(), leaves.zoom.tolist(), strict=True)]
+    parts = gpd.GeoDataFrame(
+        {"cell": [name.removeprefix(layout.PLACELESS) for name in leaves.folders], "rows": leaves.rows},
+        geometry=[shapely.box(*box) for box in boxes],
+        crs=frames.CRS,
+    )
+    several = int((-(-leaves.rows // rows_per_part)).sum()) + -(-told.placeless // rows_per_part)
+    summary = {
+        "rows": plan.rows,
+        "parts": several,
+        "placeless": told.placeless,
+        "problems": told.problems,
+        "bytes": plan.bytes,
+        "disk_bytes": plan.disk,
+        "dry_run": True,
+        "version": version(),
+    }
+    headline = (
+        f"{counted(plan.rows, 'row')} ({plan.bytes / 1e6:,.1f} MB) would become {counted(several, 'part')}; "
+        f"{plan.disk / 1e6:,.1f} MB of disk are needed meanwhile"
+    )
+    return Job(lambda: parts, summary, headline)
+
+
+def _written(index: Index, dataset: Path, *, add: bool) -> Job[gpd.GeoDataFrame]:
+    from mlygeo import store
+    from mlygeo.store.datasets import layout
+
+    more = index.more
+    summary = {
+        "rows": index.rows,
+        "parts": len(index.parts),
+        "written": more["written"],
+        "bytes": sum(part.bytes for part in index.parts),
+        "placeless": more["placeless"],
+        "left_out": more["left_out"],
+        "problems": more["problems"],
+        "output": str(dataset),
+        "index": str(layout.index_of(dataset)),
+        "version": version(),
+    }
+    headline = f"{counted(index.rows, 'row')} in {counted(len(index.parts), 'part')}"
+    headline += f", {more['written']:,} of them written anew" if add else ""
+    headline += f"; {counted(more['placeless'], 'row')} without position" if more["placeless"] else ""
+    headline += f"; left out: {tally(more['left_out'])}" if more["left_out"] else ""
+    headline += f"; in doubt: {tally(more['problems'])}" if more["problems"] else ""
+    headline += f"\n{store.shown(dataset)}  {store.shown(layout.index_of(dataset))}"
+    return Job(lambda: _frame(index), summary, headline)
+
+
+def _frame(index: Index) -> gpd.GeoDataFrame:
+    """Return the parts of a dataset as a frame, with their boxes."""
+    from dataclasses import fields
+
+    import geopandas as gpd
+    import numpy as np
+    import shapely
+
+    from mlygeo import frames
+    from mlygeo.store.datasets.index import Part
+
+    sides = ("west", "south", "east", "north")
+    columns = {
+        each.name: [getattr(part, each.name) for part in index.parts] for each in fields(Part) if each.name not in sides
+    }
+    boxes = np.array(
+        [[np.nan if (side := getattr(part, name)) is None else side for name in sides] for part in index.parts]
+    )
+    known = np.isfinite(boxes).all(axis=1)
+    geometry = np.where(known, shapely.box(*np.nan_to_num(boxes).T), None)
+    return gpd.GeoDataFrame(columns, geometry=geometry, crs=frames.CRS)

@@ -1,0 +1,103 @@
+"""Hashes of rows: equal rows have equal ones, in every process and on every machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Hashes = npt.NDArray[np.uint64]
+
+
+def of_ids(table: pa.Table) -> Hashes:
+    """
+    Return hashes of the ids of rows, with their providers; 0 where a row has none.
+
+    Equal ids have equal hashes. That other ids have them too is rare, and no harm.
+    """
+    ids = _in_one(table["id"])
+    known = pc.is_valid(ids).to_numpy(zero_copy_only=False)
+    found = _of_values(ids)
+    if "provider" in table.column_names:
+        names = _in_one(table["provider"]).dictionary_encode()
+        kinds = np.append(_of_texts(names.dictionary.cast(pa.string())), np.uint64(0))
+        found = _mixed(found ^ kinds[names.indices.fill_null(len(kinds) - 1).to_numpy().astype(np.int64)])
+    # Zero stands for no id.
+    found[found == 0] = 1
+    found[~known] = 0
+    return found
+
+
+def of_rows(table: pa.Table) -> Hashes:
+    """Return hashes of whole rows; numbers count by their bits."""
+    found = np.zeros(len(table), dtype=np.uint64)
+    for column in table.columns:
+        found = _mixed(found ^ _of_values(_in_one(column)))
+    return found
+
+
+def _in_one(values: pa.ChunkedArray) -> pa.Array:
+    whole = values.combine_chunks()
+    return whole if not isinstance(whole, pa.ChunkedArray) else pa.concat_arrays(whole.chunks)
+
+
+def _of_values(values: pa.Array) -> Hashes:
+    kind = values.type
+    if pa.types.is_string(kind) or pa.types.is_binary(kind):
+        found = _of_texts(values)
+    elif pa.types.is_null(kind):
+        found = np.zeros(len(values), dtype=np.uint64)
+    elif pa.types.is_boolean(kind):
+        found = values.fill_null(False).to_numpy(zero_copy_only=False).astype(np.uint64)
+    elif pa.types.is_primitive(kind):
+        width = f"u{kind.bit_width // 8}"
+        buffer = values.buffers()[1]
+        bits = np.frombuffer(buffer, dtype=width)[values.offset : values.offset + len(values)]
+        found = _mixed(bits.astype(np.uint64))
+    else:
+        found = _of_texts(pa.array([repr(value) for value in values.to_pylist()], pa.string()))
+    if values.null_count:
+        found[values.is_null().to_numpy(zero_copy_only=False)] = 1
+    return found
+
+
+def _mixed(numbers: Hashes) -> Hashes:
+    """Return numbers whose bits all depend on all bits: splitmix64 (Steele, Lea and Flood, 2014)."""
+    numbers = numbers + np.uint64(0x9E3779B97F4A7C15)
+    numbers ^= numbers >> np.uint64(30)
+    numbers *= np.uint64(0xBF58476D1CE4E5B9)
+    numbers ^= numbers >> np.uint64(27)
+    numbers *= np.uint64(0x94D049BB133111EB)
+    numbers ^= numbers >> np.uint64(31)
+    return numbers
+
+
+def _of_texts(words: pa.StringArray | pa.BinaryArray) -> Hashes:
+    """Return hashes of texts: sums of their bytes, each times a number for its place (Carter and Wegman, 1979)."""
+    if not len(words):
+        return np.empty(0, dtype=np.uint64)
+    words = words.fill_null(b"" if pa.types.is_binary(words.type) else "")
+    _, places, content = words.buffers()
+    starts = np.frombuffer(places, dtype=np.int32)[words.offset : words.offset + len(words) + 1].astype(np.int64)
+    length = np.diff(starts)
+    found = _mixed(length.astype(np.uint64))
+    if content is None or not length.any():
+        return found
+    letters = np.frombuffer(content, dtype=np.uint8)[starts[0] : starts[-1]]
+    if (length == length[0]).all():
+        table = letters.reshape(len(words), -1)
+        factors = _mixed(np.arange(table.shape[1], dtype=np.uint64))
+        for column, factor in zip(table.T, factors, strict=True):
+            found += column.astype(np.uint64) * factor
+        return _mixed(found)
+    some = np.flatnonzero(length)
+    first = (starts - starts[0])[some]
+    place = np.arange(len(letters)) - np.repeat(first, length[some])
+    factors = _mixed(np.arange(int(length.max()), dtype=np.uint64))
+    found[some] += np.add.reduceat(letters.astype(np.uint64) * factors[place], first)
+    return _mixed(found)

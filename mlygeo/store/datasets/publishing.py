@@ -1,0 +1,170 @@
+"""The end of a run: its parts come to their places, and its index; a run that is killed there is ended by the next."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlygeo.errors import FileError, FormatError, InputError
+from mlygeo.places import STATE_FOLDER
+from mlygeo.store.atomic import file_error, to_disk
+from mlygeo.store.datasets import layout
+from mlygeo.store.datasets.index import Index, read_index, write_index
+from mlygeo.store.datasets.sorting import PARTS
+from mlygeo.store.datasets.work import whole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+PLAN, JOURNAL, INDEX = "plan.json", "journal.json", "index.parquet"
+
+HOLDER = "run.json"
+"""File by which a run says in the folder that it is at work there; see `mlygeo.locks`."""
+
+
+def run_folder(dataset: Path) -> Path:
+    """Return the hidden folder beside a dataset in which a run keeps what it has done."""
+    return dataset.with_name(f".{dataset.name}.partition")
+
+
+def is_begun(folder: Path) -> bool:
+    """Return whether a run brings its parts to their places, and was ended there."""
+    return (folder / JOURNAL).exists()
+
+
+def in_the_way(dataset: Path) -> FileError:
+    """Return the error for a dataset that is there, and is not the one to be written."""
+    return FileError(
+        f"{dataset} is a dataset of other inputs already", hint="use `add` to add to it, or name another folder"
+    )
+
+
+def check(dataset: Path, *, add: bool) -> Index | None:
+    """
+    Return the index of the dataset at a path; None where there is nothing, or an empty folder.
+
+    Raises
+    ------
+    FileError
+        If something else is there, or nothing that could be added to.
+    """
+    index = layout.index_of(dataset)
+    found = read_index(index) if index.is_file() else None
+    there = dataset.is_dir() and any(dataset.iterdir())
+    if dataset.exists() and not dataset.is_dir():
+        raise FileError(f"{dataset} is a file, and a dataset is a folder", hint="name another folder")
+    if there and found is None:
+        raise FileError(
+            f"{dataset} has files, and no index ({index.name}) beside it says that they are a dataset's",
+            hint="name a new folder",
+        )
+    if found is not None and not there:
+        raise FileError(f"{index.name} is there, and its dataset {dataset} is not", hint="remove it, or name another")
+    if add and found is None:
+        raise FileError(f"{dataset} is not there yet, so nothing can be added to it", hint="leave `add` out")
+    if found is not None and add:
+        for part in found.parts:
+            path = dataset / part.path
+            if not path.is_file() or path.stat().st_size != part.bytes:
+                raise FileError(f"{path} is not as its index says", hint="partition the dataset again")
+    return found
+
+
+def publish(folder: Path, dataset: Path, index: Index, *, new: Iterable[str], old: Iterable[str]) -> None:
+    """
+    Bring the new parts of a run to their places.
+
+    Parameters
+    ----------
+    folder
+        That of the run.
+    dataset
+        That of the dataset.
+    index
+        Its index from now on.
+    new
+        The parts that were written, by their paths.
+    old
+        The parts that go.
+    """
+    listed = sorted(new)
+    for name in listed:
+        to_disk(folder / PARTS / name)
+    write_index(index, folder / INDEX)
+    with whole(folder / JOURNAL) as temporary:
+        temporary.write_text(json.dumps({"new": listed, "old": sorted(old)}), encoding="utf-8")
+        to_disk(temporary)
+    finish(folder, dataset)
+
+
+def finish(folder: Path, dataset: Path) -> bool:
+    """Do what is left of `publish`, if it was begun; return whether it was."""
+    try:
+        journal = json.loads((folder / JOURNAL).read_bytes())
+    except FileNotFoundError:
+        return False
+    try:
+        with suppress(OSError):
+            dataset.rmdir()  # an empty one
+        if not dataset.exists() and (folder / PARTS).exists():
+            (folder / PARTS).rename(dataset)
+        for name in journal["new"]:
+            staged, place = folder / PARTS / name, dataset / name
+            if staged.exists():
+                place.parent.mkdir(parents=True, exist_ok=True)
+                staged.replace(place)
+        for name in journal["old"]:
+            place = dataset / name
+            place.unlink(missing_ok=True)
+            with suppress(OSError):
+                place.parent.rmdir()
+        if (folder / INDEX).exists():
+            (folder / INDEX).replace(layout.index_of(dataset))
+    except OSError as error:
+        raise file_error(error, dataset) from error
+    return True
+
+
+@contextmanager
+def cleared(folder: Path) -> Iterator[None]:
+    """
+    End a run that was ended while its parts came to their places, and clear its folder when this one is done.
+
+    What was done so far is kept where the run ends otherwise, unless the inputs are what is wrong: they stay so.
+    """
+    name, _, _ = folder.name.removeprefix(".").rpartition(".")
+    finish(folder, folder.with_name(name))
+    over = True
+    try:
+        yield
+    except BaseException as error:
+        over = not (folder / PLAN).exists() or isinstance(error, InputError | FormatError)
+        raise
+    finally:
+        if over:
+            clear(folder, keep=[STATE_FOLDER])
+
+
+def clear(folder: Path, *, keep: Iterable[str] = ()) -> None:
+    """Remove what a run kept, but for files of these names."""
+    kept = set(keep)
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in list(entries):
+            if entry.name in kept:
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
+            else:
+                Path(entry.path).unlink(missing_ok=True)
+
+
+def remove(folder: Path) -> None:
+    """Remove the folder of a run that was cleared, and that no other run has."""
+    with suppress(OSError):
+        state = folder / STATE_FOLDER
+        if {each.name for each in folder.iterdir()} <= {STATE_FOLDER} and not (state / HOLDER).exists():
+            shutil.rmtree(folder, ignore_errors=True)

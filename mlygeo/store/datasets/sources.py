@@ -1,0 +1,262 @@
+"""The inputs of a dataset: GeoParquet files and frames, read piece by piece in bounded memory."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from mlygeo import degrees, store
+from mlygeo.errors import FrameError
+from mlygeo.store import stac
+from mlygeo.store.datasets import files
+from mlygeo.store.datasets.form import Form, plain
+from mlygeo.store.datasets.source import Source, Span
+from mlygeo.store.parquet import encodings, metadata
+from mlygeo.store.parquet.files import GeoFile, reading
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from mlygeo.arrays import Floats
+    from mlygeo.store import FrameLike
+
+ROWS_AT_ONCE = 131_072
+"""Rows that are decoded at once."""
+
+ROWS_PER_PIECE = 1_000_000
+"""Rows of a piece, which is one process's task: some row groups of some files."""
+
+TURNED = "positions beyond ±180° of longitude, taken as the same place within"
+FLAT = "positions with a height, which is left out"
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some rows: attributes, further geometry, and positions in degrees (NaN where there is none)."""
+
+    table: pa.Table
+    lon: Floats
+    lat: Floats
+    problems: dict[str, int]
+
+
+def sources(inputs: Sequence[FrameLike], *, folder: Path, generation: int = 0) -> list[Source]:
+    """
+    Return the inputs as files.
+
+    Parameters
+    ----------
+    inputs
+        Files, folders and patterns of GeoParquet, other files of points that `mlygeo.read_frame` reads, and frames.
+    folder
+        Where inputs that are no GeoParquet are written as such.
+    generation
+        See `Source`.
+
+    Raises
+    ------
+    FrameError
+        If one has no points.
+    FileError
+        If one cannot be read.
+    """
+    named = [each for each in inputs if isinstance(each, str | os.PathLike) and not store.is_table(each)]
+    held = [each for each in inputs if not any(each is name for name in named)]
+    found: list[Source] = []
+    for file in files.listed(named).files if named else ():
+        if file.is_parquet:
+            source = of_file(file.path, generation=generation, keys=file.keys)
+            if not stac.is_stac(source.schema.names):
+                found.append(source)
+                continue
+            frame = store.read_frame(file.path, frame="images")
+        else:
+            frame = store.read_frame(file.path, layer=file.layer)
+        found.append(_of_frame(frame.assign(**file.keys), folder, len(found), generation=generation))
+    if held:
+        frame = store.as_frame(held if len(held) > 1 else held[0], name="the inputs")
+        found.append(_of_frame(frame, folder, len(found), generation=generation))
+    return found
+
+
+def of_file(
+    path: Path, *, generation: int = 0, digest: str = "", keys: Mapping[str, int | str | None] | None = None
+) -> Source:
+    """Return a GeoParquet file as an input; FormatError where it is none."""
+    file = GeoFile(path)
+    state = path.stat()
+    names = [name for name in file.columns if name != file.primary.name]
+    arrow = file.file.schema_arrow
+    fields = [pa.field(name, pa.binary() if name in file.geometry else plain(arrow.field(name).type)) for name in names]
+    metadata.crs_of(file.primary, path.name)
+    keys = {name: value for name, value in (keys or {}).items() if name not in file.columns}
+    fields += [pa.field(name, pa.scalar(value).type) for name, value in keys.items()]
+    return Source(
+        path=str(path.resolve()),
+        generation=generation,
+        groups=tuple(file.groups),
+        bytes=state.st_size,
+        modified_ns=state.st_mtime_ns,
+        schema=pa.schema(fields),
+        geometry=file.primary.name,
+        further={name: column.crs for name, column in file.geometry.items() if name != file.primary.name},
+        attrs=file.attrs,
+        notes={name: note for name in names if name not in file.geometry and (note := file.described(name))},
+        keys=keys,
+        digest=digest,
+    )
+
+
+def pieces(found: Sequence[Source], most: int = ROWS_PER_PIECE) -> list[tuple[Span, ...]]:
+    """
+    Return the row groups of all inputs in tasks of about so many rows.
+
+    A row group is in one task, and rows of a task are of one generation.
+    """
+    tasks: list[tuple[Span, ...]] = []
+    spans: list[Span] = []
+    rows = 0
+    for number, source in enumerate(found):
+        first = 0
+        if spans and source.generation != found[spans[-1].source].generation:
+            tasks.append(tuple(spans))
+            spans, rows = [], 0
+        for group, count in enumerate(source.groups):
+            if rows and rows + count > most:
+                spans += [Span(number, first, group)] if group > first else []
+                tasks.append(tuple(spans))
+                spans, rows, first = [], 0, group
+            rows += count
+        spans += [Span(number, first, len(source.groups))] if len(source.groups) > first else []
+    return [*tasks, tuple(spans)] if spans else tasks
+
+
+def read(
+    found: Sequence[Source], spans: Iterable[Span], form: Form, columns: Sequence[str] | None, *, threads: bool = False
+) -> Iterator[Chunk]:
+    """
+    Yield the rows of a task, in the order of the inputs.
+
+    Parameters
+    ----------
+    found
+        All inputs.
+    spans
+        Which of their row groups.
+    form
+        The columns of the dataset.
+    columns
+        Which of them; None takes all.
+    threads
+        Whether several threads decode.
+
+    Raises
+    ------
+    FrameError
+        If a position is no longitude and latitude, or a value does not fit its type.
+    FormatError
+        If a file is damaged, or has other geometries than points.
+    """
+    names = form.schema.names if columns is None else list(columns)
+    for span in spans:
+        source = found[span.source]
+        file = GeoFile(Path(source.path))
+        here = [name for name in names if name in source.schema.names and name not in source.keys]
+        if "provider" in names and form.provider is not None and "id" not in here:
+            here.append("id")
+        crs = metadata.crs_of(file.primary, source.name)
+        batches = file.file.iter_batches(
+            ROWS_AT_ONCE, row_groups=range(span.first, span.stop), columns=[*here, file.primary.name],
+            use_threads=threads,
+        )  # fmt: skip
+        rows = 0
+        while (batch := reading(file.path, partial(next, batches, None))) is not None:
+            table = pa.Table.from_batches([batch])
+            rows += len(table)
+            lon, lat, problems = _positions(table[file.primary.name], file, crs)
+            attributes = _attributes(table, here, file)
+            for name, value in source.keys.items():
+                attributes[name] = pa.chunked_array([pa.array([value] * len(table), pa.scalar(value).type)])
+            yield Chunk(form.conformed(attributes, names, len(table), source.name), lon, lat, problems)
+        if rows != sum(source.groups[span.first : span.stop]):
+            raise FrameError(f"{source.name} was changed while it was read", hint="run the command again")
+
+
+def spilled(chunk: Chunk, form: Form) -> pa.Table:
+    """Return rows with their positions as columns, as they are kept on the way to their parts."""
+    columns = [*chunk.table.columns, pa.chunked_array([chunk.lon]), pa.chunked_array([chunk.lat])]
+    return pa.table(columns, schema=form.spilled)
+
+
+def _attributes(table: pa.Table, names: Sequence[str], file: GeoFile) -> dict[str, pa.ChunkedArray]:
+    columns = {}
+    for name in names:
+        values = table[name]
+        if name in file.geometry:
+            values = _as_wkb(values, file.geometry[name].encoding, file)
+        elif pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+            reading(file.path, partial(values.validate, full=True))
+        columns[name] = values
+    return columns
+
+
+def _as_wkb(values: pa.ChunkedArray, encoding: str, file: GeoFile) -> pa.ChunkedArray:
+    import shapely
+
+    if encoding == "wkb" and not isinstance(values.type, pa.BaseExtensionType):
+        return values.cast(pa.binary())
+    shapes, _ = encodings.shapes(values, encoding, file.path)
+    return pa.chunked_array([pa.array(shapely.to_wkb(shapes, byte_order=1, flavor="iso"), pa.binary())])
+
+
+def _positions(values: pa.ChunkedArray, file: GeoFile, crs: Any) -> tuple[Floats, Floats, dict[str, int]]:
+    problems: dict[str, int] = {}
+    plain = encodings.plain_points(values)
+    if plain is None:
+        plain = encodings.coordinates(values, file.path)
+        if high := _heights(values, file):
+            problems[FLAT] = high
+    lon, lat = encodings.to_lonlat(*plain, crs, file.path.name)
+    degrees.check(lon, lat, file.path.name, hint="is the CRS another one?")
+    unknown = ~(np.isfinite(lon) & np.isfinite(lat))
+    if unknown.any():
+        lon, lat = np.where(unknown, np.nan, lon), np.where(unknown, np.nan, lat)
+    if (turns := degrees.turns_of(lon, lon)) is not None:
+        problems[TURNED] = int(np.count_nonzero(turns))
+        lon = lon - 360.0 * turns
+    # Zero has two signs, and a place has one.
+    return lon + 0.0, lat + 0.0, problems
+
+
+def _heights(values: pa.ChunkedArray, file: GeoFile) -> int:
+    import shapely
+
+    if pa.types.is_struct(values.type):
+        return len(values) - values.null_count if values.type.get_field_index("z") >= 0 else 0
+    shapes, _ = encodings.shapes(values, file.primary.encoding, file.path)
+    return int(shapely.has_z(shapes).sum())
+
+
+def _of_frame(frame: Any, folder: Path, number: int, *, generation: int) -> Source:
+    """Write a frame to a file called after its content, and return that."""
+    from mlygeo.store import parquet
+
+    if frame.crs is None:
+        raise FrameError("a frame of the inputs has no CRS", hint="set_crs(4326) where the coordinates are degrees")
+    written = folder / f"input-{number}.parquet"
+    try:
+        parquet.write(frame, written)
+        with written.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        path = written.with_name(f"frame-{digest[:32]}.parquet")
+        written.replace(path)
+    except OSError as error:
+        raise store.file_error(error, written) from error
+    return of_file(path, generation=generation, digest=digest)

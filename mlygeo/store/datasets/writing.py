@@ -1,0 +1,408 @@
+"""
+Datasets written out of core: rows are counted, scattered by cell, and put in order, in bounded memory.
+
+The parts do not depend on the order of inputs or rows, on how many files these are in, or on the number of
+processes. What a run has done is kept in a hidden folder beside the dataset until the end, so that a run that
+was killed goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlygeo.errors import FileError, InputError
+from mlygeo.places import STATE_FOLDER, existing
+from mlygeo.progress import keep, working
+from mlygeo.store.datasets import counting, form, layout, publishing, scatter, settling, sorting, sources, tasks
+from mlygeo.store.datasets.index import Index, Part
+from mlygeo.store.datasets.work import Work, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from mlygeo.arrays import Rows
+    from mlygeo.store import FrameLike
+    from mlygeo.store.datasets.source import Source
+
+log = logging.getLogger("mlygeo.store.datasets")
+
+ALL = "all"
+"""File that says that all parts are written anew."""
+
+ROWS_PER_BUCKET = 2_000_000
+"""Ids that are compared at once: 16 MB of hashes."""
+
+MOST_BUCKETS = 4096
+
+SPILLED = 1.3
+"""Bytes that a run needs on the way for a byte of its inputs (measured: 1.13), beside those of the parts."""
+
+BYTES_PER_ROW = 16
+"""Bytes for the cell and the hash of a row, and a little."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """
+    What a run will do.
+
+    Parameters
+    ----------
+    work
+        What its tasks share.
+    dataset
+        The folder of the dataset.
+    there
+        The index of what is there; None where nothing is.
+    inputs
+        Hash of the inputs and options, by which a run knows what an earlier one has done.
+    processes
+        Those that do the tasks.
+    """
+
+    work: Work
+    dataset: Path
+    there: Index | None
+    inputs: str
+    processes: tasks.Processes = field(default_factory=lambda: tasks.Processes(1))
+
+    def on(self, processes: tasks.Processes, *, threads: bool) -> Plan:
+        """Return the plan for these processes, which may use threads or not."""
+        return replace(self, processes=processes, work=replace(self.work, threads=threads))
+
+    def rehearsed(self) -> Plan:
+        """Return the plan of a rehearsal, which counts the rows by cell and no more."""
+        return replace(self, work=replace(self.work, buckets=0, rehearsal=True))
+
+    @property
+    def rows(self) -> int:
+        """Rows of all inputs."""
+        return sum(source.rows for source in self.work.sources)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all inputs."""
+        return sum(source.bytes for source in self.work.sources)
+
+    @property
+    def disk(self) -> int:
+        """Bytes of disk that the run needs, with those of the parts."""
+        return int(self.bytes * (SPILLED + 1.0) + BYTES_PER_ROW * self.rows)
+
+
+@dataclass
+class Told:
+    """What is told of a run: reasons why rows are left out, and what is in doubt, with their numbers."""
+
+    placeless: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
+    problems: dict[str, int] = field(default_factory=dict)
+    shown: dict[str, list[str]] = field(default_factory=dict)
+
+
+def plan(inputs: Sequence[FrameLike], dataset: Path, *, folder: Path, most: int, there: Index | None) -> Plan:
+    """
+    Return the plan of a run.
+
+    Parameters
+    ----------
+    inputs
+        GeoParquet files and frames of points.
+    dataset
+        Folder of the dataset.
+    folder
+        That of the run, which is there.
+    most
+        Most rows of a part.
+    there
+        The index of the dataset that the rows are added to.
+
+    Raises
+    ------
+    InputError
+        If there are no inputs, or they do not fit each other.
+    FileError
+        If one cannot be read.
+    """
+    if not inputs:
+        raise InputError("there is nothing to partition", hint="name files")
+    later = 0 if there is None else 1
+    new = sources.sources(inputs, folder=folder, generation=later)
+    old = [] if there is None else [
+        sources.of_file(dataset / part.path) for part in there.parts if part.rows or len(there.parts) == 1
+    ]  # fmt: skip
+    found = tuple(sorted([*old, *new], key=lambda source: (source.generation, source.digest, source.path)))
+    united = form.united(found)
+    found = _sharing(found)
+    rows = sum(source.rows for source in found)
+    buckets = 1
+    while buckets * ROWS_PER_BUCKET < rows and buckets < MOST_BUCKETS:
+        buckets *= 2
+    work = Work(
+        folder, found, tuple(sources.pieces(found)), united, most, buckets if united.has_ids else 0, threads=True
+    )
+    said = [layout.VERSION, most, sorted(str(source.identity) for source in new)]
+    return Plan(work, dataset, there, hashlib.sha256(json.dumps(said).encode()).hexdigest()[:32])
+
+
+def _sharing(found: tuple[Source, ...]) -> tuple[Source, ...]:
+    """Return inputs in which equal schemas and facts are the same objects, for they are sent to processes."""
+    held: dict[str, Any] = {}
+
+    def one(value: Any) -> Any:
+        return held.setdefault(f"{type(value)} {value}", value)
+
+    return tuple(
+        replace(
+            each,
+            schema=one(each.schema),
+            further=one(each.further),
+            attrs=one(each.attrs),
+            notes=one(each.notes),
+            keys=one(each.keys),
+        )
+        for each in found
+    )
+
+
+def histogram(given: Plan) -> tuple[Told, tuple[Rows, Rows]]:
+    """Count the rows of the inputs by cell, as they come; return the cells with rows, and how many each has."""
+    work, told = given.work, Told()
+    for counts in _all(given, counting.count, range(len(work.pieces)), "counting", rows=_rows(work)):
+        told.placeless += counts["placeless"]
+        _add(told.problems, counts["problems"])
+    return told, counting.merged([counting.counted(work, piece) for piece in range(len(work.pieces))])
+
+
+def write(given: Plan) -> Index:
+    """
+    Write a dataset, or go on with it where an earlier run was ended.
+
+    Raises
+    ------
+    FileError
+        If there is not enough disk, or it cannot be written.
+    FrameError
+        If rows of the inputs do not fit.
+    """
+    _begin(given)
+    work = given.work
+    told, cells = histogram(given)
+    old: set[int] = set()
+    if work.buckets:
+        again = _all(given, counting.find_repeats, range(work.buckets), "looking for repeated ids")
+        if any(counts["repeated"] for counts in again):
+            work, cells, old = _settled(given, replace(work, repeated=True), told, cells)
+    work = replace(work, leaves=layout.leaves(*cells, work.most))
+    work = replace(work, written=_concerned(given, work, old, told.placeless))
+    work = _scattered(given, work)
+    numbers = _cells_with_rows(work)
+    found: dict[int, list[dict[str, Any]]] = {}
+    with working("writing the parts") as step:
+        step.begin(sum(rows for _, rows in numbers), "rows")
+        # The largest first, so that no process is left with one at the end.
+        ordered = [number for number, _ in sorted(numbers, key=lambda each: (-each[1], each[0]))]
+        for number, counts in given.processes.each(sorting.sort, work, ordered):
+            found[number] = counts["parts"]
+            step.advance(sum(part["rows"] for part in counts["parts"]))
+    index, gone = _index(given, work, told, cells, found)
+    new = [part["path"] for parts in found.values() for part in parts]
+    publishing.publish(work.folder, given.dataset, index, new=new, old=gone)
+    return index
+
+
+def _begin(given: Plan) -> None:
+    """Keep what an earlier run of the same plan did, and nothing else; raise where the disk is too small."""
+    work = given.work
+    path = work.folder / publishing.PLAN
+    base = "" if given.there is None else json.dumps(given.there.more.get("inputs"))
+    said = json.dumps({"inputs": given.inputs, "base": base, "version": layout.VERSION})
+    if not path.exists() or path.read_text(encoding="utf-8") != said:
+        publishing.clear(work.folder, keep=[STATE_FOLDER, *(each.path.rpartition("/")[2] for each in work.sources)])
+        with whole(path) as temporary:
+            temporary.write_text(said, encoding="utf-8")
+        free = shutil.disk_usage(existing(work.folder)).free
+        if free < given.disk:
+            raise FileError(
+                f"{given.disk / 1e9:,.1f} GB of disk are needed for this, and {free / 1e9:,.1f} GB are free",
+                hint="free some, or partition some of the inputs and add the others",
+            )
+    keep("what was counted and written so far is kept")
+
+
+def _all(
+    given: Plan,
+    function: Callable[[Work, int], dict[str, Any]],
+    numbers: range,
+    label: str,
+    *,
+    work: Work | None = None,
+    rows: list[int] | None = None,
+) -> list[dict[str, Any]]:
+    """Return the counts of all tasks of a step, in their order."""
+    found: dict[int, dict[str, Any]] = {}
+    with working(label) as step:
+        step.begin(len(numbers) if rows is None else sum(rows), "buckets" if rows is None else "rows")
+        for number, counts in given.processes.each(function, work or given.work, numbers):
+            found[number] = counts
+            step.advance(1 if rows is None else rows[number])
+    return [found[number] for number in numbers]
+
+
+def _rows(work: Work) -> list[int]:
+    """Return the rows of each piece."""
+    return [
+        sum(sum(work.sources[span.source].groups[span.first : span.stop]) for span in piece) for piece in work.pieces
+    ]
+
+
+def _settled(given: Plan, work: Work, told: Told, cells: tuple[Rows, Rows]) -> tuple[Work, tuple[Rows, Rows], set[int]]:
+    """Settle repeated ids; return the rows by cell without those left out, and the cells where some were."""
+    _all(given, scatter.extract, range(len(work.pieces)), "gathering repeated ids", work=work, rows=_rows(work))
+    for counts in _all(given, settling.settle, range(work.buckets), "settling repeated ids", work=work):
+        _add(told.left_out, counts["left_out"])
+        _add(told.problems, counts["problems"])
+        for reason, ids in counts["shown"].items():
+            told.shown[reason] = sorted([*told.shown.get(reason, []), *ids])[: settling.MOST_SHOWN]
+    before = [settling.counted(work, bucket, "all") for bucket in range(work.buckets)]
+    after = [settling.counted(work, bucket, "kept") for bucket in range(work.buckets)]
+    told.placeless += sum(each[2] for each in after) - sum(each[2] for each in before)
+    there = counting.merged([each[:2] for each in before])
+    cells = counting.added(cells, there, sign=-1)
+    cells = counting.added(cells, *(each[:2] for each in after))
+    return work, cells, {*there[0].tolist(), *([-1] if any(each[2] for each in before) else [])}
+
+
+def _concerned(given: Plan, work: Work, old: set[int], placeless: int) -> tuple[int, ...] | None:
+    """
+    Return the numbers of the cells that are written anew when rows are added; None for all.
+
+    Others keep their parts: those with the same cell as before, to which no rows came and from which none went.
+    """
+    there = given.there
+    if there is None or (work.folder / ALL).exists() or _said(work) != there.more.get("form"):
+        return None
+    if there.rows_per_part != work.most:
+        return None
+    changed = set(old)
+    for piece, spans in enumerate(work.pieces):
+        if any(work.sources[span.source].generation for span in spans):
+            changed |= {*counting.counted(work, piece)[0].tolist()}
+            changed |= {-1} if (counting.codes(work, piece) < 0).any() else set()
+    numbers = {*np.unique(scatter.cells_of(work, np.array(sorted(changed), dtype=np.int64))).tolist()}
+    before = {part.path.rpartition("/")[0] for part in there.parts}
+    numbers |= {number for number, name in enumerate(work.leaves.folders) if name not in before}
+    if not placeless:
+        numbers -= {len(work.leaves)}
+    return tuple(sorted(numbers))
+
+
+def _scattered(given: Plan, work: Work) -> Work:
+    """Scatter the rows by cell, and note where those of each cell are."""
+    count = len(work.pieces) + (work.buckets if work.repeated else 0)
+    rows = _rows(work) + [0] * (count - len(work.pieces))
+    results = _all(given, scatter.scatter, range(count), "sorting rows into cells", work=work, rows=rows)
+    gaps = {name for counts in results for name in counts["gaps"]}
+    if work.written is not None and given.there is not None:
+        known = set(given.there.more.get("gaps", ()))
+        if gaps - known:  # what pandas is told of a column changes in all parts
+            with whole(work.folder / ALL) as temporary:
+                temporary.touch()
+            for number in range(count):
+                work.file(scatter.STEP, number, ".json").unlink(missing_ok=True)
+            return _scattered(given, replace(work, written=None))
+        gaps |= known
+    cells = np.array([cell for counts in results for cell in counts["cells"]], dtype=np.int64)
+    piece = np.repeat(np.arange(count), [len(counts["cells"]) for counts in results])
+    batch = np.array([number for counts in results for number in range(len(counts["cells"]))], dtype=np.int64)
+    order = np.argsort(cells, kind="stable")
+    with whole(work.folder / sorting.PLACES) as temporary, temporary.open("wb") as file:
+        np.save(file, np.stack([cells[order], piece[order], batch[order]]))
+    return replace(work, gaps=frozenset(gaps))
+
+
+def _cells_with_rows(work: Work) -> list[tuple[int, int]]:
+    """Return the numbers of the cells to write, and their rows; a dataset without rows has the one without position."""
+    cells = np.load(work.folder / sorting.PLACES)[0]
+    last = len(work.leaves)
+    numbers = np.unique(cells).tolist()
+    if not last and not numbers:
+        return [(0, 0)]
+    return [(number, int(work.leaves.rows[number]) if number < last else 0) for number in numbers]
+
+
+def _index(
+    given: Plan, work: Work, told: Told, cells: tuple[Rows, Rows], found: dict[int, list[dict[str, Any]]]
+) -> tuple[Index, list[str]]:
+    """Return the index, and the parts that go."""
+    there = given.there
+    written = {sorting.folder_of(work, number) for number in found}
+    stay = set() if work.written is None else {*work.leaves.folders, layout.PLACELESS} - written
+    if not told.placeless:
+        stay -= {layout.PLACELESS}
+    if work.written is not None:
+        stay -= {sorting.folder_of(work, number) for number in work.written}
+    kept = [part for part in (there.parts if there else ()) if part.path.rpartition("/")[0] in stay]
+    at = max(source.modified_at for source in work.sources if source.generation or there is None)
+    parts = [*kept, *(_part(said, at) for several in found.values() for said in several)]
+    folders = {name: number for number, name in enumerate([*work.leaves.folders, layout.PLACELESS])}
+    parts.sort(
+        key=lambda part: (folders[part.path.rpartition("/")[0]], layout.part_number(part.path.rpartition("/")[2]))
+    )
+    more = {
+        "inputs": [*(there.more.get("inputs", []) if there else []), given.inputs],
+        "form": _said(work),
+        "gaps": sorted(work.gaps),
+        "placeless": told.placeless,
+        "left_out": dict(sorted(told.left_out.items())),
+        "problems": dict(sorted(told.problems.items())),
+        "shown": dict(sorted(told.shown.items())),
+        "written": len(parts) - len(kept),
+    }
+    index = Index(tuple(parts), cells[0], cells[1], work.most, layout.VERSION, more)
+    names = {part.path for part in parts}
+    return index, [part.path for part in (there.parts if there else ()) if part.path not in names]
+
+
+def _part(said: dict[str, Any], at: datetime) -> Part:
+    cell = said["path"].partition("/")[0].removeprefix(layout.PLACELESS)
+    west, south, east, north = said["box"] or (None,) * 4
+    same = ("path", "rows", "row_groups", "bytes", "min_id", "max_id", "sha256")
+    return Part(
+        cell=cell,
+        west=west,
+        south=south,
+        east=east,
+        north=north,
+        min_captured_at=_time(said["min_captured_at"]),
+        max_captured_at=_time(said["max_captured_at"]),
+        written_at=at,
+        **{name: said[name] for name in same},
+    )
+
+
+def _time(us: int | None) -> datetime | None:
+    return None if us is None else datetime.fromtimestamp(us // 10**6, UTC).replace(microsecond=us % 10**6)
+
+
+def _said(work: Work) -> str:
+    """Return a hash of what all parts say of their columns, but for gaps."""
+    said = [
+        [[each.name, str(each.type)] for each in work.form.schema], work.form.geometry, work.form.further,
+        work.form.attrs, work.form.notes,
+    ]  # fmt: skip
+    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+
+def _add(total: dict[str, int], more: dict[str, int]) -> None:
+    for reason, count in more.items():
+        total[reason] = total.get(reason, 0) + count
