@@ -126,12 +126,16 @@ def certain(
 
     Parameters
     ----------
-    planes, number, place, k
+    planes
         As in `assign`.
     pairs
-        What it has found.
+        What that has found.
+    number
+        As there.
     key_rank
         Ranks of the keys of all images.
+    place, k
+        As there.
     limit
         Largest distance of a pair, in the unit of the planes.
     margins
