@@ -160,6 +160,9 @@ CALLS = {
     ("metadata", "images"): (
         images_frame, lambda value, to: mlygeo.metadata(value, fields="altitude", service=to[1])[["id", "altitude"]]
     ),
+    ("partition", "inputs"): (
+        images_frame, lambda value, to: mlygeo.partition(value, to[0] / "dataset", dry_run=True).attrs["summary"]["rows"]
+    ),
     ("plot", "layers"): (images_frame, lambda value, _: len(mlygeo.plot(value, dpi=30).axes)),
     ("read_tiles", "tiles"): (tiles_frame, lambda value, _: mlygeo.read_tiles(value)),
     ("run_standin", "images"): (images_frame, lambda value, _: served(value)),

@@ -189,6 +189,7 @@ def right_values(folder, service):
         "interpolate_positions": {"images": frame["photos"]},
         "interpolate_times": {"images": frame["photos"]},
         "metadata": {"images": frame["images"], "fields": "altitude", "service": service},
+        "partition": {"inputs": frame["images"], "output": folder / "dataset", "dry_run": True},
         "plot": {"layers": [frame["points"]], "dpi": 20},
         "post_process": {"import_path": photos, **quiet},
         "process_csv": {"import_path": photos, "csv_path": folder / "log.csv", "filename_column": 1, "timestamp_column": 2, **quiet},

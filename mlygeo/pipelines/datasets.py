@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from mlygeo.errors import InputError
 from mlygeo.pipelines.job import Job, check_folder, public, tally, version
-from mlygeo.progress import counted
+from mlygeo.progress import counted, running
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Sequence
     from pathlib import Path
 
@@ -32,7 +32,7 @@ def partition(
     add: bool = False,
     workers: int | None = None,
     dry_run: bool = False,
-    progress: Progress | None = None,  # noqa: ARG001 - `public` shows the steps on it
+    progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
     Write frames and files of any size as a dataset, in bounded memory.
@@ -97,7 +97,7 @@ def partition(
         raise InputError(f"`rows_per_part` is {rows_per_part}, and a part has at least one row")
     if workers is not None and workers < 1:
         raise InputError(f"`workers` is {workers}, and at least one process has to work")
-    given = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
+    given = list(inputs) if _are_several(inputs) else [inputs]
     folder = publishing.run_folder(dataset)
     if dry_run:
         if not publishing.is_begun(folder):
@@ -113,11 +113,18 @@ def partition(
                 raise publishing.in_the_way(dataset)
             else:
                 number = _processes(workers, plan.rows)
-                with tasks.Processes(number) as processes:
+                with running(progress), tasks.Processes(number) as processes:
                     index = writing.write(plan.on(processes, threads=number == 1))
     finally:
         publishing.remove(folder)
     return _written(index, dataset, add=add)
+
+
+def _are_several(inputs: Any) -> TypeGuard[Sequence[Any]]:
+    """Return whether values are files and frames, each an input; a list of features or shapes is one."""
+    return isinstance(inputs, list | tuple) and all(
+        isinstance(each, str | os.PathLike) or hasattr(each, "columns") or hasattr(each, "listing") for each in inputs
+    )
 
 
 def _processes(workers: int | None, rows: int) -> int:

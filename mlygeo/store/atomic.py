@@ -78,13 +78,13 @@ def atomic(path: Path) -> Iterator[Path]:
         if others is not None and others[0] == path.parent:
             temporary = others[1] / f"{_SET}-{path.name}"
             yield temporary
-            _to_disk(temporary)
+            to_disk(temporary)
             others[2][path.name] = temporary
             return
         with temporary_folder(path.parent, path.name) as folder:
             temporary = folder / path.name
             yield temporary
-            _to_disk(temporary)
+            to_disk(temporary)
             temporary.replace(path)
             wrote()
             _folder_to_disk(path.parent)
@@ -310,7 +310,8 @@ def file_error(error: OSError, path: Path) -> FileError:
     return FileError(f"{path}: {reason}")
 
 
-def _to_disk(path: Path) -> None:
+def to_disk(path: Path) -> None:
+    """Wait until what was written to a file is on the disk."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
 

@@ -54,6 +54,7 @@ IMAGES = STUTTGART / "stuttgart_images.parquet"
 BASES: dict[str, list[list[object]]] = {
     "init": [["--place", "Ulm"]],
     "convert": [["small.gpkg"], ["out.parquet"]],
+    "partition": [["small.gpkg"], ["--dry-run"]],
     "tiles": [["-c", CONFIG], ["--dry-run"]],
     "streets": [["--streets", EDGES], ["--interval", 200], ["--srid", 25832]],
     "select": [["--streets", EDGES], ["--images", IMAGES], ["--interval", 500], ["--srid", 25832]],

@@ -394,14 +394,54 @@ def test_what_has_no_place_in_a_dataset_is_refused_and_nothing_is_left(tmp_path,
 
 
 def test_a_column_of_two_kinds_is_named(tmp_path):
+    images(5).to_parquet(tmp_path / "a.parquet")
+    images(5).assign(number="a").to_parquet(tmp_path / "b.parquet")
+
     with pytest.raises(FrameError, match="'number' is int64 in one input and string in another"):
-        mlygeo.partition([images(5), images(5).assign(number="a")], tmp_path / "set")
+        mlygeo.partition([tmp_path / "a.parquet", tmp_path / "b.parquet"], tmp_path / "set")
 
 
 @pytest.mark.parametrize("options", [{"rows_per_part": 0}, {"workers": 0}])
 def test_options_out_of_range_are_refused(tmp_path, options):
     with pytest.raises(InputError, match=next(iter(options))):
         mlygeo.partition(images(5), tmp_path / "set", **options)
+
+
+def test_folders_and_patterns_are_inputs_and_a_dataset_of_a_dataset_is_the_same(tmp_path):
+    frame = images(300)
+    for year, part in ((2023, frame[:100]), (2024, frame[100:])):
+        (tmp_path / "in" / f"year={year}").mkdir(parents=True)
+        part.to_parquet(tmp_path / "in" / f"year={year}" / "a.parquet")
+
+    mlygeo.partition(tmp_path / "in", tmp_path / "one", rows_per_part=100)
+    mlygeo.partition(str(tmp_path / "in" / "*" / "*.parquet"), tmp_path / "two", rows_per_part=100)
+    mlygeo.partition(tmp_path / "one", tmp_path / "three", rows_per_part=100)
+
+    assert gpd.read_parquet(tmp_path / "one")["year"].value_counts().to_dict() == {2023: 100, 2024: 200}
+    assert digests(tmp_path / "one") == digests(tmp_path / "two") == digests(tmp_path / "three")
+    said = mlygeo.partition(tmp_path / "in", tmp_path / "new", dry_run=True).attrs["summary"]
+    assert (said["rows"], said["placeless"]) == (300, 0)
+
+
+def test_an_input_without_ids_beside_one_with_them(tmp_path):
+    frame = images(20)
+
+    parts = mlygeo.partition([frame, frame.drop(columns="id")], tmp_path / "set")
+
+    assert told(parts)["rows"] == 40
+    assert gpd.read_parquet(tmp_path / "set")["id"].notna().sum() == 20
+
+
+def test_uuids_and_names_of_providers_are_the_same_in_any_case(tmp_path):
+    uuid = "fc4bd9cd-e3d5-4218-81b3-0ae99d92635a"
+    frame = rows_of(
+        [uuid, uuid.upper(), "AB"], ["2024-01-01"] * 3, [9.0] * 3, provider=["panoramax", " Panoramax", "x1"]
+    )
+
+    parts = mlygeo.partition(frame, tmp_path / "set")
+
+    assert sorted(gpd.read_parquet(tmp_path / "set")["id"]) == ["AB", uuid]
+    assert told(parts)["left_out"] == {"that stand in several rows": 1}
 
 
 def test_a_rehearsal_tells_and_writes_nothing(tmp_path):

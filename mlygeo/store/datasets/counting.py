@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo.arrays import maybe_repeated
 from mlygeo.spatial import cells
 from mlygeo.store.datasets import hashes, layout, sources
 from mlygeo.store.datasets.work import Work, done, whole
@@ -108,7 +107,7 @@ def find_repeats(work: Work, bucket: int) -> dict[str, Any]:
                 held = np.load(work.file(STEP, number, ".ids.npy"), mmap_mode="r")
                 parts.append(np.array(held[starts[bucket] : starts[bucket + 1]]))
         found = np.concatenate(parts) if parts else np.empty(0, dtype=np.uint64)
-        some = np.sort(found[maybe_repeated(found)])
+        some = np.sort(found)
         again = np.unique(some[1:][some[1:] == some[:-1]])
         _save(work.file(FOUND, bucket, ".npy"), again)
         return {"repeated": len(again)}

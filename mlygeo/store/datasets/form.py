@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlygeo import frames
+from mlygeo import frames, keys
 from mlygeo.errors import FrameError
 from mlygeo.schemas import DEFAULT_PROVIDER, IDS, KEYS
 from mlygeo.store.datasets import layout
 from mlygeo.store.parquet import attributes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from mlygeo.store.datasets.source import Source
 
@@ -68,16 +68,18 @@ class Form:
         """The schema of rows on their way to the parts: attributes and positions."""
         return self.schema.append(pa.field(LON, pa.float64())).append(pa.field(LAT, pa.float64()))
 
-    def conformed(self, table: pa.Table, names: Sequence[str], source: str) -> pa.Table:
+    def conformed(self, given: Mapping[str, pa.ChunkedArray], names: Sequence[str], rows: int, source: str) -> pa.Table:
         """
         Return attributes of an input in these types; what it does not have is null.
 
         Parameters
         ----------
-        table
-            Some of its columns.
+        given
+            Some of its columns, by name.
         names
             The columns that are wanted.
+        rows
+            How many rows they have.
         source
             What messages call it.
 
@@ -86,22 +88,26 @@ class Form:
         FrameError
             If a value does not fit.
         """
-        columns = [self._conformed(table, name, source) for name in names]
+        columns = [self._conformed(given, name, rows, source) for name in names]
         return pa.table(columns, schema=pa.schema([self.schema.field(name) for name in names]))
 
-    def _conformed(self, table: pa.Table, name: str, source: str) -> pa.ChunkedArray:
+    def _conformed(self, given: Mapping[str, pa.ChunkedArray], name: str, rows: int, source: str) -> pa.ChunkedArray:
         kind = self.schema.field(name).type
-        if name in table.column_names:
-            values = table[name]
+        if name in given:
+            values = given[name]
             try:
                 values = values if values.type == kind else values.cast(kind)
             except pa.ArrowException as error:
                 reason = " ".join(str(error).split())[:120]
                 raise FrameError(f"{source}: column {name!r} does not fit {kind} ({reason})") from error
         else:
-            values = pa.chunked_array([pa.nulls(len(table), kind)])
-        if name == "provider" and self.provider is not None and "id" in table.column_names and values.null_count:
-            values = pc.if_else(pc.and_(pc.is_null(values), pc.is_valid(table["id"])), self.provider, values)
+            values = pa.chunked_array([pa.nulls(rows, kind)])
+        if name == "provider":
+            values = keys.provider_names(values)
+        elif name in (*KEYS, "sequence_id") and _is_text(kind) and len(values):
+            values = pa.chunked_array([keys.in_lower_case(chunk) for chunk in values.chunks])
+        if name == "provider" and self.provider is not None and "id" in given and values.null_count:
+            values = pc.if_else(pc.and_(pc.is_null(values), pc.is_valid(given["id"])), self.provider, values)
         return values
 
 

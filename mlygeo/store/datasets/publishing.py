@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.places import STATE_FOLDER
-from mlygeo.store.atomic import file_error
+from mlygeo.store.atomic import file_error, to_disk
 from mlygeo.store.datasets import layout
 from mlygeo.store.datasets.index import Index, read_index, write_index
 from mlygeo.store.datasets.sorting import PARTS
@@ -93,11 +93,11 @@ def publish(folder: Path, dataset: Path, index: Index, *, new: Iterable[str], ol
     """
     listed = sorted(new)
     for name in listed:
-        _to_disk(folder / PARTS / name)
+        to_disk(folder / PARTS / name)
     write_index(index, folder / INDEX)
     with whole(folder / JOURNAL) as temporary:
         temporary.write_text(json.dumps({"new": listed, "old": sorted(old)}), encoding="utf-8")
-        _to_disk(temporary)
+        to_disk(temporary)
     finish(folder, dataset)
 
 
@@ -168,8 +168,3 @@ def remove(folder: Path) -> None:
         state = folder / STATE_FOLDER
         if {each.name for each in folder.iterdir()} <= {STATE_FOLDER} and not (state / HOLDER).exists():
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _to_disk(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())

@@ -36,6 +36,8 @@ class Source:
         The `attrs` of the frame in it.
     notes
         What pandas noted of its columns, by name.
+    keys
+        Values of columns that the names of its folders say.
     digest
         Hash of a frame in memory, by which it is known again; empty for files.
     """
@@ -50,6 +52,7 @@ class Source:
     further: dict[str, Any] = field(default_factory=dict)
     attrs: dict[str, Any] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
+    keys: dict[str, int | str | None] = field(default_factory=dict)
     digest: str = ""
 
     @property

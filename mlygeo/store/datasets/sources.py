@@ -15,13 +15,14 @@ import pyarrow as pa
 from mlygeo import degrees, store
 from mlygeo.errors import FrameError
 from mlygeo.store import stac
+from mlygeo.store.datasets import files
 from mlygeo.store.datasets.form import Form, plain
 from mlygeo.store.datasets.source import Source, Span
 from mlygeo.store.parquet import encodings, metadata
 from mlygeo.store.parquet.files import GeoFile, reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from mlygeo.arrays import Floats
     from mlygeo.store import FrameLike
@@ -53,7 +54,7 @@ def sources(inputs: Sequence[FrameLike], *, folder: Path, generation: int = 0) -
     Parameters
     ----------
     inputs
-        GeoParquet files, other files of points that `mlygeo.read_frame` reads, and frames.
+        Files, folders and patterns of GeoParquet, other files of points that `mlygeo.read_frame` reads, and frames.
     folder
         Where inputs that are no GeoParquet are written as such.
     generation
@@ -66,23 +67,28 @@ def sources(inputs: Sequence[FrameLike], *, folder: Path, generation: int = 0) -
     FileError
         If one cannot be read.
     """
-    found = []
-    for number, given in enumerate(inputs):
-        value = given
-        if isinstance(value, str | os.PathLike):
-            path = Path(value).expanduser()
-            if path.suffix.lower() in store.PARQUET and path.is_file():
-                source = of_file(path, generation=generation)
-                if not stac.is_stac(source.schema.names):
-                    found.append(source)
-                    continue
-                value = store.read_frame(path, frame="images")
-        frame = store.as_frame(value, name=f"input {number + 1}")
-        found.append(_of_frame(frame, folder, number, generation=generation))
+    named = [each for each in inputs if isinstance(each, str | os.PathLike) and not store.is_table(each)]
+    held = [each for each in inputs if not any(each is name for name in named)]
+    found: list[Source] = []
+    for file in files.listed(named).files if named else ():
+        if file.is_parquet:
+            source = of_file(file.path, generation=generation, keys=file.keys)
+            if not stac.is_stac(source.schema.names):
+                found.append(source)
+                continue
+            frame = store.read_frame(file.path, frame="images")
+        else:
+            frame = store.read_frame(file.path, layer=file.layer)
+        found.append(_of_frame(frame.assign(**file.keys), folder, len(found), generation=generation))
+    if held:
+        frame = store.as_frame(held if len(held) > 1 else held[0], name="the inputs")
+        found.append(_of_frame(frame, folder, len(found), generation=generation))
     return found
 
 
-def of_file(path: Path, *, generation: int = 0, digest: str = "") -> Source:
+def of_file(
+    path: Path, *, generation: int = 0, digest: str = "", keys: Mapping[str, int | str | None] | None = None
+) -> Source:
     """Return a GeoParquet file as an input; FormatError where it is none."""
     file = GeoFile(path)
     state = path.stat()
@@ -90,6 +96,8 @@ def of_file(path: Path, *, generation: int = 0, digest: str = "") -> Source:
     arrow = file.file.schema_arrow
     fields = [pa.field(name, pa.binary() if name in file.geometry else plain(arrow.field(name).type)) for name in names]
     metadata.crs_of(file.primary, path.name)
+    keys = {name: value for name, value in (keys or {}).items() if name not in file.columns}
+    fields += [pa.field(name, pa.scalar(value).type) for name, value in keys.items()]
     return Source(
         path=str(path.resolve()),
         generation=generation,
@@ -101,6 +109,7 @@ def of_file(path: Path, *, generation: int = 0, digest: str = "") -> Source:
         further={name: column.crs for name, column in file.geometry.items() if name != file.primary.name},
         attrs=file.attrs,
         notes={name: note for name in names if name not in file.geometry and (note := file.described(name))},
+        keys=keys,
         digest=digest,
     )
 
@@ -159,7 +168,7 @@ def read(
     for span in spans:
         source = found[span.source]
         file = GeoFile(Path(source.path))
-        here = [name for name in names if name in source.schema.names]
+        here = [name for name in names if name in source.schema.names and name not in source.keys]
         if "provider" in names and form.provider is not None and "id" not in here:
             here.append("id")
         crs = metadata.crs_of(file.primary, source.name)
@@ -172,7 +181,10 @@ def read(
             table = pa.Table.from_batches([batch])
             rows += len(table)
             lon, lat, problems = _positions(table[file.primary.name], file, crs)
-            yield Chunk(form.conformed(_attributes(table, here, file), names, source.name), lon, lat, problems)
+            attributes = _attributes(table, here, file)
+            for name, value in source.keys.items():
+                attributes[name] = pa.chunked_array([pa.array([value] * len(table), pa.scalar(value).type)])
+            yield Chunk(form.conformed(attributes, names, len(table), source.name), lon, lat, problems)
         if rows != sum(source.groups[span.first : span.stop]):
             raise FrameError(f"{source.name} was changed while it was read", hint="run the command again")
 
@@ -183,7 +195,7 @@ def spilled(chunk: Chunk, form: Form) -> pa.Table:
     return pa.table(columns, schema=form.spilled)
 
 
-def _attributes(table: pa.Table, names: Sequence[str], file: GeoFile) -> pa.Table:
+def _attributes(table: pa.Table, names: Sequence[str], file: GeoFile) -> dict[str, pa.ChunkedArray]:
     columns = {}
     for name in names:
         values = table[name]
@@ -192,7 +204,7 @@ def _attributes(table: pa.Table, names: Sequence[str], file: GeoFile) -> pa.Tabl
         elif pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
             reading(file.path, partial(values.validate, full=True))
         columns[name] = values
-    return pa.table(columns)
+    return columns
 
 
 def _as_wkb(values: pa.ChunkedArray, encoding: str, file: GeoFile) -> pa.ChunkedArray:
@@ -237,7 +249,7 @@ def _of_frame(frame: Any, folder: Path, number: int, *, generation: int) -> Sour
     from mlygeo.store import parquet
 
     if frame.crs is None:
-        raise FrameError(f"input {number + 1} has no CRS", hint="set_crs(4326) where the coordinates are degrees")
+        raise FrameError("a frame of the inputs has no CRS", hint="set_crs(4326) where the coordinates are degrees")
     written = folder / f"input-{number}.parquet"
     try:
         parquet.write(frame, written)

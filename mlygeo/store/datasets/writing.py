@@ -162,7 +162,14 @@ def _sharing(found: tuple[Source, ...]) -> tuple[Source, ...]:
         return held.setdefault(f"{type(value)} {value}", value)
 
     return tuple(
-        replace(each, schema=one(each.schema), further=one(each.further), attrs=one(each.attrs), notes=one(each.notes))
+        replace(
+            each,
+            schema=one(each.schema),
+            further=one(each.further),
+            attrs=one(each.attrs),
+            notes=one(each.notes),
+            keys=one(each.keys),
+        )
         for each in found
     )
 
