@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import pandas as pd
 
-    from mlygeo.arrays import Floats, Rows
+    from mlygeo.arrays import Bounds, Flags, Floats, Rows
     from mlygeo.spatial.projection import Projection
 
-__all__ = ["Matches", "check_options", "choose_projection", "match", "select_nearest"]
+__all__ = ["Matches", "PartOfPairs", "check_options", "choose_projection", "match", "match_part", "select_nearest"]
 
 LOG = logging.getLogger("mlygeo.spatial.nearest")
 
@@ -258,14 +258,12 @@ def match(
             hint="take fewer images for each point, or fewer points at once",
         )
 
+    tested = _tested(
+        max_heading_difference, point_bearing, image_heading, image_is_pano, points=len(point_lon), images=count
+    )
     planes = _planes(
         (point_lon, point_lat), (image_lon, image_lat), key_rank, projection=projection, limit=limit,
-        tested=None if max_heading_difference is None else HeadingTest(
-            _known(point_bearing, len(point_lon)), _known(image_heading, count),
-            np.zeros(count, dtype=bool) if image_is_pano is None else np.ascontiguousarray(image_is_pano, dtype=bool),
-            float(max_heading_difference),
-        ),
-        point_xy=point_xy, image_xy=image_xy, compiled=compiled,
+        tested=tested, point_xy=point_xy, image_xy=image_xy, compiled=compiled,
     )  # fmt: skip
     if unique:
         number = np.unique(key_rank, return_inverse=True)[1]
@@ -287,6 +285,126 @@ def match(
     )  # fmt: skip
     unit_m = _unit(projection, point_xy, image_xy)
     return Matches(point, image, np.sqrt(square) * unit_m, np.arange(len(point)) - first + 1)
+
+
+@dataclass(frozen=True)
+class PartOfPairs:
+    """
+    What a part knows of the pairs of `match` with `unique`.
+
+    Parameters
+    ----------
+    matches
+        The pairs of those points of the part that are certain to have these and no others.
+    open_points
+        Rows of the other points of the part.
+    open_images
+        Rows of the images that may be theirs. Another part may know that one of them is taken.
+    """
+
+    matches: Matches
+    open_points: Rows
+    open_images: Rows
+
+
+@working("searching the nearest images")
+def match_part(
+    point_lon: Floats,
+    point_lat: Floats,
+    image_lon: Floats,
+    image_lat: Floats,
+    key_rank: Rows,
+    *,
+    core: Flags,
+    known: Bounds,
+    point_id: Rows,
+    projection: Projection | Zones,
+    max_distance: float = MAX_DISTANCE_M,
+    k: int = 1,
+    max_heading_difference: float | None = None,
+    point_bearing: Floats | None = None,
+    image_heading: Floats | None = None,
+    image_is_pano: Any = None,
+    point_xy: tuple[Floats, Floats] | None = None,
+    image_xy: tuple[Floats, Floats] | None = None,
+    compiled: bool | None = None,
+) -> PartOfPairs:
+    """
+    Match the points of a part with images that serve no other point, as far as the part can know.
+
+    The pairs of all are those that are certain in parts that share out the points, and those of `match` with
+    `unique` and the same options, of the open points of all parts with the open images of all parts, without those
+    images that are in the certain pairs of any part. Equal to the last bit, as there is one such matching.
+
+    Parameters
+    ----------
+    point_lon, point_lat, image_lon, image_lat, key_rank
+        As in `match`: all points and images in `known`, and any others. An id that is in several rows of images
+        has to be given with all of them; the ranks have the order of those of all images.
+    core
+        Which points belong to the part.
+    known
+        The box whose points and images are given: west, south, east, north in degrees. Around the part it needs
+        some multiples of the largest distance (`Projection.reach`): the wider it is, the fewer points are open.
+    point_id
+        Settles ties between points.
+    projection, max_distance, k, max_heading_difference, point_bearing, image_heading, image_is_pano
+        As in `match`; there has to be a largest distance.
+    point_xy, image_xy, compiled
+        As in `match`.
+
+    Returns
+    -------
+    part
+        The certain pairs, sorted by point row and rank, and what is left.
+
+    Raises
+    ------
+    InputError
+        If an option makes no sense, there is no largest distance, or `known` does not reach as far around the part.
+    """
+    check_options(max_distance=max_distance, k=k, max_heading_difference=max_heading_difference)
+    limit = np.inf if max_distance is None else float(max_distance)
+    if not np.isfinite(limit):
+        raise InputError(
+            "`unique` needs a `max_distance` over parts, for without it any point may compete with any other"
+        )
+    points, images = (
+        (np.ascontiguousarray(lon, dtype=np.float64), np.ascontiguousarray(lat, dtype=np.float64))
+        for lon, lat in ((point_lon, point_lat), (image_lon, image_lat))
+    )
+    key_rank = np.ascontiguousarray(key_rank, dtype=np.int64)
+    k, unit_m = operator.index(k), _unit(projection, point_xy, image_xy)
+    tested = _tested(
+        max_heading_difference, point_bearing, image_heading, image_is_pano,
+        points=len(points[0]), images=len(key_rank),
+    )  # fmt: skip
+    planes = _planes(
+        points, images, key_rank, projection=projection, limit=limit, tested=tested, point_xy=point_xy,
+        image_xy=image_xy, compiled=compiled,
+    )  # fmt: skip
+    margins = projection.margin(*points, known), projection.margin(*images, known)
+    placed = np.isfinite(points[0]) & np.isfinite(points[1])
+    if (margins[0][core & placed] < limit).any():
+        raise InputError(f"`known` has to hold all that is within {limit:g} m of the part", hint="see Projection.reach")
+    number, place = np.unique(key_rank, return_inverse=True)[1], _places(point_id)
+    point, image, square = pairing.assign(planes, number=number, place=place, k=k)
+    sure = pairing.certain(
+        planes, (point, image, square), number=number, key_rank=key_rank, place=place, k=k, limit=limit / unit_m,
+        margins=(margins[0] / unit_m, margins[1] / unit_m),
+    )  # fmt: skip
+    # A point without a position gets nothing, wherever it is.
+    sure |= ~placed
+    open_points = core & ~sure
+    open_images = pairing.within_limit(planes, open_points, len(key_rank))
+    taken = np.zeros(int(number.max(initial=-1)) + 1, dtype=bool)
+    taken[number[image[sure[point]]]] = True
+    mine = np.flatnonzero(core[point] & sure[point])
+    mine = mine[np.lexsort((image[mine], key_rank[image[mine]], square[mine], point[mine]))]
+    point, image, square = point[mine], image[mine], square[mine]
+    rank = np.arange(len(point)) - np.searchsorted(point, point) + 1
+    matches = Matches(point, image, np.sqrt(square) * unit_m, rank)
+    return PartOfPairs(matches, np.flatnonzero(open_points), np.flatnonzero(open_images & ~taken[number]))
 
 
 def check_options(*, max_distance: float | None, k: int, max_heading_difference: float | None) -> None:
@@ -348,6 +466,16 @@ def choose_projection(
         codes = codes[codes > 0]
         return geodesy.projection(int(codes[0])) if len(codes) == 1 else Zones()
     return geodesy.check_srid(srid, bounds, force=force_srid)
+
+
+def _tested(
+    most: float | None, bearing: Floats | None, heading: Floats | None, pano: Any, *, points: int, images: int
+) -> HeadingTest | None:
+    """Return the test of headings, if one is asked for."""
+    if most is None:
+        return None
+    pano = np.zeros(images, dtype=bool) if pano is None else np.ascontiguousarray(pano, dtype=bool)
+    return HeadingTest(_known(bearing, points), _known(heading, images), pano, float(most))
 
 
 def _unit(projection: Projection | Zones, point_xy: Any, image_xy: Any) -> float:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from mlygeo.spatial import knn
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from mlygeo.arrays import Floats, Rows
     from mlygeo.spatial.grid import HeadingTest, PairTest
 
     Planar = tuple[Floats, Floats]
+
+Kind = TypeVar("Kind", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -89,10 +93,10 @@ class InPlane:
         """Return the rows among all of images by their rows here."""
         return rows if self.image_rows is None else self.image_rows[rows]
 
-    def of_images(self, values: Rows) -> Rows:
+    def of_images(self, values: npt.NDArray[Kind]) -> npt.NDArray[Kind]:
         """Return values of all images for those here."""
         return values if self.image_rows is None else values[self.image_rows]
 
-    def of_points(self, values: Rows) -> Rows:
+    def of_points(self, values: npt.NDArray[Kind]) -> npt.NDArray[Kind]:
         """Return values of all points for those here."""
         return values if self.point_rows is None else values[self.point_rows]

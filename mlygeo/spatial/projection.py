@@ -239,8 +239,9 @@ class Projection:
         Returns
         -------
         margin
-            Metres, rather too few than too many; -infinity beyond the box, and throughout where the scale in
-            the box is not known, as near a pole and round the world.
+            Metres, rather too few than too many, but where a box was extended by `reach` at least its distance;
+            -infinity beyond the box, and throughout where the scale in the box is not known, as near a pole and
+            round the world.
         """
         none = np.full(len(lon), -np.inf)
         west, south, east, north = bounds
@@ -252,7 +253,7 @@ class Projection:
             return none
         lon = west + (lon - west) % 360
         beside = np.minimum(lon - west, east - lon) / steps[0]
-        margin = np.minimum(beside, np.minimum(lat - south, north - lat) / steps[1]) / REACH_MARGIN - 1
+        margin = np.minimum(beside, np.minimum(lat - south, north - lat) / steps[1]) / REACH_MARGIN - 0.5
         return np.where(margin > 0, margin, none)
 
     def _degrees_a_metre(self, box: Bounds) -> tuple[float, float] | None:

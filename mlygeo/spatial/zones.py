@@ -96,5 +96,5 @@ class Zones:
             return none
         lon = west + (lon - west) % 360
         beside = np.minimum(lon - west, east - lon) * np.cos(np.radians(most))
-        margin = np.minimum(beside, np.minimum(lat - south, north - lat)) * METRES_A_DEGREE * LEAST_SCALE - 1
+        margin = np.minimum(beside, np.minimum(lat - south, north - lat)) * METRES_A_DEGREE * LEAST_SCALE - 0.5
         return np.where(margin > 0, margin, none)
