@@ -15,6 +15,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mlygeo.progress import current_step
@@ -71,10 +72,32 @@ def _give_back() -> None:
 
 
 def workers() -> int:
-    """Return the number of threads that can run side by side: the processors this process may use."""
+    """Return the number of threads that can run side by side: the processors this process may use, or fewer."""
+    if (most := _most.get()) is not None:
+        return most
     if hasattr(os, "sched_getaffinity"):
         return max(1, len(os.sched_getaffinity(0)))
     return os.cpu_count() or 1
+
+
+_most: ContextVar[int | None] = ContextVar("most", default=None)
+
+
+@contextmanager
+def most_threads(number: int | None) -> Iterator[None]:
+    """
+    Let no more threads run side by side for what is called in this block: others use the other processors.
+
+    Parameters
+    ----------
+    number
+        The number of threads; None leaves it as it is.
+    """
+    token = _most.set(_most.get() if number is None else number)
+    try:
+        yield
+    finally:
+        _most.reset(token)
 
 
 def distinct(values: Whole) -> int:

@@ -226,9 +226,19 @@ def sources(
     bare
         As for `credits_of`.
     """
+    table = columns_in(columns, column)
+    return sources_of(None if table is None else tallied(table), attrs, bare)
+
+
+def tallied(images: pa.Table) -> pa.Table:
+    """Return what `columns_in` returns with each row once, and how many it stands for in `count_all`."""
+    return images.group_by(images.column_names, use_threads=False).aggregate([([], "count_all")])
+
+
+def sources_of(table: pa.Table | None, attrs: Mapping[Any, Any], bare: Bare | None = None) -> list[str]:
+    """Return what `sources` does, of rows as `tallied` returns them; None where rows do not say whose they are."""
     said = attrs.get("attribution", ())
     said = [said] if isinstance(said, str) else [str(line) for line in said]
-    table = columns_in(columns, column)
     if table is None:
         return list(dict.fromkeys(said))
     names = table["provider"].unique().to_pylist() if "provider" in table.column_names else []
@@ -236,7 +246,7 @@ def sources(
     others = of_others(
         said, known | {line for name in known if bare is not None and (line := bare(name, None)) is not None}
     )
-    return list(dict.fromkeys([*(credit.line for credit in credits_of(table, bare)), *others]))
+    return list(dict.fromkeys([*(credit.line for credit in _credits(table, bare)), *others]))
 
 
 def credits_of(images: pa.Table, bare: Bare | None = None) -> list[Credit]:
@@ -260,9 +270,10 @@ def credits_of(images: pa.Table, bare: Bare | None = None) -> list[Credit]:
         They do not depend on the order of rows. Images of which nothing is known are in none.
     """
     names = [name for name in COLUMNS if name in images.column_names]
-    if not names:
-        return []
-    counts = images.select(names).group_by(names, use_threads=False).aggregate([([], "count_all")])
+    return _credits(tallied(images.select(names)), bare) if names else []
+
+
+def _credits(counts: pa.Table, bare: Bare | None) -> list[Credit]:
     groups: dict[tuple[Rights, bool], Counter[str]] = {}
     for row in counts.to_pylist():
         rights = of_row({"provider": None, **row})

@@ -23,11 +23,12 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 import numpy as np
 
 from mlygeo import dtypes, uuids
+from mlygeo.arrays import maybe_repeated
 from mlygeo.errors import InputError
 from mlygeo.uuids import Uuids
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     import numpy.typing as npt
     import pandas as pd
@@ -418,13 +419,13 @@ class Keyed:
     ranks
         As `ranks` returns them.
     held
-        The keys: whole numbers, UUIDs, or other text.
+        The keys: whole numbers, UUIDs, both of several providers, or other text.
     doubtful
         The rows of all keys that stand in several rows, and of a few others; None where that was not looked for.
     """
 
     ranks: Ranks
-    held: Whole | Uuids | pa.StringArray | pa.LargeStringArray
+    held: Whole | Uuids | Mixed | pa.StringArray | pa.LargeStringArray
     doubtful: Rows | None = None
 
     @property
@@ -435,17 +436,19 @@ class Keyed:
     def ids(self, rows: Rows) -> Whole | pa.StringArray | pa.LargeStringArray:
         """Return the keys of chosen rows: int64, or Arrow text."""
         chosen = self.only(rows).held
-        return chosen.texts() if isinstance(chosen, Uuids) else chosen
+        return chosen.texts() if isinstance(chosen, Uuids | Mixed) else chosen
 
     def only(self, rows: Rows) -> Keyed:
         """Return the keys of chosen rows, of which nobody has looked where they repeat."""
         held = self.held
         if isinstance(held, np.ndarray):
             return Keyed(self.ranks[rows], held[rows])
-        return Keyed(self.ranks[rows], held.at(rows) if isinstance(held, Uuids) else held.take(rows))
+        return Keyed(self.ranks[rows], held.at(rows) if isinstance(held, Uuids | Mixed) else held.take(rows))
 
 
-def keyed(parts: Callable[[], Iterable[pa.Array]], count: int, providers: Any = None) -> Keyed:
+def keyed(
+    parts: Callable[[], Iterable[pa.Array]], count: int, providers: Any = None, by_text: Collection[str] = ()
+) -> Keyed:
     """
     Return keys that are text.
 
@@ -457,6 +460,8 @@ def keyed(parts: Callable[[], Iterable[pa.Array]], count: int, providers: Any = 
         How many keys there are.
     providers
         As for `ranks`.
+    by_text
+        Names of the providers, "" for none, some of whose keys are no digits although all of these may be.
 
     Raises
     ------
@@ -465,12 +470,127 @@ def keyed(parts: Callable[[], Iterable[pa.Array]], count: int, providers: Any = 
     """
     import pyarrow as pa
 
-    names = _several(providers)
-    if names is None and (found := _uuids_of(parts(), count)) is not None:
+    several = _several(providers)
+    as_text = _by_text(providers, by_text) if by_text else frozenset()
+    if several is None and (found := _uuids_of(parts(), count)) is not None:
         ranks, doubtful = found.ranks()
         return Keyed(ranks, found, doubtful)
+    if several is not None and (mixed := Mixed.read(parts(), count)) is not None:
+        plain = all(mixed.are_uuids[several[0] == place].all() for place in as_text)
+        found_ranks = mixed.ranks(*several) if plain else None
+        if found_ranks is not None:
+            return Keyed(found_ranks[0], mixed, found_ranks[1])
     words = texts(pa.chunked_array([*parts()] or [pa.array([], pa.string())]))
-    return Keyed(_of_others(words) if names is None else _of_several(words, names), words)
+    if several is not None:
+        return Keyed(_of_several(words, *several, by_text=as_text), words)
+    return Keyed(_of_others(words, by_text=bool(as_text)), words)
+
+
+def _by_text(providers: Any, named: Collection[str]) -> frozenset[int]:
+    """Return the places, as `_several` counts them, of the providers that are among those named."""
+    import pyarrow as pa
+
+    names = [""]
+    if providers is not None and len(providers):
+        values = providers if isinstance(providers, pa.ChunkedArray) else pa.chunked_array([_array(providers)])
+        kept = values if pa.types.is_null(values.type) else provider_names(values)
+        names = sorted({name or "" for name in kept.unique().to_pylist()})
+    return frozenset(place for place, name in enumerate(names) if name in named)
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """
+    Keys of several providers, each a UUID or a whole number.
+
+    Parameters
+    ----------
+    numbers
+        The UUIDs; whole numbers are their first 64 bits.
+    are_uuids
+        Which keys are UUIDs.
+    """
+
+    numbers: Uuids
+    are_uuids: Flags
+
+    @classmethod
+    def read(cls, parts: Iterable[pa.Array], count: int) -> Mixed | None:
+        """Return the keys in arrays; None where some are neither, or begin with zeros."""
+        numbers = Uuids(np.empty(count, dtype=np.uint64), np.zeros(count, dtype=np.uint64))
+        are_uuids = np.empty(count, dtype=bool)
+        start = 0
+        for part in parts:
+            if not _is_text(part.type) or part.null_count:
+                return None
+            stop = start + len(part)
+            are = are_uuids[start:stop] = np.diff(_bytes(part)[0]) == uuids.LENGTH
+            whole = _whole_numbers(part.filter(~are))
+            read = _uuids_of([part.filter(are)], int(are.sum()))
+            if whole is None or read is None:
+                return None
+            numbers.high[start:stop][~are] = whole
+            numbers.high[start:stop][are], numbers.low[start:stop][are] = read
+            start = stop
+        return cls(numbers, are_uuids)
+
+    def at(self, rows: Any) -> Mixed:
+        """Return the keys of chosen rows, which index arrays: row numbers or flags."""
+        return Mixed(self.numbers.at(rows), self.are_uuids[rows])
+
+    def texts(self) -> pa.StringArray:
+        """Return the keys as text, UUIDs in lower case."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        whole = pa.array(self.numbers.high.view(np.int64)).cast(pa.string())
+        return pc.replace_with_mask(whole, pa.array(self.are_uuids), self.numbers.at(self.are_uuids).texts())
+
+    def ranks(self, place: Indices, count: int) -> tuple[Ranks, Rows] | None:
+        """
+        Return the ranks of the keys, and where they may repeat; None where 64 bits do not tell them apart.
+
+        Parameters
+        ----------
+        place
+            The place of each key's provider in the order of providers; shape (n,).
+        count
+            How many providers there are.
+        """
+        bits = (count - 1).bit_length()
+        found = self.numbers.high.copy()
+        for provider in range(count):
+            are = self.are_uuids[its := place == provider]
+            if are.any() and not are.all():  # which are compared as text
+                return None
+            if are.any():
+                found[its] >>= np.uint64(bits)
+        if (found >> np.uint64(64 - bits)).any():
+            return None
+        found |= place.astype(np.uint64) << np.uint64(64 - bits)
+        doubtful = maybe_repeated(found)
+        (high, low), ranked = self.numbers.at(doubtful), found[doubtful]
+        order = np.lexsort((low, high, ranked))
+        same = ranked[order][1:] == ranked[order][:-1]
+        if any((half[order][1:][same] != half[order][:-1][same]).any() for half in (high, low)):
+            return None
+        return (found ^ np.uint64(1 << 63)).view(np.int64), doubtful
+
+
+def _whole_numbers(words: pa.StringArray | pa.LargeStringArray) -> npt.NDArray[np.uint64] | None:
+    """Return the whole numbers that texts stand for; None where some are none, have 19 digits, or begin with zeros."""
+    import pyarrow as pa
+
+    starts, content = _bytes(words)
+    length = np.diff(starts)
+    if not len(length):
+        return np.empty(0, dtype=np.uint64)
+    if length.min() < 1 or length.max() > 18 or not (content - np.uint8(ord("0")) < 10).all():
+        return None
+    if (content[starts[:-1] - starts[0]] == ord("0")).any():
+        return None
+    found: npt.NDArray[np.uint64] = words.cast(pa.uint64()).to_numpy(zero_copy_only=False)
+    return found
 
 
 def as_bytes(ids: Whole | pa.StringArray | pa.LargeStringArray) -> list[npt.NDArray[Any]]:
@@ -492,19 +612,28 @@ def _uuids_of(parts: Iterable[pa.Array], count: int) -> Uuids | None:
     return uuids.read(letters(), count)
 
 
-def _several(providers: Any) -> pa.DictionaryArray | None:
-    """Return the names of several providers, "" where a row names none; None where images are of one, or nobody's."""
+def _several(providers: Any) -> tuple[Indices, int] | None:
+    """
+    Return the place of each row's provider among several in their order, and how many they are; None where it is one.
+
+    A row that names nobody comes first.
+    """
     import pyarrow as pa
 
     if providers is None:
         return None
-    names = providers if isinstance(providers, pa.ChunkedArray) else pa.chunked_array([_array(providers)])
-    if pa.types.is_null(names.type):
+    values = providers if isinstance(providers, pa.ChunkedArray) else pa.chunked_array([_array(providers)])
+    if pa.types.is_null(values.type):
         return None
-    names = provider_names(names)
-    if len(names.unique()) <= 1:
+    values = provider_names(values)
+    names = sorted({name or "" for name in values.unique().to_pylist()})
+    if len(names) <= 1:
         return None
-    return names.cast(pa.string()).fill_null("").dictionary_encode().combine_chunks()
+    coded = values if pa.types.is_dictionary(values.type) else values.cast(pa.string()).dictionary_encode()
+    coded = coded.unify_dictionaries().combine_chunks()
+    of_codes = [names.index(name) if name in names else 0 for name in coded.dictionary.to_pylist()]
+    place = np.array([*of_codes, 0], dtype=np.intp)
+    return place[coded.indices.fill_null(len(of_codes)).to_numpy()], len(names)
 
 
 def _array(values: Any) -> pa.Array:
@@ -514,30 +643,34 @@ def _array(values: Any) -> pa.Array:
     return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
 
 
-def _of_several(words: pa.StringArray | pa.LargeStringArray, names: pa.DictionaryArray) -> Ranks:
-    """Return the ranks of keys of several providers."""
+def _of_several(
+    words: pa.StringArray | pa.LargeStringArray, place: Indices, count: int, *, by_text: Collection[int]
+) -> Ranks:
+    """Return the ranks of keys of several providers, whose places in their order are given."""
     import pyarrow as pa
 
-    code = names.indices.to_numpy()
-    found, least = np.empty(len(code), dtype=np.int64), 0
-    for number in np.argsort(np.array(names.dictionary.to_pylist(), dtype=object), kind="stable"):
-        rows = np.flatnonzero(code == number)
+    found, least = np.empty(len(place), dtype=np.int64), 0
+    for number in range(count):
+        rows = np.flatnonzero(place == number)
         its = words.take(pa.array(rows))
         as_uuids = _uuids_of([its], len(its))
-        _, dense = np.unique(_of_others(its) if as_uuids is None else as_uuids.ranks()[0], return_inverse=True)
+        _, dense = np.unique(
+            _of_others(its, by_text=number in by_text) if as_uuids is None else as_uuids.ranks()[0],
+            return_inverse=True,
+        )
         found[rows] = least + dense
         least += int(dense.max(initial=-1)) + 1
     return found
 
 
-def _of_others(words: pa.StringArray | pa.LargeStringArray) -> Ranks:
+def _of_others(words: pa.StringArray | pa.LargeStringArray, *, by_text: bool = False) -> Ranks:
     """Return the ranks of keys of one provider that are no UUIDs: by number if all are digits, else by text."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     if not len(words):
         return np.empty(0, dtype=np.int64)
-    if pc.all(pc.match_substring_regex(words, "^[0-9]+$")).as_py():
+    if not by_text and are_digits(words):
         if pc.max(pc.binary_length(words)).as_py() <= 18 and not pc.any(pc.match_substring_regex(words, "^0.")).as_py():
             numbers: Ranks = words.cast(pa.int64()).to_numpy(zero_copy_only=False)
             return numbers
@@ -546,6 +679,13 @@ def _of_others(words: pa.StringArray | pa.LargeStringArray) -> Ranks:
         table = pa.table({"length": pc.binary_length(digits), "digits": digits, "whole": pc.binary_length(words)})
         return _dense(table, [(name, "ascending") for name in table.column_names])
     return _dense(pa.table({"text": words}), [("text", "ascending")])
+
+
+def are_digits(words: Any) -> bool:
+    """Return whether all of some keys, an array of text, are digits: then their order is that of the numbers."""
+    import pyarrow.compute as pc
+
+    return bool(pc.all(pc.match_substring_regex(words, "^[0-9]+$")).as_py() is not False)
 
 
 def _dense(table: pa.Table, by: list[tuple[str, str]]) -> Ranks:

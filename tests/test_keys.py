@@ -89,6 +89,30 @@ def test_uuids_are_the_same_in_upper_and_lower_case(rows, several):
     assert keys.uuids_in_lower_case(pd.Series([None, *given_], dtype="str")).tolist()[1:] == lower
 
 
+@given(
+    st.lists(
+        st.tuples(st.just("mapillary"), st.integers(1, 2**62).map(str) | st.sampled_from(["7", "07", "12"]))
+        | st.tuples(st.sampled_from(["panoramax", "own", "a", "b", None]), NEAR | UUIDS | st.just("12"))
+    ),
+    st.integers(1, 5),
+)
+@settings(deadline=None)
+def test_numbers_and_uuids_of_several_providers(rows, size):
+    """Part after part, as from the row groups of a file, against plain Python."""
+    ids, providers = [id_ for _, id_ in rows], pa.array([who for who, _ in rows], pa.string())
+    arrays = [pa.array(ids[start : start + size], pa.string()) for start in range(0, len(ids), size)]
+    found = keys.keyed(lambda: arrays, len(ids), providers)
+    digits = {who: all(i.isdigit() for w, i in rows if w == who) for who, _ in rows}
+    expected = sorted(set(rows), key=lambda row: by_rule(row[1], row[0] or "", numbers=digits[row[0]]))
+    places = {row: place for place, row in enumerate(expected)}
+    order = {rank: place for place, rank in enumerate(sorted(set(found.ranks.tolist())))}
+    assert [order[rank] for rank in found.ranks.tolist()] == [places[row] for row in rows]
+    assert found.ids(np.arange(len(ids))).to_pylist() == ids
+    if found.doubtful is not None:
+        several = {row for row in range(len(rows)) if rows.count(rows[row]) > 1}
+        assert several <= set(found.doubtful.tolist())
+
+
 @pytest.mark.parametrize(
     ("given_", "expected"),
     [

@@ -109,7 +109,7 @@ QUOTES = "\"'"
 SHOWN_AS = {"columns": "NAME", "provider": "NAME"}
 """What several words of an option are called in its help; ids unless they stand here."""
 
-PYTHON_ONLY = frozenset({"region", "service", "progress", "output"})
+PYTHON_ONLY = frozenset({"region", "service", "progress", "output", "executor", "client"})
 """Parameters that the command line fills by its own means."""
 
 METAVARS = {

@@ -117,6 +117,10 @@ class NotFoundError(ServiceError):
     """The service does not have it (404 without a code): tiles come back within a day."""
 
 
+class ReplacedError(ServiceError):
+    """There is another file at the address than the one that is meant (412)."""
+
+
 class PendingError(ServiceError):
     """The service still works on it (102): it will be there later."""
 

@@ -190,7 +190,7 @@ class Client:
             admit=admit or self._admit,
         )
 
-    def get_part(self, url: str, wanted: str, *, what: str) -> Piece:
+    def get_part(self, url: str, wanted: str, *, what: str, tag: str | None = None) -> Piece:
         """
         Return a part of a file; redirects are followed as for pictures, to https and without a token.
 
@@ -202,18 +202,26 @@ class Client:
             The part, as the header `Range` has it.
         what
             What is asked for, for messages.
+        tag
+            The tag of the file that is meant (`ETag`), where another one must not be sent instead.
 
         Raises
         ------
+        ReplacedError
+            If the file has another tag by now.
         ServiceError
             As `get` raises them; also if the server sends no parts of files.
         """
-        return self._persist(lambda: self._get_part_once(url, wanted, what), what=what, admit=self._admit)
+        return self._persist(lambda: self._get_part_once(url, wanted, what, tag), what=what, admit=self._admit)
 
-    def _get_part_once(self, url: str, wanted: str, what: str) -> Piece | Trouble:
+    def _get_part_once(self, url: str, wanted: str, what: str, tag: str | None) -> Piece | Trouble:
         headers = {"Range": wanted, "Accept-Encoding": "identity"}
+        if tag is not None:
+            headers["If-Match"] = tag
         for _ in range(self._service.picture_redirects + 1):
-            came = self._ask("GET", url, what=what, headers=headers, longest=self._service.longest_body)
+            longest = self._service.longest_body
+            # A whole file that was not asked for, of gigabytes maybe, is not read.
+            came = self._ask("GET", url, what=what, headers=headers, longest=longest, unread=frozenset({200}))
             if isinstance(came, Trouble):
                 return came
             status, sent, body = came
@@ -226,6 +234,8 @@ class Client:
                 except FormatError as error:
                     return Trouble(ServiceError(f"{what}: {error}", hint="try again later"), "again")
                 return Piece(start, body, size, sent.get("ETag") or sent.get("Last-Modified"))
+            if status == 412 or (status == 416 and tag is not None):
+                return Trouble(answers.ReplacedError(f"{what} was replaced"), "stop")
             if status == 200:
                 whole = ServiceError(f"{what}: the server sends no parts of files", hint="download the whole file")
                 return Trouble(whole, "stop")
@@ -340,6 +350,7 @@ class Client:
         body: bytes | Iterator[bytes] | None = None,
         timeout: tuple[float, float] | None = None,
         sending_s: float = 0.0,
+        unread: frozenset[int] = frozenset(),
     ) -> tuple[int, Mapping[str, str], bytes] | Trouble:
         """
         Make one request; return status, headers and body of a whole answer.
@@ -358,6 +369,8 @@ class Client:
             Seconds for a connection, and between two pieces; the service's unless given.
         sending_s
             Seconds that the request itself may take, beyond those of its answer.
+        unread
+            Statuses of answers whose body is not read.
         """
         service = self._service
         head_s = service.head_timeout if body is None else math.inf
@@ -380,7 +393,7 @@ class Client:
                 status, sent = response.status_code, response.headers
                 most = longest if status in {200, 206} else min(longest, LONGEST_ERROR)
                 content: bytes | Broken = b""
-                if status >= 200 and status not in EMPTY:
+                if status >= 200 and status not in EMPTY | unread:
                     content = bounds.read(response.raw, longest=most, stopped=self._closed.is_set)
         except FileError:  # of the uploaded file
             raise

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FileError, ServiceError
+from mlygeo.net.answers import ReplacedError
 
 if TYPE_CHECKING:
     from mlygeo.net.answers import Piece
@@ -21,7 +23,10 @@ LARGEST_PIECE = 32 << 20
 
 class RangeFile(io.RawIOBase):
     """
-    A file on a server; thread-safe for whole reads.
+    A file on a server; thread-safe for whole reads, which may be of any place at once (`fetch`).
+
+    Where the server tags its files (`ETag`), every part is asked for with the tag of the first; else what it says
+    of the time of the file is compared, and the end of the file by `check`.
 
     Parameters
     ----------
@@ -36,17 +41,24 @@ class RangeFile(io.RawIOBase):
     ------
     ServiceError
         If the server does not answer, or sends no parts of files.
+    FileError
+        If the file was replaced while it was read; this, any read may raise.
     """
 
     def __init__(self, client: Client, url: str, *, what: str) -> None:
         super().__init__()
         self._client, self._url, self._what = client, url, what
-        self._lock = threading.Lock()
+        self._lock, self._counting = threading.Lock(), threading.Lock()
         self._at = 0
         self.requests = self.bytes_read = 0
         """What it took so far."""
+        self._match: str | None = None
         tail = self._get(f"bytes=-{TAIL}")
         self._tail, self.size, self._tag = tail, tail.size, tail.tag
+        if tail.start != max(0, tail.size - TAIL):
+            raise ServiceError(f"{what}: the server sent another part than the one asked for")
+        # A weak tag says only that the content means the same, and none may be asked for by it.
+        self._match = self._tag if self._tag is not None and self._tag.startswith('"') else None
 
     def readable(self) -> bool:
         """Return True."""
@@ -76,11 +88,19 @@ class RangeFile(io.RawIOBase):
         """Return the next bytes; fewer at the end of the file alone."""
         with self._lock:
             stop = self.size if size is None or size < 0 else min(self._at + size, self.size)
-            content = self._part(self._at, stop)
+            content = self.fetch(self._at, stop)
             self._at += len(content)
             return content
 
-    def _part(self, start: int, stop: int) -> bytes:
+    def check(self) -> None:
+        """Raise FileError where another file is there by now, and the server has no tag that would have told."""
+        if self._match is None and self.size > len(self._tail.content):
+            now = self._get(f"bytes=-{TAIL}")
+            if now != self._tail:
+                raise self._replaced()
+
+    def fetch(self, start: int, stop: int) -> bytes:
+        """Return the bytes from one place to another, wherever `read` stands."""
         if start >= stop:
             return b""
         if start >= self._tail.start:
@@ -92,12 +112,20 @@ class RangeFile(io.RawIOBase):
             if piece.start != low or len(piece.content) != high - low:
                 raise ServiceError(f"{self._what}: the server sent another part than the one asked for")
             if piece.size != self.size or piece.tag != self._tag:
-                raise FileError(f"{self._what} was replaced while it was read", hint="run the same command again")
+                raise self._replaced()
             pieces.append(piece.content)
         return b"".join(pieces)
 
+    def _replaced(self) -> FileError:
+        return FileError(f"{self._what} was replaced while it was read", hint="run the same command again")
+
     def _get(self, wanted: str) -> Piece:
-        piece = self._client.get_part(self._url, wanted, what=self._what)
-        self.requests += 1
-        self.bytes_read += len(piece.content)
+        piece = None
+        with suppress(ReplacedError):
+            piece = self._client.get_part(self._url, wanted, what=self._what, tag=self._match)
+        if piece is None:
+            raise self._replaced()
+        with self._counting:
+            self.requests += 1
+            self.bytes_read += len(piece.content)
         return piece

@@ -187,7 +187,9 @@ def _read(
     from mlygeo import store
 
     if isinstance(value, str) and value.startswith(("https://", "http://")):
-        return _of_web(value, bbox=bbox, columns=columns, others={"layer": layer, "srid": srid})
+        found = _of_export(value, bbox=bbox, columns=columns, others={"layer": layer, "srid": srid})
+        if found is not None:
+            return found
     if isinstance(value, str | os.PathLike):
         return store.read_frame(value, layer=layer, bbox=bbox, columns=columns, srid=srid)
     if layer is not None or srid is not None:
@@ -195,16 +197,16 @@ def _read(
     return store.part_of(value, bbox=bbox, columns=columns)
 
 
-def _of_web(
+def _of_export(
     address: str, *, bbox: Bounds | None, columns: list[str] | None, others: dict[str, object]
-) -> gpd.GeoDataFrame:
-    """Return the part of a provider's export that lies in a box; other files on servers are not read."""
+) -> gpd.GeoDataFrame | None:
+    """Return the part of a provider's export that lies in a box; None where the address is that of another file."""
     from mlygeo import store
     from mlygeo.providers import export_at
 
     exports = export_at(address)
     if exports is None:
-        return store.read_frame(address)  # which has the words for it
+        return None
     if needless := [name for name, value in others.items() if value is not None]:
         raise InputError(f"`{needless[0]}` is of no use for an export of images", hint="leave it out")
     return store.part_of(exports.read(address, bbox=bbox), columns=columns)

@@ -130,8 +130,10 @@ def _check(layers: list[Any], *, dpi: Any) -> None:
     """Raise unless all layers could be frames, before the first is read."""
     from pathlib import Path
 
+    from mlygeo.store.datasets.files import are_several
+
     for one in layers:
-        if isinstance(one, str | os.PathLike):
+        if isinstance(one, str | os.PathLike) and not are_several(one):
             path = Path(one).expanduser()
             if "://" not in str(one) and not path.exists() and ":" not in path.name:
                 raise FileError(f"{path} does not exist")

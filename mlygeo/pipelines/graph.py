@@ -377,6 +377,7 @@ def _images_named(images: Any, access: Access) -> tuple[gpd.GeoDataFrame, str, i
     """Return the frame that a caller means (a frame, its file, or ids), its name, and the number of repeated ids."""
     from mlygeo import store
     from mlygeo.readers import id_lists
+    from mlygeo.store.datasets.files import are_several
 
     if hasattr(images, "geometry"):
         return images, "the frame", 0
@@ -385,6 +386,8 @@ def _images_named(images: Any, access: Access) -> tuple[gpd.GeoDataFrame, str, i
     words = list(images)
     only = words[0] if len(words) == 1 else None
     if isinstance(only, str | os.PathLike) and not id_lists.is_meant(str(only), access.own):
+        if are_several(only):
+            return store.read_frame(only), store.shown(only), 0
         path = Path(only).expanduser()
         if not path.suffix and not path.exists():
             raise InputError(f"{str(only)[:60]!r} is neither a file nor an id")

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from mlygeo.providers import TilePlan
     from mlygeo.regions import Region
     from mlygeo.spatial.projection import Projection
+    from mlygeo.spatial.zones import Zones
     from mlygeo.store import FrameLike
     from mlygeo.store.points import Points
     from mlygeo.store.repeats import Repeats
@@ -120,10 +121,12 @@ def surroundings(points: Points, max_distance: float | None) -> Region:
     return regions.widened(bounds, max_distance or 0.0, name=f"the surroundings of {points.name}")
 
 
-def projection(region: Region | None, points: Points, *, srid: int | None, force_srid: bool) -> Projection:
-    """Return the projection to measure in."""
-    from mlygeo.spatial import areas, geodesy
+def projection(region: Region | None, points: Points, *, srid: int | None, force_srid: bool) -> Projection | Zones:
+    """Return the projection to measure in: by default the UTM zone of the points, of each where they span several."""
+    from mlygeo.spatial import areas, geodesy, nearest
 
+    if srid is None and (chosen := nearest.choose_projection(*points.lonlat, srid=None)) is not None:
+        return chosen
     bounds = areas.bounds(*points.lonlat) if region is None else region.bounds
     if bounds is None:
         raise FrameError(f"{points.name} holds no point with coordinates")
@@ -182,14 +185,19 @@ def left_out_of(everything: Points, kept: Points, noun: str, *, cut: str) -> dic
     """
     import numpy as np
 
-    lon, lat = everything.lonlat
-    unplaced = int(np.count_nonzero(~np.isfinite(lon) | ~np.isfinite(lat)))
-    cut_off = len(everything) - len(kept)
-    if unplaced and cut_off:
-        lon, lat = kept.lonlat
-        cut_off -= unplaced - int(np.count_nonzero(~np.isfinite(lon) | ~np.isfinite(lat)))
-    counts = {f"{noun} {cut}": cut_off, f"{noun} {UNPLACED}": unplaced}
+    def unplaced(points: Points) -> int:
+        lon, lat = points.lonlat
+        return int(np.count_nonzero(~np.isfinite(lon) | ~np.isfinite(lat)))
+
+    missing, cut_off = unplaced(everything), len(everything) - len(kept)
+    gone = missing - unplaced(kept) if missing and cut_off else 0
     before = everything.attrs.get("left_out")
+    return left_out_counts(noun, before, cut={cut: cut_off - gone}, unplaced=missing)
+
+
+def left_out_counts(noun: str, before: Any, *, cut: Mapping[str, int], unplaced: int) -> dict[str, int]:
+    """Return counts as `left_out_of` does, of what a file left out, what was cut off, and what has no position."""
+    counts = {**{f"{noun} {reason}": count for reason, count in cut.items()}, f"{noun} {UNPLACED}": unplaced}
     before = before if isinstance(before, dict) else {}
     return {f"{noun}: {reason}": count for reason, count in before.items()} | {
         reason: count for reason, count in counts.items() if count
@@ -538,7 +546,7 @@ def shares_of(images: Points, asked: Sequence[str] = ()) -> dict[str, dict[str, 
     """
     import pyarrow as pa
 
-    from mlygeo.pipelines.selection import shares
+    from mlygeo.parts.facts import shares
 
     if not {"id", "provider"} <= {*images.columns}:
         return {}

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FrameError, InputError, RegionError
-from mlygeo.pipelines.arguments import of_no_use
+from mlygeo.pipelines.arguments import of_no_use, was_given
 from mlygeo.pipelines.job import Job, public, version
-from mlygeo.pipelines.options import Access, Filters, Matching, Plane, StreetPoints, TileOptions
+from mlygeo.pipelines.options import Access, Filters, Matching, Plane, Spread, StreetPoints, TileOptions
 from mlygeo.progress import counted, running
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
+    from concurrent.futures import Executor
     from datetime import datetime
     from pathlib import Path
 
     import geopandas as gpd
+    from distributed import Client
 
     from mlygeo.keys import Key
     from mlygeo.net.http import Service
@@ -263,6 +266,11 @@ def select(
     service: Service | None = None,
     provider: str | Iterable[str] | None = None,
     endpoint: str | None = None,
+    scheduler: str | None = None,
+    executor: Executor | None = None,
+    client: Client | None = None,
+    part: str | None = None,
+    dry_run: bool = False,
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
@@ -273,12 +281,19 @@ def select(
     points
         Points frame, or a file of points of your own instead of street points: any vector file
         or GPX.
+    images
+        Images frame, or a file of images with an `id`, instead of the region's vector tiles. A dataset, as
+        `partition` makes one, is worked on part by part, in bounded memory and with the same answer.
+    dry_run
+        With a dataset of images: do nothing, and say in how many parts the work is cut, and which memory and time it
+        takes.
 
     Returns
     -------
     selection
         Selection frame, sorted by point and rank; points without an image in reach have no row.
-        `attrs["summary"]` holds the summary.
+        `attrs["summary"]` holds the summary. With `dry_run` the parts of the work (cell, points, images, memory,
+        seconds, done); with `part` nothing but the summary.
 
     Raises
     ------
@@ -296,8 +311,8 @@ def select(
     >>> select("stuttgart_config.json", streets="edges.gpkg", interval=50, srid=25832)
     """
     from mlygeo import regions
-    from mlygeo.pipelines import inputs, own_files, provenance, versions
-    from mlygeo.pipelines.selection import Selection
+    from mlygeo.parts import images as datasets
+    from mlygeo.pipelines import inputs, own_files, parted, provenance, selection, versions
     from mlygeo.pipelines.whose import shares_text
     from mlygeo.store.points import FramePoints, TablePoints, keep
 
@@ -322,19 +337,29 @@ def select(
     plane.check()
     if points is not None:
         of_no_use(("interval", "method", "retain_all"), "beside `points`")
+    dataset = None if images is None else datasets.dataset_of(images)
+    spread = Spread(scheduler=scheduler, executor=executor, client=client, part=part)
+    if dataset is None:
+        of_no_use([*inspect.get_annotations(Spread), "dry_run"], "without a dataset as `images`")
+    else:
+        parted.check(spread, matching, laid, given_points=points is not None)
     if images is not None:
-        of_no_use(TileOptions, "beside `images`")
+        names = inspect.get_annotations(TileOptions).keys() - ({"workers"} if dataset is not None else set())
+        of_no_use(sorted(names), "beside `images`")
         of_no_use(Access, "beside `images`")
     conditions = filters.conditions()
     place, config = regions.settle(region)
     if place is None and points is None and streets is None:
         raise RegionError("no region", hint=inputs.NO_REGION)
 
-    at_hand: Points | None = None if images is None else inputs.open_images(images, conditions)
+    at_hand: Points | None = None
+    if images is not None and dataset is None:
+        at_hand = inputs.open_images(images, conditions)
     network_facts: dict[str, Any] = {}
     target: Points
     given: dict[str, tuple[Any, int]] = {}
-    doubts: dict[str, int] = {} if at_hand is None else inputs.doubts_of(at_hand, "images")
+    known = at_hand if dataset is None else dataset.empty
+    doubts: dict[str, int] = {} if known is None else inputs.doubts_of(known, "images")
     left_out = inputs.left_out_around(place)
     if points is not None:
         everything, target = _open_points(points, place)
@@ -354,6 +379,47 @@ def select(
     projection = inputs.projection(place, target, srid=srid, force_srid=force_srid)
 
     fetching = None
+
+    def summed(found: dict[str, Any], considered: int, credited: list[str]) -> dict[str, Any]:
+        return {
+            "region": None if place is None else inputs.region_summary(place),
+            "srid": projection.srid,
+            "interval_m": None if points is not None else interval,
+            "method": None if points is not None else method,
+            "max_distance_m": matching.limit,
+            "k": matching.k,
+            "unique": matching.unique,
+            "max_heading_difference": matching.max_heading_difference,
+            "filters": provenance.shown(conditions),
+            **found,
+            "images_considered": considered,
+            "left_out": left_out,
+            "problems": doubts,
+            "inputs": provenance.inputs_of(given),
+            "tiles": None if fetching is None else fetching.summary,
+            **network_facts,
+            "attribution": credited,
+            "software": versions.software(shapes=place is not None or points is None),
+            "date": provenance.today(),
+            "version": version(),
+        }
+
+    def said(summary: dict[str, Any], found: dict[str, Any]) -> str:
+        text = selection.headline(found, matching.limit, of_streets=points is None)
+        if more := shares_text({name: facts["images"] for name, facts in summary.get("providers", {}).items()}):
+            text += f", images{more}"
+        if network_facts.get("street_points", {}).get("share_without_point"):
+            text += f"; {network_facts['street_points']['share_without_point']:.1%} of the street length got no point"
+        text += inputs.left_out_remark(left_out) + inputs.problems_remark(doubts)
+        return text if fetching is None else text + fetching.warning
+
+    if dataset is not None:
+        given["images"] = images, dataset.index.rows
+        return parted.select(
+            target, dataset, projection=projection, matching=matching, region=place, conditions=conditions,
+            spread=spread, dry_run=dry_run, workers=workers if was_given("workers") else None, left_out=left_out,
+            doubts=doubts, summed=summed, said=said, progress=progress,
+        )  # fmt: skip
     if at_hand is None:
         around = place or inputs.surroundings(target, matching.limit)
         fetching = inputs.fetching(around, config, tiles=tile_options, access=access, progress=progress)
@@ -366,51 +432,25 @@ def select(
     candidates, again, repeated = inputs.each_once(candidates)
     left_out |= again
     doubts |= repeated.problems
-    selection = Selection.match(target, candidates, keyed=repeated.keys, projection=projection, matching=matching)
-    summary = {
-        "region": None if place is None else inputs.region_summary(place),
-        "srid": projection.srid,
-        "interval_m": None if points is not None else interval,
-        "method": None if points is not None else method,
-        "max_distance_m": matching.limit,
-        "k": matching.k,
-        "unique": matching.unique,
-        "max_heading_difference": matching.max_heading_difference,
-        "filters": provenance.shown(conditions),
-        **selection.facts,
-        "images_considered": len(candidates),
-        "left_out": left_out,
-        "problems": doubts,
-        "inputs": provenance.inputs_of(given),
-        "tiles": None if fetching is None else fetching.summary,
-        **network_facts,
-        "attribution": selection.attribution(),
-        "software": versions.software(shapes=place is not None or points is None),
-        "date": provenance.today(),
-        "version": version(),
-    }
+    chosen = selection.Selection.match(
+        target, candidates, keyed=repeated.keys, projection=projection, matching=matching
+    )
+    summary = summed(chosen.facts, len(candidates), chosen.attribution())
     if "providers" in summary and fetching is not None:
         summary["providers"] = inputs.with_asked(summary["providers"], fetching.providers)
-    run = summary["run"] = provenance.run_of(summary, *selection.results)
+    run = summary["run"] = provenance.run_of(summary, *chosen.results)
     failed = [] if fetching is None else fetching.failed
-    headline = selection.headline(matching.limit, of_streets=points is None)
-    if text := shares_text({name: facts["images"] for name, facts in summary.get("providers", {}).items()}):
-        headline += f", images{text}"
-    if network_facts.get("street_points", {}).get("share_without_point"):
-        headline += f"; {network_facts['street_points']['share_without_point']:.1%} of the street length got no point"
-    headline += inputs.left_out_remark(left_out) + inputs.problems_remark(doubts)
-    if fetching is not None:
-        headline += fetching.warning
+    headline = said(summary, chosen.facts)
 
     def write(folder: Path) -> list[Path]:
         with inputs.as_set(folder, own_files.SELECT):
             failed_file = inputs.write_failed(failed, folder, own=True)
-            return selection.write(folder, summary) + failed_file
+            return chosen.write(folder, summary) + failed_file
 
     def ids() -> list[Key]:
-        return [*selection.words()]
+        return [*chosen.words()]
 
-    return Job(lambda: selection.frame(run), summary, headline, write, failed, ids)
+    return Job(lambda: chosen.frame(run), summary, headline, write, failed, ids)
 
 
 def _tiles_listed(tiles: gpd.GeoDataFrame, headline: str, failed: list[str]) -> Job[gpd.GeoDataFrame]:

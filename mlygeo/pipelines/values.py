@@ -88,6 +88,9 @@ CODES = frozenset({"srid"})
 ENDLESS = ("max_", "cutoff_")
 """How the names of parameters begin for which infinity means "no limit"."""
 
+OPENED = frozenset({"images", "points"})
+"""Parameters of frames that are opened as they are needed, so that several files stay files."""
+
 PIPED = "_file"
 """How the names of parameters end whose files are read once, so that a pipe will do; see `places.opened`."""
 
@@ -381,6 +384,8 @@ def _choice(value: Any, choices: tuple[str, ...]) -> Any:
 
 
 def _path(value: Any, name: str) -> Any:
+    from mlygeo.store.paths import address_of
+
     if not isinstance(value, str | os.PathLike):
         return _NOT_SO
     try:
@@ -390,6 +395,8 @@ def _path(value: Any, name: str) -> Any:
     if not isinstance(text, str):
         raise InputError(f"`{name}` takes a path of text, not of bytes", hint="use os.fsdecode")
     _check_text(text, name, PATH)
+    if address_of(text) is not None:
+        return value
     try:
         encoded = os.fsencode(text)
     except UnicodeEncodeError as error:
@@ -445,6 +452,10 @@ def _listed(value: Any) -> list[Any]:
 
 def _is_table(value: Any) -> bool:
     """Return whether a value is a table or shapes itself, and not several of something."""
+    from mlygeo.store.held import is_dask
+
+    if is_dask(value):
+        return True
     kind = type(value).__name__
     if kind in {"Array", "ChunkedArray"} or (hasattr(value, "to_pylist") and hasattr(value, "type")):
         return False
@@ -466,7 +477,7 @@ def _frame(value: Any, takes: Takes, name: str) -> Any:
         return path if _stays_path(path, takes) else store.as_frame(path, name=f"`{name}`")
     from mlygeo.store.datasets.files import are_several
 
-    if "frame" in takes.kinds and items is None and are_several(value):
+    if name in OPENED and "frame" in takes.kinds and items is None and are_several(value):
         return value
     if _is_table(value):
         from mlygeo.store import held

@@ -668,6 +668,10 @@ def _is_path(word: Any) -> bool:
 
 def _is_id_file(path: Path) -> bool:
     """Return whether a file lists ids; others hold frames."""
+    from mlygeo.store.datasets.files import are_several
+
+    if are_several(path):
+        return False
     ending = path.suffix.lower()
     if ending == ".json":
         if path.expanduser().is_fifo():  # it is read once

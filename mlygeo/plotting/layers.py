@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Flags, Floats, Objects, Rows, Whole
     from mlygeo.attribution import Credit
-    from mlygeo.store.points import PointFile
+    from mlygeo.store.points import Points
 
 log = logging.getLogger("mlygeo.plotting")
 
@@ -235,10 +235,17 @@ def _name_of(one: Any, kind: str) -> str:
     return (Path(one).stem if isinstance(one, str | os.PathLike) else kind).replace("_", " ")
 
 
-def _large(one: Any) -> tuple[PointFile, Floats, Floats] | None:
+def _large(one: Any) -> tuple[Points, Floats, Floats] | None:
     """Return a GeoParquet file of more points than are drawn, and where they are; None for any other frame."""
-    from mlygeo.store.points import PointFile
+    from mlygeo.store.datasets.files import are_several
+    from mlygeo.store.points import PointFile, open_points
 
+    if are_several(one):
+        several = open_points(one, name="the layer")
+        try:
+            return (several, *several.lonlat) if len(several) > MOST_ROWS else None
+        except FormatError:
+            return None
     if not isinstance(one, str | os.PathLike) or Path(one).suffix.lower() not in store.PARQUET:
         return None
     path = Path(one).expanduser()
@@ -251,7 +258,7 @@ def _large(one: Any) -> tuple[PointFile, Floats, Floats] | None:
     return opened, lon, lat
 
 
-def _layers_of_points(points: PointFile, lon: Floats, lat: Floats) -> list[Layer]:
+def _layers_of_points(points: Points, lon: Floats, lat: Floats) -> list[Layer]:
     """Return the layer of a file of points, of which the rows that are drawn alone are read."""
     import pyarrow as pa
 
@@ -273,7 +280,7 @@ def _layers_of_points(points: PointFile, lon: Floats, lat: Floats) -> list[Layer
     table = points.take(rows[chosen]).append_column("lon", [lon[chosen]]).append_column("lat", [lat[chosen]])
     frame = frames.from_arrow(table)
     frame.attrs = points.attrs
-    return [Layer(_name_of(points.path, kind), kind, frame, len(rows), (lon, lat), left_out)]
+    return [Layer(_name_of(points.name, kind), kind, frame, len(rows), (lon, lat), left_out)]
 
 
 def _layers_of_frame(one: Any) -> list[Layer]:

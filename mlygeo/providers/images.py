@@ -235,14 +235,18 @@ class Searching(Protocol):
         """Return a search for images that meet all given conditions; one of the first three is required."""
 
 
-class Session(Entities, Sequences, Searching, Protocol):
-    """A session with a service for requests about images; thread-safe, and a context manager."""
+class Closing(Protocol):
+    """A session that closes its connections: a context manager."""
 
     def __enter__(self) -> Self:
         """Return it."""
 
     def __exit__(self, *of_error: object) -> None:
         """Close its connections."""
+
+
+class Session(Closing, Entities, Sequences, Searching, Protocol):
+    """A session with a service for requests about images; thread-safe, and a context manager."""
 
 
 class Records(Protocol):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar
+
+from mlygeo.providers.images import Closing
 
 if TYPE_CHECKING:
     import os
@@ -32,16 +34,6 @@ class UploadSource(Protocol):
 
     def open(self) -> BinaryIO:
         """Open it for reading, from any place."""
-
-
-class Closing(Protocol):
-    """A session that closes its connections: a context manager."""
-
-    def __enter__(self) -> Self:
-        """Return it."""
-
-    def __exit__(self, *of_error: object) -> None:
-        """Close its connections."""
 
 
 S_co = TypeVar("S_co", bound=Closing, covariant=True)

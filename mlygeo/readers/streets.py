@@ -115,7 +115,7 @@ def read_streets(
     ----------
     path
         .osm.pbf, .osm, .osm.gz, .osm.bz2, .graphml as OSMnx writes it, or any vector file of lines
-        (.gpkg, .geojson, .fgb, .parquet, .shp, …) in any CRS.
+        (.gpkg, .geojson, .fgb, .parquet, .shp, …) in any CRS; a folder or pattern of the latter.
     region
         Keep the streets of this region only.
     retain_all
@@ -144,8 +144,14 @@ def read_streets(
     >>> read_streets("edges.gpkg")
     """
     from mlygeo import store
+    from mlygeo.store.datasets.files import are_several
     from mlygeo.store.paths import must_be_kept
 
+    if are_several(path):
+        bbox = None if region is None or len(region.boxes) > 1 else region.bounds
+        name = store.shown(path)
+        frame, facts = _lines(store.read_frame(path, bbox=bbox), name, region)
+        return _of_region(frame, name, region, facts)
     path = Path(path).expanduser()
     if not store.parted(path)[0].exists():
         raise FileError(f"{path} does not exist")

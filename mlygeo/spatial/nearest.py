@@ -16,8 +16,10 @@ import numpy as np
 from mlygeo import frames, keys
 from mlygeo.errors import FrameError, InputError
 from mlygeo.progress import working
-from mlygeo.spatial import areas, geodesy, knn, pairing
+from mlygeo.spatial import areas, geodesy, pairing, zones
 from mlygeo.spatial.grid import HeadingTest, heading_difference
+from mlygeo.spatial.planes import InPlane
+from mlygeo.spatial.zones import Zones
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -45,6 +47,9 @@ BYTES_A_PAIR = 16
 
 MANY = 100_000
 """Number of images from which it pays to leave out those that are out of reach before projecting them."""
+
+
+_NO_PAIRS = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0)
 
 
 @working("searching the nearest images")
@@ -75,7 +80,7 @@ def select_nearest(
     images
         Images frame, EPSG:4326 or in the CRS of `srid`, with `id`; other columns are carried along.
     srid
-        EPSG code of the projected CRS to measure in; by default the UTM zone of the points.
+        EPSG code of the projected CRS to measure in; by default the UTM zone of each point.
     max_distance
         Largest distance from point to image, metres, inclusive; None for no limit.
     k
@@ -180,7 +185,7 @@ def match(
     image_lat: Floats,
     key_rank: Rows,
     *,
-    projection: Projection,
+    projection: Projection | Zones,
     max_distance: float | None = MAX_DISTANCE_M,
     k: int = 1,
     unique: bool = False,
@@ -203,8 +208,9 @@ def match(
     key_rank
         Ranks of the images' keys (int64), which settle ties; see `mlygeo.keys.ranks`.
     projection
-        The CRS to measure in. Where a position lies in its plane depends on the position alone
-        (`Projection.forward`), so that a part of the points and images gives the same bits as all.
+        The CRS to measure in, or the UTM zone of each point (`Zones`), which has the images too. Where a
+        position lies in a plane depends on the position alone (`Projection.forward`), so that a part of the
+        points and images gives the same bits as all.
     max_distance
         Metres, inclusive; None for no limit.
     k
@@ -219,7 +225,7 @@ def match(
         Settles ties between points with `unique`; their row by default.
     point_xy, image_xy
         The same positions in the CRS to measure in, in its unit, where they came in it: then they are not
-        projected, so that equal distances stay equal.
+        projected, so that equal distances stay equal. None for the UTM zone of each point.
     compiled
         True for the Numba kernel, False for NumPy, None for Numba where it is installed and there are
         millions of images. The answer is the same to the last bit.
@@ -252,52 +258,34 @@ def match(
             hint="take fewer images for each point, or fewer points at once",
         )
 
-    near = _within_reach((point_lon, point_lat), (image_lon, image_lat), projection, limit)
-    if near is not None:
-        image_lon, image_lat, key_rank = image_lon[near], image_lat[near], key_rank[near]
-        if not len(near):
-            return _nothing()
-        if image_xy is not None:
-            image_xy = image_xy[0][near], image_xy[1][near]
-    # Where both came in the CRS, feet are compared as feet, since metres made of them are rounded.
-    unit_m = projection.unit_m if point_xy is not None and image_xy is not None else 1.0
-    limit /= unit_m
-
-    def planar(own: tuple[Floats, Floats] | None, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
-        if own is None:
-            return projection.forward(lon, lat)
-        x, y = (np.ascontiguousarray(values, dtype=np.float64) for values in own)
-        return (x, y) if projection.unit_m == unit_m else (x * projection.unit_m, y * projection.unit_m)
-
-    points, images = planar(point_xy, point_lon, point_lat), planar(image_xy, image_lon, image_lat)
-
-    test: HeadingTest | None = None
-    if max_heading_difference is not None:
-        heading = _known(image_heading, count)
-        pano = np.zeros(count, dtype=bool) if image_is_pano is None else np.asarray(image_is_pano, dtype=bool)
-        if near is not None:
-            heading, pano = heading[near], pano[near]
-        bearing = _known(point_bearing, len(point_lon))
-        test = HeadingTest(bearing, heading, np.ascontiguousarray(pano), float(max_heading_difference))
+    planes = _planes(
+        (point_lon, point_lat), (image_lon, image_lat), key_rank, projection=projection, limit=limit,
+        tested=None if max_heading_difference is None else HeadingTest(
+            _known(point_bearing, len(point_lon)), _known(image_heading, count),
+            np.zeros(count, dtype=bool) if image_is_pano is None else np.ascontiguousarray(image_is_pano, dtype=bool),
+            float(max_heading_difference),
+        ),
+        point_xy=point_xy, image_xy=image_xy, compiled=compiled,
+    )  # fmt: skip
     if unique:
         number = np.unique(key_rank, return_inverse=True)[1]
         place = np.arange(len(point_lon)) if point_id is None else _places(point_id)
-        point, image, square = pairing.assign(
-            points, images, key_rank, number=number, place=place, max_distance=limit, k=k, test=test, compiled=compiled
-        )
+        point, image, square = pairing.assign(planes, number=number, place=place, k=k)
         order = np.lexsort((image, key_rank[image], square, point))
         point, image, square = point[order], image[order], square[order]
+    elif len(planes) == 1:
+        point, image, square = planes[0].distinct(k)
     else:
-        point, image, square = knn.search_distinct(
-            points, images, key_rank, max_distance=limit, k=k, test=test, compiled=compiled
-        )
+        found = [plane.distinct(k) for plane in planes] or [_NO_PAIRS]
+        point, image, square = (np.concatenate(values) for values in zip(*found, strict=True))
+        order = np.argsort(point, kind="stable")
+        point, image, square = point[order], image[order], square[order]
     first = np.searchsorted(point, point)
-    if near is not None:
-        image = near[image].astype(np.int64)
     LOG.info(
-        "%d of %d points have an image%s (EPSG:%d)", np.count_nonzero(first == np.arange(len(point))), len(point_lon),
+        "%d of %d points have an image%s (EPSG:%s)", np.count_nonzero(first == np.arange(len(point))), len(point_lon),
         "" if max_distance is None else f" within {max_distance:g} m", projection.srid,
     )  # fmt: skip
+    unit_m = _unit(projection, point_xy, image_xy)
     return Matches(point, image, np.sqrt(square) * unit_m, np.arange(len(point)) - first + 1)
 
 
@@ -327,7 +315,9 @@ def check_options(*, max_distance: float | None, k: int, max_heading_difference:
         )
 
 
-def choose_projection(lon: Floats, lat: Floats, *, srid: int | None, force_srid: bool = False) -> Projection | None:
+def choose_projection(
+    lon: Floats, lat: Floats, *, srid: int | None, force_srid: bool = False
+) -> Projection | Zones | None:
     """
     Return the projection to measure in around some positions.
 
@@ -336,7 +326,7 @@ def choose_projection(lon: Floats, lat: Floats, *, srid: int | None, force_srid:
     lon, lat
         Degrees.
     srid
-        EPSG code; None for the UTM zone in their middle.
+        EPSG code; None for the UTM zone that all positions lie in, and for that of each where they span several.
     force_srid
         Do not look at the area of use of `srid`.
 
@@ -354,8 +344,75 @@ def choose_projection(lon: Floats, lat: Floats, *, srid: int | None, force_srid:
     if bounds is None:
         return None if srid is None else geodesy.projection(srid)
     if srid is None:
-        return geodesy.projection(geodesy.utm_srid(*bounds))
+        codes = np.unique(zones.of(lon, lat))
+        codes = codes[codes > 0]
+        return geodesy.projection(int(codes[0])) if len(codes) == 1 else Zones()
     return geodesy.check_srid(srid, bounds, force=force_srid)
+
+
+def _unit(projection: Projection | Zones, point_xy: Any, image_xy: Any) -> float:
+    """Return the metres in the unit of distances: both came in the CRS, feet are compared as feet, for metres round."""
+    return projection.unit_m if point_xy is not None and image_xy is not None else 1.0
+
+
+def _planes(
+    points: tuple[Floats, Floats],
+    images: tuple[Floats, Floats],
+    key_rank: Rows,
+    *,
+    projection: Projection | Zones,
+    limit: float,
+    tested: HeadingTest | None,
+    point_xy: tuple[Floats, Floats] | None,
+    image_xy: tuple[Floats, Floats] | None,
+    compiled: bool | None,
+) -> list[InPlane]:
+    """Return points with the images near them in the plane, or in that of each zone."""
+    unit_m = _unit(projection, point_xy, image_xy)
+    rows: list[tuple[Projection, Rows | None]]
+    rows = [*projection.planes(*points)] if isinstance(projection, Zones) else [(projection, None)]
+    planes = []
+    for one, here in rows:
+        lonlat = points if here is None else (points[0][here], points[1][here])
+        near = _within_reach(lonlat, images, one, limit)
+        if near is not None and not len(near):
+            continue
+
+        def planar(
+            own: tuple[Floats, Floats] | None,
+            lonlat: tuple[Floats, Floats],
+            which: Rows | None,
+            one: Projection = one,
+        ) -> tuple[Floats, Floats]:
+            if own is None:
+                lon, lat = lonlat
+                return one.forward(lon, lat) if which is None else one.forward(lon[which], lat[which])
+            x, y = (np.ascontiguousarray(values, dtype=np.float64) for values in own)
+            if which is not None:
+                x, y = x[which], y[which]
+            return (x, y) if one.unit_m == unit_m else (x * one.unit_m, y * one.unit_m)
+
+        test = tested
+        if tested is not None:
+            test = HeadingTest(
+                tested.bearing if here is None else tested.bearing[here],
+                tested.heading if near is None else tested.heading[near],
+                tested.pano if near is None else tested.pano[near],
+                tested.most,
+            )
+        planes.append(
+            InPlane(
+                planar(point_xy, points, here),
+                planar(image_xy, images, near),
+                key_rank if near is None else key_rank[near],
+                limit / unit_m,
+                test,
+                here,
+                near,
+                compiled,
+            )
+        )
+    return planes
 
 
 def _within_reach(
@@ -393,8 +450,8 @@ def _known(degrees: Floats | None, length: int) -> Floats:
 
 
 def _nothing() -> Matches:
-    rows = np.empty(0, dtype=np.int64)
-    return Matches(rows, rows, np.empty(0), rows)
+    point, image, distance = _NO_PAIRS
+    return Matches(point, image, distance, point)
 
 
 def _check_unique(point_id: Rows) -> None:

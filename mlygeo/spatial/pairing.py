@@ -10,29 +10,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlygeo.spatial import knn
 from mlygeo.spatial.grid import HoldTest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mlygeo.arrays import Floats, Rows
     from mlygeo.spatial.grid import PairTest
+    from mlygeo.spatial.planes import InPlane
 
 BATCH = 4
 """Images searched for a point in addition to k: more than that are seldom refused."""
 
 
-def assign(
-    points: tuple[Floats, Floats],
-    images: tuple[Floats, Floats],
-    key_rank: Rows,
-    *,
-    number: Rows,
-    place: Rows,
-    max_distance: float,
-    k: int,
-    test: PairTest | None,
-    compiled: bool | None,
-) -> tuple[Rows, Rows, Floats]:
+def assign(planes: Sequence[InPlane], *, number: Rows, place: Rows, k: int) -> tuple[Rows, Rows, Floats]:
     """
     Return the pairs that result from repeatedly taking the shortest pair.
 
@@ -43,21 +34,22 @@ def assign(
 
     Parameters
     ----------
-    points, images, key_rank
-        Positions (x, y), metres, and the ranks of the images' keys.
+    planes
+        The points, each in one plane, and the images near them. Distances of all planes are compared, so that
+        their unit is the same.
     number
-        Number of each image; rows with the same id share one.
+        Number of each image among all; rows with the same id share one.
     place
-        Place of each point in the order that settles ties.
-    max_distance, k, test, compiled
-        As in `mlygeo.spatial.knn.search`.
+        Place of each point among all in the order that settles ties.
+    k
+        Largest number of images for a point.
 
     Returns
     -------
     rows, image_rows, squares
-        Rows of points and images and their squared distances, in no order.
+        Rows of points and images among all, and their squared distances, in no order.
     """
-    count = len(points[0])
+    count = len(place)
     numbers = int(number.max()) + 1 if len(number) else 0
     held_square, held_by = np.full(numbers, np.inf), np.full(numbers, -1, dtype=np.int64)
     holder, held_image = np.full(numbers, -1, dtype=np.int64), np.full(numbers, -1, dtype=np.int64)
@@ -65,11 +57,13 @@ def assign(
     exhausted = np.zeros(count, dtype=bool)
     seekers = np.arange(count)
     ask = k + BATCH
-    hold: PairTest | None = test
+    # Before the first round nothing is held, and the compiled kernel can search.
+    tests: list[PairTest | None] = [plane.test for plane in planes]
     while len(seekers):
-        squares, rows = knn.search(
-            points, images, key_rank, max_distance=max_distance, k=ask, test=hold, only=seekers, compiled=compiled
-        )
+        squares, rows = np.full((count, ask), np.inf), np.full((count, ask), -1, dtype=np.int64)
+        for plane, test in zip(planes, tests, strict=True):
+            here, found, images = plane.search(seekers, ask, test)
+            squares[here], rows[here] = found, images
         listed = (rows >= 0).sum(axis=1)
         following = np.zeros(count, dtype=np.int64)
         active = seekers[listed[seekers] > 0]
@@ -95,6 +89,9 @@ def assign(
         # one that found its images in it must, if it is displaced later.
         exhausted[seekers[(listed[seekers] < ask) & (wants[seekers] > 0)]] = True
         seekers = np.flatnonzero((wants > 0) & ~exhausted)
-        hold = HoldTest(number, held_square, held_by, place, test)
+        tests = [
+            HoldTest(plane.of_images(number), held_square, held_by, plane.of_points(place), plane.test)
+            for plane in planes
+        ]
     taken = np.flatnonzero(holder >= 0)
     return holder[taken], held_image[taken], held_square[taken]

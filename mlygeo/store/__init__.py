@@ -383,7 +383,10 @@ def names_file(path: Path) -> bool:
 
 def shown(path: str | os.PathLike[str]) -> str:
     """Return the name of a file or table for messages, without a password."""
-    return str(postgis.table_of(path)) if isinstance(path, str) and postgis.is_url(path) else Path(path).name
+    if isinstance(path, str) and postgis.is_url(path):
+        return str(postgis.table_of(path))
+    address = paths.address_of(path)
+    return Path(path if address is None else address.partition("?")[0]).name
 
 
 def _in_degrees(frame: gpd.GeoDataFrame, path: Path) -> gpd.GeoDataFrame:
@@ -530,13 +533,16 @@ def _part(
     """Return the frame of a file of a dataset, with what its folders say, and those of the columns that it has."""
     import pandas as pd
 
-    if columns is None or not file.is_parquet:
+    if isinstance(file.path, Path) and not file.is_parquet:
         part = _read_file(file.path, bbox, None, layer, srid)
     else:
+        from mlygeo.store import parquet
         from mlygeo.store.parquet.files import GeoFile
 
-        own = [column for column in columns if column in GeoFile(file.path).columns]
-        part = _read_file(file.path, bbox, own, layer, srid)
+        _must_be_of_use(file.name, layer, srid)
+        opened = GeoFile(file.path)
+        own = None if columns is None else [column for column in columns if column in opened.columns]
+        part = parquet.read(opened, bbox=bbox, columns=own)
     if columns is not None:
         part = part[[column for column in part.columns if column in {*columns, part.geometry.name}]]
     said = {name: value for name, value in file.keys.items()
@@ -556,17 +562,22 @@ def _read_file(
         if layer is not None:
             raise FrameError(f"{path.name} has no layers", hint="leave out the layer")
         return text.read(path, bbox=bbox, columns=columns, srid=srid)
-    if srid is not None:
-        raise InputError(f"`srid` is for tables of text; {path.name} tells its CRS itself", hint="leave it out")
+    _must_be_of_use(path.name, None if has_layers(path) else layer, srid)
     if has_layers(path):
         found = gdal.read(path, bbox=bbox, columns=columns, layer=layer)
-    elif layer is not None:
-        raise FrameError(f"{path.name} has no layers", hint="leave out the layer")
     else:
         found = _format(path).read(path, bbox=bbox, columns=columns)
     if bbox is None or path.suffix.lower() in PARQUET:
         return found
     return extents.meeting(found, bbox, path.name)
+
+
+def _must_be_of_use(name: str, layer: str | None, srid: int | str | None) -> None:
+    """Raise where a layer is named in a file without layers, or a CRS for one that tells it."""
+    if srid is not None:
+        raise InputError(f"`srid` is for tables of text; {name} tells its CRS itself", hint="leave it out")
+    if layer is not None:
+        raise FrameError(f"{name} has no layers", hint="leave out the layer")
 
 
 def _format(path: Path) -> Format:

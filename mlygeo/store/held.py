@@ -92,11 +92,18 @@ def as_table(value: Any, *, name: str) -> pd.DataFrame | None:
 
     if isinstance(value, pd.DataFrame):
         return value
+    if is_dask(value):
+        return as_table(value.compute(), name=name)
     if isinstance(value, pd.Series):  # pandas hands it over as a column without a table
         return None
     if hasattr(value, "__arrow_c_stream__") or hasattr(value, "__arrow_c_array__"):
         return _of_arrow(value, name)
     return None
+
+
+def is_dask(value: Any) -> bool:
+    """Return whether a value is a frame or column of Dask's, whose rows are there once they are computed."""
+    return type(value).__module__.startswith(("dask_geopandas", "dask_expr", "dask.dataframe"))
 
 
 def has_geometry(table: pd.DataFrame) -> bool:
@@ -332,6 +339,8 @@ def _of_table(value: Any, name: str) -> gpd.GeoDataFrame | None:
     import geopandas as gpd
     import pandas as pd
 
+    if is_dask(value):
+        return _of_table(value.compute(), name)
     if isinstance(value, gpd.GeoSeries):
         frame = gpd.GeoDataFrame(geometry=value.rename("geometry"))
         frame.attrs = dict(value.attrs)

@@ -15,6 +15,8 @@ FOLDERS = frozenset({".gdb", ".zarr"})
 
 _URL = re.compile(r"(?:[a-z][a-z0-9+.-]+):/{1,2}\w", re.IGNORECASE)
 
+_ELSEWHERE = re.compile(r"(https?|s3|gs|gcs):/{1,2}(?=[^/])", re.IGNORECASE)
+
 _ENDINGS = "gpkg|sqlite|gdb|geojson|json|fgb|gpx|kml|shp|parquet"
 """Endings behind which a colon names a layer, even where the file is missing."""
 
@@ -50,6 +52,14 @@ def parted(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
 def is_url(path: str | os.PathLike[str]) -> bool:
     """Return whether a path is an address of the web; the letter of a drive is none."""
     return _URL.match(os.fspath(path)) is not None
+
+
+def address_of(value: str | os.PathLike[str]) -> str | None:
+    """Return the address of a file or folder that is read from elsewhere; None where a value names something else."""
+    text = os.fspath(value)
+    if not isinstance(text, str) or (found := _ELSEWHERE.match(text)) is None:
+        return None
+    return f"{found[1].lower()}://{text[found.end() :]}"  # a path has swallowed one of two slashes
 
 
 def must_be_local(path: Any, what: str) -> str | os.PathLike[str]:

@@ -13,6 +13,7 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -25,6 +26,7 @@ from mlygeo.progress import working
 from mlygeo.store import stac
 from mlygeo.store.columns import check_names
 from mlygeo.store.datasets import alike, files
+from mlygeo.store.held import is_dask
 from mlygeo.store.parquet import attributes, encodings, metadata
 from mlygeo.store.parquet.files import GeoFile
 from mlygeo.store.parquet.reading import groups_near
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from pyproj import CRS
 
     from mlygeo.arrays import Bounds, Flags, Floats, Rows, Whole
+    from mlygeo.store.parquet.files import Elsewhere
     from mlygeo.store.united import Part
 
 THREADS = 2
@@ -115,6 +118,8 @@ def open_points(value: Any, *, name: str, placed: bool = True) -> Points:
                 return file
             return open_points(store.read_frame(path, frame="images"), name=path.name, placed=placed)
         return open_points(store.read_frame(value), name=path.name, placed=placed)
+    if is_dask(value) or isinstance(value, pa.Table):
+        value = store.as_frame(value, name=name)
     if not hasattr(value, "geometry") or value.active_geometry_name is None:
         raise FrameError(f"{name} has no geometry: expected a GeoDataFrame of points or a file of them")
     check_names(value, name)
@@ -177,7 +182,7 @@ def _held(file: files.File, part: Part) -> alike.Held:
 def _points_of(file: files.File, bbox: Bounds | None) -> Part:
     if file.is_parquet:
         return PointFile(file.path, bbox=bbox)
-    name = f"{file.path}:{file.layer}" if file.layer else file.path
+    name = f"{file.path}:{file.layer}" if file.layer else f"{file.path}"
     return FramePoints(store.read_frame(name, bbox=bbox), file.name)
 
 
@@ -326,8 +331,8 @@ class PointFile(_Placed):
         If it is no GeoParquet.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, bbox: Bounds | None = None) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | os.PathLike[str] | Elsewhere, *, bbox: Bounds | None = None) -> None:
+        self.path = Path(path) if isinstance(path, str | os.PathLike) else path
         self.name = self.path.name
         self._file = GeoFile(self.path)
         rows = self._file.groups
@@ -361,16 +366,17 @@ class PointFile(_Placed):
         primary = self._file.primary
         crs = metadata.crs_of(primary, self.path.name)
         x, y = np.empty(len(self)), np.empty(len(self))
-        ends = np.cumsum(self._rows)
+        ends = np.cumsum([0, *self._rows])
 
-        def decode(number: int) -> None:
-            part = slice(ends[number] - self._rows[number], ends[number])
+        def decode(some: range) -> None:
+            part = slice(ends[some.start], ends[some.stop])
+            groups = [self._groups[number] for number in some]
             x[part], y[part] = encodings.coordinates(
-                self._file.read([self._groups[number]], [primary.name], use_threads=False).column(0), self.path
+                self._file.read(groups, [primary.name], use_threads=False).column(0), self.path
             )
 
         with ThreadPoolExecutor(THREADS) as pool:
-            for _ in pool.map(decode, range(len(ends))):
+            for _ in pool.map(decode, self._file.batches(self._groups, [primary.name])):
                 pass
         return x, y, crs
 
@@ -448,19 +454,31 @@ class PointFile(_Placed):
         ends = np.cumsum(self._rows)
         limits = np.searchsorted(ordered, np.concatenate([[0], ends]))
 
-        def pick(number: int) -> pa.Table | None:
-            wanted = ordered[limits[number] : limits[number + 1]] - (ends[number] - self._rows[number])
-            if not len(wanted):
+        ends = np.concatenate([[0], ends])
+
+        def pick(some: range) -> pa.Table | None:
+            low, high = limits[some.start], limits[some.stop]
+            if low == high:
                 return None
-            return self._file.read([self._groups[number]], names, use_threads=False).take(pa.array(wanted))
+            used = [number for number in some if limits[number] < limits[number + 1]]
+            # Rows of groups that are not read are not counted.
+            gone = np.concatenate([np.full(limits[number + 1] - limits[number], ends[number] - start)
+                                   for number, start in zip(used, _starts(self._rows, used), strict=True)])  # fmt: skip
+            groups = [self._groups[number] for number in used]
+            return self._file.read(groups, names, use_threads=False).take(pa.array(ordered[low:high] - gone))
 
         with ThreadPoolExecutor(THREADS) as pool:
-            parts = [part for part in pool.map(pick, range(len(ends))) if part is not None]
+            parts = [part for part in pool.map(pick, self._file.batches(self._groups, names)) if part is not None]
         if not parts:
             return self._file.file.schema_arrow.empty_table().select(names).replace_schema_metadata(None)
         back = np.empty(len(order), dtype=np.int64)
         back[order] = np.arange(len(order))
         return pa.concat_tables(parts).select(names).take(pa.array(back)).replace_schema_metadata(None)
+
+
+def _starts(rows: list[int], used: list[int]) -> list[int]:
+    """Return where the rows of some groups begin, one behind the other."""
+    return [*accumulate((rows[number] for number in used), initial=0)][:-1]
 
 
 @dataclass(frozen=True)
@@ -529,6 +547,80 @@ class _Of:
         """Attribution and the like."""
         return self.points.attrs
 
+    @property
+    def settled(self) -> Settled | None:
+        """What is known of the whole that they are a part of."""
+        return _settled(self.points)
+
+
+@dataclass(frozen=True)
+class Settled:
+    """
+    What was found out of the whole of some points, and cannot be seen in a part of them.
+
+    Parameters
+    ----------
+    form
+        The schema of an images frame, in the form that fits; see `frames.form`.
+    by_text
+        Providers whose keys go by text; see `keys.text_ranks`.
+    """
+
+    form: frames.Schema
+    by_text: frozenset[str] = frozenset()
+
+
+def _settled(points: Points) -> Settled | None:
+    found: Settled | None = getattr(points, "settled", None)
+    return found
+
+
+@dataclass(frozen=True)
+class PartOf(_Of):
+    """
+    Points that are a part of others.
+
+    Parameters
+    ----------
+    points
+        The part.
+    whole
+        What is known of the whole.
+    """
+
+    whole: Settled
+
+    @property
+    def settled(self) -> Settled:
+        """What is known of the whole that they are a part of."""
+        return self.whole
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.points)
+
+    @property
+    def lonlat(self) -> tuple[Floats, Floats]:
+        """Longitude and latitude, degrees; NaN where there is no point."""
+        return self.points.lonlat
+
+    @property
+    def native(self) -> tuple[Floats, Floats, CRS]:
+        """The coordinates in the CRS they came in, and that CRS."""
+        return self.points.native
+
+    def arrow(self, name: str) -> pa.ChunkedArray:
+        """Return an attribute of all rows."""
+        return self.points.arrow(name)
+
+    def parts(self, name: str) -> Iterator[pa.Array]:
+        """Yield an attribute of all rows, part after part."""
+        yield from self.points.parts(name)
+
+    def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
+        """Return attributes of chosen rows."""
+        return self.points.take(rows, columns)
+
 
 @dataclass(frozen=True)
 class SomeOf(_Of):
@@ -558,6 +650,9 @@ class SomeOf(_Of):
 
     def parts(self, name: str) -> Iterator[pa.Array]:
         """Yield an attribute of all rows, part after part."""
+        if (self.rows[1:] < self.rows[:-1]).any():
+            yield from self.arrow(name).chunks
+            return
         start = 0
         for part in self.points.parts(name):
             first, last = np.searchsorted(self.rows, [start, start + len(part)])
@@ -613,6 +708,12 @@ class Conformed(_Of):
         """Return attributes of chosen rows."""
         table = self.points.take(rows, columns)
         return pa.table({name: self._in_dtype(name, table[name]) for name in table.column_names})
+
+    @property
+    def settled(self) -> Settled | None:
+        """What is known of the whole that they are a part of; the form is that of all, whichever are chosen of them."""
+        known = _settled(self.points)
+        return known if known is not None or self.schema is not frames.IMAGES else Settled(self._form)
 
     @cached_property
     def _form(self) -> frames.Schema:
@@ -719,6 +820,8 @@ def ids_of(points: Points, column: str) -> Whole:
 
 def form_of(points: Points, schema: frames.Schema) -> frames.Schema:
     """Return a schema in the form that fits points; see `frames.form`."""
+    if (whole := _settled(points)) is not None:
+        return whole.form if schema is frames.IMAGES else schema
 
     def column(name: str) -> pd.Series:
         if name == "provider":
@@ -775,7 +878,9 @@ def keyed(points: Points) -> keys.Keyed:
         return keys.Keyed(keys.ranks(ids), ids)
     providers = points.arrow("provider") if "provider" in points.columns else None
     try:
-        return keys.keyed(lambda: points.parts("id"), len(points), providers)
+        whole = _settled(points)
+        by_text = frozenset() if whole is None else whole.by_text
+        return keys.keyed(lambda: points.parts("id"), len(points), providers, by_text)
     except (ValueError, pa.ArrowInvalid) as error:
         raise _no_ids(points, error) from error
 

@@ -63,6 +63,8 @@ def once(points: Points) -> tuple[Points, Repeats]:
 
     Rows of one id say the same where their positions and their columns of an images frame are equal: a selection
     has a row for each of its points. Rows that contradict another stay, and a warning names some of their ids.
+    Rows of one id are put in the order of longitude, latitude, capture time, and then of their other values, whatever
+    order they came in, so that of rows that are equally near always the same one is taken.
 
     Parameters
     ----------
@@ -79,9 +81,10 @@ def once(points: Points) -> tuple[Points, Repeats]:
     values = _repeated(ranks, found.doubtful)
     if not len(values):
         return points, Repeats(none, none, none, found)
-    rows = np.flatnonzero(np.isin(ranks, values))
+    at = np.flatnonzero(np.isin(ranks, values))
+    rows = at[_order(points, at, ranks)]
     table = _facts(points, rows, ranks)
-    again = rows[table.duplicated().to_numpy()]
+    again = np.sort(rows[table.duplicated().to_numpy()])
     different = table.drop_duplicates()
     places = different.drop_duplicates(["id", "lon", "lat"])["id"].value_counts()
     placed = np.sort(places.index[places > 1].to_numpy(dtype=np.int64))
@@ -94,11 +97,14 @@ def once(points: Points) -> tuple[Points, Repeats]:
 
     kept: Flags = np.ones(len(ranks), dtype=bool)
     kept[again] = False
-    stay = np.flatnonzero(kept)
-    repeats = Repeats(again, named(placed), named(valued), found.only(stay) if len(again) else found)
+    stay = np.arange(len(ranks))
+    stay[at[np.argsort(ranks[at], kind="stable")]] = rows
+    stay = stay[kept[stay]]
+    as_they_are = np.array_equal(stay, np.arange(len(ranks)))
+    repeats = Repeats(again, named(placed), named(valued), found if as_they_are else found.only(stay))
     _warn(repeats.placed, points.name, "at several places")
     _warn(repeats.valued, points.name, "with several values")
-    return points if not len(again) else SomeOf(points, stay), repeats
+    return points if as_they_are else SomeOf(points, stay), repeats
 
 
 def _repeated(ids: Whole, doubtful: Whole | None) -> Whole:
@@ -134,6 +140,19 @@ def _warn(ids: Any, name: str, what: str) -> None:
         more = ", …" if len(ids) > MOST_SHOWN else ""
         shown = ", ".join(map(str, ids[:MOST_SHOWN].tolist())) + more
         log.warning("%s: %s %s: %s", name, counted(len(ids), "id"), what, shown)
+
+
+def _order(points: Points, rows: Whole, ranks: Whole) -> Whole:
+    """Return the order of rows by id, place, capture time, and whatever else they hold; what is missing comes last."""
+    import pandas as pd
+
+    lon, lat = (pd.Series(values[rows]) for values in points.lonlat)
+    table = frames.to_pandas(points.take(rows))
+    others = sorted((name for name in table.columns if name not in {"id", "captured_at"}), key=str)
+    captured = [table["captured_at"].reset_index(drop=True)] if "captured_at" in table.columns else []
+    columns = [lon, lat, *captured, *(table[name].map(repr) for name in others)]
+    codes = [pd.factorize(column, sort=True)[0] for column in columns]
+    return np.lexsort([np.where(code < 0, len(rows), code) for code in codes[::-1]] + [ranks[rows]])
 
 
 def _facts(points: Points, rows: Whole, ranks: Whole) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from mlygeo.pipelines.options import access, geotagging, images, photos, picture
 from mlygeo.pipelines.options.access import Access, Asking, Server, SignedIn
 from mlygeo.pipelines.options.geotagging import NO_LIMIT, Cutting, Geotagging
 from mlygeo.pipelines.options.groups import parameter_texts
-from mlygeo.pipelines.options.images import Filters, Matching, Method, Plane, Shared, StreetPoints, TileOptions
+from mlygeo.pipelines.options.images import Filters, Matching, Method, Plane, Shared, Spread, StreetPoints, TileOptions
 from mlygeo.pipelines.options.photos import INSERTED, TURNS, Insertion, MetaData, PhotoFolder, Sorting
 from mlygeo.pipelines.options.pictures import Downloading, Layout, PictureForm, PictureFormat, Size
 from mlygeo.pipelines.options.uploads import Described, Uploading, User
@@ -22,7 +22,8 @@ __all__ = [
     "GROUPS", "INSERTED", "INTERVAL_S", "NO_LIMIT", "TEXTS", "TURNS", "Access", "Asking", "Cutting", "Described",
     "Downloading", "Filters", "Geotagging", "Insertion", "Layout", "Matching", "MetaData", "Method", "PhotoFolder",
     "PictureForm", "PictureFormat", "Plane", "Recorded", "Server", "Shared", "SignedIn", "Size", "Sorting",
-    "StreetPoints", "TileOptions", "Uploading", "User", "VideoFrames", "VideoSampling", "parameter_texts", "start_ms",
+    "Spread", "StreetPoints", "TileOptions", "Uploading", "User", "VideoFrames", "VideoSampling", "parameter_texts",
+    "start_ms",
 ]  # fmt: skip
 
 GROUPS = tuple(

@@ -11,7 +11,10 @@ from mlygeo.pipelines.options.groups import dataclass
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
+    from concurrent.futures import Executor
     from datetime import datetime
+
+    from distributed import Client
 
     PathLike = str | os.PathLike[str]
 
@@ -111,7 +114,8 @@ class TileOptions:
     max_age
         Fetch tiles anew that are older than so many days.
     workers
-        How many tiles to fetch at once.
+        How many tiles to fetch at once. With images of a dataset instead: in how many processes its parts are
+        worked on; unless it is given, one after another in this one.
     geojson
         Store the tiles as GeoJSON files without an ending, as percept-vsvi-filter left them and its tutorial
         reads them, in place of vector tiles.
@@ -141,7 +145,8 @@ class Plane:
     Parameters
     ----------
     srid
-        EPSG code of the projected CRS to measure in. Default: the UTM zone of the region.
+        EPSG code of the projected CRS to measure in. Default: the UTM zone of the streets, and for
+        distances that of each point.
     force_srid
         Go on although the region lies outside the CRS's area of use.
     """
@@ -215,3 +220,57 @@ class Matching:
     def limit(self) -> float | None:
         """The largest distance, metres; None where there is none."""
         return None if self.max_distance == float("inf") else self.max_distance
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """
+    Who works on the parts of a dataset.
+
+    Parameters
+    ----------
+    scheduler
+        Address of a running Dask scheduler, such as tcp://10.0.0.1:8786, whose workers do the parts; they need
+        mlygeo, and the folders under the same paths.
+    executor
+        Any executor of `concurrent.futures` that does the parts. It is not shut down.
+    client
+        A Dask client, whose workers do the parts. It is not closed.
+    part
+        Do a share of the parts only, such as 3/8 for the third of eight, and bring nothing together; for arrays of
+        jobs. When all shares are done, the same command without it does the rest.
+    """
+
+    scheduler: str | None
+    executor: Executor | None
+    client: Client | None
+    part: str | None
+
+    def check(self, workers: int | None) -> None:
+        """
+        Raise for what makes no sense together.
+
+        Parameters
+        ----------
+        workers
+            Number of processes, where it was given.
+        """
+        named = {"workers": workers, "scheduler": self.scheduler, "executor": self.executor, "client": self.client}
+        several = [f"`{name}`" for name, value in named.items() if value is not None]
+        if len(several) > 1:
+            raise InputError(f"{' and '.join(several)} all say who works on the parts", hint="give one of them")
+        if self.executor is not None and not callable(getattr(self.executor, "submit", None)):
+            raise InputError(f"`executor` takes an executor of concurrent.futures, not {type(self.executor).__name__}")
+        if self.client is not None and not callable(getattr(self.client, "get_executor", None)):
+            raise InputError(f"`client` takes a Dask client, not {type(self.client).__name__}")
+        self.share  # noqa: B018 - raises
+
+    @property
+    def share(self) -> tuple[int, int] | None:
+        """The number of a share, from 0, and how many there are; None for all."""
+        if self.part is None:
+            return None
+        one, slash, of = self.part.partition("/")
+        if slash and one.strip().isdecimal() and of.strip().isdecimal() and 1 <= int(one) <= int(of):
+            return int(one) - 1, int(of)
+        raise InputError(f"`part` is a share such as 3/8, the third of eight, not {self.part!r}")

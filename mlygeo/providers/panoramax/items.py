@@ -176,6 +176,8 @@ class Reading:
         found = read_time(value)
         if found is None:
             self._note(name, value)
+        elif re.search(r"\.\d{6}\d*[1-9]", value):
+            self.problems.append(f"its {name} is cut to microseconds: {shown(value)}")
         return found
 
     def _place(self) -> tuple[float, float] | None:

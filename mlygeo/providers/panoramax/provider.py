@@ -241,14 +241,15 @@ class Exports:
     """The weekly export, STAC-GeoParquet; see `mlygeo.providers.Exports`."""
 
     def is_one(self, address: str) -> bool:
-        """Return whether an address may be that of an export: a Parquet file on a server."""
+        """Return whether an address may be that of the export: a Parquet file on a server that is called so."""
         from urllib.parse import urlsplit
 
         try:
             parts = urlsplit(address)
         except ValueError:
             return False
-        return parts.scheme in {"http", "https"} and parts.path.lower().endswith((".parquet", ".geoparquet"))
+        name = parts.path.lower().rpartition("/")[2]
+        return parts.scheme in {"http", "https"} and "panoramax" in name and name.endswith((".parquet", ".geoparquet"))
 
     def read(self, address: str, *, bbox: Bounds | None) -> gpd.GeoDataFrame:
         """Return the images frame of a box, of which only the row groups that may have some are read."""

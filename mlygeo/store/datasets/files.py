@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import fnmatch
 import logging
 import os
 import re
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.progress import counted
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from mlygeo.arrays import Bounds
+    from mlygeo.store.datasets.remote import Remote
 
 log = logging.getLogger("mlygeo.store")
 
@@ -51,7 +53,7 @@ class File:
         What the index of its dataset says of it; None where there is no index.
     """
 
-    path: Path
+    path: Path | Remote
     name: str
     layer: str | None = None
     keys: Mapping[str, int | str | None] = field(default_factory=dict)
@@ -60,7 +62,7 @@ class File:
     @property
     def is_parquet(self) -> bool:
         """Whether it is read column by column."""
-        return self.layer is None and self.path.suffix.lower() in PARQUET
+        return not isinstance(self.path, Path) or (self.layer is None and self.path.suffix.lower() in PARQUET)
 
     @property
     def bounds(self) -> Bounds | None:
@@ -123,8 +125,10 @@ def are_several(value: Any) -> bool:
     if not isinstance(value, str | os.PathLike):
         return False
     text = os.fspath(value)
-    if not isinstance(text, str) or not text.strip() or "\0" in text or paths.is_url(text):
+    if not isinstance(text, str) or not text.strip() or "\0" in text:
         return False
+    if paths.is_url(text):
+        return paths.address_of(text) is not None
     path = Path(text).expanduser()
     try:
         if path.exists():
@@ -175,7 +179,8 @@ def _once(listing: Listing) -> Listing:
     """Return a listing with each file once, which is told where it was not so."""
     first: dict[tuple[str, str | None], File] = {}
     for file in listing.files:
-        first.setdefault((os.path.realpath(file.path), file.layer), file)
+        where = os.path.realpath(file.path) if isinstance(file.path, Path) else file.path.address
+        first.setdefault((where, file.layer), file)
     again = len(listing.files) - len(first)
     if again:
         twice = next(file for file in listing.files if file not in first.values() or listing.files.count(file) > 1)
@@ -185,6 +190,8 @@ def _once(listing: Listing) -> Listing:
 
 
 def _of_one(value: Any) -> Listing:
+    if isinstance(value, str | os.PathLike) and (address := paths.address_of(value)) is not None:
+        return _of_address(address)
     paths.must_be_local(value, "`path`")
     text = os.fspath(value)
     path = Path(text).expanduser()
@@ -196,6 +203,118 @@ def _of_one(value: Any) -> Listing:
         folder = file.with_name(file.name.removesuffix(layout.INDEX_ENDING))
         raise FileError(f"{file.name} is the index of a dataset", hint=f"name its folder, {folder}")
     return Listing(file.name, (File(file, file.name, layer),))
+
+
+def _of_address(address: str) -> Listing:
+    """Return the files at an address: one, or those of a folder or pattern of an object store."""
+    from mlygeo.store.datasets import remote
+
+    file = remote.remote(address)
+    if remote.is_web(address):
+        folder = address.endswith("/") or not PurePosixPath(file.name).suffix
+        if folder and "?" not in address:
+            return _of_folder_on_server(address.rstrip("/"), file.name)
+        return Listing(file.name, (_elsewhere(file),))
+    if remote.exists(file):
+        return Listing(file.name, (_elsewhere(file),))
+    if remote.is_folder(address):
+        return _of_folder_in_store(address.rstrip("/"), file.name)
+    if paths.has_pattern(address):
+        return _of_pattern_in_store(address)
+    raise FileError(f"{address} does not exist")
+
+
+def _elsewhere(
+    file: Remote,
+    name: str | None = None,
+    *,
+    keys: Mapping[str, int | str | None] | None = None,
+    part: Part | None = None,
+) -> File:
+    ending = PurePosixPath(file.name).suffix.lower()
+    if file.name.endswith(layout.INDEX_ENDING):
+        raise FileError(f"{file.name} is the index of a dataset", hint="name its folder")
+    if ending in paths.READABLE - PARQUET:
+        raise FileError(
+            f"{file.name} lies elsewhere, and only GeoParquet is read from there", hint="download the file first"
+        )
+    return File(file, name or file.name, keys=keys or {}, part=part)
+
+
+def _of_folder_on_server(address: str, name: str) -> Listing:
+    """Return the files of a dataset by its index: a server lists no files."""
+    from mlygeo.store.datasets import remote
+
+    beside = remote.remote(address + layout.INDEX_ENDING)
+    if not remote.exists(beside):
+        raise FileError(
+            f"{name} is a folder on a server, which lists no files, and {beside.name} is not beside it",
+            hint="name the files, or partition the dataset and put its index beside the folder",
+        )
+    index = read_index(beside)
+    files = [
+        _elsewhere(remote.remote(f"{address}/{quote(part.path, safe='/=')}"), part.path, part=part)
+        for part in sorted(index.parts, key=lambda part: part.path)
+    ]
+    if not files:
+        raise FileError(f"{name} is a dataset without rows")
+    return Listing(name, tuple(files), index)
+
+
+def _of_folder_in_store(address: str, name: str) -> Listing:
+    from mlygeo.store.datasets import remote
+
+    there = {path: size for path, size in remote.walked(address) if not _is_hidden(path)}
+    beside = remote.remote(address + layout.INDEX_ENDING) if address.count("/") > 2 else None
+    if beside is not None and remote.exists(beside):
+        index = read_index(beside)
+        sizes = {path: size for path, size in there.items() if PurePosixPath(path).suffix.lower() in PARQUET}
+        parts = _checked_parts(index, sizes, name, beside.name)
+        files = [_elsewhere(remote.remote(f"{address}/{path}"), path, part=part) for path, part in parts.items()]
+        return Listing(name, tuple(files), index)
+    return Listing(name, _chosen_elsewhere(address, name, [*there]))
+
+
+def _of_pattern_in_store(address: str) -> Listing:
+    from mlygeo.store.datasets import remote
+
+    scheme, _, rest = address.partition("://")
+    parts = rest.split("/")
+    wild = next(number for number, part in enumerate(parts) if paths.has_pattern(part))
+    if not wild:
+        raise InputError(f"{address}: a bucket has to be named")
+    root = f"{scheme}://{'/'.join(parts[:wild])}"
+    form = re.compile(_as_regex("/".join(parts[wild:])))
+    found = [path for path, _ in remote.walked(root) if not _is_hidden(path) and form.match(path)]
+    if not found:
+        raise FileError(f"{address} is a pattern, and no file is named so")
+    return Listing(address, _chosen_elsewhere(root, address, found))
+
+
+def _as_regex(pattern: str) -> str:
+    """Return the form of the paths that a pattern finds, those in folders that it finds among them."""
+    parts = []
+    for part in pattern.strip("/").split("/"):
+        if part == "**":
+            parts.append("(?:[^/]+/)*")
+            continue
+        one = fnmatch.translate(part).removeprefix("(?s:").removesuffix(r")\Z").replace(".*", "[^/]*")
+        parts.append(f"(?:{one})/")
+    whole = "".join(parts)
+    return rf"{whole[:-1]}(?:/.*)?\Z" if whole.endswith("/") else rf"{whole}.*\Z"
+
+
+def _chosen_elsewhere(root: str, name: str, found: Sequence[str]) -> tuple[File, ...]:
+    from mlygeo.store.datasets import remote
+
+    return tuple(
+        _elsewhere(remote.remote(f"{root}/{file.name}"), file.name, keys=file.keys)
+        for file in _chosen(Path(), name, [Path(path) for path in found])
+    )
+
+
+def _is_hidden(path: str) -> bool:
+    return any(_is_passed_over(part) for part in path.split("/"))
 
 
 def _of_folder(folder: Path) -> Listing:
@@ -307,22 +426,25 @@ def _typed(said: list[dict[str, str | None]]) -> list[dict[str, int | str | None
 
 
 def _indexed(root: Path, name: str, found: Sequence[Path], index: Index, index_name: str) -> Listing:
-    """Return the files of a dataset with what its index says of them; both must name the same files."""
-    parts = {root.joinpath(*part.path.split("/")): part for part in index.parts}
-    there = [path for path in found if path.suffix.lower() in PARQUET]
+    """Return the files of a dataset with what its index says of them."""
+    there = {path.relative_to(root).as_posix(): path for path in found if path.suffix.lower() in PARQUET}
+    parts = _checked_parts(index, {inner: path.stat().st_size for inner, path in there.items()}, name, index_name)
+    return Listing(name, tuple(File(there[inner], inner, part=part) for inner, part in parts.items()), index)
+
+
+def _checked_parts(index: Index, sizes: Mapping[str, int], name: str, index_name: str) -> dict[str, Part]:
+    """Return the parts of an index by their paths, in order; the folder must have the same files."""
+    parts = {part.path: part for part in index.parts}
     hint = "partition it again, or remove the index where the folder is right"
-    if missing := sorted(parts.keys() - set(there)):
-        raise FormatError(f"{index_name} names {missing[0].relative_to(root).as_posix()}, which {name} does not have",
-                          hint=hint)  # fmt: skip
-    if unknown := [path for path in there if path not in parts]:
-        raise FormatError(f"{name} has {unknown[0].relative_to(root).as_posix()}, which {index_name} does not name",
-                          hint=hint)  # fmt: skip
-    for path in there:
-        if (size := path.stat().st_size) != parts[path].bytes:
-            raise FormatError(f"{path.relative_to(root).as_posix()} of {name} has {size:,} bytes, and by {index_name} "
-                              f"{parts[path].bytes:,}", hint=hint)  # fmt: skip
-    if not there:
+    if missing := sorted(parts.keys() - sizes.keys()):
+        raise FormatError(f"{index_name} names {missing[0]}, which {name} does not have", hint=hint)
+    if unknown := sorted(sizes.keys() - parts.keys()):
+        raise FormatError(f"{name} has {unknown[0]}, which {index_name} does not name", hint=hint)
+    for path, size in sizes.items():
+        if size != parts[path].bytes:
+            raise FormatError(
+                f"{path} of {name} has {size:,} bytes, and by {index_name} {parts[path].bytes:,}", hint=hint
+            )
+    if not parts:
         raise FileError(f"{name} is a dataset without rows")
-    return Listing(
-        name, tuple(File(path, path.relative_to(root).as_posix(), part=parts[path]) for path in there), index
-    )
+    return {path: parts[path] for path in sorted(parts)}

@@ -6,6 +6,7 @@ import base64
 import json
 import zlib
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,10 +20,10 @@ from mlygeo.store.parquet.files import reading
 
 if TYPE_CHECKING:
     from datetime import datetime
-    from pathlib import Path
 
     from mlygeo.arrays import Rows
     from mlygeo.keys import Key
+    from mlygeo.store.parquet.files import Elsewhere
 
 _KEY = b"mlygeo:dataset"
 """Where the metadata of the file have what is said of the whole."""
@@ -134,7 +135,7 @@ def write_index(index: Index, path: Path) -> None:
         pq.write_table(table, temporary, compression="zstd")
 
 
-def read_index(path: Path) -> Index:
+def read_index(path: Path | Elsewhere) -> Index:
     """
     Read the index of a dataset.
 
@@ -145,7 +146,12 @@ def read_index(path: Path) -> Index:
     FormatError
         If it is not an index, or a damaged one, or of a layout that this version does not know.
     """
-    table = reading(path, lambda: pq.read_table(path, partitioning=None))
+    if isinstance(path, Path):
+        table = reading(path, lambda: pq.read_table(path, partitioning=None))
+    else:
+        remote = path.open()
+        table = reading(path, lambda: pq.ParquetFile(remote.stream([(0, remote.size)])).read())
+        remote.check()
     raw = (table.schema.metadata or {}).get(_KEY)
     if raw is None or (missing := {each.name for each in fields(Part)} - {*table.column_names}):
         what = "" if raw is None else f": it has no column {', '.join(sorted(missing))}"

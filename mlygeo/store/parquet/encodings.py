@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import struct
 import warnings
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -14,8 +14,6 @@ from mlygeo import frames
 from mlygeo.errors import FormatError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy.typing as npt
     from pyproj import CRS
 
@@ -42,6 +40,14 @@ _LEVEL_BYTES = 9
 """Fewest bytes of a geometry within another."""
 
 
+class Named(Protocol):
+    """A file, here or elsewhere, as messages know it."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+
+
 def points_to_wkb(x: Floats, y: Floats) -> pa.ChunkedArray:
     """Return points as an Arrow column of little-endian WKB; a point without coordinates is empty."""
     records = np.empty(len(x), dtype=POINT_WKB)
@@ -60,7 +66,7 @@ def points_to_wkb(x: Floats, y: Floats) -> pa.ChunkedArray:
     )
 
 
-def coordinates(values: pa.ChunkedArray, path: Path) -> tuple[Floats, Floats]:
+def coordinates(values: pa.ChunkedArray, path: Named) -> tuple[Floats, Floats]:
     """
     Return the coordinates of points without an object per point; NaN where a point is missing or empty.
 
@@ -85,7 +91,7 @@ def plain_points(values: pa.ChunkedArray) -> tuple[Floats, Floats] | None:
     return (x, y) if np.isfinite(x).all() and np.isfinite(y).all() else None
 
 
-def shapes(values: pa.ChunkedArray, encoding: str, path: Path) -> tuple[Objects, Flags]:
+def shapes(values: pa.ChunkedArray, encoding: str, path: Named) -> tuple[Objects, Flags]:
     """
     Return the geometries of a column, None where there is none, and which of them are damaged and therefore None.
 
@@ -201,7 +207,7 @@ def _fields(array: pa.StructArray) -> tuple[Floats, Floats]:
     return np.where(gone, np.nan, x), np.where(gone, np.nan, y)
 
 
-def _coordinates(array: pa.Array, path: Path) -> tuple[Floats, Floats]:
+def _coordinates(array: pa.Array, path: Named) -> tuple[Floats, Floats]:
     array = _storage(array)
     if (plain := _plain_points(array)) is not None:
         return plain
@@ -219,7 +225,7 @@ def _coordinates(array: pa.Array, path: Path) -> tuple[Floats, Floats]:
     return frames.coordinates(points)
 
 
-def warn_of_damage(damaged: Flags, path: Path) -> None:
+def warn_of_damage(damaged: Flags, path: Named) -> None:
     """Warn of rows with damaged geometry, which are left out; FormatError if there is no other."""
     count = int(damaged.sum())
     if count and count == len(damaged):
@@ -228,7 +234,7 @@ def warn_of_damage(damaged: Flags, path: Path) -> None:
         log.warning("%s: %s of %s rows have damaged geometry and are left out", path.name, count, len(damaged))
 
 
-def _shapes(array: pa.Array, encoding: str, path: Path) -> tuple[Objects, Flags]:
+def _shapes(array: pa.Array, encoding: str, path: Named) -> tuple[Objects, Flags]:
     import shapely
 
     whole = np.zeros(len(array), dtype=bool)
@@ -253,7 +259,7 @@ def _shapes(array: pa.Array, encoding: str, path: Path) -> tuple[Objects, Flags]
     return found, known & shapely.is_missing(found)
 
 
-def _native(array: pa.Array, encoding: str, path: Path) -> Objects:
+def _native(array: pa.Array, encoding: str, path: Named) -> Objects:
     """Return the geometries of a native encoding, by GeoPandas' reader of it."""
     import geopandas.io._geoarrow as native
     import shapely

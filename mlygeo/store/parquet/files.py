@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mlygeo import degrees
-from mlygeo.errors import FileError, FormatError
+from mlygeo.errors import FileError, FormatError, MlygeoError
 from mlygeo.store.parquet import encodings, metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Sequence
     from typing import TypeVar
 
     from mlygeo.arrays import Bounds, Flags, Floats
+    from mlygeo.store.parquet.encodings import Named
 
     Result = TypeVar("Result")
 
@@ -28,6 +30,34 @@ MOST_EXPANDED = 1_000
 
 MUCH_BYTES = 400 * 2**20
 """What a file may expand to without being asked how small it was."""
+
+
+BATCH = 32 << 20
+"""Bytes of a file elsewhere that are asked for at once."""
+
+
+class Opened(Protocol):
+    """A file elsewhere, opened."""
+
+    size: int
+
+    def stream(self, ranges: Sequence[tuple[int, int]] = ()) -> pa.NativeFile:
+        """Return a file for Arrow that has some ranges already."""
+
+    def check(self) -> None:
+        """Raise FileError where the file is another one by now."""
+
+
+class Elsewhere(Protocol):
+    """A file on a server or in an object store."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+
+    def open(self) -> Opened:
+        """Open it."""
+
 
 ROUNDED = 2.0**-23
 """Share by which a side of a box may be off where it was rounded to float32."""
@@ -63,22 +93,27 @@ class GeoFile:
         If it is no GeoParquet, or a damaged one.
     """
 
-    def __init__(self, path: Path) -> None:
-        if not path.exists():
-            raise FileError(f"{path} does not exist")
+    def __init__(self, path: Path | Elsewhere) -> None:
         self.path = path
         # Opened once: another file may be moved to the path meanwhile.
-        self._bytes = reading(path, lambda: pa.OSFile(str(path)))
+        self._remote = None if isinstance(path, Path) else path.open()
+        if isinstance(path, Path):
+            if not path.exists():
+                raise FileError(f"{path} does not exist")
+            self._bytes = reading(path, lambda: pa.OSFile(str(path)))
+        elif self._remote is not None:
+            self._bytes = self._remote.stream()
         self.file = reading(path, lambda: _opened(self._bytes))
         self._local = threading.local()
         self._local.file = self.file
+        self._ahead: pa.NativeFile | None = None
         # Another reader's names may be text that is no UTF-8.
         self.geometry = {
             column.name: column for column in reading(path, lambda: metadata.geometry_columns(self.file, path.name))
         }
         self.primary = next(iter(self.geometry.values()))
         self.pandas: dict[str, Any] = metadata.pandas_metadata(metadata.stated(self.file, b"pandas"), path.name)
-        _check_size(self.file, self._bytes.size(), path)
+        _check_size(self.file, self._bytes.size() if self._remote is None else self._remote.size, path)
         names = self.file.schema_arrow.names
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise FormatError(f"{path.name} has several columns called {', '.join(map(repr, twice))}")
@@ -120,15 +155,28 @@ class GeoFile:
         found: list[dict[str, Any]] = self.pandas.get("columns") or []
         return next((each for each in found if name == each.get("field_name", each.get("name"))), {})
 
+    def bytes_of(self, group: int, columns: Sequence[str]) -> list[tuple[int, int]]:
+        """Return where the columns of a row group lie in the file: the first byte, and the one after the last."""
+        found = self.file.metadata.row_group(group)
+        ranges = []
+        for path, number in self.leaves.items():
+            if not any(path == name or path.startswith(f"{name}.") for name in columns):
+                continue
+            chunk = found.column(number)
+            start = chunk.data_page_offset
+            if chunk.has_dictionary_page and chunk.dictionary_page_offset:
+                start = min(start, chunk.dictionary_page_offset)
+            ranges.append((int(start), int(start + chunk.total_compressed_size)))
+        return ranges
+
     def read(self, groups: Sequence[int], columns: Sequence[str], *, use_threads: bool = True) -> pa.Table:
         """Return columns of row groups; text is checked, since what is no UTF-8 fails much later."""
-        # One reader for each thread: Arrow does not promise that threads may share one.
-        if not hasattr(self._local, "file"):
-            self._local.file = reading(self.path, lambda: pq.ParquetFile(self._bytes, metadata=self.file.metadata))
-        file: pq.ParquetFile = self._local.file
+        file = self._reader(groups, columns)
         whole = reading(
             self.path, lambda: file.read_row_groups(list(groups), columns=list(columns), use_threads=use_threads)
         )
+        if self._remote is not None and self._ahead is None and columns and len(groups):
+            self._remote.check()
         rows = self.groups
         if columns and len(whole) != sum(rows[group] for group in groups):
             raise FormatError(f"{self.path.name} is a damaged Parquet file: its columns have different lengths")
@@ -143,9 +191,7 @@ class GeoFile:
         """Return a column of row groups, text of few values as codes of a dictionary, as Parquet mostly has it."""
         if not _has_text(self.file.schema_arrow.field(name).type):
             return self.read(groups, [name]).column(0)
-        coded = reading(
-            self.path, lambda: pq.ParquetFile(self._bytes, metadata=self.file.metadata, read_dictionary=[name])
-        )
+        coded = self._reader_of(groups, [name], read_dictionary=[name])
         values = reading(self.path, lambda: coded.read_row_groups(list(groups), columns=[name])).column(name)
         for part in values.chunks:
             _check_text(part.dictionary if pa.types.is_dictionary(part.type) else part, name, self.path)
@@ -153,6 +199,61 @@ class GeoFile:
         if len(values) != sum(rows[group] for group in groups):
             raise FormatError(f"{self.path.name} is a damaged Parquet file: its columns have different lengths")
         return values.unify_dictionaries()
+
+    @contextmanager
+    def ahead(self, groups: Sequence[int], columns: Sequence[str]) -> Iterator[None]:
+        """Ask at once for what will be read of a file elsewhere, in this thread alone; of others, do nothing."""
+        if self._remote is None:
+            yield
+            return
+        ranges = [each for group in groups for each in self.bytes_of(group, columns)]
+        self._ahead = self._remote.stream(ranges)
+        try:
+            yield
+            self._remote.check()
+        finally:
+            self._ahead = None
+
+    def batches(self, groups: Sequence[int], columns: Sequence[str]) -> list[range]:
+        """
+        Return which of some row groups are read at once, by their places among these.
+
+        Each alone, but of a file elsewhere many: a request takes its time whatever it asks for.
+        """
+        if self._remote is None:
+            return [range(number, number + 1) for number in range(len(groups))]
+        found: list[range] = []
+        size = 0
+        for number, group in enumerate(groups):
+            more = sum(stop - start for start, stop in self.bytes_of(group, columns))
+            if found and size + more <= BATCH:
+                found[-1], size = range(found[-1].start, number + 1), size + more
+            else:
+                found.append(range(number, number + 1))
+                size = more
+        return found
+
+    def _reader(self, groups: Sequence[int], columns: Sequence[str]) -> pq.ParquetFile:
+        """Return Arrow's reader for this thread; of a file elsewhere one that has what will be read."""
+        if self._remote is not None:
+            return self._reader_of(groups, columns)
+        # One reader for each thread: Arrow does not promise that threads may share one.
+        if not hasattr(self._local, "file"):
+            self._local.file = self._reader_of(groups, columns)
+        found: pq.ParquetFile = self._local.file
+        return found
+
+    def _reader_of(
+        self, groups: Sequence[int], columns: Sequence[str], read_dictionary: Sequence[str] | None = None
+    ) -> pq.ParquetFile:
+        source: Any = self._bytes
+        if self._remote is not None:
+            source = self._ahead
+            if source is None:
+                source = self._remote.stream([each for group in groups for each in self.bytes_of(group, columns)])
+        return reading(
+            self.path, lambda: pq.ParquetFile(source, metadata=self.file.metadata, read_dictionary=read_dictionary)
+        )
 
     @cached_property
     def _box_of_other_writers(self) -> str | None:
@@ -171,7 +272,8 @@ class GeoFile:
                 continue
             kind = schema.field(name).type
             if metadata.box_fields(kind) and {field.name for field in kind} == {*metadata.SIDES}:
-                whole = all(self._are_boxes(group, name) for group in range(self.file.num_row_groups))
+                groups = range(1 if self._remote is not None else self.file.num_row_groups)
+                whole = all(self._are_boxes(group, name) for group in groups)
                 return name if whole else None
         return None
 
@@ -226,11 +328,11 @@ def may_be_null(statistics: pq.Statistics) -> bool:
     return not statistics.has_null_count or statistics.null_count > 0
 
 
-def reading(path: Path, action: Callable[[], Result]) -> Result:
+def reading(path: Named, action: Callable[[], Result]) -> Result:
     """Return the result of an action on a file; Arrow's errors become ours."""
     try:
         return action()
-    except FormatError:
+    except MlygeoError:
         raise
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError, OverflowError) as error:
         reason = " ".join(str(error).split())[:200]
@@ -246,7 +348,7 @@ def _opened(source: pa.NativeFile) -> pq.ParquetFile:
     return file
 
 
-def _check_size(file: pq.ParquetFile, size: int, path: Path) -> None:
+def _check_size(file: pq.ParquetFile, size: int, path: Named) -> None:
     """Raise where a small file would fill the memory."""
     rows = file.metadata.num_rows
     groups = [file.metadata.row_group(group) for group in range(file.num_row_groups)]
@@ -259,7 +361,7 @@ def _check_size(file: pq.ParquetFile, size: int, path: Path) -> None:
         )
 
 
-def _check_text(values: pa.Array | pa.ChunkedArray, name: str, path: Path) -> None:
+def _check_text(values: pa.Array | pa.ChunkedArray, name: str, path: Path | Elsewhere) -> None:
     """Raise where text is no UTF-8, which fails much later."""
     try:
         values.validate(full=True)

@@ -9,6 +9,7 @@ metadata where they were read from such a file, else the extension types of GeoA
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -50,12 +51,15 @@ class GeometryColumn:
         PROJJSON, or text that names a CRS; None where the CRS is unknown.
     covering
         The struct column with the box of each row; None where there is none.
+    bbox
+        The box around all rows, in its CRS: lowest x and y, highest x and y; None where it is not stated.
     """
 
     name: str
     encoding: str
     crs: Any
     covering: str | None
+    bbox: tuple[float, float, float, float] | None = None
 
 
 def geometry_columns(file: pq.ParquetFile, name: str) -> list[GeometryColumn]:
@@ -211,7 +215,9 @@ def _described(key: str, column: Any, schema: pa.Schema, name: str) -> GeometryC
             f"{name} encodes the column {key!r} as {str(encoding)[:40]!r}, which no version of GeoParquet has",
             hint="WKB, or one of " + ", ".join(ENCODINGS[1:]),
         )
-    return GeometryColumn(key, encoding.lower(), column.get("crs", DEFAULT_CRS), _covering(column, schema))
+    return GeometryColumn(
+        key, encoding.lower(), column.get("crs", DEFAULT_CRS), _covering(column, schema), _bbox(column)
+    )
 
 
 def _extension(field: pa.Field) -> tuple[str, dict[str, Any]]:
@@ -240,6 +246,18 @@ def _covering(column: dict[str, Any], schema: pa.Schema) -> str | None:
     if not isinstance(name, str) or parts != [[name, side] for side in SIDES] or schema.names.count(name) != 1:
         return None
     return name if box_fields(schema.field(name).type) else None
+
+
+def _bbox(column: dict[str, Any]) -> tuple[float, float, float, float] | None:
+    """Return the box around all rows that the metadata state: of two or three dimensions, and no turned one."""
+    sides = column.get("bbox")
+    if not isinstance(sides, list) or len(sides) not in {4, 6}:
+        return None
+    if not all(isinstance(side, int | float) and not isinstance(side, bool) and math.isfinite(side) for side in sides):
+        return None
+    half = len(sides) // 2
+    west, south, east, north = sides[0], sides[1], sides[half], sides[half + 1]
+    return (float(west), float(south), float(east), float(north)) if west <= east and south <= north else None
 
 
 def _by_logical_type(file: pq.ParquetFile, name: str) -> list[GeometryColumn]:

@@ -15,7 +15,7 @@ from mlygeo.store.parquet import attributes, encodings, metadata
 from mlygeo.store.parquet.files import GeoFile, box_sides, may_be_null, near, widened
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import geopandas as gpd
@@ -63,12 +63,11 @@ def read(path: Path | GeoFile, *, bbox: Box | None = None, columns: Sequence[str
     from geopandas.array import GeometryArray
 
     file = path if isinstance(path, GeoFile) else GeoFile(path)
-    path = file.path
     names = _wanted(file, columns)
     if bbox is None:
         table = file.read(range(file.file.num_row_groups), names)
-        shapes, damaged = encodings.shapes(table[file.primary.name], file.primary.encoding, path)
-        encodings.warn_of_damage(damaged, path)
+        shapes, damaged = encodings.shapes(table[file.primary.name], file.primary.encoding, file.path)
+        encodings.warn_of_damage(damaged, file.path)
         if damaged.any():
             table, shapes = table.filter(pa.array(~damaged)), shapes[~damaged]
         left_out = int(damaged.sum())
@@ -77,18 +76,19 @@ def read(path: Path | GeoFile, *, bbox: Box | None = None, columns: Sequence[str
     found: dict[str, Any] = {}
     for name in names:
         if name not in file.geometry:
-            found[name] = attributes.to_pandas(table[name], file.described(name), name, path.name)
+            found[name] = attributes.to_pandas(table[name], file.described(name), name, file.path.name)
             continue
         column = file.geometry[name]
         own = shapes
         if column is not file.primary:
-            own, damaged = encodings.shapes(table[name], column.encoding, path)
+            own, damaged = encodings.shapes(table[name], column.encoding, file.path)
             if damaged.any():
+                count = int(damaged.sum())
                 raise FormatError(
-                    f"the column {name!r} of {path.name} holds damaged geometry in {int(damaged.sum())} of its rows",
+                    f"the column {name!r} of {file.path.name} holds damaged geometry in {count} of its rows",
                     hint=f"leave it out: read_frame(…, columns=…) without {name!r}",
                 )
-        found[name] = GeometryArray(own, crs=metadata.known_crs(column, path.name))
+        found[name] = GeometryArray(own, crs=metadata.known_crs(column, file.path.name))
     frame = gpd.GeoDataFrame(found, geometry=file.primary.name)
     frame.attrs = file.attrs
     if left_out:
@@ -109,6 +109,10 @@ def groups_near(file: GeoFile, bbox: Box) -> list[int]:
     """
     crs = metadata.crs_of(file.primary, file.path.name)
     lonlat = crs.equals(frames.CRS, ignore_axis_order=True)
+    if lonlat and file.primary.bbox is not None:
+        whole = np.array(file.primary.bbox)[:, np.newaxis]
+        if not degrees.meets(whole, bbox)[0]:
+            return []
     return [group for group in range(file.file.num_row_groups) if _may_meet(file, group, crs, lonlat=lonlat, bbox=bbox)]
 
 
@@ -140,7 +144,7 @@ def _in_box(file: GeoFile, names: list[str], bbox: Box) -> tuple[pa.Table, Objec
     empty = file.file.schema_arrow.empty_table().select(others)
     tables, shapes = [empty], [np.empty(0, dtype=object)]
     all_damaged = [np.empty(0, dtype=bool)]
-    for group in range(file.file.num_row_groups):
+    for group in _ahead(file, names, bbox):
         near = _near(file, group, bbox) if lonlat else _near_in_plane(file, group, crs, bbox)
         if near is not None and not near.any():
             continue
@@ -164,6 +168,16 @@ def _in_box(file: GeoFile, names: list[str], bbox: Box) -> tuple[pa.Table, Objec
     encodings.warn_of_damage(damaged, file.path)
     whole_table = pa.concat_tables([table.replace_schema_metadata(None) for table in tables])
     return whole_table, np.concatenate(shapes), int(damaged.sum())
+
+
+def _ahead(file: GeoFile, names: list[str], bbox: Box) -> Iterator[int]:
+    """Return the row groups that may have rows in a box one by one, while what is read of them is asked for ahead."""
+    groups = groups_near(file, bbox)
+    wanted = [*names, *([file.primary.covering] if file.primary.covering else [])]
+    for some in file.batches(groups, wanted):
+        chosen = [groups[number] for number in some]
+        with file.ahead(chosen, wanted):
+            yield from chosen
 
 
 def _near(file: GeoFile, group: int, bbox: Box) -> Flags | None:

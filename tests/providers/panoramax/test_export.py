@@ -337,9 +337,11 @@ def test_convert_reads_a_part_of_an_export_over_the_network(export, tmp_path):
             mlygeo.convert(url, tmp_path / "town.parquet", bbox=box, srid=4326)
     assert sorted(images["id"]) == expected(box)
     assert sorted(store.read_frame(tmp_path / "town.parquet", frame="images")["id"]) == expected(box)
-    with pytest.raises(FileError, match="address of the web"):
+    with pytest.raises(FileError, match="only GeoParquet is read from there"):
         mlygeo.convert("https://example.org/images.gpkg", tmp_path / "x.parquet")
     with pytest.raises(InputError, match="not encrypted"):
+        mlygeo.convert("http://example.org/panoramax.parquet", tmp_path / "x.parquet", bbox=box)
+    with pytest.raises(InputError, match="unencrypted"):
         mlygeo.convert("http://example.org/images.parquet", tmp_path / "x.parquet", bbox=box)
 
 

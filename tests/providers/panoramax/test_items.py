@@ -321,3 +321,24 @@ def test_any_value_gives_a_row_and_a_frame(path, value):
     assert len(images) == 1
     assert not images["compass_angle"].dropna().between(360, math.inf).any()
     items.said_of(item)
+
+
+@pytest.mark.parametrize(
+    ("written", "is_cut"),
+    [
+        ("12.123456789Z", True),
+        ("12.1234561+00:00", True),
+        ("12.123456000Z", False),
+        ("12.123456Z", False),
+        ("12Z", False),
+    ],
+)
+def test_a_time_finer_than_microseconds_is_said_to_be_cut(written, is_cut):
+    place = {"type": "Point", "coordinates": [9.1, 48.7]}
+    item = {
+        "type": "Feature", "id": "fc4bd9cd-e3d5-4218-81b3-0ae99d92635a", "geometry": place, "assets": {}, "links": [],
+        "properties": {"datetime": f"2024-05-01T12:00:{written}"},
+    }  # fmt: skip
+    read = items.Reading(item)
+    assert read.row["captured_at"] is not None
+    assert any("its datetime is cut to microseconds" in problem for problem in read.problems) == is_cut

@@ -180,3 +180,24 @@ def test_a_selection_from_files_is_that_from_one(tmp_path, form):
     }[form]  # fmt: skip
     found = mlygeo.select(points=points, images=given)
     assert_frame_equal(found, expected)
+
+
+def test_what_others_hold_is_the_frame_it_is(tmp_path):
+    dask_geopandas = pytest.importorskip("dask_geopandas")
+    whole = images(60)
+    points = gpd.GeoDataFrame({"point_id": np.arange(20)}, geometry=whole.geometry[:20].translate(1e-5), crs=4326)
+    expected = mlygeo.select(points=points, images=whole)
+    lazily = dask_geopandas.from_geopandas(whole, npartitions=3)
+    assert_frame_equal(mlygeo.select(points=points, images=lazily), expected)
+    assert_frame_equal(mlygeo.select(points=points, images=pa.table(whole.to_arrow())), expected)
+    assert_frame_equal(store.as_frame(lazily), whole)
+
+
+def test_streets_and_drawings_from_a_folder(tmp_path):
+    lines = gpd.GeoDataFrame({"n": [1]}, geometry=gpd.GeoSeries.from_wkt(["LINESTRING (9 48, 9 48.01)"]), crs=4326)
+    for number in (1, 2):
+        store.write_frame(lines.assign(geometry=lines.translate(number)), tmp_path / f"{number}.parquet")
+    from mlygeo.readers.streets import read_streets
+
+    assert len(read_streets(tmp_path)) == 2
+    assert len(read_streets(str(tmp_path / "1*.parquet"))) == 1

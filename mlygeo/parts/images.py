@@ -1,0 +1,387 @@
+"""The images of a dataset as the steps over parts need them: those in a box, in the form that all of them have."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mlygeo import frames, keys
+from mlygeo.errors import FileError, FormatError, FrameError
+from mlygeo.spatial import cells
+from mlygeo.store.datasets import layout, reading
+from mlygeo.store.datasets.index import Index, read_index
+from mlygeo.store.parquet.files import GeoFile
+from mlygeo.store.points import Conformed, PartOf, PointFile, Points, Settled, TablePoints, form_of, keep
+from mlygeo.store.repeats import once
+
+AT_ONCE = 10_000_000
+"""Rows whose ids are compared at once; of more, a share at a time."""
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mlygeo.arrays import Bounds, Rows
+    from mlygeo.parts.plan import Task
+    from mlygeo.regions import Region
+    from mlygeo.store.repeats import Repeats
+
+
+@dataclass(frozen=True)
+class Images:
+    """
+    A dataset of images.
+
+    Parameters
+    ----------
+    folder
+        Its folder.
+    index
+        Its index.
+    hash
+        Hash of the index.
+    by_text
+        Providers whose keys go by text; see `mlygeo.keys.text_ranks`.
+    """
+
+    folder: Path
+    index: Index
+    hash: str
+    by_text: frozenset[str] = frozenset()
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return self.folder.name
+
+    def with_by_text(self, providers: frozenset[str]) -> Images:
+        """Return the dataset with what was found out of its keys."""
+        return self if providers == self.by_text else replace(self, by_text=providers)
+
+    @cached_property
+    def attrs(self) -> dict[str, Any]:
+        """Attribution and the like, which all parts have."""
+        return {} if self._first is None else self._first.attrs
+
+    @cached_property
+    def empty(self) -> Points:
+        """The images without any: what columns there are."""
+        return self._as_part(self._no_rows)
+
+    @property
+    def nothing(self) -> pa.Table:
+        """A table without rows: attributes, `lon` and `lat`."""
+        own = self.empty.take(np.empty(0, dtype=np.int64))
+        return own.append_column("lon", pa.array([], pa.float64())).append_column("lat", pa.array([], pa.float64()))
+
+    @cached_property
+    def settled(self) -> Settled:
+        """What is known of all images."""
+        return Settled(_form(self.folder, self.hash), self.by_text)
+
+    def points(self, box: Bounds | None) -> Points:
+        """
+        Return the images in a box.
+
+        Parameters
+        ----------
+        box
+            West, south, east, north in degrees, west > east across the antimeridian; None for all.
+
+        Raises
+        ------
+        FileError
+            If a part cannot be read.
+        FormatError
+            If a part is not what the index says.
+        """
+        return self._as_part(self._dataset.points(box))
+
+    def part(self, number: int) -> Points:
+        """Return all images of a part."""
+        return self._as_part(PointFile(self.file(number).path))
+
+    def file(self, number: int) -> GeoFile:
+        """Return the file of a part; raise FormatError where it is not that of the index."""
+        part = self.index.parts[number]
+        file = GeoFile(self.folder / part.path)
+        if len(file) != part.rows:
+            raise FormatError(
+                f"{part.path} of {self.name} has {len(file):,} rows, and {part.rows:,} by the index",
+                hint="partition it again",
+            )
+        return file
+
+    def schema_of(self, schema: pa.Schema) -> pa.Schema:
+        """Return the schema of a table of images in which columns without a value have the type that others have."""
+        own = self.empty.take(np.empty(0, dtype=np.int64)).schema if self.empty.columns else pa.schema([])
+        kinds = {field.name: field.type for field in own}
+        return pa.schema(
+            [
+                pa.field(each.name, each.type if each.name == "id" else kinds.get(each.name, each.type))
+                for each in schema
+            ]
+        )
+
+    def _as_part(self, points: Points) -> Points:
+        return Conformed(PartOf(points, self.settled), frames.IMAGES)
+
+    @cached_property
+    def _dataset(self) -> reading.Dataset:
+        return reading.open(self.folder)
+
+    @cached_property
+    def _first(self) -> GeoFile | None:
+        return self.file(0) if self.index.parts else None
+
+    @cached_property
+    def _no_rows(self) -> TablePoints:
+        if self._first is None:
+            raise FrameError(f"{self.name} holds no image")
+        schema = self._first.file.schema_arrow.empty_table().select(self._first.attributes)
+        places = {"lon": pa.array([], pa.float64()), "lat": pa.array([], pa.float64())}
+        if clash := sorted({*places} & {*schema.column_names}):
+            raise FrameError(f"{self.name} has a column {clash[0]!r} beside its geometry", hint="rename it")
+        table = pa.table({**{name: schema[name] for name in schema.column_names}, **places})
+        return TablePoints(table.replace_schema_metadata(None), self.name, self.attrs)
+
+
+def dataset_of(value: object) -> Images | None:
+    """
+    Return the dataset with an index that a path names; None for anything else.
+
+    Raises
+    ------
+    FileError
+        If the index cannot be read.
+    FormatError
+        If the index is damaged.
+    """
+    try:
+        path = Path(value).expanduser().absolute()  # type: ignore[arg-type]
+        beside = layout.index_of(path)
+        if not path.is_dir() or not beside.is_file():
+            return None
+    except (TypeError, ValueError, OSError):
+        return None
+    return opened(path)
+
+
+def opened(folder: Path, expected: str | None = None) -> Images:
+    """
+    Return a dataset.
+
+    Parameters
+    ----------
+    folder
+        Its folder.
+    expected
+        Hash of its index.
+
+    Raises
+    ------
+    FileError
+        If the index cannot be read.
+    FormatError
+        If it is damaged, or another than was expected.
+    """
+    path = layout.index_of(folder)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise FileError(
+            f"{path} cannot be read: {error.strerror}", hint="is it on a disk that all workers see?"
+        ) from error
+    found = hashlib.sha256(content).hexdigest()
+    if expected is not None and found != expected:
+        raise FormatError(f"{folder} was changed since the plan was made", hint="run the command again")
+    return _opened(folder, found)
+
+
+@lru_cache(maxsize=4)
+def _opened(folder: Path, found: str) -> Images:
+    return Images(folder, read_index(layout.index_of(folder)), found)
+
+
+@lru_cache(maxsize=4)
+def _form(folder: Path, found: str) -> frames.Schema:
+    """Return the form that fits all images: by the first file whose ids or providers settle it, else by all."""
+    dataset = _opened(folder, found)
+    form = frames.IMAGES
+    for number in range(len(dataset.index.parts)):
+        points = PointFile(dataset.file(number).path)
+        if "id" not in points.columns:
+            raise FrameError(
+                f"{dataset.name} has no column 'id', so its images cannot be named"
+                f" (it has {', '.join(points.columns) or 'none but the geometry'})"
+            )
+        form = form_of(points, frames.IMAGES)
+        whole = pa.types.is_integer(points.arrow("id").type) and "provider" not in points.columns
+        if form is not frames.IMAGES or whole:
+            break
+    return form
+
+
+def by_text(dataset: Images, region: Region | None, conditions: dict[str, Any]) -> set[str]:
+    """
+    Return the providers, "" for none, of which some of the images that may be chosen have keys that are no digits.
+
+    Parameters
+    ----------
+    dataset
+        The images; of those whose ids are whole numbers, none is read.
+    region, conditions
+        Which images may be chosen.
+    """
+    found: set[str] = set()
+    if dataset.settled.form.dtype("id") != "str":
+        return found
+    for number in range(len(dataset.index.parts)):
+        points = dataset.part(number)
+        providers = {""}
+        if "provider" in points.columns:
+            providers = {name or "" for name in points.arrow("provider").unique().to_pylist()}
+        if providers <= found:
+            continue
+        chosen = keep(points, region=region, conditions=conditions)
+        words = keys.texts(chosen.arrow("id"))
+        names = chosen.arrow("provider").fill_null("").combine_chunks() if "provider" in points.columns else None
+        for name in providers - found:
+            own = words if names is None else words.filter(pc.equal(names, name))
+            if not keys.are_digits(own):
+                found.add(name)
+    return found
+
+
+def with_counts(tasks: list[Task], dataset: Images) -> list[Task]:
+    """Return tasks that count the parts of a dataset, each part once: those in their cells, and others near them."""
+    if not tasks:
+        return tasks
+    firsts = np.array([cells.span(*cells.from_quadkey(task.cell), layout.MOST_ZOOM)[0] for task in tasks])
+    shared: list[list[int]] = [[] for _ in tasks]
+    for number, part in enumerate(dataset.index.parts):
+        first = cells.span(*cells.from_quadkey(part.cell), layout.MOST_ZOOM)[0]
+        shared[max(int(np.searchsorted(firsts, first, side="right")) - 1, 0)].append(number)
+    return [replace(task, counts=tuple(numbers)) for task, numbers in zip(tasks, shared, strict=True)]
+
+
+def counted(
+    dataset: Images, numbers: Iterable[int], region: Region | None, conditions: dict[str, Any]
+) -> dict[str, int]:
+    """
+    Return how many images of some parts may be chosen, and how many of them have no position.
+
+    Parameters
+    ----------
+    dataset
+        The images.
+    numbers
+        Numbers of the parts.
+    region, conditions
+        Which images may be chosen.
+    """
+    total = {"kept": 0, "unplaced": 0}
+    for number in numbers:
+        kept = keep(dataset.part(number), region=region, conditions=conditions)
+        lon, lat = kept.lonlat
+        total["kept"] += len(kept)
+        total["unplaced"] += int(np.count_nonzero(~(np.isfinite(lon) & np.isfinite(lat))))
+    return total
+
+
+def repeated(dataset: Images, region: Region | None, conditions: dict[str, Any]) -> Repeats:
+    """
+    Return what `mlygeo.store.repeats.once` finds in all images that may be chosen; row numbers are of no use.
+
+    Parameters
+    ----------
+    dataset
+        The images. Ids are looked at, a share of them at a time; of rows whose id repeats, all columns.
+    region, conditions
+        Which images may be chosen.
+    """
+    if "problems" in dataset.index.more:  # `partition` has settled them
+        return once(dataset.empty)[1]
+    shares_of = max(1, -(-dataset.index.rows // AT_ONCE))
+    found = [dataset.nothing]
+    for share in range(shares_of):
+        seen, places = [], []
+        for number in range(len(dataset.index.parts)):
+            chosen = keep(dataset.part(number), region=region, conditions=conditions)
+            key = [name for name in ("id", "provider") if name in chosen.columns]
+            own = np.flatnonzero(spread(chosen.arrow("id")) % shares_of == share)
+            seen.append(pa.table({name: _in_plain(chosen.arrow(name).take(pa.array(own))) for name in key}))
+            places.append(np.stack([np.full(len(own), number), own]))
+        if not seen:
+            break
+        together, place = pa.concat_tables(seen), np.concatenate(places, axis=1)
+        key = [name for name in together.column_names if name == "id" or not pa.types.is_integer(together["id"].type)]
+        counts = together.group_by(key, use_threads=False).aggregate([([], "count_all")])
+        several = counts.filter(pc.greater(counts["count_all"], 1))
+        doubtful = np.flatnonzero(pc.is_in(together["id"], several["id"].combine_chunks()).to_numpy())
+        for number in np.unique(place[0, doubtful]).tolist():
+            rows = place[1, doubtful[place[0, doubtful] == number]]
+            chosen = keep(dataset.part(number), region=region, conditions=conditions)
+            lon, lat = chosen.lonlat
+            table = chosen.take(rows)
+            for name, values in (("lon", lon), ("lat", lat)):
+                table = table.append_column(name, pa.array(values[rows]))
+            found.append(table.select(found[0].column_names).cast(found[0].schema))
+    whole = TablePoints(pa.concat_tables(found), dataset.name, dataset.attrs)
+    return once(PartOf(whole, dataset.settled))[1]
+
+
+def _in_plain(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    return values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
+
+
+def spread(ids: pa.ChunkedArray) -> Rows:
+    """Return a number from each id, alike for equal ones, by which they are shared out."""
+    if pa.types.is_integer(ids.type):
+        numbers: Rows = np.abs(ids.to_numpy().astype(np.int64))
+        return numbers
+    ends = pa.chunked_array([pc.utf8_slice_codeunits(ids.combine_chunks(), -2)]).dictionary_encode().combine_chunks()
+    letters = np.array([sum(word.encode()) for word in ends.dictionary.to_pylist()], dtype=np.int64)
+    return letters[ends.indices.to_numpy()] if len(letters) else np.empty(0, dtype=np.int64)
+
+
+def region_as_json(region: Region | None) -> dict[str, Any] | None:
+    """Return a region as JSON."""
+    if region is None:
+        return None
+    return {"wkb": region.geometry.wkb_hex, "bounds": [*region.bounds], "name": region.name, "is_box": region.is_box}
+
+
+def region_of_json(given: dict[str, Any] | None) -> Region | None:
+    """Return the region of what `region_as_json` made of it."""
+    if given is None:
+        return None
+    import shapely
+
+    from mlygeo.regions import Region
+
+    west, south, east, north = given["bounds"]
+    return Region(shapely.from_wkb(given["wkb"]), (west, south, east, north), given["name"], is_box=given["is_box"])
+
+
+def conditions_as_json(conditions: dict[str, Any]) -> dict[str, Any]:
+    """Return conditions of `mlygeo.filters.conditions_of` as JSON."""
+    return {
+        name: {"time": value.isoformat()} if isinstance(value, datetime) else value
+        for name, value in conditions.items()
+    }
+
+
+def conditions_of_json(given: dict[str, Any]) -> dict[str, Any]:
+    """Return conditions of what `conditions_as_json` made of them."""
+    return {
+        name: datetime.fromisoformat(value["time"]) if isinstance(value, dict) else value
+        for name, value in given.items()
+    }

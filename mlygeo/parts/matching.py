@@ -1,0 +1,214 @@
+"""Images matched to points: what a run on whole frames computes, and a part of a run on datasets."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from mlygeo import dtypes, frames
+from mlygeo.arrays import distinct
+from mlygeo.errors import FrameError
+from mlygeo.progress import counted, working
+from mlygeo.spatial.nearest import OWN_COLUMNS
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+    import pyarrow as pa
+
+    from mlygeo.arrays import Flags, Floats, Whole
+    from mlygeo.keys import Keyed
+    from mlygeo.spatial.nearest import Matches
+    from mlygeo.spatial.projection import Projection
+    from mlygeo.spatial.zones import Zones
+    from mlygeo.store.points import Points
+
+log = logging.getLogger("mlygeo.parts")
+
+
+@dataclass(frozen=True)
+class Matched:
+    """
+    Images matched to points.
+
+    Parameters
+    ----------
+    points
+        The points, street points or others.
+    point_ids
+        Their ids, int64.
+    images
+        The images that could be chosen.
+    keyed
+        Their ids, and the ranks of these, by which ties are settled.
+    matches
+        Which image for which point, by row number.
+    heading_difference
+        Angle between camera and street of each match, degrees; NaN when unknown.
+    """
+
+    points: Points
+    point_ids: Whole
+    images: Points
+    keyed: Keyed
+    matches: Matches
+    heading_difference: Floats
+
+    @classmethod
+    @working("searching the nearest images")
+    def of(
+        cls,
+        points: Points,
+        images: Points,
+        *,
+        keyed: Keyed,
+        projection: Projection | Zones,
+        max_distance: float | None,
+        k: int,
+        unique: bool,
+        max_heading_difference: float | None,
+    ) -> Self:
+        """
+        Match images to points; the options are those of `mlygeo.spatial.nearest.select_nearest`.
+
+        Parameters
+        ----------
+        points
+            Points; without a `point_id` they are numbered from 0.
+        images
+            Images with an `id`.
+        keyed
+            Their ids, and the ranks of these, by which ties are settled; see `mlygeo.store.points.keyed`.
+        projection
+            The plane that distances are measured in, or the zone of each point.
+        max_distance, k, unique, max_heading_difference
+            Which images are near enough.
+
+        Raises
+        ------
+        FrameError
+            If ids are missing or no numbers, or `point_id` is not unique.
+        """
+        from mlygeo.spatial import grid, nearest
+        from mlygeo.store.points import floats_of
+
+        point_ids = ids_of_points(points)
+        bearing = floats_of(points, "bearing") if "bearing" in points.columns else None
+        heading = (
+            floats_of(images, "compass_angle") if bearing is not None and "compass_angle" in images.columns else None
+        )
+        pano = None
+        if max_heading_difference is not None:
+            check_headings(points, images)
+            pano = _panoramas(images) if "is_pano" in images.columns else None
+        matches = nearest.match(
+            *points.lonlat, *images.lonlat, keyed.ranks, projection=projection, max_distance=max_distance,
+            k=k, unique=unique, max_heading_difference=max_heading_difference,
+            point_id=point_ids, point_bearing=bearing, image_heading=heading, image_is_pano=pano,
+            point_xy=planar(points, projection), image_xy=planar(images, projection),
+        )  # fmt: skip
+        unknown = np.full(len(matches.point_row), np.nan)
+        difference = unknown
+        if bearing is not None and heading is not None:
+            difference = grid.heading_difference(heading[matches.image_row], bearing[matches.point_row])
+        return cls(points, point_ids, images, keyed, matches, difference)
+
+    @cached_property
+    def chosen_ids(self) -> Whole | pa.StringArray | pa.LargeStringArray:
+        """The id of the image of each match."""
+        return self.keyed.ids(self.matches.image_row)
+
+    @cached_property
+    def table(self) -> pa.Table:
+        """The selection, sorted by point and rank: the columns of the frame, without geometry."""
+        import pyarrow as pa
+
+        leading = {
+            "point_id": self.point_ids[self.matches.point_row],
+            "id": self.chosen_ids,
+            "distance_m": self.matches.distance_m,
+            "rank": self.matches.rank,
+            "heading_difference": self.heading_difference,
+        }
+        own = self.images.take(
+            self.matches.image_row, [name for name in self.images.columns if name not in OWN_COLUMNS]
+        )
+        return pa.table({**leading, **{name: own[name] for name in own.column_names}})
+
+    @cached_property
+    def lonlat(self) -> tuple[Floats, Floats]:
+        """Positions of the selected images, degrees."""
+        lon, lat = self.images.lonlat
+        return lon[self.matches.image_row], lat[self.matches.image_row]
+
+
+def ids_of_points(points: Points) -> Whole:
+    """
+    Return the ids of points, int64: their `point_id`, or their numbers from 0.
+
+    Raises
+    ------
+    FrameError
+        If ids are no whole numbers, or not unique.
+    """
+    from mlygeo.store.points import ids_of
+
+    found = ids_of(points, "point_id") if "point_id" in points.columns else np.arange(len(points))
+    if distinct(found) < len(found):
+        raise FrameError(f"{points.name}: column 'point_id' holds some ids twice")
+    return found
+
+
+def check_headings(points: Points, images: Points) -> None:
+    """Raise FrameError unless points and images have the columns that `max_heading_difference` compares."""
+    for known, column in ((points, "bearing"), (images, "compass_angle")):
+        if column not in known.columns:
+            raise FrameError(f"{known.name} has no column '{column}', which `max_heading_difference` compares")
+
+
+def planar(points: Points, projection: Projection | Zones) -> tuple[Floats, Floats] | None:
+    """Return the coordinates of points that came in the CRS to measure in; None where they came in another."""
+    whole = points
+    while (inner := getattr(whole, "points", None)) is not None:  # of coordinates in degrees, none needs to be picked
+        whole = inner
+    return points.native[:2] if projection.is_of(whole.native[2]) else None
+
+
+def frame_of(table: pa.Table, lonlat: tuple[Floats, Floats], *, attrs: dict[str, Any]) -> gpd.GeoDataFrame:
+    """
+    Return the selection frame of a table as `Matched.table` makes it.
+
+    Parameters
+    ----------
+    table
+        A row a pair.
+    lonlat
+        Positions of the images, degrees.
+    attrs
+        The frame's attributes.
+    """
+    import pyarrow as pa
+
+    selection = frames.placed(table, *lonlat, frames.SELECTION)
+    schema = frames.IMAGES if pa.types.is_integer(table.schema.field("id").type) else frames.IMAGES.of_any_provider
+    known = {
+        name: dtypes.cast(selection[name], dtype)
+        for name in selection.columns
+        if name not in OWN_COLUMNS and (dtype := schema.dtype(str(name)))
+    }
+    selection = selection.assign(**known)
+    selection.attrs = attrs
+    return selection
+
+
+def _panoramas(images: Points) -> Flags:
+    """Return which images are panoramas; of others, and of those of unknown kind, the headings count."""
+    from mlygeo.store.points import truths_of
+
+    pano, known = truths_of(images, "is_pano")
+    if unknown := int((~known).sum()):
+        log.warning("%s: %s, whose headings count", images.name, f"{counted(unknown, 'image')} of unknown kind")
+    return pano

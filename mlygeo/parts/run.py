@@ -1,0 +1,324 @@
+"""
+Running a plan: the tasks whose part is not there, in a loop, in processes here, or through any executor.
+
+What each way has in common is `run`, which writes one part, whoever calls it. Its result are counts, not rows.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import threading
+import time
+from collections import deque
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlygeo import arrays
+from mlygeo.errors import DependencyError, FileError, InputError, MlygeoError, install_hint
+from mlygeo.parts import plan as plans
+from mlygeo.progress import Progress, counted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from concurrent.futures import Executor
+
+    from mlygeo.parts.plan import Plan
+    from mlygeo.progress import Bar
+
+MOST_DEATHS = 3
+"""Times that a task may end its process before it is given up."""
+
+RETRIES = 2
+"""Times that Dask may try a task again whose worker died; as many as make `MOST_DEATHS`."""
+
+WAIT_S = 10.0
+"""Seconds in which a scheduler must answer."""
+
+
+def run(folder: str, number: int, threads: int | None = None) -> dict[str, Any]:
+    """
+    Write the part of a task, unless it is there, and return what is counted in it.
+
+    Parameters
+    ----------
+    folder
+        The folder of the plan; on a disk that all processes see.
+    number
+        Number of the task.
+    threads
+        Threads that may run side by side; None for as many as there are processors.
+
+    Returns
+    -------
+    counts
+        "number", "rows", "peak", the most memory in bytes that the process has had (0 where that is not known), and
+        "seconds", the processor time of this task.
+    """
+    made = plans.read(Path(folder))
+    step = importlib.import_module(f"mlygeo.parts.{made.step}")
+    started = time.thread_time()
+    with arrays.most_threads(threads), _quiet():
+        counts = None
+        if made.path(number).exists():
+            counts = step.counts_of(made.path(number))
+        if counts is None:
+            counts = step.task(made, number)
+    return {"number": number, "rows": counts["rows"], "peak": peak(), "seconds": time.thread_time() - started}
+
+
+def peak() -> int:
+    """Return the most memory in bytes that this process has had; 0 where the system does not tell."""
+    # Not getrusage, whose number a process inherits from the one that started it.
+    with suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) * 1024
+    return 0
+
+
+def do(
+    made: Plan,
+    numbers: Sequence[int],
+    *,
+    workers: int | None = None,
+    executor: Executor | None = None,
+    client: Any = None,
+    scheduler: str | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """
+    Do tasks of a plan: one after another in this process, unless processes or an executor are named.
+
+    Parameters
+    ----------
+    made
+        The plan.
+    numbers
+        Numbers of the tasks to do.
+    workers
+        Number of processes on this machine.
+    executor
+        Any executor of `concurrent.futures`; it is not shut down.
+    client
+        A Dask client; it is not closed.
+    scheduler
+        Address of a Dask scheduler.
+    progress
+        Where progress is shown.
+
+    Raises
+    ------
+    DependencyError
+        If Dask is not installed.
+    FileError
+        If a part cannot be made, or whoever should make it is gone.
+    """
+    display, total = progress or Progress(), len(made.tasks)
+    with display.bar("parts", total=total, unit="parts") as bar:
+        if done := total - len(numbers):
+            bar.advance(done)
+        if not numbers:
+            return
+        folder = str(made.folder.absolute())
+        if client is not None or scheduler is not None:
+            with _dask(client, scheduler) as pool:
+                _through(pool, made, folder, numbers, bar, threads=1)
+        elif executor is not None:
+            _through(executor, made, folder, numbers, bar, threads=1)
+        elif workers is not None and workers > 1:
+            _in_processes(made, folder, numbers, min(workers, len(numbers)), bar)
+        else:
+            for number in numbers:
+                run(folder, number)
+                bar.advance()
+
+
+def _through(
+    executor: Executor, made: Plan, folder: str, numbers: Sequence[int], bar: Bar, *, threads: int | None
+) -> None:
+    """Do tasks through an executor that somebody else has made; the largest first, so that none is left for last."""
+    ordered = sorted(numbers, key=lambda number: -made.tasks[number].images)
+    futures: dict[Future[Any], int] = {}
+    try:
+        for number in ordered:
+            futures[executor.submit(run, folder, number, threads)] = number
+        waiting = set(futures)
+        while waiting:
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in done:
+                future.result()
+                bar.advance()
+    except MlygeoError:
+        raise
+    except Exception as error:
+        failed = next((number for future, number in futures.items() if future.done() and _is_of(future, error)), None)
+        raise _broken(made, failed, error) from error
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+def _is_of(future: Future[Any], error: BaseException) -> bool:
+    return not future.cancelled() and future.exception() is error
+
+
+def _broken(made: Plan, number: int | None, error: BaseException) -> MlygeoError:
+    """Return one line for what schedulers and pools say when a worker or they themselves are gone."""
+    kind = type(error).__name__
+    kept = f"{len(made.tasks) - len(made.left()):,} of {counted(len(made.tasks), 'part')} are done, and kept"
+    again = "run the same command again to go on"
+    if kind == "KilledWorker" and number is not None:
+        return _too_often(made, number)
+    if isinstance(error, BrokenExecutor):
+        return FileError(
+            f"a worker of the executor was ended from outside, and the executor with it; {kept}", hint=again
+        )
+    if isinstance(error, CancelledError) or kind in {
+        "CommClosedError", "FutureCancelledError", "FuturesCancelledError", "ClosedClientError", "TimeoutError",
+        "KilledWorker",
+    }:  # fmt: skip
+        said = " ".join(str(error).split())[:100]
+        return FileError(f"the scheduler or its workers are gone ({said or kind}); {kept}", hint=again)
+    where = "" if number is None else f" in part {number + 1:,} of {len(made.tasks):,}"
+    return FileError(f"{kind}{where}: {' '.join(str(error).split())[:300]}; {kept}", hint=again)
+
+
+def _too_often(made: Plan, number: int) -> MlygeoError:
+    task = made.tasks[number]
+    return FileError(
+        f"part {number + 1:,} of {len(made.tasks):,} (cell {task.cell or 'of the world'}) ended its worker"
+        f" {MOST_DEATHS} times; it needs about {task.bytes / 1e6:,.0f} MB for {counted(task.images, 'image')} in reach",
+        hint="give workers more memory, or run fewer at once; parts that are done are kept",
+    )
+
+
+@contextmanager
+def _dask(client: Any, scheduler: str | None) -> Iterator[Executor]:
+    """Yield the executor of a Dask client, or of a new one for the address of a scheduler."""
+    if client is not None:
+        if not hasattr(client, "get_executor"):
+            raise InputError(f"`client` takes a Dask client, not {type(client).__name__}")
+        yield client.get_executor(pure=False, retries=RETRIES)
+        return
+    try:
+        distributed: Any = importlib.import_module("distributed")
+    except ImportError as error:
+        raise DependencyError("`scheduler` needs Dask, which is not installed", hint=install_hint("scale")) from error
+    for name in ("distributed", "distributed.client", "distributed.comm", "distributed.core"):  # tracebacks
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    try:
+        made = distributed.Client(scheduler, timeout=WAIT_S, set_as_default=False)
+    except (OSError, ValueError, TypeError, TimeoutError) as error:
+        said = " ".join(str(error).split())[:200] or type(error).__name__
+        raise FileError(
+            f"the scheduler at {scheduler} does not answer: {said}",
+            hint="is it running, and is this the address that it printed, such as tcp://10.0.0.1:8786?",
+        ) from error
+    try:
+        yield made.get_executor(pure=False, retries=RETRIES)
+    finally:
+        with suppress(Exception):
+            made.close(timeout=1)
+
+
+def _in_processes(made: Plan, folder: str, numbers: Sequence[int], workers: int, bar: Bar) -> None:
+    """
+    Do tasks in processes on this machine, each a pool of its own: one that dies costs its own part alone.
+
+    The largest come first, so that none is left for last.
+    """
+    threads = max(1, arrays.workers() // workers)
+    todo = deque(sorted(numbers, key=lambda number: -made.tasks[number].images))
+    deaths: dict[int, int] = {}
+    pools = [_one_process(threads) for _ in range(workers)]
+    busy: dict[Future[Any], tuple[int, int]] = {}
+
+    def start(at: int) -> None:
+        if todo:
+            number = todo.popleft()
+            busy[pools[at].submit(run, folder, number, threads)] = at, number
+
+    try:
+        for at in range(workers):
+            start(at)
+        while busy:
+            for future in wait(busy, return_when=FIRST_COMPLETED)[0]:
+                at, number = busy.pop(future)
+                try:
+                    future.result()
+                    bar.advance()
+                except BrokenExecutor as error:
+                    deaths[number] = deaths.get(number, 0) + 1
+                    if deaths[number] >= MOST_DEATHS:
+                        raise _too_often(made, number) from error
+                    todo.append(number)
+                    pools[at].shutdown(wait=False)
+                    pools[at] = _one_process(threads)
+                start(at)
+    except MlygeoError:
+        raise
+    except Exception as error:
+        raise _broken(made, None, error) from error
+    finally:
+        for pool in pools:
+            pool.shutdown(wait=not busy, cancel_futures=True)
+        if busy:
+            _end(pools)
+
+
+def _one_process(threads: int) -> ProcessPoolExecutor:
+    import multiprocessing
+
+    # Not forked: threads of Arrow and PROJ do not survive that.
+    return ProcessPoolExecutor(
+        1, mp_context=multiprocessing.get_context("spawn"), initializer=_begin, initargs=(threads,)
+    )
+
+
+def _begin(threads: int) -> None:
+    """Let a process be ended by the one that started it, and not by Ctrl-C itself."""
+    import signal
+
+    import pyarrow as pa
+
+    pa.set_cpu_count(threads)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = os.getppid()
+
+    def watch() -> None:
+        # The pipe to a parent that was killed is not always noticed.
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _end(pools: Sequence[ProcessPoolExecutor]) -> None:
+    """End processes that are still at work; the temporary files of their parts are removed by the next run."""
+    for pool in pools:
+        for process in list((getattr(pool, "_processes", None) or {}).values()):
+            process.terminate()
+
+
+_silenced = threading.Lock()
+_at_work: list[int] = []
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Say nothing of a part that is said of the whole, or counted."""
+    logger = logging.getLogger("mlygeo")
+    with _silenced:
+        _at_work.append(logger.level)
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        with _silenced:
+            level = _at_work.pop()  # the first is that of before, whoever ends last
+            if not _at_work:
+                logger.setLevel(level)

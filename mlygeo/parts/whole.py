@@ -1,0 +1,189 @@
+"""What is known of a selection only when all of its parts are there: exact, and in bounded memory."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from mlygeo import attribution
+from mlygeo.parts import facts, selection
+from mlygeo.parts.images import AT_ONCE, spread
+from mlygeo.store.datasets import layout
+from mlygeo.store.datasets.index import Index, Part
+from mlygeo.store.parquet import encodings
+from mlygeo.store.parquet.files import GeoFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mlygeo.arrays import Flags, Floats, Rows
+    from mlygeo.attribution import Bare
+    from mlygeo.parts.plan import Plan
+
+
+@dataclass(frozen=True)
+class Whole:
+    """
+    The parts of a selection, all of which are there.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    """
+
+    plan: Plan
+
+    @cached_property
+    def counts(self) -> list[dict[str, Any]]:
+        """What is counted in each part, in the order of the tasks."""
+        return [selection.counts_of(self.plan.path(number)) for number in range(len(self.plan.tasks))]
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns of the selection, without geometry."""
+        return [] if not self.plan.tasks else self._file(0).attributes
+
+    def tables(self, columns: list[str]) -> Iterator[pa.Table]:
+        """Yield columns of each part that has rows, in the order of the tasks."""
+        for number, counted in enumerate(self.counts):
+            if counted["rows"]:
+                file = self._file(number)
+                yield file.read(range(len(file.groups)), columns).replace_schema_metadata(None)
+
+    @cached_property
+    def sums(self) -> dict[str, Any]:
+        """The sums of all parts; points without a position, which no task has, count as points."""
+        found = facts.added(counted["sums"] for counted in self.counts)
+        return {**found, "points": self.plan.given["points"]["count"]}
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """The facts of the selection, as of a run on whole frames."""
+        images, _, providers = self._images
+        return facts.facts_of(
+            self.sums,
+            images=images,
+            distance_m=facts.quartiles(self.sums["covered"], self._nearest),
+            providers=providers,
+        )
+
+    @property
+    def firsts(self) -> Flags:
+        """Which of all pairs, in the order of the tasks, are the first of their image."""
+        return self._images[1]
+
+    def attribution(self, bare: Bare | None) -> list[str]:
+        """Return the attributions of the selected images; see `mlygeo.attribution.sources`."""
+        names = [name for name in attribution.COLUMNS if name in self.columns]
+        found: list[pa.Table] = []
+        for table in self.tables([*names, "id"]) if names else ():
+            said = attribution.columns_in([*names, "id"], table.column)
+            if said is not None:
+                found.append(attribution.tallied(said))
+        tally = None
+        if found:
+            own = [name for name in found[0].column_names if name != "count_all"]
+            summed = pa.concat_tables(found).group_by(own, use_threads=False).aggregate([("count_all", "sum")])
+            tally = summed.rename_columns([*own, "count_all"])
+        return attribution.sources_of(tally, self.plan.given["attrs"], bare)
+
+    def index(self, more: dict[str, Any]) -> Index:
+        """Return the index of the selection as a dataset; `more` is noted in it."""
+        parts, cells, rows = [], [], []
+        for number, counted in enumerate(self.counts):
+            if not counted["rows"]:
+                continue
+            task, path = self.plan.tasks[number], self.plan.path(number)
+            with path.open("rb") as file:
+                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            west, south, east, north = counted["box"]
+            times = {
+                name: None if counted[name] is None else datetime.fromisoformat(counted[name])
+                for name in ("min_captured_at", "max_captured_at")
+            }
+            parts.append(
+                Part(
+                    task.cell, task.path, counted["rows"], len(self._file(number).groups), path.stat().st_size,
+                    west, south, east, north, counted["min_id"], counted["max_id"], **times, sha256=sha256,
+                    written_at=datetime.fromisoformat(self.plan.given["written_at"]),
+                )
+            )  # fmt: skip
+            cells.append(np.cumsum(np.array(counted["cells"], dtype=np.int64)))
+            rows.append(np.array(counted["cell_rows"], dtype=np.int64))
+        code, count = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+        if cells:
+            code, inverse = np.unique(np.concatenate(cells), return_inverse=True)
+            count = np.bincount(inverse, weights=np.concatenate(rows)).astype(np.int64)
+        return Index(tuple(parts), code, count, layout.ROWS_PER_PART, more=more)
+
+    def table(self) -> tuple[pa.Table, Floats, Floats]:
+        """Return all parts as one table, in the order of the points' rows and of ranks; and the places, degrees."""
+        names = self.columns
+        tables = [*self.tables(names)] or [self._file(0).read([0] if len(self._file(0).groups) else [], names)]
+        together = pa.concat_tables(tables).replace_schema_metadata(None)
+        places = [(np.empty(0), np.empty(0)), *self._places()]
+        lon, lat = (np.concatenate(values) for values in zip(*places, strict=True))
+        ids, rows = selection.point_ids_of(self.plan)
+        ordered = np.argsort(ids, kind="stable")
+        place = rows[ordered[np.searchsorted(ids[ordered], together["point_id"].to_numpy())]]
+        order = np.lexsort([together["rank"].to_numpy(), place])
+        return together.take(pa.array(order)), lon[order], lat[order]
+
+    def _places(self) -> Iterator[tuple[Floats, Floats]]:
+        for number, counted in enumerate(self.counts):
+            if counted["rows"]:
+                file = self._file(number)
+                wkb = file.read(range(len(file.groups)), [file.primary.name]).column(0)
+                yield encodings.coordinates(wkb, file.path)
+
+    def _file(self, number: int) -> GeoFile:
+        return GeoFile(self.plan.path(number))
+
+    def _nearest(self, places: Rows) -> Floats:
+        """Return the distances that stand at some places among those of the nearest image of each point."""
+
+        def distances() -> Iterator[Floats]:
+            for table in self.tables(["distance_m", "rank"]):
+                yield table["distance_m"].to_numpy()[table["rank"].to_numpy() == 1]
+
+        if self.sums["covered"] > facts.AT_HAND:
+            return facts.smallest(distances, places)
+        found: Floats = np.sort(np.concatenate([*distances()]))[places]
+        return found
+
+    @cached_property
+    def _images(self) -> tuple[int, Flags, dict[str, Any] | None]:
+        """Return the number of distinct images, which pairs are the first of theirs, and the shares of providers."""
+        names: list[str] = [name for name in ("id", "provider", "licence") if name in self.columns]
+        key = [name for name in names if name != "licence"]
+        pairs = self.sums["pairs"]
+        first = np.zeros(pairs, dtype=bool)
+        shares: list[dict[str, Any]] = []
+        number, shares_of = 0, -(-pairs // AT_ONCE)
+        for share in range(shares_of):
+            parts, rows, start = [], [], 0
+            for table in self.tables(names):
+                chosen = np.flatnonzero(spread(table["id"]) % shares_of == share)
+                rows.append(chosen + start)
+                start += len(table)
+                parts.append(table.take(pa.array(chosen)))
+            together = pa.concat_tables(parts)
+            once = (
+                together.select(key)
+                .append_column("row", pa.array(np.concatenate(rows)))
+                .group_by(key, use_threads=False)
+                .aggregate([("row", "min")])
+            )
+            first[once["row_min"].to_numpy()] = True
+            is_whole = pa.types.is_integer(together["id"].type)  # such an id is one image, whoever is said to have it
+            number += len(together["id"].unique()) if is_whole else len(once)
+            if "provider" in names:
+                shares.append(facts.shares(together))
+        return number, first, facts.shares_added(shares) if "provider" in names else None

@@ -1,0 +1,421 @@
+"""Selections from datasets: the parts are made in a folder, or a temporary one, and then brought together."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlygeo import own, store
+from mlygeo.errors import FileError, InputError
+from mlygeo.pipelines import inputs, own_files, provenance, selection
+from mlygeo.pipelines.arguments import of_no_use
+from mlygeo.pipelines.job import Job
+from mlygeo.places import STATE_FOLDER
+from mlygeo.progress import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import geopandas as gpd
+
+    from mlygeo.keys import Key
+    from mlygeo.parts.images import Images
+    from mlygeo.parts.plan import Plan
+    from mlygeo.parts.selection import Planned
+    from mlygeo.parts.whole import Whole
+    from mlygeo.pipelines.options import Matching, Spread, StreetPoints
+    from mlygeo.progress import Progress
+    from mlygeo.regions import Region
+    from mlygeo.spatial.projection import Projection
+    from mlygeo.spatial.zones import Zones
+    from mlygeo.store.points import Points
+
+    Summed = Callable[[dict[str, Any], int, list[str]], dict[str, Any]]
+    Said = Callable[[dict[str, Any], dict[str, Any]], str]
+
+SELECTION = "selection"
+"""Folder of the parts of a selection."""
+
+
+def check(spread: Spread, matching: Matching, laid: StreetPoints, *, given_points: bool) -> None:
+    """
+    Raise for what is not defined over parts, with the reason.
+
+    Parameters
+    ----------
+    spread
+        Who works on the parts.
+    matching, laid
+        Which images match, and where points are laid.
+    given_points
+        Whether the user has points, and none are laid.
+
+    Raises
+    ------
+    InputError
+        Naming the option.
+    """
+    spread.check(None)
+    instead = "select from a file that fits into memory"
+    if matching.unique:
+        raise InputError(
+            "`unique` is not possible with a dataset of images: whom an image serves may hang on points far away",
+            hint=f"leave it out, or {instead}",
+        )
+    if matching.limit is None:
+        raise InputError(
+            "a selection without `max_distance` is not possible with a dataset of images: the nearest image may lie in"
+            " any part",
+            hint=f"name a distance, such as `max_distance=1000`, or {instead}",
+        )
+    if not given_points and laid.method == "percept":
+        raise InputError(
+            "`method=percept` is not possible with a dataset of images: its squares begin at the corner of all points,"
+            " and the first row in each is kept, so that a part of the points does not tell which they are",
+            hint="take `method=even`, or lay the points first, with 'mlygeo streets', and give them as `points`",
+        )
+    if spread.part is not None:
+        of_no_use(("dry_run",), "with `part`")
+
+
+def select(
+    points: Points,
+    dataset: Images,
+    *,
+    projection: Projection | Zones,
+    matching: Matching,
+    region: Region | None,
+    conditions: dict[str, Any],
+    spread: Spread,
+    workers: int | None,
+    dry_run: bool,
+    left_out: dict[str, int],
+    doubts: dict[str, int],
+    summed: Summed,
+    said: Said,
+    progress: Progress | None,
+) -> Job[gpd.GeoDataFrame]:
+    """
+    Return the job of a selection over the parts of a dataset.
+
+    Parameters
+    ----------
+    points
+        All points.
+    dataset
+        The images.
+    projection, matching, region, conditions
+        As of a selection from a frame.
+    spread, workers
+        Who works on the parts; None for `workers` where it was not given.
+    dry_run
+        Whether only a plan is wanted.
+    left_out, doubts
+        How many rows are left out, and are in doubt, by reason; those of the images are added.
+    summed
+        Makes the summary of the facts, the number of images considered, and attributions.
+    said
+        Makes the headline of a summary and the facts.
+    progress
+        Where progress is shown.
+    """
+    from mlygeo import frames
+    from mlygeo.parts import selection as step
+
+    spread.check(workers)
+    frames.columns_for(conditions, dataset.empty.columns)
+    options = step.Options(matching.limit or 0.0, matching.k, matching.max_heading_difference)
+
+    def planned(folder: Path) -> Planned:
+        return step.planned(
+            points, dataset, folder / STATE_FOLDER, projection=projection, options=options, region=region,
+            conditions=conditions,
+        )  # fmt: skip
+
+    run = _Run(points, dataset, region, conditions, spread, workers, left_out, doubts, summed, said, progress, planned)
+    if dry_run:
+        return run.dry()
+    job: Job[gpd.GeoDataFrame] = Job(run.frame, run.summary, "", run.write, ids=run.words)
+    run.job.append(job)
+    return job
+
+
+@dataclass
+class _Run:
+    """A selection over parts; what it finds out goes into the summary and the headline of its job."""
+
+    points: Points
+    dataset: Images
+    region: Region | None
+    conditions: dict[str, Any]
+    spread: Spread
+    workers: int | None
+    left_out: dict[str, int]
+    doubts: dict[str, int]
+    summed: Summed
+    said: Said
+    progress: Progress | None
+    planned: Callable[[Path], Planned]
+    summary: dict[str, Any] = field(default_factory=dict)
+    job: list[Job[gpd.GeoDataFrame]] = field(default_factory=list)
+
+    def write(self, folder: Path) -> list[Path]:
+        """Make the parts in a folder, and bring them together; what a killed run has made is kept."""
+        from mlygeo.locks import FolderLock
+
+        if store.names_file(folder):
+            frame = self.frame()
+            placed = self._street_points()
+            placed.attrs = self.points.attrs | {"run": self.summary["run"]}
+            return [store.write_layers({"selection": frame, "street_points": placed}, folder)]
+        own.refuse_others(folder, own_files.SELECT)
+        _refuse_other(folder)
+        planned = self.planned(folder)
+        if self.spread.share is not None:
+            self._do_share(planned)
+            return []
+        with FolderLock(folder):
+            _take_back(folder, planned.plan)
+            whole = self._done(planned)
+            files = self._publish(whole, folder)
+            for each in (folder / STATE_FOLDER).glob("selection-*"):
+                shutil.rmtree(each, ignore_errors=True)
+        with suppress(OSError):
+            (folder / STATE_FOLDER / "lock").unlink()
+        with suppress(OSError):
+            (folder / STATE_FOLDER).rmdir()
+        return files
+
+    def frame(self) -> gpd.GeoDataFrame:
+        """Return the whole selection, as a run on frames does."""
+        with self._temporary() as whole:
+            return self._frame(whole)
+
+    def words(self) -> list[Key]:
+        """Return the ids of the images, each once, as words of a list."""
+        with self._temporary() as whole:
+            return [*selection.words_of(whole.table()[0])]
+
+    def dry(self) -> Job[gpd.GeoDataFrame]:
+        """Return what the work would be."""
+        import geopandas as gpd
+        from shapely import box
+
+        from mlygeo.spatial import cells
+
+        plan = self.planned(Path()).plan
+        bounds = [cells.bounds(*cells.from_quadkey(task.cell)) for task in plan.tasks]
+        parts = gpd.GeoDataFrame(
+            {
+                "cell": [task.cell for task in plan.tasks],
+                "points": [task.points for task in plan.tasks],
+                "images": [task.images for task in plan.tasks],
+                "memory_bytes": [task.bytes for task in plan.tasks],
+                "seconds": [task.seconds for task in plan.tasks],
+            },
+            geometry=[box(*each) for each in bounds],
+            crs=4326,
+        )
+        rows = max(self.dataset.index.rows, 1)
+        size = sum(part.bytes for part in self.dataset.index.parts)
+        seconds = sum(task.seconds for task in plan.tasks)
+        at_once = min(self.workers or 1, max(len(plan.tasks), 1))
+        facts: dict[str, Any] = {
+            "parts": len(plan.tasks),
+            "points": sum(task.points for task in plan.tasks),
+            "images_in_reach": sum(task.images for task in plan.tasks),
+            "bytes": round(size * sum(task.images for task in plan.tasks) / rows),
+            "memory_bytes": max((task.bytes for task in plan.tasks), default=0),
+            "processes": at_once,
+            "seconds": round(seconds / at_once, 1),
+        }
+        text = (
+            f"{counted(facts['parts'], 'part')} with {counted(facts['points'], 'point')}, to read"
+            f" {facts['bytes'] / 1e6:,.0f} MB; a process needs up to {facts['memory_bytes'] / 1e6:,.0f} MB, and all"
+            f" take about {facts['seconds']:,.0f} s in {'1 process' if at_once == 1 else f'{at_once:,} processes'};"
+            " nothing was done"
+        )
+        return Job(lambda: parts, facts, text)
+
+    @contextmanager
+    def _temporary(self) -> Iterator[Whole]:
+        if self.spread.share is not None:
+            raise InputError("`part` needs a folder that all shares have in common", hint="name it with -o")
+        with tempfile.TemporaryDirectory(prefix="mlygeo-") as folder:
+            whole = self._done(self.planned(Path(folder)))
+            self._settle(whole)
+            yield whole
+
+    def _frame(self, whole: Whole) -> gpd.GeoDataFrame:
+        from mlygeo.parts.matching import frame_of
+
+        table, lon, lat = whole.table()
+        attrs = {**self.dataset.attrs, "attribution": self.summary["attribution"], "run": self.summary["run"]}
+        return frame_of(table, (lon, lat), attrs=attrs)
+
+    def _done(self, planned: Planned) -> Whole:
+        """Do what is left of a plan, and return its parts."""
+        from mlygeo.parts import run
+        from mlygeo.parts.whole import Whole
+
+        plan = planned.write()
+        self._do(plan, plan.left(), run)
+        return Whole(plan)
+
+    def _do_share(self, planned: Planned) -> None:
+        from mlygeo.parts import run
+
+        plan = planned.write()
+        number, of = self.spread.share or (0, 1)
+        left = set(plan.left())
+        own_tasks = [each for each in range(number, len(plan.tasks), of) if each in left]
+        self._do(plan, own_tasks, run)
+        done = len(plan.tasks) - len(plan.left())
+        self.summary |= {"parts": len(plan.tasks), "parts_done": done, "parts_of_this_share": len(own_tasks)}
+        text = f"{done:,} of {counted(len(plan.tasks), 'part')} are done, {len(own_tasks):,} by this run"
+        if done == len(plan.tasks):
+            text += "; the same command without `part` brings them together"
+        self.job[0].headline = text
+
+    def _do(self, plan: Plan, numbers: list[int], run: Any) -> None:
+        spread = self.spread
+        run.do(
+            plan, numbers, workers=self.workers, executor=spread.executor, client=spread.client,
+            scheduler=spread.scheduler, progress=self.progress,
+        )  # fmt: skip
+
+    def _settle(self, whole: Whole) -> None:
+        """Fill in the summary and the headline."""
+        from mlygeo import frames
+        from mlygeo.parts import images
+        from mlygeo.providers import attribution_of
+        from mlygeo.store import repeats
+
+        index = self.dataset.index
+        counts = [counted["counted"] for counted in whole.counts]
+        unplaced = sum(part.rows for part in index.parts if part.west is None)
+        kept, kept_unplaced = index.rows, unplaced
+        if self.region is not None or self.conditions:
+            kept, kept_unplaced = (sum(each[name] for each in counts) for name in ("kept", "unplaced"))
+        if not kept:
+            inputs.log.warning("no image of %s passes the filters and lies in the region", self.dataset.name)
+        found = images.repeated(self.dataset, self.region, self.conditions)
+        gone = unplaced - kept_unplaced if index.rows > kept else 0
+        cut = {"outside the region, or by the filters": index.rows - kept - gone}
+        self.left_out |= inputs.left_out_counts(
+            "images", self.dataset.attrs.get("left_out"), cut=cut, unplaced=unplaced
+        )
+        if len(found.again):
+            self.left_out |= {f"images {repeats.AGAIN}": len(found.again)}
+        self.doubts |= found.problems
+        credited = list(dict.fromkeys([*whole.attribution(attribution_of), *frames.credited(self.points.attrs)]))
+        summary = self.summed(whole.facts, kept - len(found.again), credited)
+        summary["inputs"]["images"]["sha256_of_index"] = self.dataset.hash
+        summary["run"] = provenance.run_of({**summary, "plan": whole.plan.hash})
+        self.summary |= summary
+        for job in self.job:
+            job.headline = self.said(summary, whole.facts)
+
+    def _publish(self, whole: Whole, folder: Path) -> list[Path]:
+        """Write all that goes beside the parts, and let them take their places together."""
+        from mlygeo.store import parquet
+        from mlygeo.store.datasets import index, layout
+
+        self._settle(whole)
+        run = {"run": self.summary["run"]}
+        target, beside = folder / SELECTION, layout.index_of(folder / SELECTION)
+        points = folder / "street_points.parquet"
+        with inputs.as_set(folder, own_files.SELECT):
+            for stale in ("selection.parquet", own_files.FAILED_TILES):
+                store.remove(folder / stale)
+            index.write_index(whole.index(run | {"attribution": self.summary["attribution"]}), beside)
+            with store.atomic(points) as temporary:
+                parquet.write_points(
+                    selection.points_table(self.points), *self.points.lonlat, temporary, attrs=self.points.attrs | run
+                )
+            ids = folder / own_files.IMAGE_IDS
+            with store.atomic(ids) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+                for words in _words(whole):
+                    file.writelines(f"{word}\n" for word in words)
+            text = json.dumps(self.summary, indent=2, ensure_ascii=False) + "\n"
+            said = store.write_text(text, folder / own_files.SUMMARY)
+            _move(whole, folder, target, beside)
+        return [target, beside, ids, points, said]
+
+    def _street_points(self) -> gpd.GeoDataFrame:
+        from mlygeo import frames
+
+        return frames.placed(selection.points_table(self.points), *self.points.lonlat)
+
+
+def _words(whole: Whole) -> Iterator[list[str]]:
+    import numpy as np
+    import pyarrow as pa
+
+    start, firsts = 0, whole.firsts
+    for table in whole.tables([name for name in ("id", "provider") if name in whole.columns]):
+        own_firsts = firsts[start : start + len(table)]
+        start += len(table)
+        yield selection.words_of(table.take(pa.array(np.flatnonzero(own_firsts))))
+
+
+def _refuse_other(folder: Path) -> None:
+    """Raise if a folder is in the place of the parts that no run has made."""
+    from mlygeo.errors import FormatError
+    from mlygeo.store.datasets import index, layout
+
+    target = folder / SELECTION
+    beside = layout.index_of(target)
+    if not target.exists() and not beside.exists():
+        return
+    try:
+        is_ours = target.is_dir() and _was_made_here(target)
+        is_ours = is_ours or (beside.is_file() and "run" in index.read_index(beside).more)
+    except (FileError, FormatError):
+        is_ours = False
+    if not is_ours:
+        raise own.other(target if target.exists() else beside)
+
+
+def _was_made_here(target: Path) -> bool:
+    """Return whether a folder has parts of a plan, or nothing at all."""
+    from mlygeo.store.parquet.files import GeoFile
+
+    first = next(target.glob("cell=q*/part-0.parquet"), None)
+    return "plan" in GeoFile(first).attrs if first is not None else not any(target.iterdir())
+
+
+def _take_back(folder: Path, plan: Plan) -> None:
+    """Take back parts of this plan that a killed run had put in their place before all else was there."""
+    from mlygeo.store.parquet.files import GeoFile
+
+    target = folder / SELECTION
+    if plan.parts.exists() or (folder / own_files.SUMMARY).exists() or not target.is_dir():
+        return
+    first = next(target.glob("cell=q*/part-0.parquet"), None)
+    if first is not None and GeoFile(first).attrs.get("plan") == plan.hash:
+        target.replace(plan.parts)
+
+
+def _move(whole: Whole, folder: Path, target: Path, beside: Path) -> None:
+    """Put the parts in their place; before that, what says that those of an earlier run are complete goes."""
+    parts = whole.plan.parts
+    parts.mkdir(exist_ok=True)
+    for number, counts in enumerate(whole.counts):
+        path = whole.plan.path(number)
+        if not counts["rows"]:
+            path.unlink()
+        for left in path.parent.glob(".*.part"):  # of a worker that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        with suppress(OSError):
+            path.parent.rmdir()
+    for stale in (folder / own_files.SUMMARY, beside):
+        stale.unlink(missing_ok=True)
+    if target.exists():
+        target.replace(whole.plan.folder / "earlier")
+    parts.replace(target)

@@ -1,0 +1,42 @@
+"""Datasets as `partition` writes them, in plain code: cells by rows, one file each, and the index beside."""
+
+import hashlib
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+import mlygeo
+from mlygeo.spatial import cells
+from mlygeo.store.datasets import index, layout
+
+WRITTEN = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def write_dataset(frame, folder: Path, most: int = 1_000_000, written_at=WRITTEN) -> Path:
+    """Write a frame of points as a dataset with so many rows in a file at most."""
+    lon, lat = frame.geometry.x.to_numpy(), frame.geometry.y.to_numpy()
+    code = np.where(np.isfinite(lon), cells.codes(lon, lat, layout.MOST_ZOOM), -1)
+    placed = code[code >= 0]
+    codes, counts = np.unique(placed, return_counts=True)
+    leaves = layout.leaves(codes, counts, most)
+    of = np.full(len(code), -1)
+    of[code >= 0] = leaves.of(placed)
+    parts = []
+    for number in np.unique(of).tolist():
+        name = layout.PLACELESS if number < 0 else leaves.folders[number]
+        rows = frame[of == number]
+        path = folder / name / layout.part(0)
+        mlygeo.write_frame(rows, path)
+        west, south, east, north = (None,) * 4 if number < 0 else rows.total_bounds.tolist()
+        parts.append(
+            index.Part(
+                name.removeprefix(f"{layout.KEY}=q"), f"{name}/{path.name}", len(rows),
+                pq.ParquetFile(path).num_row_groups, path.stat().st_size, west, south, east, north,
+                rows["id"].min() if len(rows) else None, rows["id"].max() if len(rows) else None, None, None,
+                hashlib.sha256(path.read_bytes()).hexdigest(), written_at,
+            )
+        )  # fmt: skip
+    index.write_index(index.Index(tuple(parts), codes, counts, most), layout.index_of(folder))
+    return folder

@@ -1,0 +1,327 @@
+"""Who does the parts makes no difference: loops, threads, processes, shares, Dask; whoever is killed meanwhile."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+from geopandas.testing import assert_geodataframe_equal
+from helpers.command_line import PROGRAM, program, run
+from helpers.datasets import write_dataset
+from helpers.processes import ended, start, wait_for
+
+import mlygeo
+from mlygeo.errors import FileError, InputError
+from mlygeo.parts import run as running
+
+DASK = Path(sys.executable).parent / "dask"
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A folder with images and points in 48 places of the earth, each in a cell of its own; and what is selected."""
+    folder = tmp_path_factory.mktemp("world")
+    rng = np.random.default_rng(1)
+    lats = np.degrees(np.arctan(np.sinh(np.pi * (1 - (np.arange(5, 11) + 0.5) / 8))))
+    spots = [(lon, lat) for lon in np.arange(-78.75, 80, 22.5) for lat in lats]
+    lon, lat = np.repeat(spots, 60, axis=0).T
+    number = len(lon)
+    images = gpd.GeoDataFrame(
+        {
+            "id": rng.permutation(number) + 1,
+            "captured_at": pd.to_datetime(rng.integers(1.5e9, 1.7e9, number), unit="s", utc=True).as_unit("ms"),
+        },
+        geometry=gpd.points_from_xy(lon + rng.integers(0, 40, number) * 1e-4, lat + rng.integers(0, 40, number) * 1e-4),
+        crs=4326,
+    )
+    write_dataset(images, folder / "images", 1000)
+    some = images.geometry.iloc[::7].translate(5e-5, 5e-5)
+    points = gpd.GeoDataFrame({"point_id": rng.permutation(len(some))}, geometry=some.to_numpy(), crs=4326)
+    mlygeo.write_frame(points, folder / "points.parquet")
+    done = program(*words_of(folder), "-o", str(folder / "expected"))
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def words_of(world):
+    files = [str(world / "points.parquet"), "--images", str(world / "images")]
+    return ["select", "--points", *files, "--srid", "3857", "--max-distance", "40", "--k", "2"]
+
+
+def tree(folder):
+    """Return all files of a folder with their bytes; the summary without the day."""
+    files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    files["summary.json"] = {**json.loads(files["summary.json"]), "date": None}
+    return files
+
+
+def parts_of(folder):
+    return len([*folder.glob(".mlygeo/selection-*/result/cell=q*/part-0.parquet")])
+
+
+def is_whole(folder, world):
+    left = [path for path in folder.rglob("*") if path.name.startswith(".")]
+    assert left == []
+    assert tree(folder) == tree(world / "expected")
+    return True
+
+
+def frame_of(world, **options):
+    files = {"points": world / "points.parquet", "images": world / "images"}
+    return mlygeo.select(**files, srid=3857, max_distance=40, k=2, **options)
+
+
+def test_executors_of_python_give_the_frame_of_one_run(world):
+    images = gpd.read_parquet(world / "images")
+    expected = mlygeo.select(points=world / "points.parquet", images=images, srid=3857, max_distance=40, k=2)
+    expected = expected.drop(columns=["cell"])  # the name of the folder, which readers of folders add
+    assert len(expected) > 300
+    with ThreadPoolExecutor(2) as threads, ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
+        found = [frame_of(world), *(frame_of(world, executor=each) for each in (threads, processes))]
+    for frame in found:
+        assert_geodataframe_equal(frame, expected)
+        for fact in ("points_covered", "images", "distance_m", "captured", "images_considered", "problems"):
+            assert frame.attrs["summary"][fact] == expected.attrs["summary"][fact]
+
+
+def test_processes_write_the_same_bytes(world, tmp_path, capsys):
+    status, _, said = run(capsys, *words_of(world), "--workers", "2", "-o", tmp_path / "out")
+    assert status == 0
+    assert "parts: 48 of 48 parts" in said
+    assert is_whole(tmp_path / "out", world)
+
+
+def test_shares_are_brought_together_by_the_same_command(world, tmp_path, capsys):
+    out = tmp_path / "out"
+    for share in ("2/3", "1/3", "3/3"):
+        status, _, said = run(capsys, *words_of(world), "--part", share, "-o", out)
+        assert status == 0
+        assert "16 by this run" in said
+        assert not (out / "summary.json").exists()
+    assert "the same command without --part brings them together" in said
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("part-0.parquet")}
+    assert run(capsys, *words_of(world), "-o", out)[0] == 0
+    after = {path.stat().st_mtime_ns for path in out.rglob("part-0.parquet")}
+    assert after == {*before.values()}
+    assert is_whole(out, world)
+
+
+def test_a_dry_run_tells_the_parts_and_does_nothing(world, tmp_path, capsys):
+    status, out, said = run(capsys, *words_of(world), "--dry-run", "--json", "--workers", "2", "-o", tmp_path / "out")
+    assert status == 0
+    assert not (tmp_path / "out").exists()
+    summary = json.loads(out)
+    assert summary["parts"] == 48
+    assert summary["processes"] == 2
+    assert 200e6 < summary["memory_bytes"] < 201e6
+    assert "a process needs up to 200 MB" in said
+    frame = frame_of(world, dry_run=True)
+    assert frame["points"].sum() == summary["points"] == len(gpd.read_parquet(world / "points.parquet"))
+    assert (frame["images"] >= 1).all()
+
+
+def children(process):
+    """Return the worker processes of a program."""
+    found = subprocess.run(
+        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(process.pid)], capture_output=True, text=True
+    )
+    return [int(line.split()[0]) for line in found.stdout.splitlines() if "spawn_main" in line]
+
+
+def test_a_killed_worker_costs_its_part_alone(world, tmp_path):
+    out = tmp_path / "out"
+    process = start([PROGRAM, *words_of(world), "--workers", "2", "-o", out])
+    for least in (1, 10):
+        wait_for(lambda least=least: parts_of(out) >= least, process)
+        wait_for(lambda: children(process), process)
+        os.kill(children(process)[0], signal.SIGKILL)
+    _, said = ended(process)
+    assert process.returncode == 0, said
+    assert is_whole(out, world)
+
+
+def test_a_killed_run_goes_on_where_it_was(world, tmp_path):
+    out = tmp_path / "out"
+    rng = np.random.default_rng()
+    for workers in ("2", "1"):
+        done = parts_of(out)
+        least = done + int(rng.integers(1, 15))
+        process = start([PROGRAM, *words_of(world), "--workers", workers, "-o", out])
+        wait_for(lambda least=least: parts_of(out) >= least, process)
+        below = children(process)
+        process.kill()
+        process.wait()
+        wait_for(lambda below=below: not any(Path(f"/proc/{pid}").exists() for pid in below))
+        assert parts_of(out) > done
+        assert not (out / "summary.json").exists()
+    done = program(*words_of(world), "-o", str(out))
+    assert done.returncode == 0, done.stderr
+    assert is_whole(out, world)
+
+
+KILLS = """
+import os, signal, sys
+def killing(event, about):
+    if event == "open" and "{words}" in str(about[0]):
+        os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(killing)
+"""
+
+
+def deadly(folder, words):
+    """Return an environment in which a program dies as soon as it opens a file with such a name."""
+    (folder / "deadly").mkdir(exist_ok=True)
+    (folder / "deadly" / "sitecustomize.py").write_text(KILLS.format(words=words))
+    path = os.pathsep.join([str(folder / "deadly"), str(Path(mlygeo.__file__).parents[1])])
+    return {**os.environ, "PYTHONPATH": path}
+
+
+def one_cell(world):
+    return sorted(path.parent.name for path in (world / "expected").glob("selection/cell=q*/*"))[20]
+
+
+def test_a_part_that_ends_its_worker_again_and_again_is_named(world, tmp_path):
+    out = tmp_path / "out"
+    cell = one_cell(world)
+    process = start(
+        [PROGRAM, *words_of(world), "--workers", "2", "-o", out], env=deadly(tmp_path, f"result/{cell}/.part-0")
+    )
+    _, said = ended(process)
+    assert process.returncode == 1
+    assert f"(cell {cell.removeprefix('cell=q')}) ended its worker 3 times; it needs about 200 MB for" in said
+    assert "Traceback" not in said
+    assert program(*words_of(world), "-o", str(out)).returncode == 0
+    assert is_whole(out, world)
+
+
+def test_an_executor_that_broke_is_one_line(world):
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        pool.submit(os.getpid).result()
+        os.kill(next(iter(pool._processes)), signal.SIGKILL)
+        with pytest.raises(FileError, match="a worker of the executor was ended") as caught:
+            frame_of(world, executor=pool)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """A Dask scheduler and two workers, started by its own programs: address, scheduler, workers."""
+    told = tmp_path / "scheduler.json"
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    words = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", told]
+    scheduler = start([DASK, "scheduler", *words], **quiet)
+    wait_for(told.exists, scheduler)
+    programs = [scheduler]
+    for number in range(2):
+        options = ["--nthreads", "1", "--no-dashboard", "--local-directory", tmp_path / f"worker{number}"]
+        programs.append(start([DASK, "worker", "--scheduler-file", told, *options], **quiet))
+    yield json.loads(told.read_text())["address"], programs
+    for each in reversed(programs):
+        for pid in descendants(each.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        each.kill()
+        each.wait()
+
+
+def descendants(pid):
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True)
+    below = [int(line) for line in found.stdout.split()]
+    return [each for child in below for each in [*descendants(child), child]]
+
+
+def dask_words(world, address, out):
+    return [*words_of(world), "--scheduler", address, "-o", out]
+
+
+def test_a_cluster_writes_the_same_bytes_whoever_is_killed(world, tmp_path, cluster):
+    address, (scheduler, one, _) = cluster
+    # A worker is killed, and its nanny starts another.
+    out = tmp_path / "worker killed"
+    process = start([PROGRAM, *dask_words(world, address, out)])
+    wait_for(lambda: parts_of(out) >= 2, process)
+    os.kill(descendants(one.pid)[-1], signal.SIGKILL)
+    _, said = ended(process)
+    assert process.returncode == 0, said
+    assert "Traceback" not in said
+    assert is_whole(out, world)
+    # The client is killed, and the same command goes on. The scheduler is killed, and without it the command goes on.
+    out = tmp_path / "client killed"
+    process = start([PROGRAM, *dask_words(world, address, out)])
+    wait_for(lambda: parts_of(out) >= 2, process)
+    process.kill()
+    process.wait()
+    assert not (out / "summary.json").exists()
+    process = start([PROGRAM, *dask_words(world, address, out)])
+    least = parts_of(out)
+    wait_for(lambda: parts_of(out) > least, process)
+    scheduler.kill()
+    _, said = ended(process)
+    assert process.returncode == 1
+    assert "error: the scheduler or its workers are gone" in said
+    assert "Traceback" not in said
+    assert program(*words_of(world), "-o", str(out)).returncode == 0
+    assert is_whole(out, world)
+
+
+def test_a_scheduler_that_is_not_there_is_one_line(world):
+    with pytest.raises(FileError, match="the scheduler at tcp://127.0.0.1:1 does not answer") as caught:
+        frame_of(world, scheduler="tcp://127.0.0.1:1")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_client_of_python_gives_the_frame_of_one_run(world):
+    distributed = pytest.importorskip("distributed")
+    expected = frame_of(world)
+    with (
+        distributed.LocalCluster(1, threads_per_worker=2, processes=False, dashboard_address=None) as local,
+        distributed.Client(local) as client,
+    ):
+        assert_geodataframe_equal(frame_of(world, client=client), expected)
+        assert client.status == "running"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"workers": 2, "scheduler": "tcp://127.0.0.1:1"}, "`workers` and `scheduler` all say who works"),
+        ({"executor": 3}, "`executor` takes an executor of concurrent.futures, not int"),
+        ({"client": "x"}, "`client` takes a Dask client, not str"),
+        ({"part": "4/3"}, "`part` is a share such as 3/8"),
+        ({"part": "half"}, "`part` is a share such as 3/8"),
+        ({"part": "1/3"}, "`part` needs a folder"),
+        ({"part": "1/3", "dry_run": True}, "`dry_run` is of no use with `part`"),
+        ({"unique": True}, "`unique` is not possible with a dataset"),
+        ({"max_distance": None}, "without `max_distance` is not possible with a dataset"),
+        ({"overwrite": True}, "`overwrite` is of no use beside `images`"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_the_reason(world, options, said):
+    with pytest.raises(InputError) as caught:
+        mlygeo.select(points=world / "points.parquet", images=world / "images", srid=3857, **options)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("option", [{"scheduler": "x"}, {"part": "1/2"}, {"dry_run": True}, {"executor": 1}])
+def test_without_a_dataset_they_are_of_no_use(world, option):
+    with pytest.raises(InputError, match=f"`{next(iter(option))}` is of no use without a dataset"):
+        mlygeo.select(points=world / "points.parquet", images=gpd.read_parquet(world / "images"), **option)
+
+
+def test_threads_of_a_worker_are_those_that_it_is_told(world):
+    from mlygeo import arrays
+
+    with arrays.most_threads(1):
+        assert arrays.workers() == 1
+        with arrays.most_threads(None):
+            assert arrays.workers() == 1
+    assert running.peak() > 10_000_000
