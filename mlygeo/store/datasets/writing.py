@@ -324,20 +324,21 @@ def _scattered(given: Plan, work: Work) -> Work:
     cells = np.array([cell for counts in results for cell in counts["cells"]], dtype=np.int64)
     piece = np.repeat(np.arange(count), [len(counts["cells"]) for counts in results])
     batch = np.array([number for counts in results for number in range(len(counts["cells"]))], dtype=np.int64)
+    several = np.array([number for counts in results for number in counts["rows"]], dtype=np.int64)
     order = np.argsort(cells, kind="stable")
     with whole(work.folder / sorting.PLACES) as temporary, temporary.open("wb") as file:
-        np.save(file, np.stack([cells[order], piece[order], batch[order]]))
+        np.save(file, np.stack([cells[order], piece[order], batch[order], several[order]]))
     return replace(work, gaps=frozenset(gaps))
 
 
 def _cells_with_rows(work: Work) -> list[tuple[int, int]]:
     """Return the numbers of the cells to write, and their rows; a dataset without rows has the one without position."""
-    cells = np.load(work.folder / sorting.PLACES)[0]
-    last = len(work.leaves)
-    numbers = np.unique(cells).tolist()
-    if not last and not numbers:
+    cells, _, _, rows = np.load(work.folder / sorting.PLACES)
+    numbers, first = np.unique(cells, return_index=True)
+    if not len(work.leaves) and not len(numbers):
         return [(0, 0)]
-    return [(number, int(work.leaves.rows[number]) if number < last else 0) for number in numbers]
+    total = np.add.reduceat(rows, first) if len(first) else first
+    return list(zip(numbers.tolist(), total.tolist(), strict=True))
 
 
 def _index(
