@@ -175,6 +175,23 @@ def listed(value: Any) -> Listing:
     return _once(Listing(name, files))
 
 
+def separate(value: Any) -> list[Any]:
+    """
+    Return what a value names file by file, for those who read one after another; what is no dataset, as it is.
+
+    A file of GeoParquet is its path; one with columns of its folders' names, or that lies elsewhere, a `Listing`.
+    """
+    if not are_several(value):
+        return [value]
+    listing = listed(value)
+    return [
+        file.path
+        if isinstance(file.path, Path) and file.is_parquet and not file.keys
+        else replace(listing, files=(file,), index=None)
+        for file in listing.files
+    ]
+
+
 def _once(listing: Listing) -> Listing:
     """Return a listing with each file once, which is told where it was not so."""
     first: dict[tuple[str, str | None], File] = {}

@@ -15,6 +15,7 @@ import pyarrow as pa
 from mlygeo import degrees, store
 from mlygeo.errors import FrameError
 from mlygeo.store import stac
+from mlygeo.store.datasets.files import separate
 from mlygeo.store.datasets.form import Form, plain
 from mlygeo.store.datasets.source import Source, Span
 from mlygeo.store.parquet import encodings, metadata
@@ -67,7 +68,7 @@ def sources(inputs: Sequence[FrameLike], *, folder: Path, generation: int = 0) -
         If one cannot be read.
     """
     found = []
-    for number, given in enumerate(inputs):
+    for number, given in enumerate(file for each in inputs for file in separate(each)):
         value = given
         if isinstance(value, str | os.PathLike):
             path = Path(value).expanduser()

@@ -201,3 +201,20 @@ def test_streets_and_drawings_from_a_folder(tmp_path):
 
     assert len(read_streets(tmp_path)) == 2
     assert len(read_streets(str(tmp_path / "1*.parquet"))) == 1
+
+
+def test_a_folder_is_partitioned_file_by_file(tmp_path):
+    whole = images(90)
+    for number in range(3):
+        path = tmp_path / f"in/year={number}/x.parquet"
+        path.parent.mkdir(parents=True)
+        store.write_frame(whole[number::3].reset_index(drop=True), path)
+    mlygeo.partition(tmp_path / "in", tmp_path / "ds")
+    found = reading.open(tmp_path / "ds")
+    assert found.index is not None
+    rows = rows_of(found.points())
+    assert rows["id"].tolist() == whole["id"].tolist()
+    assert rows["year"].tolist() == [number % 3 for number in range(90)]
+    box = (9.0, 48.0, 9.05, 48.05)
+    assert sorted(found.points(box).arrow("id").to_pylist()) == sorted(store.part_of(whole, bbox=box)["id"])
+    assert_frame_equal(store.read_frame(tmp_path / "ds").sort_values("id").reset_index(drop=True)[whole.columns], whole)
