@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,16 +70,16 @@ def sources(inputs: Sequence[FrameLike], *, folder: Path, generation: int = 0) -
     named = [each for each in inputs if isinstance(each, str | os.PathLike) and not store.is_table(each)]
     held = [each for each in inputs if not any(each is name for name in named)]
     found: list[Source] = []
-    for file in files.listed(named).files if named else ():
-        if file.is_parquet:
-            source = of_file(file.path, generation=generation, keys=file.keys)
-            if not stac.is_stac(source.schema.names):
-                found.append(source)
-                continue
-            frame = store.read_frame(file.path, frame="images")
-        else:
-            frame = store.read_frame(file.path, layer=file.layer)
-        found.append(_of_frame(frame.assign(**file.keys), folder, len(found), generation=generation))
+    if named:
+        listing = files.listed(named)
+        for file in listing.files:
+            if file.is_parquet and isinstance(file.path, Path):
+                source = of_file(file.path, generation=generation, keys=file.keys)
+                if not stac.is_stac(source.schema.names):
+                    found.append(source)
+                    continue
+            frame = store.read_frame(replace(listing, files=(file,), index=None))  # one after another
+            found.append(_of_frame(frame, folder, len(found), generation=generation))
     if held:
         frame = store.as_frame(held if len(held) > 1 else held[0], name="the inputs")
         found.append(_of_frame(frame, folder, len(found), generation=generation))

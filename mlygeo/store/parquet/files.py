@@ -63,6 +63,55 @@ ROUNDED = 2.0**-23
 """Share by which a side of a box may be off where it was rounded to float32."""
 
 
+class Reopened:
+    """
+    A file here that is opened for each read: of thousands, a process may not have all open at once.
+
+    Parameters
+    ----------
+    path
+        The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._state: tuple[int, ...] | None = None
+        self.size = 0
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return self._path.name
+
+    def open(self) -> Reopened:
+        """Note which file it is."""
+        try:
+            self._state = self._now()
+        except FileNotFoundError as error:
+            raise FileError(f"{self._path} does not exist") from error
+        self.size = self._state[2]
+        return self
+
+    def stream(self, ranges: Sequence[tuple[int, int]] = ()) -> pa.NativeFile:  # noqa: ARG002 - all of it is here
+        """Return the opened file; FileError where it is another one by now."""
+        opened = reading(self, lambda: pa.OSFile(str(self._path)))
+        self.check()
+        return opened
+
+    def check(self) -> None:
+        """Raise FileError where the file is another one by now."""
+        try:
+            same = self._now() == self._state
+        except FileNotFoundError:
+            same = False
+        if not same:
+            raise FileError(f"{self.name} was replaced while it was read", hint="run the same command again")
+
+    def _now(self) -> tuple[int, ...]:
+        found = self._path.stat()
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
 class GeoFile:
     """
     A GeoParquet file.
@@ -104,6 +153,8 @@ class GeoFile:
         elif self._remote is not None:
             self._bytes = self._remote.stream()
         self.file = reading(path, lambda: _opened(self._bytes))
+        if isinstance(path, Reopened):
+            self._bytes.close()
         self._local = threading.local()
         self._local.file = self.file
         self._ahead: pa.NativeFile | None = None
