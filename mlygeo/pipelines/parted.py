@@ -382,6 +382,20 @@ def _refuse_other(folder: Path) -> None:
         raise own.other(target if target.exists() else beside)
 
 
+def clear(folder: Path) -> None:
+    """Remove the parts that an earlier run has left in a folder, which gets the files of a run without parts."""
+    from mlygeo.store.datasets import layout
+
+    target = folder / SELECTION
+    beside = layout.index_of(target)
+    if store.names_file(folder) or not (target.exists() or beside.exists()):
+        return
+    _refuse_other(folder)
+    (folder / own_files.SUMMARY).unlink(missing_ok=True)
+    beside.unlink(missing_ok=True)
+    shutil.rmtree(target, ignore_errors=True)
+
+
 def _was_made_here(target: Path) -> bool:
     """Return whether a folder has parts of a plan, or nothing at all."""
     from mlygeo.store.parquet.files import GeoFile

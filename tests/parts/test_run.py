@@ -115,6 +115,31 @@ def test_shares_are_brought_together_by_the_same_command(world, tmp_path, capsys
     assert is_whole(out, world)
 
 
+def test_runs_with_parts_and_without_replace_each_other(world, tmp_path, capsys):
+    out = tmp_path / "out"
+    mlygeo.write_frame(mlygeo.read_frame(world / "images"), tmp_path / "images.parquet")
+    whole = [tmp_path / "images.parquet" if word == str(world / "images") else word for word in words_of(world)]
+    assert run(capsys, *whole, "-o", out)[0] == 0
+    names = {"selection.parquet", "image_ids.txt", "street_points.parquet", "summary.json"}
+    assert {path.name for path in out.iterdir()} == names
+    ids = sorted((out / "image_ids.txt").read_text().splitlines())
+    assert run(capsys, *words_of(world), "-o", out)[0] == 0
+    assert is_whole(out, world)
+    assert sorted((out / "image_ids.txt").read_text().splitlines()) == ids
+    assert run(capsys, *whole, "-o", out)[0] == 0
+    assert {path.name for path in out.iterdir()} == names
+
+
+def test_a_folder_of_somebody_else_stays(world, tmp_path, capsys):
+    (tmp_path / "out" / "selection").mkdir(parents=True)
+    (tmp_path / "out" / "selection" / "mine.txt").write_text("mine")
+    status, _, said = run(capsys, *words_of(world), "-o", tmp_path / "out")
+    assert status == 1
+    assert "selection was not written by an earlier run" in said
+    assert (tmp_path / "out" / "selection" / "mine.txt").read_text() == "mine"
+    assert not (tmp_path / "out" / ".mlygeo").exists()
+
+
 def test_a_dry_run_tells_the_parts_and_does_nothing(world, tmp_path, capsys):
     status, out, said = run(capsys, *words_of(world), "--dry-run", "--json", "--workers", "2", "-o", tmp_path / "out")
     assert status == 0
