@@ -82,7 +82,7 @@ PLACES = [
 """Where images lie, west and south, and the srid: also across zones, the antimeridian and the equator."""
 
 OPTIONS = st.fixed_dictionaries(
-    {"max_distance": st.sampled_from([0.0, 30.0, 111.0, 1500.0]), "k": st.sampled_from([1, 3])},
+    {"max_distance": st.sampled_from([0.0, 30.0, 111.0, 1500.0, None]), "k": st.sampled_from([1, 3])},
     optional={
         "max_heading_difference": st.sampled_from([20.0, 90.0]),
         "pano": st.booleans(),

@@ -324,7 +324,6 @@ def test_a_client_of_python_gives_the_frame_of_one_run(world, cluster):
         ({"part": "1/3"}, "`part` needs a folder"),
         ({"part": "1/3", "dry_run": True}, "`dry_run` is of no use with `part`"),
         ({"unique": True}, "`unique` is not possible with a dataset"),
-        ({"max_distance": None}, "without `max_distance` is not possible with a dataset"),
         ({"overwrite": True}, "`overwrite` is of no use beside `images`"),
     ],
 )
