@@ -140,7 +140,7 @@ def plan(inputs: Sequence[FrameLike], dataset: Path, *, folder: Path, most: int,
     old = [] if there is None else [
         sources.of_file(dataset / part.path) for part in there.parts if part.rows or len(there.parts) == 1
     ]  # fmt: skip
-    found = tuple(sorted([*old, *new], key=lambda source: (source.generation, source.digest, source.path)))
+    found = tuple(sorted([*old, *new], key=lambda source: (source.generation, source.digest, str(source.path))))
     united = form.united(found)
     found = _sharing(found)
     rows = sum(source.rows for source in found)
@@ -227,7 +227,7 @@ def _begin(given: Plan) -> None:
     base = "" if given.there is None else json.dumps(given.there.more.get("inputs"))
     said = json.dumps({"inputs": given.inputs, "base": base, "version": layout.VERSION})
     if not path.exists() or path.read_text(encoding="utf-8") != said:
-        publishing.clear(work.folder, keep=[STATE_FOLDER, *(each.path.rpartition("/")[2] for each in work.sources)])
+        publishing.clear(work.folder, keep=[STATE_FOLDER, *(each.path.name for each in work.sources if each.is_held)])
         with whole(path) as temporary:
             temporary.write_text(said, encoding="utf-8")
         free = shutil.disk_usage(existing(work.folder)).free
@@ -353,7 +353,8 @@ def _index(
     if work.written is not None:
         stay -= {sorting.folder_of(work, number) for number in work.written}
     kept = [part for part in (there.parts if there else ()) if part.path.rpartition("/")[0] in stay]
-    at = max(source.modified_at for source in work.sources if source.generation or there is None)
+    new = [source for source in work.sources if source.generation or there is None]
+    at = max(source.modified_at for source in new) if all(source.modified_ns for source in new) else datetime.now(UTC)
     parts = [*kept, *(_part(said, at) for several in found.values() for said in several)]
     folders = {name: number for number, name in enumerate([*work.leaves.folders, layout.PLACELESS])}
     parts.sort(

@@ -164,7 +164,7 @@ class GeoFile:
         }
         self.primary = next(iter(self.geometry.values()))
         self.pandas: dict[str, Any] = metadata.pandas_metadata(metadata.stated(self.file, b"pandas"), path.name)
-        _check_size(self.file, self._bytes.size() if self._remote is None else self._remote.size, path)
+        _check_size(self.file, self.size, path)
         names = self.file.schema_arrow.names
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise FormatError(f"{path.name} has several columns called {', '.join(map(repr, twice))}")
@@ -172,6 +172,11 @@ class GeoFile:
     def __len__(self) -> int:
         """Return the number of rows."""
         return int(self.file.metadata.num_rows)
+
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        return int(self._bytes.size()) if self._remote is None else self._remote.size
 
     @cached_property
     def groups(self) -> list[int]:
