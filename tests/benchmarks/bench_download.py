@@ -177,7 +177,7 @@ status = cli.main(["download", "--imgid-file", ids, "-o", folder, "--size", "204
 seconds = time.perf_counter() - started
 assert status == 0
 # Of this program alone: what getrusage tells includes the process that it was forked from.
-print(seconds, int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024)
+print(seconds, time.process_time(), int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024)
 """
 
 
@@ -219,10 +219,11 @@ def already_there(folder: Path, ids: int, provider: str = "mapillary") -> None:
     spent = subprocess.run(
         [sys.executable, "-c", CHECK, str(pictures), str(listed)], check=True, capture_output=True, text=True
     )
-    seconds, megabytes = map(float, spent.stdout.split())
+    seconds, busy, megabytes = map(float, spent.stdout.split())
     print(spent.stderr.strip().replace(str(folder), "…"))
     print(
-        f"{ids:,} ids of {provider} that are there: {ids / seconds:,.0f} ids/s, start and reading the list included; peak {megabytes:.0f} MB"
+        f"{ids:,} ids of {provider} that are there: {ids / seconds:,.0f} ids/s, start and reading the list included,"
+        f" in {busy:.1f} s of the processor; peak {megabytes:.0f} MB"
     )
 
 

@@ -274,7 +274,7 @@ def test_a_cluster_writes_the_same_bytes_whoever_is_killed(world, tmp_path, clus
 
 
 def test_a_scheduler_that_is_not_there_is_one_line(world):
-    with pytest.raises(FileError, match="the scheduler at tcp://127.0.0.1:1 does not answer") as caught:
+    with pytest.raises(FileError, match=r"the scheduler at tcp://127\.0\.0\.1:1 does not answer") as caught:
         frame_of(world, scheduler="tcp://127.0.0.1:1")
     assert "\n" not in str(caught.value)
 
