@@ -16,6 +16,7 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
 import shapely
+from helpers.range_server import serving
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -437,6 +438,16 @@ def test_folders_and_patterns_are_inputs_and_a_dataset_of_a_dataset_is_the_same(
     assert digests(tmp_path / "one") == digests(tmp_path / "two") == digests(tmp_path / "three")
     said = mlygeo.partition(tmp_path / "in", tmp_path / "new", dry_run=True).attrs["summary"]
     assert (said["rows"], said["placeless"]) == (300, 0)
+
+
+def test_a_file_on_a_server_gives_the_bytes_of_the_same_file_here(tmp_path):
+    images(500, gaps=True).to_parquet(tmp_path / "a.parquet", row_group_size=100)
+
+    with serving((tmp_path / "a.parquet").read_bytes()) as (url, _, _):
+        mlygeo.partition(url, tmp_path / "far", rows_per_part=100)
+    mlygeo.partition(tmp_path / "a.parquet", tmp_path / "near", rows_per_part=100)
+
+    assert digests(tmp_path / "far") == digests(tmp_path / "near")
 
 
 def test_an_input_without_ids_beside_one_with_them(tmp_path):
