@@ -17,14 +17,14 @@ import pyarrow as pa
 
 from mlygeo.errors import InputError
 from mlygeo.parts import facts, images, plan
-from mlygeo.parts.matching import Matched, check_headings, ids_of_points, planar
+from mlygeo.parts.matching import check_headings, ids_of_points, planar
+from mlygeo.parts.rings import FIRST_M, Search
 from mlygeo.spatial import areas, cells, geodesy
 from mlygeo.spatial.zones import Zones
 from mlygeo.store import parquet
 from mlygeo.store.atomic import atomic
 from mlygeo.store.datasets import layout
-from mlygeo.store.points import TablePoints, floats_of, keep
-from mlygeo.store.repeats import once
+from mlygeo.store.points import TablePoints, floats_of
 
 if TYPE_CHECKING:
     from mlygeo.arrays import Floats, Rows
@@ -51,7 +51,7 @@ class Options:
         As there.
     """
 
-    max_distance: float
+    max_distance: float | None
     k: int
     max_heading_difference: float | None
 
@@ -145,7 +145,9 @@ def planned(
     tasks = []
     for number, (code, zoom) in enumerate(zip(parted.leaves.code.tolist(), parted.leaves.zoom.tolist(), strict=True)):
         rows = order[ends[number] : ends[number + 1]]
-        reach = _reach(projection, lon[rows], lat[rows], options.max_distance)
+        reach = _reach(
+            projection, lon[rows], lat[rows], FIRST_M if options.max_distance is None else options.max_distance
+        )
         near = plan.in_reach(reach, index.cells, index.counts)
         tasks.append(plan.Task(cells.quadkey(code, zoom), len(rows), near, reach))
     if region is not None or conditions:
@@ -192,18 +194,17 @@ def task(made: Plan, number: int) -> dict[str, Any]:
     points = _points_of(made, number)
     region = images.region_of_json(given["region"])
     conditions = images.conditions_of_json(given["conditions"])
-    candidates = keep(dataset.points(own.reach), region=region, conditions=conditions)
-    considered = len(candidates)
-    candidates, repeated = once(candidates)
-    matched = Matched.of(
-        points, candidates, keyed=repeated.keys, projection=projection, unique=False, **given["options"]
-    )
-    table = matched.table.cast(dataset.schema_of(matched.table.schema))
-    lon, lat = matched.lonlat
+    options = dict(given["options"])
+    distance_m = options.pop("max_distance")
+    search = Search(dataset, projection, region, conditions, **options)
+    if distance_m is None:
+        table, lon, lat = search.nearest(points)
+    else:
+        matched = search.within(points, own.reach, distance_m)
+        table, (lon, lat) = matched.table.cast(dataset.schema_of(matched.table.schema)), matched.lonlat
     counts = {
         "number": number,
         "rows": len(table),
-        "considered": considered,
         "sums": facts.sums_of(table, len(points)),
         "counted": images.counted(dataset, own.counts, region, conditions),
         **_described(table, lon, lat),

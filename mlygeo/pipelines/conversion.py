@@ -167,13 +167,15 @@ def _has_layers(output: PathLike) -> bool:
 def _names(given: Sequence[FrameLike]) -> list[str]:
     """Return a name for the layer of each frame: that of its layer or file, numbered where several are called so."""
     from mlygeo import store
+    from mlygeo.store.paths import has_pattern
 
     names: list[str] = []
     for number, each in enumerate(given, 1):
         name = f"frame_{number}"
         if isinstance(each, str | os.PathLike) and not store.is_table(each):
             file, named = store.parted(each)
-            name = named or file.name.split(".")[0] or name
+            name = named or store.shown(file).split(".")[0] or name
+            name = f"frame_{number}" if has_pattern(name) else name
         base, again = name, 2
         while name.casefold() in {other.casefold() for other in names}:
             name, again = f"{base}_{again}", again + 1

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from mlygeo.store import FrameLike
     from mlygeo.store.datasets.index import Index
 
+DEFAULT = "dataset"
+"""Folder of the dataset, unless one is named."""
+
 MANY_ROWS = 4_000_000
 """Rows from which several processes pay: each takes a second to start."""
 
@@ -26,7 +29,7 @@ MANY_ROWS = 4_000_000
 @public
 def partition(
     inputs: FrameLike | Sequence[FrameLike],
-    output: str | os.PathLike[str],
+    output: str | os.PathLike[str] | None = None,
     *,
     rows_per_part: int = 1_000_000,
     add: bool = False,
@@ -55,7 +58,7 @@ def partition(
         GeoParquet files of points, such as images.parquet, in any CRS; other files and frames of points, which have
         to fit into memory; or several.
     output
-        Folder of the dataset.
+        Folder of the dataset. Default: dataset.
     rows_per_part
         Most rows of a part.
     add
@@ -91,7 +94,7 @@ def partition(
     from mlygeo.locks import FolderLock
     from mlygeo.store.datasets import publishing, tasks, writing
 
-    dataset = Path(output).expanduser().absolute()
+    dataset = Path(output or DEFAULT).expanduser().absolute()
     check_folder(dataset)
     if rows_per_part < 1:
         raise InputError(f"`rows_per_part` is {rows_per_part}, and a part has at least one row")

@@ -67,12 +67,6 @@ def check(spread: Spread, matching: Matching, laid: StreetPoints, *, given_point
             "`unique` is not possible with a dataset of images: whom an image serves may hang on points far away",
             hint=f"leave it out, or {instead}",
         )
-    if matching.limit is None:
-        raise InputError(
-            "a selection without `max_distance` is not possible with a dataset of images: the nearest image may lie in"
-            " any part",
-            hint=f"name a distance, such as `max_distance=1000`, or {instead}",
-        )
     if not given_points and laid.method == "percept":
         raise InputError(
             "`method=percept` is not possible with a dataset of images: its squares begin at the corner of all points,"
@@ -129,7 +123,7 @@ def select(
 
     spread.check(workers)
     frames.columns_for(conditions, dataset.empty.columns)
-    options = step.Options(matching.limit or 0.0, matching.k, matching.max_heading_difference)
+    options = step.Options(matching.limit, matching.k, matching.max_heading_difference)
 
     def planned(folder: Path) -> Planned:
         return step.planned(
@@ -380,6 +374,20 @@ def _refuse_other(folder: Path) -> None:
         is_ours = False
     if not is_ours:
         raise own.other(target if target.exists() else beside)
+
+
+def clear(folder: Path) -> None:
+    """Remove the parts that an earlier run has left in a folder, which gets the files of a run without parts."""
+    from mlygeo.store.datasets import layout
+
+    target = folder / SELECTION
+    beside = layout.index_of(target)
+    if store.names_file(folder) or not (target.exists() or beside.exists()):
+        return
+    _refuse_other(folder)
+    (folder / own_files.SUMMARY).unlink(missing_ok=True)
+    beside.unlink(missing_ok=True)
+    shutil.rmtree(target, ignore_errors=True)
 
 
 def _was_made_here(target: Path) -> bool:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from mlygeo.store.datasets.files import File, Listing
+
 WHOLE_BYTES = 32_000_000
 """Largest file of which all bytes are hashed: to read a larger one again would take a noticeable part of the run."""
 
@@ -35,6 +37,10 @@ def inputs_of(given: Mapping[str, tuple[Any, int]]) -> dict[str, Any]:
 
 
 def _source(value: Any) -> dict[str, Any]:
+    from mlygeo.store.datasets import files
+
+    if files.are_several(value) and not isinstance(value, list | tuple):
+        return _dataset(files.listed(value))
     if isinstance(value, list | tuple):
         return {"files": [_source(each) for each in value]}
     if not isinstance(value, str | os.PathLike):
@@ -52,6 +58,24 @@ def _source(value: Any) -> dict[str, Any]:
         }
     except OSError:  # a database, or a layer of a file
         return {"source": str(path.name)}
+
+
+def _dataset(listing: Listing) -> dict[str, Any]:
+    """Return the facts of the files of a folder, a pattern or an address; of a dataset, its index has their hashes."""
+    if listing.index is not None:
+        facts = [[part.path, part.bytes, part.sha256] for part in listing.index.parts]
+        named = "sha256_of_index"
+    else:
+        facts, named = [_state(file) for file in listing.files], "sha256_of_listing"
+    digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+    return {"source": Path(listing.name).name, "number_of_files": len(listing.files), named: digest}
+
+
+def _state(file: File) -> list[Any]:
+    if not isinstance(file.path, Path):
+        return [file.path.address.partition("?")[0]]
+    status = file.path.stat()
+    return [file.name, status.st_size, _moment(status.st_mtime)]
 
 
 def _hash(path: Path, size: int) -> dict[str, str]:

@@ -344,8 +344,8 @@ def select(
     else:
         parted.check(spread, matching, laid, given_points=points is not None)
     if images is not None:
-        names = inspect.get_annotations(TileOptions).keys() - ({"workers"} if dataset is not None else set())
-        of_no_use(sorted(names), "beside `images`")
+        kept = {"workers"} if dataset is not None else set()
+        of_no_use([name for name in inspect.get_annotations(TileOptions) if name not in kept], "beside `images`")
         of_no_use(Access, "beside `images`")
     conditions = filters.conditions()
     place, config = regions.settle(region)
@@ -444,6 +444,7 @@ def select(
 
     def write(folder: Path) -> list[Path]:
         with inputs.as_set(folder, own_files.SELECT):
+            parted.clear(folder)
             failed_file = inputs.write_failed(failed, folder, own=True)
             return chosen.write(folder, summary) + failed_file
 

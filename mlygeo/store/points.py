@@ -28,7 +28,7 @@ from mlygeo.store.columns import check_names
 from mlygeo.store.datasets import alike, files
 from mlygeo.store.held import is_dask
 from mlygeo.store.parquet import attributes, encodings, metadata
-from mlygeo.store.parquet.files import GeoFile
+from mlygeo.store.parquet.files import GeoFile, Reopened
 from mlygeo.store.parquet.reading import groups_near
 from mlygeo.store.united import United
 
@@ -45,6 +45,10 @@ if TYPE_CHECKING:
 
 THREADS = 2
 """Row groups decoded at once: more gain little and need more memory (measured on 2 cores)."""
+
+
+MOST_OPEN = 200
+"""Files that stay open; of more, each is opened when it is read."""
 
 
 class Points(Protocol):
@@ -158,7 +162,7 @@ def open_several(listing: files.Listing, bbox: Bounds | None = None) -> Points:
         If one is no GeoParquet, or a damaged one.
     """
     near = listing.near(bbox).files
-    parts = [_points_of(file, bbox) for file in near]
+    parts = [_points_of(file, bbox, briefly=len(near) > MOST_OPEN) for file in near]
     alike.check([_held(file, part) for file, part in zip(near, parts, strict=True)], listing.name)
     if any(stac.is_stac(part.columns) for part in parts):
         frame = store.read_frame(listing, frame="images", bbox=bbox)
@@ -179,9 +183,9 @@ def _held(file: files.File, part: Part) -> alike.Held:
     return alike.Held(file.name, {name: part.type_of(name) for name in part.columns})
 
 
-def _points_of(file: files.File, bbox: Bounds | None) -> Part:
+def _points_of(file: files.File, bbox: Bounds | None, *, briefly: bool) -> Part:
     if file.is_parquet:
-        return PointFile(file.path, bbox=bbox)
+        return PointFile(Reopened(file.path) if briefly and isinstance(file.path, Path) else file.path, bbox=bbox)
     name = f"{file.path}:{file.layer}" if file.layer else f"{file.path}"
     return FramePoints(store.read_frame(name, bbox=bbox), file.name)
 

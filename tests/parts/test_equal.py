@@ -12,7 +12,9 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import mlygeo
-from mlygeo.parts import plan
+from mlygeo.errors import FileError
+from mlygeo.parts import facts as whole_facts
+from mlygeo.parts import plan, rings
 
 
 def frame_bytes(frame):
@@ -82,7 +84,7 @@ PLACES = [
 """Where images lie, west and south, and the srid: also across zones, the antimeridian and the equator."""
 
 OPTIONS = st.fixed_dictionaries(
-    {"max_distance": st.sampled_from([0.0, 30.0, 111.0, 1500.0]), "k": st.sampled_from([1, 3])},
+    {"max_distance": st.sampled_from([0.0, 30.0, 111.0, 1500.0, None]), "k": st.sampled_from([1, 3])},
     optional={
         "max_heading_difference": st.sampled_from([20.0, 90.0]),
         "pano": st.booleans(),
@@ -108,3 +110,40 @@ def test_any_cut_gives_the_answer_of_one_run(seed, most, task, text, nulls, opti
     assert frame_bytes(parts) == frame_bytes(whole)
     assert facts(parts.attrs["summary"]) == facts(whole.attrs["summary"])
     assert parts["point_id"].tolist() == whole["point_id"].tolist()
+
+
+def test_points_far_apart_share_the_work_where_images_do_not_fit_into_memory(monkeypatch):
+    (one, some), (other, more) = country(1, images=200), country(2, images=200, around=(11.0, 50.0))
+    more["id"] += 1000
+    other["point_id"] += 1000
+    points, images = (pd.concat(pair, ignore_index=True) for pair in ((one, other), (some, more)))
+    whole = mlygeo.select(points=points, images=images, srid=25832, max_distance=None, k=2)
+    monkeypatch.setattr(rings, "MOST_IN_REACH", 250)
+    parts = over_parts(points, images, task=10**6, srid=25832, max_distance=None, k=2)
+    assert frame_bytes(parts) == frame_bytes(whole)
+    monkeypatch.setattr(rings, "MOST_IN_REACH", 0)
+    with pytest.raises(FileError, match="may be the nearest of one point"):
+        over_parts(points, images, task=10**6, srid=25832, max_distance=None)
+
+
+def test_a_dataset_of_partition_gives_the_answer_of_its_rows_and_nothing_is_in_doubt(tmp_path):
+    points, images = country(3, text=True, nulls=True)
+    mlygeo.partition(images, tmp_path / "images", rows_per_part=50)
+    whole = mlygeo.select(points=points, images=mlygeo.read_frame(tmp_path / "images"), srid=25832, k=2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan, "ROWS_PER_TASK", 60)
+        parts = mlygeo.select(points=points, images=tmp_path / "images", srid=25832, k=2)
+    assert frame_bytes(parts) == frame_bytes(whole)
+    assert facts(parts.attrs["summary"]) == facts(whole.attrs["summary"])
+
+
+@given(st.lists(st.floats(0, 1e6) | st.sampled_from([0.0, 1.0, 2.5]), min_size=1), st.integers(1, 4))
+@settings(deadline=None)
+def test_order_statistics_need_no_sorted_whole(values, arrays):
+    parts = np.array_split(np.array(values), arrays)
+    places = np.arange(len(values))[::-1]
+    found = whole_facts.smallest(lambda: iter(parts), places)
+    assert found.tolist() == np.sort(values)[places].tolist()
+    quartiles = whole_facts.quartiles(len(values), np.sort(values).__getitem__)
+    expected = np.quantile(values, [0, 0.25, 0.5, 0.75, 1])
+    assert [*quartiles.values()] == [round(float(value), 4) for value in expected]

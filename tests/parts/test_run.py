@@ -115,6 +115,31 @@ def test_shares_are_brought_together_by_the_same_command(world, tmp_path, capsys
     assert is_whole(out, world)
 
 
+def test_runs_with_parts_and_without_replace_each_other(world, tmp_path, capsys):
+    out = tmp_path / "out"
+    mlygeo.write_frame(mlygeo.read_frame(world / "images"), tmp_path / "images.parquet")
+    whole = [tmp_path / "images.parquet" if word == str(world / "images") else word for word in words_of(world)]
+    assert run(capsys, *whole, "-o", out)[0] == 0
+    names = {"selection.parquet", "image_ids.txt", "street_points.parquet", "summary.json"}
+    assert {path.name for path in out.iterdir()} == names
+    ids = sorted((out / "image_ids.txt").read_text().splitlines())
+    assert run(capsys, *words_of(world), "-o", out)[0] == 0
+    assert is_whole(out, world)
+    assert sorted((out / "image_ids.txt").read_text().splitlines()) == ids
+    assert run(capsys, *whole, "-o", out)[0] == 0
+    assert {path.name for path in out.iterdir()} == names
+
+
+def test_a_folder_of_somebody_else_stays(world, tmp_path, capsys):
+    (tmp_path / "out" / "selection").mkdir(parents=True)
+    (tmp_path / "out" / "selection" / "mine.txt").write_text("mine")
+    status, _, said = run(capsys, *words_of(world), "-o", tmp_path / "out")
+    assert status == 1
+    assert "selection was not written by an earlier run" in said
+    assert (tmp_path / "out" / "selection" / "mine.txt").read_text() == "mine"
+    assert not (tmp_path / "out" / ".mlygeo").exists()
+
+
 def test_a_dry_run_tells_the_parts_and_does_nothing(world, tmp_path, capsys):
     status, out, said = run(capsys, *words_of(world), "--dry-run", "--json", "--workers", "2", "-o", tmp_path / "out")
     assert status == 0
@@ -263,7 +288,7 @@ def test_a_cluster_writes_the_same_bytes_whoever_is_killed(world, tmp_path, clus
     assert not (out / "summary.json").exists()
     process = start([PROGRAM, *dask_words(world, address, out)])
     least = parts_of(out)
-    wait_for(lambda: parts_of(out) > least, process)
+    wait_for(lambda: parts_of(out) >= least + 5, process)
     scheduler.kill()
     _, said = ended(process)
     assert process.returncode == 1
@@ -279,13 +304,11 @@ def test_a_scheduler_that_is_not_there_is_one_line(world):
     assert "\n" not in str(caught.value)
 
 
-def test_a_client_of_python_gives_the_frame_of_one_run(world):
+def test_a_client_of_python_gives_the_frame_of_one_run(world, cluster):
     distributed = pytest.importorskip("distributed")
     expected = frame_of(world)
-    with (
-        distributed.LocalCluster(1, threads_per_worker=2, processes=False, dashboard_address=None) as local,
-        distributed.Client(local) as client,
-    ):
+    address, _ = cluster
+    with distributed.Client(address) as client:
         assert_geodataframe_equal(frame_of(world, client=client), expected)
         assert client.status == "running"
 
@@ -301,7 +324,6 @@ def test_a_client_of_python_gives_the_frame_of_one_run(world):
         ({"part": "1/3"}, "`part` needs a folder"),
         ({"part": "1/3", "dry_run": True}, "`dry_run` is of no use with `part`"),
         ({"unique": True}, "`unique` is not possible with a dataset"),
-        ({"max_distance": None}, "without `max_distance` is not possible with a dataset"),
         ({"overwrite": True}, "`overwrite` is of no use beside `images`"),
     ],
 )

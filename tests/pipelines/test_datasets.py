@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 import mlygeo
 from mlygeo.errors import FileError, FormatError, FrameError, InputError
-from mlygeo.spatial import cells
+from mlygeo.spatial import cells, hilbert
 from mlygeo.store.datasets import layout, sources
 from mlygeo.store.datasets.index import read_index
 
@@ -213,6 +213,22 @@ def test_a_cell_of_the_highest_zoom_has_several_parts_where_it_must(tmp_path):
     assert parts["rows"].tolist() == [134, 134, 132]
     found = pd.concat(gpd.read_parquet(tmp_path / "set" / path) for path in parts["path"])
     assert found["id"].is_monotonic_increasing
+
+
+def test_a_dense_cell_is_cut_along_the_curve(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = images(1000).set_geometry(gpd.points_from_xy(9 + rng.uniform(0, 1e-4, 1000), [48.0] * 1000), crs=4326)
+    frame.loc[:299, "geometry"] = shapely.Point(9.00005, 48.0)
+
+    parts = mlygeo.partition(frame, tmp_path / "set", rows_per_part=100)
+
+    found = pd.concat(gpd.read_parquet(tmp_path / "set" / path) for path in parts["path"])
+    codes = hilbert.codes(found.geometry.x.to_numpy(), found.geometry.y.to_numpy())
+    assert len({*parts["cell"]}) == 1
+    assert len(found) == found["id"].nunique() == 1000
+    assert (np.diff(codes) >= 0).all()
+    assert parts["rows"].max() <= 100
+    assert len(parts) <= 14
 
 
 # Ids that stand in several rows

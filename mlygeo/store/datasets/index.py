@@ -53,7 +53,8 @@ class Part:
     sha256
         Hash of the file, in hexadecimal digits.
     written_at
-        When it was written, UTC.
+        How old it is: the last change of the inputs that it was written from, UTC. So a run that was killed
+        and gone on with has the same index.
     """
 
     cell: str

@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from mlygeo import config
-from mlygeo.errors import FileError, InputError, NetworkError, ServiceError
+from mlygeo.errors import FileError, InputError, MlygeoError, NetworkError, ServiceError
 from mlygeo.net import answers, http
 from mlygeo.net.ranges import TAIL, RangeFile
 
@@ -392,6 +392,8 @@ def _asked(address: str, action: Callable[[], Any]) -> Any:
     """Return the result of a request to a store; Arrow's errors, which are long, become ours."""
     try:
         return action()
+    except MlygeoError:
+        raise
     except FileNotFoundError as error:
         raise FileError(f"{address} does not exist") from error
     except (OSError, pa.ArrowException) as error:

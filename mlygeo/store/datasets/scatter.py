@@ -79,9 +79,8 @@ def read_batches(path: Path, batches: list[int], columns: list[str] | None = Non
             options = None
             if columns is not None:
                 with pa.ipc.open_file(source) as file:
-                    options = pa.ipc.IpcReadOptions(
-                        included_fields=[file.schema.get_field_index(name) for name in columns]
-                    )
+                    numbers = [file.schema.get_field_index(name) for name in columns]
+                options = pa.ipc.IpcReadOptions(included_fields=numbers)
             with pa.ipc.open_file(source, options=options) as file:
                 return [file.get_batch(batch) for batch in batches]
     except OSError as error:

@@ -21,6 +21,7 @@ from mlygeo.store.parquet.encodings import points_to_wkb
 from mlygeo.store.parquet.writing import boxes, free_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from mlygeo.arrays import Floats, Rows
@@ -47,20 +48,19 @@ def sort(work: Work, number: int) -> dict[str, Any]:
     """
 
     def make() -> dict[str, Any]:
-        table = _rows_of(work, number)
-        order, lon, lat = _ordered(table)
-        most = work.most
-        files = max(1, -(-len(order) // most))
-        size = -(-len(order) // files)
         folder = folder_of(work, number)
-        found = []
-        for part in range(files):
-            rows = order[part * size : (part + 1) * size]
-            path = work.folder / PARTS / folder / layout.part(part)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with whole(path) as temporary:
-                _write(work, table, rows, (lon[rows], lat[rows]), temporary)
-            found.append({"path": f"{folder}/{path.name}", **_facts(table, rows, (lon[rows], lat[rows]), path)})
+        found: list[dict[str, Any]] = []
+        for table in _tables(work, number):
+            order, lon, lat = _ordered(table)
+            files = max(1, -(-len(order) // work.most))
+            size = max(1, -(-len(order) // files))
+            for start in range(0, max(len(order), 1), size):
+                rows = order[start : start + size]
+                path = work.folder / PARTS / folder / layout.part(len(found))
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with whole(path) as temporary:
+                    _write(work, table, rows, (lon[rows], lat[rows]), temporary)
+                found.append({"path": f"{folder}/{path.name}", **_facts(table, rows, (lon[rows], lat[rows]), path)})
         return {"parts": found}
 
     return done(work, STEP, number, make)
@@ -84,15 +84,49 @@ def footer(work: Work) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _rows_of(work: Work, number: int) -> pa.Table:
+def _tables(work: Work, number: int) -> Iterator[pa.Table]:
+    """
+    Yield the rows of a cell, in tables of about as many as a part has, one after another along the curve.
+
+    Rows at one place are in one table, however many they are.
+    """
+    batches = _batches(work, number)
+    total = int(batches[3].sum())
+    if total <= work.most:
+        yield _table(work, _read(work, batches))
+        return
+    lonlat = [[batch[LON].to_numpy(), batch[LAT].to_numpy()] for batch in _read(work, batches, [LON, LAT])]
+    place = np.sort(hilbert.codes(*(np.concatenate(each) for each in zip(*lonlat, strict=True))))
+    del lonlat
+    files = -(-total // work.most)
+    size = -(-total // files)
+    cuts = np.unique(place[size::size])
+    del place
+    for low, high in zip([-1, *cuts.tolist()], [*cuts.tolist(), 4**hilbert.LEVELS], strict=True):
+        some = []
+        for batch in _read(work, batches):
+            here = hilbert.codes(batch[LON].to_numpy(), batch[LAT].to_numpy())
+            some.append(batch.filter(pa.array((here >= low) & (here < high))))
+        if any(batch.num_rows for batch in some):
+            yield _table(work, some)
+
+
+def _batches(work: Work, number: int) -> Rows:
+    """Return where the rows of a cell are: in each column a batch, by cell, piece, number in that, and rows."""
     places = np.load(work.folder / PLACES, mmap_mode="r")
     first, stop = np.searchsorted(places[0], [number, number + 1])
-    found: list[pa.RecordBatch] = []
-    pieces = places[1][first:stop]
-    for piece in np.unique(pieces).tolist():
-        batches = places[2][first:stop][pieces == piece].tolist()
-        found += scatter.read_batches(work.file(scatter.STEP, piece, ".arrow"), batches)
-    return pa.Table.from_batches(found, work.form.spilled).combine_chunks()
+    found: Rows = np.array(places[:, first:stop])
+    return found
+
+
+def _read(work: Work, batches: Rows, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+    for piece in np.unique(batches[1]).tolist():
+        mine = batches[2][batches[1] == piece].tolist()
+        yield from scatter.read_batches(work.file(scatter.STEP, piece, ".arrow"), mine, columns)
+
+
+def _table(work: Work, batches: Iterable[pa.RecordBatch]) -> pa.Table:
+    return pa.Table.from_batches(list(batches), work.form.spilled).combine_chunks()
 
 
 def _ordered(table: pa.Table) -> tuple[Rows, Floats, Floats]:

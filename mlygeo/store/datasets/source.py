@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from mlygeo.store.datasets.remote import Remote
+
 
 @dataclass(frozen=True)
 class Source:
@@ -19,7 +21,7 @@ class Source:
     Parameters
     ----------
     path
-        The file.
+        The file, here or on a server.
     generation
         Rows of a later one replace those of an earlier one with the same id.
     groups
@@ -39,10 +41,10 @@ class Source:
     keys
         Values of columns that the names of its folders say.
     digest
-        Hash of a frame in memory, by which it is known again; empty for files.
+        Hash of a frame in memory, or of the end of a file on a server, by which it is known again; empty for others.
     """
 
-    path: str
+    path: Path | Remote
     generation: int
     groups: tuple[int, ...]
     bytes: int
@@ -63,7 +65,12 @@ class Source:
     @property
     def name(self) -> str:
         """What messages call it."""
-        return Path(self.path).name
+        return "the frame" if self.is_held else self.path.name
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it is a frame in memory, which was written for the run."""
+        return bool(self.digest) and isinstance(self.path, Path)
 
     @property
     def modified_at(self) -> datetime:
@@ -73,9 +80,8 @@ class Source:
     @property
     def identity(self) -> tuple[object, ...]:
         """What tells whether a later run has the same input."""
-        return (self.digest, self.generation) if self.digest else (
-            self.path, self.generation, self.bytes, self.modified_ns
-        )  # fmt: skip
+        where = "" if self.is_held else self.path if isinstance(self.path, Path) else self.path.address
+        return str(where), self.generation, self.digest or (self.bytes, self.modified_ns)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Floats
     from mlygeo.store import FrameLike
+    from mlygeo.store.datasets.remote import Remote
 
 ROWS_AT_ONCE = 131_072
 """Rows that are decoded at once."""
@@ -76,10 +77,10 @@ def sources(inputs: Sequence[FrameLike], *, folder: Path, generation: int = 0) -
             if not stac.is_stac(source.schema.names):
                 found.append(source)
                 continue
-            frame = store.read_frame(file.path, frame="images")
+            frame = store.read_frame(files.Listing(file.name, (file,)), frame="images")
         else:
-            frame = store.read_frame(file.path, layer=file.layer)
-        found.append(_of_frame(frame.assign(**file.keys), folder, len(found), generation=generation))
+            frame = store.read_frame(files.Listing(file.name, (file,)))
+        found.append(_of_frame(frame, folder, len(found), generation=generation))
     if held:
         frame = store.as_frame(held if len(held) > 1 else held[0], name="the inputs")
         found.append(_of_frame(frame, folder, len(found), generation=generation))
@@ -87,11 +88,16 @@ def sources(inputs: Sequence[FrameLike], *, folder: Path, generation: int = 0) -
 
 
 def of_file(
-    path: Path, *, generation: int = 0, digest: str = "", keys: Mapping[str, int | str | None] | None = None
+    path: Path | Remote, *, generation: int = 0, digest: str = "", keys: Mapping[str, int | str | None] | None = None
 ) -> Source:
     """Return a GeoParquet file as an input; FormatError where it is none."""
     file = GeoFile(path)
-    state = path.stat()
+    if isinstance(path, Path):
+        state = path.stat()
+        path, size, modified_ns = path.resolve(), state.st_size, state.st_mtime_ns
+    else:  # nobody knows when it was changed, and its end tells its content
+        size, modified_ns = file.size, 0
+        digest = hashlib.sha256(str(file.file.metadata.to_dict()).encode()).hexdigest()
     names = [name for name in file.columns if name != file.primary.name]
     arrow = file.file.schema_arrow
     fields = [pa.field(name, pa.binary() if name in file.geometry else plain(arrow.field(name).type)) for name in names]
@@ -99,11 +105,11 @@ def of_file(
     keys = {name: value for name, value in (keys or {}).items() if name not in file.columns}
     fields += [pa.field(name, pa.scalar(value).type) for name, value in keys.items()]
     return Source(
-        path=str(path.resolve()),
+        path=path,
         generation=generation,
         groups=tuple(file.groups),
-        bytes=state.st_size,
-        modified_ns=state.st_mtime_ns,
+        bytes=size,
+        modified_ns=modified_ns,
         schema=pa.schema(fields),
         geometry=file.primary.name,
         further={name: column.crs for name, column in file.geometry.items() if name != file.primary.name},
@@ -167,26 +173,34 @@ def read(
     names = form.schema.names if columns is None else list(columns)
     for span in spans:
         source = found[span.source]
-        file = GeoFile(Path(source.path))
+        file = GeoFile(source.path)
         here = [name for name in names if name in source.schema.names and name not in source.keys]
         if "provider" in names and form.provider is not None and "id" not in here:
             here.append("id")
         crs = metadata.crs_of(file.primary, source.name)
-        batches = file.file.iter_batches(
-            ROWS_AT_ONCE, row_groups=range(span.first, span.stop), columns=[*here, file.primary.name],
-            use_threads=threads,
-        )  # fmt: skip
         rows = 0
-        while (batch := reading(file.path, partial(next, batches, None))) is not None:
-            table = pa.Table.from_batches([batch])
+        for table in _tables(file, span, [*here, file.primary.name], threads=threads):
             rows += len(table)
-            lon, lat, problems = _positions(table[file.primary.name], file, crs)
+            lon, lat, problems = _positions(table[file.primary.name], file, crs, source.name)
             attributes = _attributes(table, here, file)
             for name, value in source.keys.items():
                 attributes[name] = pa.chunked_array([pa.array([value] * len(table), pa.scalar(value).type)])
             yield Chunk(form.conformed(attributes, names, len(table), source.name), lon, lat, problems)
         if rows != sum(source.groups[span.first : span.stop]):
             raise FrameError(f"{source.name} was changed while it was read", hint="run the command again")
+
+
+def _tables(file: GeoFile, span: Span, columns: Sequence[str], *, threads: bool) -> Iterator[pa.Table]:
+    """Yield columns of row groups, a bounded number of rows at a time; those of a server by whole row groups."""
+    if not isinstance(file.path, Path):
+        for group in range(span.first, span.stop):
+            yield file.read([group], columns, use_threads=threads)
+        return
+    batches = file.file.iter_batches(
+        ROWS_AT_ONCE, row_groups=range(span.first, span.stop), columns=list(columns), use_threads=threads
+    )
+    while (batch := reading(file.path, partial(next, batches, None))) is not None:
+        yield pa.Table.from_batches([batch])
 
 
 def spilled(chunk: Chunk, form: Form) -> pa.Table:
@@ -216,15 +230,15 @@ def _as_wkb(values: pa.ChunkedArray, encoding: str, file: GeoFile) -> pa.Chunked
     return pa.chunked_array([pa.array(shapely.to_wkb(shapes, byte_order=1, flavor="iso"), pa.binary())])
 
 
-def _positions(values: pa.ChunkedArray, file: GeoFile, crs: Any) -> tuple[Floats, Floats, dict[str, int]]:
+def _positions(values: pa.ChunkedArray, file: GeoFile, crs: Any, name: str) -> tuple[Floats, Floats, dict[str, int]]:
     problems: dict[str, int] = {}
     plain = encodings.plain_points(values)
     if plain is None:
         plain = encodings.coordinates(values, file.path)
         if high := _heights(values, file):
             problems[FLAT] = high
-    lon, lat = encodings.to_lonlat(*plain, crs, file.path.name)
-    degrees.check(lon, lat, file.path.name, hint="is the CRS another one?")
+    lon, lat = encodings.to_lonlat(*plain, crs, name)
+    degrees.check(lon, lat, name, hint="is the CRS another one?")
     unknown = ~(np.isfinite(lon) & np.isfinite(lat))
     if unknown.any():
         lon, lat = np.where(unknown, np.nan, lon), np.where(unknown, np.nan, lat)

@@ -140,7 +140,7 @@ def plan(inputs: Sequence[FrameLike], dataset: Path, *, folder: Path, most: int,
     old = [] if there is None else [
         sources.of_file(dataset / part.path) for part in there.parts if part.rows or len(there.parts) == 1
     ]  # fmt: skip
-    found = tuple(sorted([*old, *new], key=lambda source: (source.generation, source.digest, source.path)))
+    found = tuple(sorted([*old, *new], key=lambda source: (source.generation, source.digest, str(source.path))))
     united = form.united(found)
     found = _sharing(found)
     rows = sum(source.rows for source in found)
@@ -227,7 +227,7 @@ def _begin(given: Plan) -> None:
     base = "" if given.there is None else json.dumps(given.there.more.get("inputs"))
     said = json.dumps({"inputs": given.inputs, "base": base, "version": layout.VERSION})
     if not path.exists() or path.read_text(encoding="utf-8") != said:
-        publishing.clear(work.folder, keep=[STATE_FOLDER, *(each.path.rpartition("/")[2] for each in work.sources)])
+        publishing.clear(work.folder, keep=[STATE_FOLDER, *(each.path.name for each in work.sources if each.is_held)])
         with whole(path) as temporary:
             temporary.write_text(said, encoding="utf-8")
         free = shutil.disk_usage(existing(work.folder)).free
@@ -324,20 +324,21 @@ def _scattered(given: Plan, work: Work) -> Work:
     cells = np.array([cell for counts in results for cell in counts["cells"]], dtype=np.int64)
     piece = np.repeat(np.arange(count), [len(counts["cells"]) for counts in results])
     batch = np.array([number for counts in results for number in range(len(counts["cells"]))], dtype=np.int64)
+    several = np.array([number for counts in results for number in counts["rows"]], dtype=np.int64)
     order = np.argsort(cells, kind="stable")
     with whole(work.folder / sorting.PLACES) as temporary, temporary.open("wb") as file:
-        np.save(file, np.stack([cells[order], piece[order], batch[order]]))
+        np.save(file, np.stack([cells[order], piece[order], batch[order], several[order]]))
     return replace(work, gaps=frozenset(gaps))
 
 
 def _cells_with_rows(work: Work) -> list[tuple[int, int]]:
     """Return the numbers of the cells to write, and their rows; a dataset without rows has the one without position."""
-    cells = np.load(work.folder / sorting.PLACES)[0]
-    last = len(work.leaves)
-    numbers = np.unique(cells).tolist()
-    if not last and not numbers:
+    cells, _, _, rows = np.load(work.folder / sorting.PLACES)
+    numbers, first = np.unique(cells, return_index=True)
+    if not len(work.leaves) and not len(numbers):
         return [(0, 0)]
-    return [(number, int(work.leaves.rows[number]) if number < last else 0) for number in numbers]
+    total = np.add.reduceat(rows, first) if len(first) else first
+    return list(zip(numbers.tolist(), total.tolist(), strict=True))
 
 
 def _index(
@@ -352,7 +353,8 @@ def _index(
     if work.written is not None:
         stay -= {sorting.folder_of(work, number) for number in work.written}
     kept = [part for part in (there.parts if there else ()) if part.path.rpartition("/")[0] in stay]
-    at = max(source.modified_at for source in work.sources if source.generation or there is None)
+    new = [source for source in work.sources if source.generation or there is None]
+    at = max(source.modified_at for source in new) if all(source.modified_ns for source in new) else datetime.now(UTC)
     parts = [*kept, *(_part(said, at) for several in found.values() for said in several)]
     folders = {name: number for number, name in enumerate([*work.leaves.folders, layout.PLACELESS])}
     parts.sort(

@@ -63,6 +63,55 @@ ROUNDED = 2.0**-23
 """Share by which a side of a box may be off where it was rounded to float32."""
 
 
+class Reopened:
+    """
+    A file here that is opened for each read: of thousands, a process may not have all open at once.
+
+    Parameters
+    ----------
+    path
+        The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._state: tuple[int, ...] | None = None
+        self.size = 0
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return self._path.name
+
+    def open(self) -> Reopened:
+        """Note which file it is."""
+        try:
+            self._state = self._now()
+        except FileNotFoundError as error:
+            raise FileError(f"{self._path} does not exist") from error
+        self.size = self._state[2]
+        return self
+
+    def stream(self, ranges: Sequence[tuple[int, int]] = ()) -> pa.NativeFile:  # noqa: ARG002 - all of it is here
+        """Return the opened file; FileError where it is another one by now."""
+        opened = reading(self, lambda: pa.OSFile(str(self._path)))
+        self.check()
+        return opened
+
+    def check(self) -> None:
+        """Raise FileError where the file is another one by now."""
+        try:
+            same = self._now() == self._state
+        except FileNotFoundError:
+            same = False
+        if not same:
+            raise FileError(f"{self.name} was replaced while it was read", hint="run the same command again")
+
+    def _now(self) -> tuple[int, ...]:
+        found = self._path.stat()
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
 class GeoFile:
     """
     A GeoParquet file.
@@ -104,6 +153,8 @@ class GeoFile:
         elif self._remote is not None:
             self._bytes = self._remote.stream()
         self.file = reading(path, lambda: _opened(self._bytes))
+        if isinstance(path, Reopened):
+            self._bytes.close()
         self._local = threading.local()
         self._local.file = self.file
         self._ahead: pa.NativeFile | None = None
@@ -113,7 +164,7 @@ class GeoFile:
         }
         self.primary = next(iter(self.geometry.values()))
         self.pandas: dict[str, Any] = metadata.pandas_metadata(metadata.stated(self.file, b"pandas"), path.name)
-        _check_size(self.file, self._bytes.size() if self._remote is None else self._remote.size, path)
+        _check_size(self.file, self.size, path)
         names = self.file.schema_arrow.names
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise FormatError(f"{path.name} has several columns called {', '.join(map(repr, twice))}")
@@ -121,6 +172,11 @@ class GeoFile:
     def __len__(self) -> int:
         """Return the number of rows."""
         return int(self.file.metadata.num_rows)
+
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        return int(self._bytes.size()) if self._remote is None else self._remote.size
 
     @cached_property
     def groups(self) -> list[int]:

@@ -1,5 +1,7 @@
 """Datasets as frames and as points: the same rows however they lie in files."""
 
+import shutil
+
 import geopandas as gpd
 import numpy as np
 import pandas as pd
@@ -11,7 +13,7 @@ from pandas.testing import assert_frame_equal
 
 import mlygeo
 from mlygeo import store
-from mlygeo.errors import FormatError, FrameError
+from mlygeo.errors import FileError, FormatError, FrameError
 from mlygeo.store.datasets import reading
 from mlygeo.store.points import PointFile, open_points
 
@@ -46,16 +48,16 @@ def test_a_list_of_files_is_one_frame_in_its_order(tmp_path):
     assert open_points(tmp_path, name="x").arrow("id").to_pylist() == [10, 11, 12, 20, 21, 22]
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=12)
 @given(data=st.data())
 def test_cuts_into_files_change_no_row(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("cut") / "ds"
-    whole = images(data.draw(st.integers(1, 200)), data.draw(st.integers(0, 9)))
-    where = data.draw(st.lists(st.integers(0, 4), min_size=len(whole), max_size=len(whole)))
+    whole = images(data.draw(st.integers(1, 60)), data.draw(st.integers(0, 9)))
+    where = data.draw(st.lists(st.integers(0, 2), min_size=len(whole), max_size=len(whole)))
     for number in set(where):
         path = folder / f"year={number}" / "x.parquet"
         path.parent.mkdir(parents=True)
-        store.write_frame(whole[np.array(where) == number].reset_index(drop=True), path)
+        whole[np.array(where) == number].reset_index(drop=True).to_parquet(path)
     west, south = data.draw(st.floats(9, 9.1)), data.draw(st.floats(48, 48.1))
     bbox = data.draw(st.sampled_from([None, (west, south, west + 0.03, south + 0.03)]))
     expected = store.part_of(whole.assign(year=where), bbox=bbox).sort_values("id").reset_index(drop=True)
@@ -201,3 +203,39 @@ def test_streets_and_drawings_from_a_folder(tmp_path):
 
     assert len(read_streets(tmp_path)) == 2
     assert len(read_streets(str(tmp_path / "1*.parquet"))) == 1
+
+
+def test_a_folder_is_partitioned_file_by_file(tmp_path):
+    whole = images(90)
+    for number in range(3):
+        path = tmp_path / f"in/year={number}/x.parquet"
+        path.parent.mkdir(parents=True)
+        store.write_frame(whole[number::3].reset_index(drop=True), path)
+    mlygeo.partition(tmp_path / "in", tmp_path / "ds")
+    found = reading.open(tmp_path / "ds")
+    assert found.index is not None
+    rows = rows_of(found.points())
+    assert rows["id"].tolist() == whole["id"].tolist()
+    assert rows["year"].tolist() == [number % 3 for number in range(90)]
+    box = (9.0, 48.0, 9.05, 48.05)
+    assert sorted(found.points(box).arrow("id").to_pylist()) == sorted(store.part_of(whole, bbox=box)["id"])
+    assert_frame_equal(store.read_frame(tmp_path / "ds").sort_values("id").reset_index(drop=True)[whole.columns], whole)
+
+
+def test_more_files_than_may_be_open(tmp_path):
+    resource = pytest.importorskip("resource")
+    whole = images(1)
+    whole.to_parquet(tmp_path / "000.parquet")
+    for number in range(1, 260):
+        shutil.copyfile(tmp_path / "000.parquet", tmp_path / f"{number:03}.parquet")
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (220, before[1]))
+    try:
+        points = open_points(tmp_path, name="x")
+        assert points.arrow("id").to_pylist() == [1] * 260
+        assert (points.lonlat[0] == whole.geometry.x[0]).all()
+        whole[:1].assign(id=5).to_parquet(tmp_path / "000.parquet")
+        with pytest.raises(FileError, match=r"000\.parquet was replaced while it was read"):
+            points.arrow("is_pano")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
