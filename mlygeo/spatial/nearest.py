@@ -386,7 +386,7 @@ def match_part(
     margins = projection.margin(*points, known), projection.margin(*images, known)
     placed = np.isfinite(points[0]) & np.isfinite(points[1])
     if (margins[0][core & placed] < limit).any():
-        raise InputError(f"the box around a part has to hold all that is within {limit:g} m of it")
+        raise InputError(f"what is known has to hold all within {limit:g} m of the part", hint="see Projection.reach")
     number, place = np.unique(key_rank, return_inverse=True)[1], _places(point_id)
     point, image, square = pairing.assign(planes, number=number, place=place, k=k)
     sure = pairing.certain(

@@ -141,7 +141,7 @@ def test_a_chain_across_the_whole_part_is_left_open():
 
 def test_a_part_that_does_not_know_the_images_of_its_points_is_refused():
     lon, lat = np.array([9.0, 9.0004]), np.array([48.7, 48.7])
-    with pytest.raises(InputError, match="has to hold all that is within 30 m"):
+    with pytest.raises(InputError, match="what is known has to hold all within 30 m"):
         nearest.match_part(
             lon, lat, lon, lat, np.arange(2), core=np.ones(2, dtype=bool), known=(9.0, 48.6, 9.1, 48.8),
             point_id=np.arange(2), projection=UTM32, max_distance=30.0,
