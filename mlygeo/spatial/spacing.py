@@ -106,10 +106,14 @@ def thin(x: Floats, y: Floats, ids: Rows, apart: float, complete: Flags | None =
     filed: dict[int, list[tuple[float, float]]] = {}
     in_doubt: dict[int, list[tuple[float, float]]] = {}
     known = np.ones(len(x), dtype=bool) if complete is None else complete
-    sequence = order(x, y, ids)
+    # Most points have no other in the cells around theirs.
+    alone = _alone(cell_of, around)
+    kept[alone], undecided[alone] = known[alone], ~known[alone]
+    rest = np.flatnonzero(~alone)
+    sequence = rest[order(x[rest], y[rest], ids[rest])]
     step = current_step()
-    step.begin(len(x), "points")
-    for start in range(0, len(x), BATCH):
+    step.begin(len(rest), "points")
+    for start in range(0, len(rest), BATCH):
         some = sequence[start : start + BATCH]
         of_each = (values[some].tolist() for values in (x, y, cell_of, known))
         for number, east, north, cell, sure in zip(some.tolist(), *of_each, strict=True):
@@ -127,6 +131,19 @@ def thin(x: Floats, y: Floats, ids: Rows, apart: float, complete: Flags | None =
         step.advance(len(some))
     step.begin(None, "")
     return Thinned(kept, undecided)
+
+
+def _alone(cell_of: Rows, around: list[int]) -> Flags:
+    """Return which points are the only ones in the cells around theirs."""
+    cells_, inverse, counts = np.unique(cell_of, return_inverse=True, return_counts=True)
+    total = np.zeros(len(cells_), dtype=np.int64)
+    for offset in around:
+        place = np.searchsorted(cells_, cells_ + offset)
+        there = np.flatnonzero(place < len(cells_))
+        there = there[cells_[place[there]] == cells_[there] + offset]
+        total[there] += counts[place[there]]
+    result: Flags = total[inverse] == 1
+    return result
 
 
 def _any_near(
