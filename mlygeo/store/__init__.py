@@ -523,7 +523,8 @@ def _held(file: File, part: gpd.GeoDataFrame) -> alike.Held:
     from mlygeo.store.datasets.alike import Held
 
     kinds = set(part.geom_type.dropna())
-    there = {column: dtype if len(part) else None for column, dtype in part.dtypes.items()}
+    own = part.dtypes.drop(part.geometry.name)
+    there = {column: dtype if len(part) else None for column, dtype in own.items()}
     return Held(file.name, there, part.crs, "Point" in kinds if kinds else None)
 
 

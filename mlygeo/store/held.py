@@ -238,7 +238,18 @@ def _common_dtype(column: str, parts: list[gpd.GeoDataFrame], name: str) -> Any:
         if len(kinds) == 1:
             kind = kinds.pop()
             return kind.capitalize().replace("Ui", "UI") if gaps else kind
+        if any(values.notna().any() and int(values.max()) >= 2**63 for values in known):
+            raise FrameError(f"the column {column!r} of {name} has whole numbers beyond int64 and other types",
+                             hint="bring it to one dtype")  # fmt: skip
         return "Int64" if gaps or any(kind[0] in "IU" for kind in kinds) else "int64"
+    if all(_is_text(values.dtype) for values in known) and len(kinds & {"str", "string"}) == 1 and "category" in kinds:
+        return next(iter(kinds & {"str", "string"}))
+    if (
+        all(isinstance(values.dtype, pd.DatetimeTZDtype) for values in known)
+        and len({str(values.dtype.tz) for values in known}) > 1
+    ):
+        units = ("s", "ms", "us", "ns")
+        return pd.DatetimeTZDtype(max((values.dtype.unit for values in known), key=units.index), "UTC")
     if all(isinstance(values.dtype, pd.CategoricalDtype) for values in known):
         return _united_categories([values.dtype for values in known])
     zones = [values.dt.tz is None for values in known if pd.api.types.is_datetime64_any_dtype(values.dtype)]
@@ -263,6 +274,11 @@ def _common_dtype(column: str, parts: list[gpd.GeoDataFrame], name: str) -> Any:
         kind = known[0].dtype
         return None if str(kind) in {"geometry", "object"} else kind
     return None
+
+
+def _is_text(dtype: Any) -> bool:
+    """Return whether a dtype is that of text, or of categories that are."""
+    return str(dtype.categories.dtype if hasattr(dtype, "categories") else dtype) in {"str", "string"}
 
 
 def _united_categories(dtypes: list[pd.CategoricalDtype]) -> Any:

@@ -93,7 +93,7 @@ def must_be_local(path: Any, what: str) -> str | os.PathLike[str]:
         # A path has swallowed one of two slashes.
         address = re.sub(r"^([a-zA-Z][a-zA-Z0-9+.-]+):/(?=[^/])", r"\1://", text)
         raise FileError(
-            f"{address} is an address of the web, and frames are read from files", hint="download the file first"
+            f"{address} is an address of the web, and {what} has to be a file here", hint="use a file on this machine"
         )
     return path
 

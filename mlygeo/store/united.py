@@ -260,10 +260,11 @@ def _wider(one: pa.DataType, other: pa.DataType) -> pa.DataType:
     if all(numbers):
         return pa.float64()
     if pa.types.is_timestamp(one) and pa.types.is_timestamp(other):
-        if one.tz != other.tz and {one.tz, other.tz} - {"UTC", "+00:00", "Etc/UTC"}:
-            raise pa.ArrowTypeError("times of several zones")
+        if (one.tz is None) != (other.tz is None):
+            raise pa.ArrowTypeError("times with a zone and without")
         units = ("s", "ms", "us", "ns")
-        return pa.timestamp(units[max(units.index(one.unit), units.index(other.unit))], one.tz)
+        zone = one.tz if one.tz == other.tz else "UTC"
+        return pa.timestamp(units[max(units.index(one.unit), units.index(other.unit))], zone)
     schemas = [pa.schema([("values", kind)]) for kind in (one, other)]
     kind: pa.DataType = pa.unify_schemas(schemas, promote_options="permissive").field(0).type
     if pa.types.is_string(one) != pa.types.is_string(other) and not pa.types.is_large_string(kind):

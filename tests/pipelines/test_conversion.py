@@ -145,7 +145,7 @@ def test_wrong_words(tmp_path, frame, capsys, monkeypatch, words, status, said):
     found, _, err = run(capsys, "convert", *words)
     assert (found, said in err) == (status, True), err
     assert "Traceback" not in err
-    assert {each.name for each in tmp_path.iterdir()} == {"a.parquet", "b.gpkg", "c.gpkg"}
+    assert {each.name for each in tmp_path.iterdir()} == {"a.parquet", "b.gpkg", "c.gpkg", "y"}
 
 
 @pytest.fixture(scope="module")

@@ -382,6 +382,8 @@ def _chosen(root: Path, name: str, found: Sequence[Path]) -> tuple[File, ...]:
     if not frames:
         there = f"{counted(len(found), 'other file')}, such as {found[0].name}" if found else "no files"
         raise FileError(f"{name} has no file of a frame (it has {there})", hint="name a folder with .parquet files")
+    for path in frames:
+        paths.must_be_kept(path)
     others = sorted({*found} - {*frames})
     if in_doubt := [path for path in others if path.suffix.lower() in paths.READABLE]:
         log.warning("%s: only its GeoParquet is read; %s passed over, such as %s", name,

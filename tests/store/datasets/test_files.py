@@ -202,3 +202,17 @@ def test_an_index_that_contradicts_its_folder_is_refused(tmp_path):
     (folder / "cell=q1/part-0.parquet").unlink()
     with pytest.raises(FormatError, match=r"names cell=q1/part-0.parquet, which ds does not have"):
         store.read_frame(folder)
+
+
+def test_a_pipe_in_a_folder_is_refused(tmp_path):
+    put(tmp_path / "a.parquet")
+    os.mkfifo(tmp_path / "b.parquet")
+    with pytest.raises(FileError, match=r"b\.parquet is a pipe or a device"):
+        files.listed(tmp_path)
+
+
+def test_a_link_that_leads_nowhere_is_told(tmp_path):
+    put(tmp_path / "a.parquet")
+    (tmp_path / "b.parquet").symlink_to(tmp_path / "gone")
+    with pytest.raises(FileError, match=r"b\.parquet does not exist"):
+        store.read_frame(tmp_path)

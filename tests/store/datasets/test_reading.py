@@ -239,3 +239,38 @@ def test_more_files_than_may_be_open(tmp_path):
             points.arrow("is_pano")
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+ZONED = pd.to_datetime([1, 2], unit="s", utc=True)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "found"),
+    [
+        (["a", "b"], pd.Categorical(["c", "d"]), ["a", "b", "c", "d"]), ([None, None], ["c", "d"], [None, None, "c", "d"]),
+        ([1, 2], [0.5, 1.0], [1.0, 2.0, 0.5, 1.0]), (np.int8([1, 2]), np.int64([2**60 + 1, 2]), [1, 2, 2**60 + 1, 2]),
+        (ZONED.tz_convert("Europe/Berlin").as_unit("ms"), ZONED.as_unit("us"), [*ZONED, *ZONED]),
+        (np.int8([1, 2]), np.uint64([2**63 + 1, 2]), None), ([True, False], [1, 2], None), ([1, 2], ["c", "d"], None),
+    ],
+)  # fmt: skip
+def test_one_type_for_a_column_of_several_files(tmp_path, one, other, found):
+    for name, values in (("a", one), ("b", other)):
+        frame = images(2, first=1 if name == "a" else 3).assign(v=values)
+        frame.to_parquet(tmp_path / f"{name}.parquet")
+    if found is None:
+        for read in (store.read_frame, lambda path: open_points(path, name="x").arrow("v")):
+            with pytest.raises(FrameError, match="'v'"):
+                read(tmp_path)
+        return
+    frame = store.read_frame(tmp_path)
+    assert [None if value is None or value != value else value for value in frame["v"]] == found  # noqa: PLR0124
+    assert open_points(tmp_path, name="x").arrow("v").to_pylist() == found
+    assert open_points(tmp_path, name="x").take(np.array([3, 0]))["v"].to_pylist() == [found[3], found[0]]
+
+
+def test_geometry_of_another_name_is_the_geometry(tmp_path, caplog):
+    images(2).to_parquet(tmp_path / "a.parquet")
+    images(2, first=3).rename_geometry("geom").to_parquet(tmp_path / "b.parquet")
+    assert store.read_frame(tmp_path).geometry.notna().all()
+    assert len(open_points(tmp_path, name="x").lonlat[0]) == 4
+    assert not caplog.text
