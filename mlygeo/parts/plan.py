@@ -32,7 +32,7 @@ VERSION = 1
 PLAN_FILE, POINTS_FILE, RESULT = "plan.json", "points.arrow", "result"
 """Names in the folder of a plan: the plan, the points by task, and the folder of the parts."""
 
-ROWS_PER_TASK = 5_000
+ROWS_PER_TASK = 500_000
 """Images of a task: the overhead of a task is below a third from 100,000, and memory grows with more (measured)."""
 
 BASE_BYTES, BYTES_PER_IMAGE = 200_000_000, 280
