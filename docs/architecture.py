@@ -32,6 +32,7 @@ PARTS = {
     "pipelines": Part(
         "what a user can type: the functions, their options and texts; each joins what is below", "users"
     ),
+    "parts": Part("datasets worked on part by part: plans, who runs them, what is brought together", "disk"),
     "uploads": Part("which images and videos are sent, in which archives, and what has been uploaded", "disk"),
     "downloads": Part("pictures into folders, and what became of each", "disk"),
     "video": Part("frames sampled from videos", "disk"),

@@ -123,12 +123,8 @@ class Images:
         """Return the schema of a table of images in which columns without a value have the type that others have."""
         own = self.empty.take(np.empty(0, dtype=np.int64)).schema if self.empty.columns else pa.schema([])
         kinds = {field.name: field.type for field in own}
-        return pa.schema(
-            [
-                pa.field(each.name, each.type if each.name == "id" else kinds.get(each.name, each.type))
-                for each in schema
-            ]
-        )
+        kinds["id"] = pa.string() if self.settled.form.dtype("id") == "str" else pa.int64()
+        return pa.schema([pa.field(each.name, kinds.get(each.name, each.type)) for each in schema])
 
     def _as_part(self, points: Points) -> Points:
         return Conformed(PartOf(points, self.settled), frames.IMAGES)

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 FIRST_M, STEP = 256.0, 8
 """Distance of the first ring, metres, and how many times the next one is as far."""
 
-MOST_IN_REACH = 2_500_000
-"""Images that are read at once: 0.9 GB of memory by `plan.BYTES_PER_IMAGE`."""
+MOST_IN_REACH = 1_800_000
+"""Images that are read at once: 1 GB of memory by `plan.BYTES_PER_IMAGE`."""
 
 
 @dataclass(frozen=True)

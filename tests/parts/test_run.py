@@ -147,8 +147,8 @@ def test_a_dry_run_tells_the_parts_and_does_nothing(world, tmp_path, capsys):
     summary = json.loads(out)
     assert summary["parts"] == 48
     assert summary["processes"] == 2
-    assert 200e6 < summary["memory_bytes"] < 201e6
-    assert "a process needs up to 200 MB" in said
+    assert 250e6 < summary["memory_bytes"] < 251e6
+    assert "a process needs up to 250 MB" in said
     frame = frame_of(world, dry_run=True)
     assert frame["points"].sum() == summary["points"] == len(gpd.read_parquet(world / "points.parquet"))
     assert (frame["images"] >= 1).all()
@@ -222,7 +222,7 @@ def test_a_part_that_ends_its_worker_again_and_again_is_named(world, tmp_path):
     )
     _, said = ended(process)
     assert process.returncode == 1
-    assert f"(cell {cell.removeprefix('cell=q')}) ended its worker 3 times; it needs about 200 MB for" in said
+    assert f"(cell {cell.removeprefix('cell=q')}) ended its worker 3 times; it needs about 250 MB for" in said
     assert "Traceback" not in said
     assert program(*words_of(world), "-o", str(out)).returncode == 0
     assert is_whole(out, world)
