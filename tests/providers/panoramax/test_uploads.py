@@ -333,6 +333,8 @@ def test_an_answer_that_is_lost_repeats_nothing(panoramax, token, tmp_path, plac
         service = Service(endpoints=Endpoints(proxy.api), token=token, retry=QUICK)
         assert mlygeo.upload(folder, service=service).attrs["summary"]["images"] == 3
         assert not proxy.lost_answers
+        # A set that is completed again as the server begins to cut it makes the server wait for itself.
+        assert proxy.seen["POST complete"] == 1
     there = in_database(panoramax, folder)
     assert (len(there), there["id"].nunique(), there["set"].nunique()) == (3, 3, 1)
     assert panoramax.query(f"SELECT count(*) FROM upload_sets WHERE title = '{folder.name}'") == "1"
