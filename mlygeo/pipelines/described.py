@@ -40,7 +40,9 @@ def check_described(desc_path: PathLike | None, bases: Iterable[Path], output: P
                 f"`desc_path` {desc_path}: image descriptions are JSON",
                 hint="'mlygeo tracks VIDEO -o FILE.gpx' writes GPX",
             )
-        if file.is_dir() or (file.is_file() and not descriptions().is_one(file)):
+        if any(parent.exists() and not parent.is_dir() for parent in file.parents):
+            raise FileError(f"{file} is below a file", hint="name another file by `desc_path`")
+        if file.exists() and not (file.is_file() and descriptions().is_one(file)):  # a pipe would be replaced, too
             raise FileError(
                 f"{file} is there, and is no image description file", hint="move it, or name a file by `desc_path`"
             )

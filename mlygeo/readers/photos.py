@@ -47,6 +47,9 @@ HIDDEN = "hidden photos"
 
 LINKS = "links to folders"
 
+NOT_TEXT = "its name is not UTF-8; rename the file"
+"""Why a file with such a name cannot be used."""
+
 QUARTER_MS = 900_000
 
 CHUNK = 500
@@ -309,27 +312,29 @@ def _batch(columns: list[list[object]]) -> pa.RecordBatch:
         try:
             arrays[name] = pa.array(values, types.get(name, pa.string()))
         except UnicodeEncodeError:  # a name whose bytes are not text cannot be in a column, but can be shown
-            arrays[name] = pa.array([_shown(value) for value in values], pa.string())
+            arrays[name] = pa.array([shown(value) for value in values], pa.string())
     arrays["error"] = _name_errors(by_name["path"], arrays["error"])
     return pa.RecordBatch.from_pydict(arrays)
 
 
-def _shown(value: str | None) -> str | None:
+def shown(value: str | None) -> str | None:
+    """Return a path as it can be shown and written, also one whose bytes are not text."""
     return None if value is None else os.fsencode(value).decode("utf-8", "backslashreplace")
 
 
 def _name_errors(paths: list[str], errors: pa.Array) -> pa.Array:
     import pyarrow as pa
 
-    if all(path.isascii() or path.isprintable() or _is_text(path) for path in paths):
+    if all(path.isascii() or path.isprintable() or is_text(path) for path in paths):
         return errors
     return pa.array(
-        [error if _is_text(path) else "its name is not UTF-8; rename the file"
+        [error if is_text(path) else NOT_TEXT
          for path, error in zip(paths, errors.to_pylist(), strict=True)], pa.string(),
     )  # fmt: skip
 
 
-def _is_text(path: str) -> bool:
+def is_text(path: str) -> bool:
+    """Return whether a path can be written as text."""
     try:
         path.encode()
     except UnicodeEncodeError:

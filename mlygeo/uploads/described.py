@@ -173,6 +173,8 @@ def in_exif(files: Iterable[str]) -> gpd.GeoDataFrame:
     known = descriptions()
     entries, texts = [], []
     for path in files:
+        if not os.path.isfile(path):  # noqa: PTH113 - many paths; opening a pipe would wait forever
+            continue
         try:
             with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - many paths
                 found = known.inside(file)

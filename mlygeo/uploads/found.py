@@ -88,6 +88,7 @@ def gather(
     named = {str(place) for place in places}
     parts = []
     for tree in trees(places, skip_subfolders=skip_subfolders):
+        _leave_out_unreadable(tree, found)
         images = described(tree, desc_path)
         parts += [_in_exif(tree, images, found, alone=desc_path is None), images]
         if file_types is not None:
@@ -254,6 +255,24 @@ def _places(import_path: Any) -> list[Path]:
         if not place.exists():
             raise FileError(f"{place} does not exist", hint="name a folder of photos")
     return list(dict.fromkeys(places))
+
+
+def _leave_out_unreadable(tree: Tree, found: Import) -> None:
+    """Take out of a tree what would be uploaded, but is no file, or has a name that no history can hold."""
+    from mlygeo.formats.jpeg import ENDINGS
+    from mlygeo.readers import video
+    from mlygeo.readers.photos import NOT_TEXT, is_text, shown
+    from mlygeo.uploads.archives import ENDING
+
+    endings = (*ENDINGS, *video.ENDINGS, ENDING)
+    for path in [path for path in tree.files if path.lower().endswith(endings)]:
+        if not is_text(path):
+            found.failed[str(shown(path))] = NOT_TEXT
+        elif os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113 - many paths
+            found.failed[path] = "not a file"  # opening a pipe would wait forever
+        else:
+            continue
+        tree.files.remove(path)
 
 
 def _in_exif(tree: Tree, images: gpd.GeoDataFrame | None, found: Import, *, alone: bool) -> gpd.GeoDataFrame | None:

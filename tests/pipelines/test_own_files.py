@@ -1,6 +1,7 @@
 """No run replaces a file that none has written, whatever names it writes under; it says so before it begins."""
 
 import json
+import os
 
 import pytest
 from conftest import STUTTGART
@@ -99,6 +100,20 @@ def test_descriptions_replace_no_other_file_and_no_photo_is_written_into(photos,
         assert mine.read_text() == content
         mine.unlink()
         assert {path: path.read_bytes() for path in photos.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without named pipes")
+def test_descriptions_that_cannot_be_files_are_refused_before_a_photo_is_written_into(photos, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "a file").write_text("mine")
+    before = {path: path.read_bytes() for path in photos.rglob("*") if path.is_file()}
+    for place in (tmp_path / "pipe", os.devnull, tmp_path / "a file" / "d.json"):
+        with pytest.raises(FileError, match=r"is there|below a file|is a pipe"):
+            mlygeo.process(photos, desc_path=place)
+    os.mkfifo(photos / DESCRIBED)
+    with pytest.raises(FileError, match="is there"):
+        mlygeo.process(photos)
+    assert {path: path.read_bytes() for path in photos.rglob("*") if path.is_file()} == before
 
 
 def test_one_of_several_folders_with_a_file_of_ones_own_stops_all(tmp_path, capsys):

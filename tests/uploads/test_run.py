@@ -6,6 +6,7 @@ import shutil
 import threading
 import time
 import zipfile
+from pathlib import Path
 
 import geopandas as gpd
 import pandas as pd
@@ -48,6 +49,7 @@ from mlygeo.readers.video import read_video
 from mlygeo.standin import Faults, serve
 from mlygeo.standin.faults import PASSING_UPLOADS
 from mlygeo.uploads import ledger
+from mlygeo.uploads.found import gather
 
 BODY = bytes(range(256)) * 2000
 
@@ -581,3 +583,23 @@ def test_a_service_that_takes_no_uploads_is_not_asked_again(photos):
         assert server.count("upload_offset") + server.count("upload") <= 10
     assert set(uploads["status"]) == {"failed"}
     assert uploads["reason"].str.contains("without a store").all()
+
+
+def test_pipes_and_names_that_are_not_text_do_not_stop_the_others(photos):
+    """Opening a pipe would wait forever; a name that is not UTF-8 can be in no history."""
+    for name in ("pipe.jpg", "pipe.zip", "pipe.mp4"):
+        os.mkfifo(photos / name)
+    raw = photos / os.fsdecode(b"no\xfftext.jpg")
+    try:
+        raw.write_bytes(photo(9))
+    except OSError:
+        pytest.skip("this file system has only names in UTF-8")
+    with serve(store=photos.parent / "store", token=USER_TOKEN) as server:
+        uploads = mlygeo.upload(photos, user_name="rehearsal", service=service_of(server))
+    assert uploads.attrs["summary"]["failed"] == 4
+    assert set(uploads["status"]) == {"done"}
+    reasons = {Path(path).name: reason for path, reason in gather(photos).failed.items()}
+    assert reasons == {
+        "pipe.jpg": "not a file", "pipe.zip": "not a file", "pipe.mp4": "not a file",
+        "no\\xfftext.jpg": "its name is not UTF-8; rename the file",
+    }  # fmt: skip

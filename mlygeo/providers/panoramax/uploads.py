@@ -140,8 +140,24 @@ class UploadSets(Client):
         return self._settled(set_id, refused, name=name, picture_id=picture_id, content=content, what=what)
 
     def complete(self, set_id: str) -> None:
-        """Say that all files of a set were sent."""
-        self._call("POST", f"/upload_sets/{_uuid(set_id)}/complete", what="completing an upload set", read=_id)
+        """
+        Say that all files of a set were sent; once, if only the answer was lost.
+
+        Said again at the moment when an instance begins to cut the set, its own work and the request wait for each
+        other (geovisio 2.15: for five minutes, and longer for each repetition).
+        """
+        path, what = f"/upload_sets/{_uuid(set_id)}", "completing an upload set"
+        asked = False
+
+        def once() -> bool | Trouble:
+            nonlocal asked
+            if asked and (known := self._once("GET", path, what=what, read=_is_complete)) is not False:
+                return known
+            asked = True
+            made = self._once("POST", f"{path}/complete", what=what, read=_id)
+            return made if isinstance(made, Trouble) else True
+
+        self._persist(once, what=what)
 
     def state(self, set_id: str) -> SetState:
         """Return how far the instance is with a set."""
@@ -444,6 +460,10 @@ def _file(one: Any) -> SetFile:
         None if picture is None or reason is not None else _uuid(picture),
         None if reason is None else reason[:LONGEST_REASON], is_duplicate=code in DUPLICATES,
     )  # fmt: skip
+
+
+def _is_complete(answer: dict[str, Any]) -> bool:
+    return answer.get("completed") is True
 
 
 def _state(answer: dict[str, Any]) -> SetState:
