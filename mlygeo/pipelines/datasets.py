@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from mlygeo.errors import InputError
+from mlygeo.pipelines.arguments import was_given
 from mlygeo.pipelines.job import Job, check_folder, public, tally, version
 from mlygeo.progress import counted, running
 
@@ -60,7 +61,7 @@ def partition(
     output
         Folder of the dataset. Default: dataset.
     rows_per_part
-        Most rows of a part.
+        Most rows of a part. Default with `add`: as many as the parts that are there have.
     add
         Add the rows to the dataset that is there: those with an id that is there replace the others, and only the
         parts concerned are written anew.
@@ -101,6 +102,7 @@ def partition(
     if workers is not None and workers < 1:
         raise InputError(f"`workers` is {workers}, and at least one process has to work")
     given = list(inputs) if _are_several(inputs) else [inputs]
+    _refuse_inside(given, dataset)
     folder = publishing.run_folder(dataset)
     if dry_run:
         if not publishing.is_begun(folder):
@@ -109,6 +111,8 @@ def partition(
     try:
         with FolderLock(folder), publishing.cleared(folder):
             there = publishing.check(dataset, add=add)
+            if there is not None and add and not was_given("rows_per_part"):
+                rows_per_part = there.rows_per_part
             plan = writing.plan(given, dataset, folder=folder, most=rows_per_part, there=there if add else None)
             if there is not None and there.more.get("inputs", [])[-1:] == [plan.inputs]:
                 index = there
@@ -128,6 +132,17 @@ def _are_several(inputs: Any) -> TypeGuard[Sequence[Any]]:
     return isinstance(inputs, list | tuple) and all(
         isinstance(each, str | os.PathLike) or hasattr(each, "columns") or hasattr(each, "listing") for each in inputs
     )
+
+
+def _refuse_inside(given: Sequence[Any], dataset: Path) -> None:
+    """Raise where the dataset would lie in a folder of inputs, which a second run would find to be others."""
+    from pathlib import Path
+
+    for each in given:
+        if isinstance(each, str | os.PathLike) and "://" not in os.fspath(each):
+            folder = Path(each).expanduser().absolute()
+            if folder in dataset.parents and folder.is_dir():
+                raise InputError(f"`output` {dataset} lies in {folder}, an input", hint="name a folder elsewhere")
 
 
 def _processes(workers: int | None, rows: int) -> int:
@@ -151,6 +166,8 @@ def _rehearsed(
     from mlygeo.store.datasets import layout, publishing, tasks, writing
 
     there = publishing.check(dataset, add=add) if add else None
+    if there is not None and not was_given("rows_per_part"):
+        rows_per_part = there.rows_per_part
     with tempfile.TemporaryDirectory() as folder:
         plan = writing.plan(given, dataset, folder=Path(folder), most=rows_per_part, there=there)
         number = _processes(workers, plan.rows)

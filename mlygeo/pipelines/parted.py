@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlygeo import own, store
-from mlygeo.errors import FileError, InputError
+from mlygeo.errors import FileError, InputError, RegionError
 from mlygeo.pipelines import inputs, own_files, provenance, selection
 from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job
@@ -123,6 +123,8 @@ def select(
 
     spread.check(workers)
     frames.columns_for(conditions, dataset.empty.columns)
+    if region is not None:
+        _check_inside(region, dataset)
     options = step.Options(matching.limit, matching.k, matching.max_heading_difference)
 
     def planned(folder: Path) -> Planned:
@@ -137,6 +139,25 @@ def select(
     job: Job[gpd.GeoDataFrame] = Job(run.frame, run.summary, "", run.write, ids=run.words)
     run.job.append(job)
     return job
+
+
+def _check_inside(region: Region, dataset: Images) -> None:
+    """Raise, as a run on frames does, if no image lies in the region: a mistake in the call."""
+    from mlygeo import regions
+    from mlygeo.spatial import areas
+    from mlygeo.store.datasets import files
+
+    placed = [(number, part) for number, part in enumerate(dataset.index.parts) if part.west is not None]
+    for number, part in placed:
+        near = files.File(Path(part.path), part.path, part=part).may_meet(region.bounds)
+        near |= 180.0 in (abs(part.west or 0.0), abs(part.east or 0.0))  # which is the same place as -180
+        if near and region.contains(*dataset.part(number).lonlat).any():
+            return
+    if dataset.index.rows:
+        lon = [side for _, part in placed for side in (part.west, part.east)]
+        lat = [side for _, part in placed for side in (part.south, part.north)]
+        hint = regions.outside_hint(region, areas.bounds(lon, lat))
+        raise RegionError(f"no image of {dataset.name} lies in {region.name}", hint=hint)
 
 
 @dataclass
@@ -162,6 +183,7 @@ class _Run:
         """Make the parts in a folder, and bring them together; what a killed run has made is kept."""
         from mlygeo.locks import FolderLock
 
+        _refuse_dataset(folder, self.dataset)
         if store.names_file(folder):
             frame = self.frame()
             placed = self._street_points()
@@ -356,6 +378,18 @@ def _words(whole: Whole) -> Iterator[list[str]]:
         own_firsts = firsts[start : start + len(table)]
         start += len(table)
         yield selection.words_of(table.take(pa.array(np.flatnonzero(own_firsts))))
+
+
+def _refuse_dataset(folder: Path, dataset: Images) -> None:
+    """Raise if a folder lies in a dataset, or its parts would take the place of the images."""
+    from mlygeo.store.datasets import layout
+
+    place = folder.expanduser().absolute()
+    if (around := layout.around(place)) is not None or place / SELECTION == dataset.folder:
+        raise FileError(
+            f"{folder} is no place for the selection: {around or dataset.folder} is a dataset, which would be changed",
+            hint="name a folder elsewhere",
+        )
 
 
 def _refuse_other(folder: Path) -> None:

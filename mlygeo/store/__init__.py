@@ -516,7 +516,8 @@ def _read_several(
     there = dict.fromkeys(column for part in parts for column in part.columns)
     if missing := [column for column in columns or () if column not in there]:
         raise FrameError(f"{listing.name} has no column {', '.join(missing)}")
-    return held.joined(parts, listing.name), listing.name, all(file.is_parquet for file in listing.files)
+    of_one = listing.index is not None and len({str(part["id"].dtype) for part in parts if "id" in part.columns}) == 1
+    return held.joined(parts, listing.name, of_one=of_one), listing.name, all(file.is_parquet for file in listing.files)
 
 
 def _held(file: File, part: gpd.GeoDataFrame) -> alike.Held:

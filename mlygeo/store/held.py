@@ -126,7 +126,7 @@ def described(value: object) -> str:
     return f"{article} {kind}"
 
 
-def joined(parts: list[gpd.GeoDataFrame], name: str) -> gpd.GeoDataFrame:
+def joined(parts: list[gpd.GeoDataFrame], name: str, *, of_one: bool = False) -> gpd.GeoDataFrame:
     """
     Return several frames as one.
 
@@ -140,6 +140,8 @@ def joined(parts: list[gpd.GeoDataFrame], name: str) -> gpd.GeoDataFrame:
         One or more frames with geometry.
     name
         What messages call them.
+    of_one
+        Whether they are parts of one frame, so that the ids of a part do not tell whose they are.
 
     Raises
     ------
@@ -150,7 +152,7 @@ def joined(parts: list[gpd.GeoDataFrame], name: str) -> gpd.GeoDataFrame:
 
     if len(parts) == 1:
         return parts[0]
-    parts = _of_their_providers(parts)
+    parts = parts if of_one else _of_their_providers(parts)
     first = parts[0]
     if len({part.crs for part in parts}) > 1 and first.crs is not None and (reason := frames.not_on_earth(first.crs)):
         raise FrameError(f"the first frame of {name}: {reason}")

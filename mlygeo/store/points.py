@@ -171,7 +171,11 @@ def open_several(listing: files.Listing, bbox: Bounds | None = None) -> Points:
     if len(parts) == 1 and not said[0]:
         whole: Points = parts[0]
     else:
-        whole = United(parts, listing.name, said, _of_their_providers(parts, said))
+        of_one = (
+            listing.index is not None and len({str(part.type_of("id")) for part in parts if "id" in part.columns}) == 1
+        )
+        texts = frozenset() if of_one else _of_their_providers(parts, said)
+        whole = United(parts, listing.name, said, texts)
     if bbox is None:
         return whole
     lon, lat = whole.lonlat

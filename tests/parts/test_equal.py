@@ -12,7 +12,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import mlygeo
-from mlygeo.errors import FileError
+from mlygeo.errors import FileError, RegionError
 from mlygeo.parts import facts as whole_facts
 from mlygeo.parts import plan, rings
 
@@ -135,6 +135,41 @@ def test_a_dataset_of_partition_gives_the_answer_of_its_rows_and_nothing_is_in_d
         parts = mlygeo.select(points=points, images=tmp_path / "images", srid=25832, k=2)
     assert frame_bytes(parts) == frame_bytes(whole)
     assert facts(parts.attrs["summary"]) == facts(whole.attrs["summary"])
+
+
+@pytest.mark.parametrize("creators", [pytest.param(7, id="numbers"), pytest.param("7", id="texts")])
+def test_a_part_whose_ids_look_like_numbers_is_a_part_of_the_dataset_still(tmp_path, creators):
+    points, images = country(4)
+    west = images.geometry.x < 9.02
+    images["id"] = pd.Series(np.where(west, images["id"].astype(str), "a" + images["id"].astype(str)), dtype="str")
+    images["creator_id"] = creators
+    images = images.drop_duplicates("id")
+    mlygeo.partition(images, tmp_path / "images", rows_per_part=20)
+    found = mlygeo.read_frame(tmp_path / "images")
+    assert {*found.columns} == {*images.columns}
+    assert sorted(found["id"]) == sorted(images["id"])
+    for options in ({}, {"creator": [7]}, {"creator": [8]}, {"max_distance": None}):
+        whole = mlygeo.select(points=points, images=images, srid=25832, k=2, **options)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(plan, "ROWS_PER_TASK", 30)
+            parts = mlygeo.select(points=points, images=tmp_path / "images", srid=25832, k=2, **options)
+        assert frame_bytes(parts) == frame_bytes(whole)
+        assert facts(parts.attrs["summary"]) == facts(whole.attrs["summary"])
+
+
+def test_a_region_without_images_is_the_error_of_one_run(tmp_path):
+    points, images = country(5, nulls=True)
+    mlygeo.partition(images, tmp_path / "images", rows_per_part=50)
+    region = (8.999, 48.749, 9.0501, 48.8)
+    elsewhere = images.set_geometry(images.geometry.translate(2, 0))
+    mlygeo.partition(elsewhere, tmp_path / "elsewhere", rows_per_part=50)
+    assert len(mlygeo.select(points=points, images=tmp_path / "images", region=region))
+    said = []
+    for found in (mlygeo.read_frame(tmp_path / "elsewhere"), tmp_path / "elsewhere"):
+        with pytest.raises(RegionError, match=r"no image of .* lies in the bounding box") as caught:
+            mlygeo.select(points=points, images=found, region=region)
+        said.append(caught.value.hint)
+    assert said[0] == said[1]
 
 
 @given(st.lists(st.floats(0, 1e6) | st.sampled_from([0.0, 1.0, 2.5]), min_size=1), st.integers(1, 4))

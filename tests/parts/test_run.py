@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -138,6 +139,21 @@ def test_a_folder_of_somebody_else_stays(world, tmp_path, capsys):
     assert "selection was not written by an earlier run" in said
     assert (tmp_path / "out" / "selection" / "mine.txt").read_text() == "mine"
     assert not (tmp_path / "out" / ".mlygeo").exists()
+
+
+@pytest.mark.parametrize("place", ["images", "images/within", "images/within.gpkg", "out"])
+def test_a_selection_does_not_change_its_images(world, tmp_path, capsys, place):
+    shutil.copytree(world / "images", tmp_path / "images")
+    shutil.copytree(world / "images", tmp_path / "out" / "selection")
+    for name in ("images", "out/selection"):
+        shutil.copy(world / "images.partitions.parquet", tmp_path / f"{name}.partitions.parquet")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    images = tmp_path / ("out/selection" if place == "out" else "images")
+    words = ["select", "--points", world / "points.parquet", "--images", images, "-o", tmp_path / place]
+    status, _, said = run(capsys, *words, "--srid", "3857", "--force-srid")
+    assert status == 1
+    assert f"{images} is a dataset, which would be changed" in said
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_a_dry_run_tells_the_parts_and_does_nothing(world, tmp_path, capsys):

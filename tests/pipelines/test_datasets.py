@@ -523,3 +523,43 @@ def test_an_empty_dataset_has_its_columns(tmp_path):
     assert len(parts) == 1
     assert gpd.read_parquet(tmp_path / "set").columns.tolist()[:2] == ["id", "sequence_id"]
     assert pa.parquet.read_schema(tmp_path / "set" / "cell=q" / "part-0.parquet").field("id").type == pa.int64()
+
+
+def test_parts_added_have_as_many_rows_as_those_that_are_there(tmp_path):
+    mlygeo.partition(images(500), tmp_path / "set", rows_per_part=100)
+    before = read_index(layout.index_of(tmp_path / "set"))
+    more = images(500, seed=1).assign(id=lambda frame: frame["id"] + 10**6)
+    planned = mlygeo.partition(more, tmp_path / "set", add=True, dry_run=True)
+
+    parts = mlygeo.partition(more, tmp_path / "set", add=True)
+
+    assert parts["rows"].max() <= 100
+    assert len(planned) == len(parts) > len(before.parts)
+    assert len(mlygeo.partition(more, tmp_path / "set", add=True, rows_per_part=1_000_000)) < len(parts)
+
+
+def test_a_dataset_does_not_come_into_its_inputs_or_another_dataset(tmp_path):
+    (tmp_path / "in").mkdir()
+    images(50).to_parquet(tmp_path / "in" / "a.parquet")
+    mlygeo.partition(tmp_path / "in", tmp_path / "set")
+    before = digests(tmp_path)
+
+    with pytest.raises(InputError, match="an input"):
+        mlygeo.partition(tmp_path / "in", tmp_path / "in" / "out")
+    with pytest.raises(FileError, match="lies in the dataset"):
+        mlygeo.partition(tmp_path / "in" / "a.parquet", tmp_path / "set" / "cell=q" / "out")
+
+    assert digests(tmp_path) == before
+
+
+def test_a_damaged_part_is_named_once(tmp_path):
+    mlygeo.partition(images(2000), tmp_path / "set")
+    part = next((tmp_path / "set").rglob("part-0.parquet"))
+    content = bytearray(part.read_bytes())
+    content[2000:12000] = bytes(each ^ 255 for each in content[2000:12000])
+    part.write_bytes(content)
+
+    with pytest.raises((FileError, FormatError)) as caught:
+        mlygeo.partition(images(100, seed=3), tmp_path / "set", add=True)
+
+    assert str(caught.value).startswith("part-0.parquet ")

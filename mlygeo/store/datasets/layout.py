@@ -145,3 +145,8 @@ def part_number(name: str) -> int | None:
 def index_of(dataset: Path) -> Path:
     """Return the path of the index of a dataset by that of its folder."""
     return dataset.with_name(dataset.name + INDEX_ENDING)
+
+
+def around(path: Path) -> Path | None:
+    """Return the dataset that a path is in or names; None where there is none."""
+    return next((each for each in (path, *path.parents) if each.name and index_of(each).is_file()), None)

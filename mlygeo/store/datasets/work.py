@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from mlygeo.errors import FileError
 from mlygeo.store.atomic import file_error
 from mlygeo.store.datasets import layout
 
@@ -113,6 +114,8 @@ def whole(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.replace(path)
     except OSError as error:
+        if isinstance(error, FileError):
+            raise
         raise file_error(error, path) from error
     finally:
         temporary.unlink(missing_ok=True)
