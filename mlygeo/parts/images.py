@@ -19,7 +19,7 @@ from mlygeo.spatial import cells
 from mlygeo.store.datasets import layout, reading
 from mlygeo.store.datasets.index import Index, read_index
 from mlygeo.store.parquet.files import GeoFile
-from mlygeo.store.points import Conformed, PartOf, PointFile, Points, Settled, TablePoints, form_of, keep
+from mlygeo.store.points import Conformed, PartOf, PointFile, Points, Settled, TablePoints, form_of, keep, keys_of
 from mlygeo.store.repeats import once
 
 AT_ONCE = 10_000_000
@@ -128,6 +128,11 @@ class Images:
 
     def _as_part(self, points: Points) -> Points:
         return Conformed(PartOf(points, self.settled), frames.IMAGES)
+
+    @property
+    def has_texts(self) -> bool:
+        """Whether ids are text in the files."""
+        return self._first is not None and not pa.types.is_integer(self._first.file.schema_arrow.field("id").type)
 
     @cached_property
     def _dataset(self) -> reading.Dataset:
@@ -238,6 +243,9 @@ def by_text(dataset: Images, region: Region | None, conditions: dict[str, Any]) 
     """
     found: set[str] = set()
     if dataset.settled.form.dtype("id") != "str":
+        if dataset.has_texts:  # which are whole numbers, or refused, also where no point is near
+            for number in range(len(dataset.index.parts)):
+                keys_of(keep(dataset.part(number), region=region, conditions=conditions))
         return found
     for number in range(len(dataset.index.parts)):
         points = dataset.part(number)

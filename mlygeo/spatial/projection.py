@@ -258,12 +258,14 @@ class Projection:
 
     def _degrees_a_metre(self, box: Bounds) -> tuple[float, float] | None:
         """Return the most degrees of longitude and latitude that a planar metre is in a box; None for unknown."""
+        step = 1e-5
+        # Where a projection ends, as at 180 degrees, the ends of a step are a world apart: not all lines may be there.
+        beside = 10 * step if box[2] - box[0] < 20 * step else 0.0
         lon, lat = (
             np.linspace(low, high, min(max(int((high - low) / REACH_LATTICE_DEG) + 2, 3), REACH_LINES))
-            for low, high in ((box[0], box[2]), (box[1], box[3]))
+            for low, high in ((box[0] - beside, box[2] + beside), (box[1], box[3]))
         )
         lon, lat = (values.ravel() for values in np.meshgrid(lon, lat))
-        step = 1e-5
         count = len(lon)
         x, y = self._through_proj(
             np.concatenate((lon - step, lon + step, lon, lon)), np.concatenate((lat, lat, lat - step, lat + step))

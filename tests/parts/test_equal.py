@@ -12,7 +12,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import mlygeo
-from mlygeo.errors import FileError, RegionError
+from mlygeo.errors import FileError, FrameError, RegionError
 from mlygeo.parts import facts as whole_facts
 from mlygeo.parts import plan, rings
 
@@ -155,6 +155,16 @@ def test_a_part_whose_ids_look_like_numbers_is_a_part_of_the_dataset_still(tmp_p
             parts = mlygeo.select(points=points, images=tmp_path / "images", srid=25832, k=2, **options)
         assert frame_bytes(parts) == frame_bytes(whole)
         assert facts(parts.attrs["summary"]) == facts(whole.attrs["summary"])
+
+
+def test_an_id_in_doubt_is_refused_also_where_no_point_is_near(tmp_path):
+    points, images = country(6)
+    images = images.drop_duplicates("id")
+    images["id"] = images["id"].astype("str")
+    images.loc[images.index[-1], ["id", "geometry"]] = ["0123", images.geometry.iloc[-1].__class__(9.3, 49.0)]
+    for found in (images, write_dataset(images, tmp_path / "images", 50)):
+        with pytest.raises(FrameError, match="'0123' is not a whole number"):
+            mlygeo.select(points=points, images=found, srid=25832)
 
 
 def test_a_region_without_images_is_the_error_of_one_run(tmp_path):

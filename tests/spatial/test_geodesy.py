@@ -343,6 +343,14 @@ def test_reach_holds_all_within_a_distance_and_little_more(srid, distance):
     assert (bounds[0] - west) % 360 < (distance + 1) / 111_000 / np.cos(np.radians(bounds[3])) * 1.35
 
 
+@pytest.mark.parametrize("srid", [3857, 4087, 32660])
+@pytest.mark.parametrize("west", [180.0, -180.0, 179.999999, -179.999995])
+def test_reach_round_a_place_where_the_plane_ends_is_as_wide_as_elsewhere(srid, west):
+    projection = geodesy.projection(srid)
+    found, other = (projection.reach((each, 65.0, each, 65.01), 1000.0) for each in (west, 179.9))
+    assert (found[2] - found[0]) % 360 == pytest.approx(other[2] - other[0], rel=0.01)
+
+
 def test_near_a_pole_and_round_the_world_there_is_no_reach():
     assert geodesy.projection(5041).reach((0.0, 88.0, 1.0, 88.9), 50_000) is None
     assert geodesy.projection(3857).reach((-180.0, 0.0, 180.0, 1.0), 10) is None
