@@ -52,6 +52,7 @@ PARTS = {
     "frames": Part("frames are checked and made", "memory"),
     "attribution": Part("whose images are", "memory"),
     "keys": Part("ids of images", "memory"),
+    "uuids": Part("UUIDs as numbers", "memory"),
     "rows": Part("the values of a row, each in one form", "memory"),
     "arrays": Part("array types", "memory"),
     "config": Part("settings file", "disk"),

@@ -53,6 +53,7 @@ mlygeo.write_frame(nearest.to_crs(25832), Path("nearest.gpkg"))
 nearest = mlygeo.read_frame("nearest.gpkg", frame="selection", bbox=BOX, columns=["id", "point_id"])
 
 selected = mlygeo.convert(["nearest.gpkg", nearest], "nearest.fgb", columns=["id"])
+index: pd.DataFrame = mlygeo.partition(["images.parquet", images], "images", rows_per_part=500_000, workers=2)
 
 # Pictures and maps -------------------------------------------------------------
 

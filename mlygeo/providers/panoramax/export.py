@@ -18,15 +18,15 @@ import numpy as np
 
 from mlygeo import frames, store
 from mlygeo.config import is_loopback
-from mlygeo.errors import FileError, FormatError, InputError
+from mlygeo.errors import FormatError, InputError
 from mlygeo.keys import UUIDS
 from mlygeo.progress import counted
 from mlygeo.providers.panoramax.service import Service
 from mlygeo.regions import Region
 from mlygeo.store import stac
 from mlygeo.store.parquet import encodings
-from mlygeo.store.parquet.files import box_sides, may_be_null, near
-from mlygeo.store.parquet.metadata import SIDES, box_fields
+from mlygeo.store.parquet.files import box_sides, may_be_null, near, reading
+from mlygeo.store.parquet.metadata import SIDES, box_fields, pandas_metadata
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -85,7 +85,7 @@ def read_export(
     text = os.fspath(source)
     if not text.startswith(("https://", "http://")):
         path = Path(text).expanduser()
-        bbox = None if area is None else area.bounds
+        bbox = None if area is None else _with_antimeridian(area.bounds)
         images = _images(_checked(store.read_frame(path, bbox=bbox), path.name), path.name, is_ours=True)
     else:
         if area is None:
@@ -101,6 +101,14 @@ def read_export(
         images.attrs = attrs
     log.info("%s in the export %s", counted(len(images), "image"), Path(urlsplit(text).path).name)
     return images
+
+
+def _with_antimeridian(bbox: Bounds) -> Bounds:
+    """Return a box that has the antimeridian by both of its longitudes, where a box ends there."""
+    west, south, east, north = bbox
+    if west <= east and (west == -180.0) != (east == 180.0):
+        return (west, south, -180.0, north) if east == 180.0 else (180.0, south, east, north)
+    return bbox
 
 
 def _checked(table: gpd.GeoDataFrame, name: str) -> gpd.GeoDataFrame:
@@ -125,7 +133,8 @@ def _over_network(url: str, area: Region, service: Service) -> gpd.GeoDataFrame:
     name = Path(urlsplit(url).path).name or url
     with Client(service, connections=2) as client:
         remote = RangeFile(client, url, what=f"export {name}")
-        try:
+
+        def read() -> tuple[pa.Table, list[int], int]:
             file = pq.ParquetFile(pa.PythonFile(remote, mode="r"), pre_buffer=True)
             names = file.schema_arrow.names
             if not stac.is_stac(names):
@@ -135,16 +144,14 @@ def _over_network(url: str, area: Region, service: Service) -> gpd.GeoDataFrame:
             groups = [group for group in range(file.num_row_groups) if may_meet(file, group, area.bounds)]
             wanted = [each for each in names if each not in _UNUSED]
             parts = [_near(file.read_row_group(group, columns=wanted), area.bounds) for group in groups]
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise FormatError(f"{name} is no Parquet file, or a damaged one: {reason}") from error
-        except pa.ArrowException as error:
-            raise FileError(f"{name} cannot be read: {' '.join(str(error).split())[:200]}") from error
+            table = pa.concat_tables(parts) if parts else file.schema_arrow.empty_table().select(wanted)
+            return table, groups, file.num_row_groups
+
+        table, groups, count = reading(Path(name), read)
     log.info(
         "%d of %d row groups of %s, %.1f MB in %d requests",
-        len(groups), file.num_row_groups, name, remote.bytes_read / 1e6, remote.requests,
+        len(groups), count, name, remote.bytes_read / 1e6, remote.requests,
     )  # fmt: skip
-    table = pa.concat_tables(parts) if parts else file.schema_arrow.empty_table().select(wanted)
     return _images(_frame(table, name), name, is_ours=urlsplit(url).hostname == urlsplit(EXPORT).hostname)
 
 
@@ -211,6 +218,7 @@ def _frame(table: pa.Table, name: str) -> gpd.GeoDataFrame:
     """Return a table with points, as WKB or in the native encoding, as a frame."""
     import geopandas as gpd
 
+    pandas_metadata((table.schema.metadata or {}).get(b"pandas"), name)  # raises where pandas could not read it
     lon, lat = encodings.coordinates(table["geometry"], Path(name))
     others: Any = table.drop_columns(["geometry"]).to_pandas()
     geometry = frames.points(lon, lat)

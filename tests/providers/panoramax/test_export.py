@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import geopandas as gpd
@@ -325,6 +326,42 @@ def test_servers_without_parts_and_with_wrong_ones(export):
         read_export(url, region=(0, 0, 1, 1), service=LOCAL)
     with serving(content) as (url, *_), pytest.raises(InputError, match="whole world"):
         read_export(url, service=LOCAL)
+
+
+@pytest.mark.parametrize("compression", ["snappy", "zstd", "gzip", "none"])
+def test_a_damaged_export_is_refused_over_the_network_too(tmp_path, compression):
+    path = tmp_path / "panoramax.parquet"
+    pq.write_table(table(200), path, row_group_size=100, compression=compression)
+    content = path.read_bytes()
+    bad = [
+        content[:at] + bytes(400) + content[at + 400 :] for at in range(200, len(content) - 8_000, len(content) // 6)
+    ]
+    with serving(content) as (url, _, state):
+        for state["content"] in bad:
+            path.write_bytes(state["content"])
+            for source in (path, url):
+                with contextlib.suppress(FileError):
+                    read_export(source, region=(0, 40, 40, 50), service=LOCAL)
+        described = pq.read_table(pa.BufferReader(content)).schema.metadata
+        pq.write_table(table(200).replace_schema_metadata({**described, b"pandas": b"{\x01"}), path)
+        state["content"] = path.read_bytes()
+        with pytest.raises(FormatError, match=r"panoramax\.parquet"):
+            read_export(url, region=(0, 40, 40, 50), service=LOCAL)
+
+
+@pytest.mark.parametrize("box", [(179, -5, 180, 5), (-180, -5, -179, 5), (179, -5, -179, 5), (-180, -90, 180, 90)])
+def test_the_antimeridian_has_two_longitudes(tmp_path, box):
+    path = tmp_path / "panoramax.parquet"
+    frame = gpd.GeoDataFrame(
+        {"id": [uuid(n) for n in range(3)], "provider": "panoramax", "is_pano": False},
+        geometry=gpd.points_from_xy([180, -180, 0], [0, 0, 0], crs=4326),
+    )
+    store.write_frame(frame, tmp_path / "panoramax.stac.parquet")
+    (tmp_path / "panoramax.stac.parquet").rename(path)
+    expected = {uuid(0), uuid(1)} | ({uuid(2)} if box[0] == -180 and box[2] == 180 else set())
+    with serving(path.read_bytes()) as (url, *_):
+        for source in (path, url):
+            assert set(read_export(source, region=box, service=LOCAL)["id"]) == expected
 
 
 def test_convert_reads_a_part_of_an_export_over_the_network(export, tmp_path):
