@@ -95,8 +95,9 @@ def partition(
     from mlygeo.locks import FolderLock
     from mlygeo.store.datasets import publishing, tasks, writing
 
-    dataset = Path(output or DEFAULT).expanduser().absolute()
+    dataset = Path(output or DEFAULT).expanduser()
     check_folder(dataset)
+    dataset = dataset.absolute()
     if rows_per_part < 1:
         raise InputError(f"`rows_per_part` is {rows_per_part}, and a part has at least one row")
     if workers is not None and workers < 1:

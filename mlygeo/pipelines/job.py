@@ -204,6 +204,7 @@ def check_output(kind: Output, path: Path) -> None:
     """
     from mlygeo import store
 
+    must_be_here(path, "-o")
     # What ends in .json and is there is rather a configuration file than a frame of an earlier run.
     if kind == "frames" and store.names_file(path) and not (path.suffix.lower() == ".json" and path.exists()):
         store.check_writable(path)
@@ -227,6 +228,17 @@ _FILE_ENDING = re.compile(
 """Endings of files, and not of names such as "run.2", "2024.06" or "model.v12"."""
 
 
+def must_be_here(path: Path, option: str) -> None:
+    """Raise FileError where what is to be written is an address of the web: nobody finds a folder of such a name."""
+    from mlygeo.store.paths import is_url
+
+    if is_url(path):
+        where = f"{path}".replace(":/", "://", 1)  # a path has swallowed one of two slashes
+        raise FileError(
+            f"{where} is an address, and {option} is written on this machine", hint="copy it there afterwards"
+        )
+
+
 def check_folder(folder: Path, option: str = "`output`", instead: str = "") -> None:
     """
     Raise where a folder to be made has the name of a file: what was meant is something else.
@@ -243,10 +255,11 @@ def check_folder(folder: Path, option: str = "`output`", instead: str = "") -> N
     Raises
     ------
     FileError
-        If it is a file.
+        If it is a file, or an address of the web.
     FormatError
         If it is not there, and its name ends as names of files do.
     """
+    must_be_here(folder, option)
     if folder.is_dir():
         return
     if folder.exists():
