@@ -155,15 +155,21 @@ def words_of(ids: pa.ChunkedArray, providers: pa.ChunkedArray | pa.Array) -> lis
     for name in whose.unique().to_pylist():
         its = pc.is_null(whose) if name is None else pc.fill_null(pc.equal(whose, name), fill_value=False)
         rows = np.flatnonzero(np.asarray(its, dtype=bool))
-        if name in _SURELY:
-            plain = np.asarray(pc.match_substring_regex(texts.take(pa.array(rows)), _SURELY[name]), dtype=bool)
-            rows = rows[~plain]
+        its_texts = texts.take(pa.array(rows))
+        plain = np.asarray(pc.match_substring_regex(its_texts, _SURELY.get(name, _PLAIN)), dtype=bool)
+        if name not in _SURELY:  # no id alone tells that it is theirs
+            prefix = name if name is not None and PROVIDER_NAME.fullmatch(name) else UNKNOWN
+            found[rows[plain]] = f"{prefix}:" + found[rows[plain]]
+        rows = rows[~plain]
         found[rows] = [word_of(key, name) for key in found[rows].tolist()]
     return list(found)
 
 
 _SURELY = {"mapillary": "^[1-9][0-9]{0,17}$", "panoramax": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"}
 """Ids, as regular expressions of RE2, that alone tell that they are a provider's; `names_provider` tells of others."""
+
+_PLAIN = "^[0-9A-Za-z._-]+$"
+"""Ids in which `_APART` finds nothing."""
 
 
 def names_provider(key: Key, provider: str) -> bool:
