@@ -56,6 +56,9 @@ in the requested form; gone, since the service no longer has it; failed; or ther
 
 IDS_A_QUERY = 5_000
 
+LOCKED_S = 30.0
+"""Seconds to wait for another process that writes."""
+
 VERSION = 2
 """The newest version of the tables."""
 
@@ -84,13 +87,13 @@ CREATE INDEX IF NOT EXISTS time_paths ON transfers (path) WHERE layout = 'time';
 _UPGRADE = (
     # `id` has no type, so that whole numbers stay numbers and text stays text.
     f"""
-    CREATE TABLE other_transfers (
+    CREATE TABLE IF NOT EXISTS other_transfers (
         provider TEXT NOT NULL, id NOT NULL,{_COLUMNS}, PRIMARY KEY (provider, id)
     ) WITHOUT ROWID
     """,
     # Names that differ only by case are one file on some systems.
-    "CREATE INDEX other_paths ON other_transfers (path COLLATE NOCASE)",
-    "CREATE INDEX paths ON transfers (path COLLATE NOCASE)",
+    "CREATE INDEX IF NOT EXISTS other_paths ON other_transfers (path COLLATE NOCASE)",
+    "CREATE INDEX IF NOT EXISTS paths ON transfers (path COLLATE NOCASE)",
     "PRAGMA user_version = 2",
 )
 """The statements that make version 2 of version 1."""
@@ -158,18 +161,18 @@ class Ledger:
         except OSError as error:
             raise FileError(f"{self.path.parent}: {error.strerror}") from error
         with self._sqlite_errors(), contextlib.ExitStack() as undone:
-            self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)
+            self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=LOCKED_S)
             undone.callback(self._db.close)  # errors of a ledger that is damaged, newer or locked
-            self._db.execute("PRAGMA journal_mode = WAL")
+            if (found := self._version()) > VERSION:
+                raise FormatError(f"{self.path} was made by a newer mlygeo (version {found} of the table)")
+            write_ahead(self._db)
             # A commit survives the process; losses by a power cut show in the files' sizes.
             self._db.execute("PRAGMA synchronous = NORMAL")
-            found = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if found > VERSION:
-                raise FormatError(f"{self.path} was made by a newer mlygeo (version {found} of the table)")
             self._db.executescript(_TABLE)
-            self._has_others = found == VERSION
-            if not found:
-                self._db.execute("PRAGMA user_version = 1")
+            with self._transaction():  # another process may be at the same: its version 2 stays
+                if not self._version():
+                    self._db.execute("PRAGMA user_version = 1")
+                self._has_others = self._version() == VERSION
             undone.pop_all()
 
     def __enter__(self) -> Self:
@@ -212,10 +215,13 @@ class Ledger:
         if self._has_others:
             return
         with self._transaction():
-            if self._db.execute("PRAGMA user_version").fetchone()[0] < VERSION:
+            if self._version() < VERSION:
                 for statement in _UPGRADE:
                     self._db.execute(statement)
         self._has_others = True
+
+    def _version(self) -> int:
+        return int(self._db.execute("PRAGMA user_version").fetchone()[0])
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -643,6 +649,24 @@ def _opened(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _json(ids: Ids) -> str:
     return json.dumps(ids.tolist())
+
+
+def write_ahead(db: sqlite3.Connection) -> None:
+    """
+    Set a database to write ahead of its file.
+
+    SQLite does not wait for others while it changes that, so this does, as long as the connection would.
+    """
+    until = time.monotonic() + LOCKED_S
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if getattr(error, "sqlite_errorname", "") != "SQLITE_BUSY" or time.monotonic() > until:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
-from mlygeo.downloads.ledger import _sqlite_errors, check_kinds, now_ms
+from mlygeo.downloads.ledger import _sqlite_errors, check_kinds, now_ms, write_ahead
 from mlygeo.errors import FileError, FormatError
 from mlygeo.formats.identity import Identity
 from mlygeo.places import default_folder
@@ -162,12 +162,12 @@ class UploadLedger:
         with _sqlite_errors(self.path), contextlib.ExitStack() as undone:
             self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=60)
             undone.callback(self._db.close)  # errors of a ledger that is damaged, newer or locked
-            self._db.execute("PRAGMA journal_mode = WAL")
-            # A sequence that is finished twice cannot be undone, so even a power cut must not lose a row.
-            self._db.execute("PRAGMA synchronous = FULL")
             found = self._db.execute("PRAGMA user_version").fetchone()[0]
             if found > VERSION:
                 raise FormatError(f"{self.path} was made by a newer mlygeo (version {found} of the tables)")
+            write_ahead(self._db)
+            # A sequence that is finished twice cannot be undone, so even a power cut must not lose a row.
+            self._db.execute("PRAGMA synchronous = FULL")
             self._db.executescript(TABLES)
             self._extend()
             self._db.execute(f"PRAGMA user_version = {VERSION}")

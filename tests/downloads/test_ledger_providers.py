@@ -4,6 +4,7 @@ import contextlib
 import sqlite3
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -121,6 +122,34 @@ def test_a_run_killed_at_any_statement_leaves_the_old_folder_or_the_new_one(old)
     assert found.count(1) >= 5
     assert found == sorted(found)
     assert mlygeo.transfers(old)["id"].tolist() == ["7", "9", "12", "a"]
+
+
+def test_a_ledger_that_another_process_upgrades_meanwhile_stays_so(tmp_path, monkeypatch):
+    real = ledger.write_ahead
+
+    def overtaken(db):
+        monkeypatch.setattr(ledger, "write_ahead", real)
+        with Ledger(tmp_path) as first:
+            first.record(done(UUID, "x.jpg", "panoramax"))
+        real(db)
+
+    monkeypatch.setattr(ledger, "write_ahead", overtaken)
+    with Ledger(tmp_path) as opened:
+        opened.record(done(5, "y.jpg", "toy"))
+    assert version(tmp_path) == 2
+    assert mlygeo.transfers(tmp_path)["id"].tolist() == [UUID, "5"]
+
+
+def test_a_ledger_that_is_being_written_is_waited_for(old):
+    path = old / ".mlygeo" / "ledger.sqlite"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("PRAGMA journal_mode = DELETE")  # as a copy by SQLite's own tool has it
+        other.execute("BEGIN IMMEDIATE")
+        later = threading.Timer(0.3, other.execute, ["COMMIT"])
+        later.start()
+        with Ledger(old) as opened:
+            assert opened.failed_ids().tolist() == [12]
+        later.join()
 
 
 def test_a_newer_ledger_is_refused(old):

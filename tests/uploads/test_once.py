@@ -1,9 +1,12 @@
 """Each photo and each video goes up once, wherever it lies, whatever it is called and whatever its tags say."""
 
+import contextlib
 import json
 import shutil
+import signal
 import sqlite3
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,7 +21,7 @@ from mlygeo.formats import identity
 from mlygeo.photos.exif_writer import insert
 from mlygeo.photos.tags import description_tags
 from mlygeo.standin import Faults
-from mlygeo.uploads.ledger import FILE, UploadLedger
+from mlygeo.uploads.ledger import FILE, TABLES, UploadLedger
 
 pytestmark = pytest.mark.usefixtures("history")
 
@@ -412,6 +415,65 @@ def test_a_history_of_the_first_version_loses_nothing(server, folder, tmp_path):
     exiftool("-Artist=jane", folder)
     folder.rename(tmp_path / "renamed")
     assert upload(server, tmp_path / "renamed")["there"] == 4
+
+
+KILLED_WHILE_UPGRADING = """
+import os, signal, sqlite3, sys
+from pathlib import Path
+from mlygeo.uploads.ledger import UploadLedger
+def run(left):
+    real = sqlite3.connect
+    def count(_):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+    def connect(*given, **options):
+        db = real(*given, **options)
+        db.set_trace_callback(count)
+        return db
+    sqlite3.connect = connect
+    with UploadLedger("s", Path(sys.argv[1])) as history:
+        opened = (history.open_sets(None) or [history.open_set("f", "m", provider="panoramax", user_key=None)])[0]
+        history.sent_to_set(opened.number, path="/new", md5="n", upload_md5="n", size=1, provider="panoramax",
+                            picture_id="p", sequence_id=None, identity=None)
+for left in range(60):
+    child = os.fork()
+    if child == 0:
+        run(left)
+        os._exit(0)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    db = sqlite3.connect(Path(sys.argv[1]) / "upload_history.sqlite")
+    print(status, *(db.execute(query).fetchone()[0] for query in (
+        "PRAGMA user_version", "SELECT count(*) FROM files WHERE path LIKE '/old/%' AND status = 'sent'",
+        "SELECT count(*) FROM files WHERE path = '/new'", "SELECT count(*) FROM uploads")))
+    db.close()
+    if status == 0:
+        break
+"""
+
+
+def test_an_upgrade_killed_at_any_statement_loses_and_repeats_nothing(tmp_path):
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE)) as db, db:
+        first = TABLES.replace(
+            ",\n    picture TEXT,\n    original_time TEXT,\n    photo_uuid TEXT,\n    provider TEXT", ""
+        )
+        db.executescript(f"{first} PRAGMA user_version = 1;")
+        db.executemany(
+            "INSERT INTO files (service, upload_md5, md5, path, kind, status, bytes, handle, sent_at) "
+            "VALUES ('s', ?, ?, ?, 'image', 'sent', 1, 'h', 0)",
+            [(f"{number}", f"{number}", f"/old/{number}") for number in range(200)],
+        )
+        assert "photo_uuid" not in {row[1] for row in db.execute("PRAGMA table_info(files)")}
+    program = [sys.executable, "-c", KILLED_WHILE_UPGRADING, str(tmp_path)]
+    said = subprocess.run(program, capture_output=True, text=True, check=True).stdout
+    found = [tuple(map(int, line.split())) for line in said.splitlines()]
+    assert {status for status, *_ in found[:-1]} == {-signal.SIGKILL}
+    assert len(found) > 15
+    assert [row[1] for row in found] == sorted(row[1] for row in found)
+    assert {row[2] for row in found} == {200}
+    assert max(row[3] for row in found[:-1]) == 0
+    assert found[-1] == (0, 3, 200, 1, 1)
 
 
 def test_what_was_only_sent_is_finished_under_another_name(server, folder, tmp_path):
