@@ -57,6 +57,9 @@ _RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", re.ASCII)
 
 _STEP, _JOINED = 1 << 20, 4_096
 
+TOKEN_REFUSED = ": it refuses the access token"  # noqa: S105 - words
+"""The end of messages of answers that say so by their status alone."""
+
 _TRIED = re.compile(r", in \d+ (try|tries)$")
 
 _SECRETS = re.compile(
@@ -296,7 +299,7 @@ def judge(
         return None
     text, wait = redact(f"{what}: the service answered {status}{said}"), retry_after(headers.get("Retry-After"), now)
     if status in {401, 403} and not coded:
-        return Trouble(TokenRejectedError(f"{text}: it refuses the access token", hint=token_hint), "stop")
+        return Trouble(TokenRejectedError(f"{text}{TOKEN_REFUSED}", hint=token_hint), "stop")
     if status == 429:
         return Trouble(ThrottledError(f"{text}: too many requests"), "all wait", wait)
     if 300 <= status < 400:

@@ -24,9 +24,17 @@ import urllib3
 
 from mlygeo import config
 from mlygeo.arrays import interpreting
-from mlygeo.errors import CredentialsError, FileError, FormatError, NetworkError, ServiceError, ThrottledError
+from mlygeo.errors import (
+    CredentialsError,
+    FileError,
+    FormatError,
+    NetworkError,
+    ServiceError,
+    ThrottledError,
+    TokenRejectedError,
+)
 from mlygeo.net import answers, exchange
-from mlygeo.net.answers import REDIRECTS, Broken, Piece, Trouble, range_of, redact, redirected, tried
+from mlygeo.net.answers import REDIRECTS, Broken, Piece, RefusedError, Trouble, range_of, redact, redirected, tried
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -240,7 +248,7 @@ class Client:
                 whole = ServiceError(f"{what}: the server sends no parts of files", hint="download the whole file")
                 return Trouble(whole, "stop")
             trouble = self._service.judge(status, sent, body, what=what, now=self._wall_clock())
-            return trouble or Trouble(ServiceError(f"{what}: the server answered {status}"), "stop")
+            return _of_no_token(trouble) or Trouble(ServiceError(f"{what}: the server answered {status}"), "stop")
         return Trouble(ServiceError(f"{what}: it is redirected too often"), "stop")
 
     def _persist(
@@ -336,6 +344,8 @@ class Client:
                         check(body)
                 except FormatError as error:
                     trouble = Trouble(ServiceError(f"{what}: {error}", hint="try again later"), "again")
+            elif not self._service.token:
+                trouble = _of_no_token(trouble)
         return body if trouble is None else self._without_token(trouble)
 
     def _ask(
@@ -412,6 +422,13 @@ class Client:
         error = trouble.error
         message = redact(str(error), self._service.token)
         return trouble if message == str(error) else replace(trouble, error=type(error)(message, hint=error.hint))
+
+
+def _of_no_token(trouble: Trouble | None) -> Trouble | None:
+    """Return what is wrong with an answer to a request without a token, which cannot be that it is refused."""
+    if trouble is None or not isinstance(trouble.error, TokenRejectedError):
+        return trouble
+    return Trouble(RefusedError(str(trouble.error).removesuffix(answers.TOKEN_REFUSED)), "stop")
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:

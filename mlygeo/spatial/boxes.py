@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 FORM = "a bounding box is west, south, east, north in degrees, such as 9.16,48.76,9.18,48.78"
 
+WHOLE = "all longitudes are from -180 to 180"
+
 
 def parse(text: str) -> Bounds:
     """
@@ -50,6 +52,8 @@ def checked(west: float, south: float, east: float, north: float) -> Bounds:
         raise RegionError(f"longitudes lie between -180 and 180, not at {west if abs(west) > 180 else east:g}")
     if west == east:
         raise RegionError(f"west and east are both {west:g}: the box has no width")
+    if west == 180 and east == -180:
+        raise RegionError("west (180) and east (-180) are one meridian: the box has no width", hint=WHOLE)
     if south == north:
         raise RegionError(f"south and north are both {south:g}: the box has no height")
     if south > north:

@@ -41,7 +41,7 @@ def checked(bbox: Any) -> Bounds:
         west, south, east, north = (float(side) for side in bbox)
     except (TypeError, ValueError) as error:
         raise RegionError(f"`bbox` is four numbers, not {str(bbox)[:60]}", hint=boxes.FORM) from error
-    flat = (west == east, south == north)
+    flat = (west == east or (west, east) == (180, -180), south == north)
     try:
         if any(flat):
             _check_sides(west, south, east, north)

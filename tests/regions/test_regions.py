@@ -27,6 +27,7 @@ def test_a_box_holds_its_edge():
     ("bbox", "words", "hint"),
     [
         ((9, 48, 9, 49), "no width", ""),
+        ((180, -1, -180, 1), "no width", "from -180 to 180"),
         ((9, 48, 10, 48), "no height", ""),
         ((9, 49, 10, 48), "south .* lies north of north", "9, 48, 10, 49"),
         ((10, 48, 9, 49), "359° wide", "`region=(9, 48, 10, 49)`"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from dataclasses import replace
 
 import geopandas as gpd
 import numpy as np
@@ -21,6 +22,7 @@ from hypothesis import strategies as st
 import mlygeo
 from mlygeo import store
 from mlygeo.errors import FileError, FormatError, InputError, ServiceError
+from mlygeo.net.answers import RefusedError
 from mlygeo.net.http import Client
 from mlygeo.net.ranges import RangeFile
 from mlygeo.providers.panoramax import items
@@ -322,6 +324,10 @@ def test_servers_without_parts_and_with_wrong_ones(export):
         assert len(read_export(url, region=(10, 40, 12, 50), service=LOCAL)) == len(expected((10, 40, 12, 50)))
     with serving(content, redirects=9) as (url, *_), pytest.raises(ServiceError, match="too often"):
         read_export(url, region=(0, 0, 1, 1), service=LOCAL)
+    for token in (None, "a.b.c"):  # none is sent, so none is refused
+        with serving(content, status=403) as (url, *_), pytest.raises(RefusedError, match=r"answered 403$") as refused:
+            read_export(url, region=(0, 0, 1, 1), service=replace(LOCAL, token=token))
+        assert refused.value.hint is None
     with serving(b"<html>no export</html>") as (url, *_), pytest.raises(FormatError, match="no Parquet file"):
         read_export(url, region=(0, 0, 1, 1), service=LOCAL)
     with serving(content) as (url, *_), pytest.raises(InputError, match="whole world"):
