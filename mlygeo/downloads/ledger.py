@@ -679,6 +679,8 @@ def _sqlite_errors(path: Path) -> Iterator[None]:
             raise FileError(
                 f"the disk is full: {path} was not written", hint="free some space; what is done is kept"
             ) from error
+        if "READONLY" in code:
+            raise FileError(f"{path} cannot be written to: the file or its folder is read-only") from error
         if "Could not decode" in str(error):
             raise FormatError(
                 f"{path} is damaged (it holds what is no text)",

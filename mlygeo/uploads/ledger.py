@@ -20,7 +20,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
-from mlygeo.downloads.ledger import _sqlite_errors, check_kinds, now_ms, write_ahead
+from mlygeo.downloads.ledger import _reading, _sqlite_errors, check_kinds, now_ms, write_ahead
 from mlygeo.errors import FileError, FormatError
 from mlygeo.formats.identity import Identity
 from mlygeo.places import default_folder
@@ -162,9 +162,7 @@ class UploadLedger:
         with _sqlite_errors(self.path), contextlib.ExitStack() as undone:
             self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=60)
             undone.callback(self._db.close)  # errors of a ledger that is damaged, newer or locked
-            found = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if found > VERSION:
-                raise FormatError(f"{self.path} was made by a newer mlygeo (version {found} of the tables)")
+            _check_version(self.path, self._db.execute("PRAGMA user_version").fetchone()[0])
             write_ahead(self._db)
             # A sequence that is finished twice cannot be undone, so even a power cut must not lose a row.
             self._db.execute("PRAGMA synchronous = FULL")
@@ -216,7 +214,7 @@ class UploadLedger:
         best: Known | None = None
         for status, of_upload, handle, upload, sent_at, reason, *_ in rows:
             if not isinstance(sent_at, int):
-                raise self._damaged()
+                raise _damaged(self.path)
             if status in {"done", "rejected"}:
                 return Known(status, handle, upload, reason)
             if of_upload == "ready":
@@ -542,13 +540,7 @@ class UploadLedger:
 
     def _rows(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         with self._lock, _sqlite_errors(self.path):
-            rows = self._db.execute(query, values).fetchall()
-        if any(bytes in map(type, row) for row in rows):
-            raise self._damaged()
-        return rows
-
-    def _damaged(self) -> FormatError:
-        return FormatError(f"{self.path} is damaged: it holds values of another kind", hint=DAMAGED_HINT)
+            return _sound(self._db.execute(query, values).fetchall(), self.path)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -655,12 +647,40 @@ def upload_history(folder: str | os.PathLike[str] | None = None) -> pd.DataFrame
     """
     if not (default_folder() / FILE).is_file():
         return as_frame([])
-    with UploadLedger() as ledger:
-        rows = ledger._rows(f"{SELECT} ORDER BY f.path, f.id", ())  # noqa: SLF001 - its own module
+    rows = _all_rows(default_folder() / FILE)
     if folder is not None:
         base = os.path.join(os.path.abspath(os.path.expanduser(os.fspath(folder))), "")  # noqa: PTH100, PTH111, PTH118
         rows = [row for row in rows if row[0].startswith(base)]
     return as_frame(rows)
+
+
+def _all_rows(path: Path) -> list[tuple[Any, ...]]:
+    """Return the rows of a history of any version, without changing it."""
+    with _reading(path) as db:
+        db.execute("BEGIN")  # all as it is at one moment
+        found = db.execute("PRAGMA user_version").fetchone()[0]
+        _check_version(path, found)
+        there = {row[1] for row in db.execute("PRAGMA table_info(files)")}
+        if not (there or found):  # a process was killed as it made the file
+            return []
+        absent = "".join(f", NULL AS {column}" for column in ADDED if column not in there)
+        every = SELECT.replace("FROM files f", f"FROM (SELECT *{absent} FROM files) f")  # noqa: S608 - our own names
+        return _sound(db.execute(f"{every} ORDER BY f.path, f.id").fetchall(), path)
+
+
+def _check_version(path: Path, found: int) -> None:
+    if found > VERSION:
+        raise FormatError(f"{path} was made by a newer mlygeo (version {found} of the tables)")
+
+
+def _sound(rows: list[tuple[Any, ...]], path: Path) -> list[tuple[Any, ...]]:
+    if any(bytes in map(type, row) for row in rows):
+        raise _damaged(path)
+    return rows
+
+
+def _damaged(path: Path) -> FormatError:
+    return FormatError(f"{path} is damaged: it holds values of another kind", hint=DAMAGED_HINT)
 
 
 def _texts(identity: Identity | None) -> tuple[str | None, str | None, str | None]:

@@ -404,7 +404,12 @@ def test_a_history_of_the_first_version_loses_nothing(server, folder, tmp_path):
         db.execute("PRAGMA user_version = 1")
         before = db.execute("SELECT path, status, md5, upload_md5 FROM files ORDER BY id").fetchall()
     db.close()
-    assert len(mlygeo.upload_history()) == 4
+    content = path.read_bytes()
+    history = mlygeo.upload_history()
+    assert len(history) == 4
+    assert history["picture"].isna().all()
+    assert path.read_bytes() == content, "reading changes nothing: the file may be on a read-only medium"
+    UploadLedger("another service", path.parent).__exit__()
     with sqlite3.connect(path) as db:
         assert db.execute("SELECT path, status, md5, upload_md5 FROM files ORDER BY id").fetchall() == before
         assert db.execute("PRAGMA user_version").fetchone() == (3,)
