@@ -830,6 +830,8 @@ def form_of(points: Points, schema: frames.Schema) -> frames.Schema:
     """Return a schema in the form that fits points; see `frames.form`."""
     if (whole := _settled(points)) is not None:
         return whole.form if schema is frames.IMAGES else schema
+    if "provider" not in points.columns and "id" in points.columns and pa.types.is_integer(_type_of(points, "id")):
+        return schema  # as Mapillary's are; said without pandas, whose import takes as long as much of a selection
 
     def column(name: str) -> pd.Series:
         if name == "provider":
@@ -840,6 +842,10 @@ def form_of(points: Points, schema: frames.Schema) -> frames.Schema:
         return shown if frames.is_no_number(shown := _series(some)) else _series(points.arrow(name))
 
     return frames.form(schema, points.columns, column)
+
+
+def _type_of(points: Points, name: str) -> pa.DataType:
+    return points.take(np.empty(0, dtype=np.int64), [name])[name].type
 
 
 def _spread(length: int) -> Rows:
