@@ -19,7 +19,8 @@ from mlygeo.spatial import cells
 from mlygeo.store.datasets import layout, reading
 from mlygeo.store.datasets.index import Index, read_index
 from mlygeo.store.parquet.files import GeoFile
-from mlygeo.store.points import Conformed, PartOf, PointFile, Points, Settled, TablePoints, form_of, keep, keys_of
+from mlygeo.store.point_sources import PointFile, Points, TablePoints
+from mlygeo.store.points import Conformed, PartOf, Settled, form_of, keep, keys_of
 from mlygeo.store.repeats import once
 
 AT_ONCE = 10_000_000

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mlygeo.spatial.nearest import Matches
     from mlygeo.spatial.projection import Projection
     from mlygeo.spatial.zones import Zones
-    from mlygeo.store.points import Points
+    from mlygeo.store.point_sources import Points
 
 log = logging.getLogger("mlygeo.parts")
 

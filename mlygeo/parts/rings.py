@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mlygeo.regions import Region
     from mlygeo.spatial.projection import Projection
     from mlygeo.spatial.zones import Zones
-    from mlygeo.store.points import Points
+    from mlygeo.store.point_sources import Points
 
 FIRST_M, STEP = 256.0, 8
 """Distance of the first ring, metres, and how many times the next one is as far."""

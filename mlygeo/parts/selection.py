@@ -24,7 +24,8 @@ from mlygeo.spatial.zones import Zones
 from mlygeo.store import parquet
 from mlygeo.store.atomic import atomic
 from mlygeo.store.datasets import layout
-from mlygeo.store.points import TablePoints, floats_of
+from mlygeo.store.point_sources import TablePoints
+from mlygeo.store.points import floats_of
 
 if TYPE_CHECKING:
     from mlygeo.arrays import Floats, Rows
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from mlygeo.parts.plan import Plan
     from mlygeo.regions import Region
     from mlygeo.spatial.projection import Projection
-    from mlygeo.store.points import Points
+    from mlygeo.store.point_sources import Points
 
 STEP = "selection"
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from mlygeo.spatial.projection import Projection
     from mlygeo.spatial.zones import Zones
     from mlygeo.store import FrameLike
-    from mlygeo.store.points import Points
+    from mlygeo.store.point_sources import Points
     from mlygeo.store.repeats import Repeats
 
     PathLike = str | os.PathLike[str]

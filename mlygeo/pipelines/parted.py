@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mlygeo.regions import Region
     from mlygeo.spatial.projection import Projection
     from mlygeo.spatial.zones import Zones
-    from mlygeo.store.points import Points
+    from mlygeo.store.point_sources import Points
 
     Summed = Callable[[dict[str, Any], int, list[str]], dict[str, Any]]
     Said = Callable[[dict[str, Any], dict[str, Any]], str]

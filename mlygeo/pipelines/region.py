@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mlygeo.progress import Progress
     from mlygeo.regions import Region, RegionLike
     from mlygeo.store import FrameLike
-    from mlygeo.store.points import Points
+    from mlygeo.store.point_sources import Points
 
     PathLike = str | os.PathLike[str]
 
@@ -99,7 +99,8 @@ def tiles(
     from mlygeo import frames, regions, store
     from mlygeo.pipelines import inputs, provenance, versions
     from mlygeo.pipelines.whose import shares_text
-    from mlygeo.store.points import TablePoints, as_frame, keep
+    from mlygeo.store.point_sources import TablePoints
+    from mlygeo.store.points import as_frame, keep
 
     filters = Filters(
         pano=pano, since=since, until=until, creator=creator, organization=organization, min_quality=min_quality
@@ -314,7 +315,8 @@ def select(
     from mlygeo.parts import images as datasets
     from mlygeo.pipelines import inputs, own_files, parted, provenance, selection, versions
     from mlygeo.pipelines.whose import shares_text
-    from mlygeo.store.points import FramePoints, TablePoints, keep
+    from mlygeo.store.point_sources import FramePoints, TablePoints
+    from mlygeo.store.points import keep
 
     matching = Matching(max_distance=max_distance, k=k, unique=unique, max_heading_difference=max_heading_difference)
     filters = Filters(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mlygeo.pipelines.options import Matching
     from mlygeo.spatial.projection import Projection
     from mlygeo.spatial.zones import Zones
-    from mlygeo.store.points import Points
+    from mlygeo.store.point_sources import Points
 
 
 class Selection(Matched):

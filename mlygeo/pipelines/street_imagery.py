@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mlygeo.regions import Region, RegionLike
     from mlygeo.spatial.coverage import Coverage
     from mlygeo.store import FrameLike
-    from mlygeo.store.points import Points
+    from mlygeo.store.point_sources import Points
 
     PathLike = str | os.PathLike[str]
 
@@ -125,7 +125,8 @@ def coverage(
     from mlygeo import frames, regions
     from mlygeo.pipelines import inputs, own_files, provenance, versions
     from mlygeo.spatial import coverage as step
-    from mlygeo.store.points import TablePoints, keep
+    from mlygeo.store.point_sources import TablePoints
+    from mlygeo.store.points import keep
 
     filters = Filters(
         pano=pano, since=since, until=until, creator=creator, organization=organization, min_quality=min_quality

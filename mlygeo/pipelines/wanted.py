@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mlygeo.providers import Provider, Record, Records, Session
     from mlygeo.readers.id_lists import Identified, Own
     from mlygeo.regions import Region
-    from mlygeo.store.points import Points
+    from mlygeo.store.point_sources import Points
 
 log = logging.getLogger("mlygeo.pipelines")
 
@@ -547,7 +547,8 @@ class Sources:
 
     def _in_region(self, place: Region, conditions: dict[str, Any]) -> Wanted:
         from mlygeo.readers import id_lists
-        from mlygeo.store.points import TablePoints, ids_of, keep
+        from mlygeo.store.point_sources import TablePoints
+        from mlygeo.store.points import ids_of, keep
 
         fetching = self.fetching(place)
         everything = TablePoints(fetching.images(), "the images", fetching.attrs)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Flags, Floats, Objects, Rows, Whole
     from mlygeo.attribution import Credit
-    from mlygeo.store.points import Points
+    from mlygeo.store.point_sources import Points
 
 log = logging.getLogger("mlygeo.plotting")
 
@@ -238,7 +238,8 @@ def _name_of(one: Any, kind: str) -> str:
 def _large(one: Any) -> tuple[Points, Floats, Floats] | None:
     """Return a GeoParquet file of more points than are drawn, and where they are; None for any other frame."""
     from mlygeo.store.datasets.files import are_several
-    from mlygeo.store.points import PointFile, open_points
+    from mlygeo.store.point_sources import PointFile
+    from mlygeo.store.points import open_points
 
     if are_several(one):
         several = open_points(one, name="the layer")

@@ -11,13 +11,14 @@ import numpy as np
 from mlygeo import frames
 from mlygeo.arrays import maybe_repeated
 from mlygeo.progress import counted
-from mlygeo.store.points import Points, SomeOf, form_of, keyed
+from mlygeo.store.points import SomeOf, form_of, keyed
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from mlygeo.arrays import Flags, Floats, Whole
     from mlygeo.keys import Ids, Keyed
+    from mlygeo.store.point_sources import Points
 
 log = logging.getLogger("mlygeo.store")
 

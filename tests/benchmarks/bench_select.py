@@ -38,7 +38,7 @@ OURS = "import sys; from mlygeo.cli import main; sys.exit(main(sys.argv[1:]))"
 STAGES = """
 import json, sys, time
 started = time.perf_counter()
-from mlygeo.store import points as sources
+from mlygeo.store import point_sources as sources
 from mlygeo.pipelines import region as jobs
 from mlygeo.pipelines.selection import Selection
 from mlygeo.spatial import nearest, projection

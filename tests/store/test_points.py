@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from mlygeo import frames, keys, store
 from mlygeo.errors import FrameError, MlygeoError
 from mlygeo.store import points as sources
-from mlygeo.store.points import PointFile, SomeOf, open_points
+from mlygeo.store.point_sources import PointFile
+from mlygeo.store.points import SomeOf, open_points
 
 PLACES = gpd.points_from_xy([9.1, 9.2, 9.3], [48.1, 48.2, 48.3])
 

@@ -17,7 +17,8 @@ from geopandas.testing import assert_geodataframe_equal
 from mlygeo import frames, store
 from mlygeo.errors import FileError, FormatError, FrameError
 from mlygeo.store.parquet import encodings
-from mlygeo.store.points import PointFile, SomeOf, open_points
+from mlygeo.store.point_sources import PointFile
+from mlygeo.store.points import SomeOf, open_points
 
 BEYOND_FLOATS = 26858300993768843
 FORMATS = [".parquet", ".geojson", ".json", ".geojsonl", ".gpkg", ".fgb", ".sqlite", ".csv", ".tsv"]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mlygeo.arrays import Bounds
     from mlygeo.store.datasets.files import File
     from mlygeo.store.datasets.index import Index
-    from mlygeo.store.points import Points
+    from mlygeo.store.point_sources import Points
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ import mlygeo
 from mlygeo import store
 from mlygeo.errors import FileError, FormatError, FrameError
 from mlygeo.store.datasets import reading
-from mlygeo.store.points import PointFile, open_points
+from mlygeo.store.point_sources import PointFile
+from mlygeo.store.points import open_points
 
 
 def images(rows, seed=0, first=1):

@@ -23,7 +23,7 @@ from mlygeo import store
 from mlygeo.errors import FileError, FormatError, FrameError, MlygeoError
 from mlygeo.store import parquet
 from mlygeo.store.parquet import writing
-from mlygeo.store.points import PointFile
+from mlygeo.store.point_sources import PointFile
 
 MEGABYTES = 500
 POINTS = [shapely.Point(9.1, 48.1), shapely.Point(9.2, 48.2), shapely.Point(9.3, 48.3)]
@@ -347,7 +347,7 @@ from pathlib import Path
 import numpy as np
 import mlygeo
 from mlygeo.errors import MlygeoError
-from mlygeo.store.points import PointFile
+from mlygeo.store.point_sources import PointFile
 
 random.seed(int(sys.argv[2]))
 whole, path = Path(sys.argv[1]).read_bytes(), Path(sys.argv[1]).with_name("odd.parquet")

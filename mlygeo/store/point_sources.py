@@ -1,0 +1,396 @@
+"""Where points come from: a frame, a table or a GeoParquet file, read column by column as needed."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from mlygeo import degrees, dtypes, frames
+from mlygeo.errors import FrameError
+from mlygeo.store.parquet import attributes, encodings, metadata
+from mlygeo.store.parquet.files import GeoFile
+from mlygeo.store.parquet.reading import groups_near
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import geopandas as gpd
+    import pandas as pd
+    from pyproj import CRS
+
+    from mlygeo.arrays import Bounds, Floats, Rows
+    from mlygeo.store.parquet.files import Elsewhere
+
+THREADS = 2
+"""Row groups decoded at once: more gain little and need more memory (measured on 2 cores)."""
+
+
+class Points(Protocol):
+    """Points with attributes, which are read as needed."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the attributes."""
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """Attribution and the like."""
+
+    @property
+    def lonlat(self) -> tuple[Floats, Floats]:
+        """Longitude and latitude, degrees; NaN where there is no point."""
+
+    @property
+    def native(self) -> tuple[Floats, Floats, CRS]:
+        """The coordinates as they came, float64 of shape (n,), NaN where there is no point; and their CRS."""
+
+    def arrow(self, name: str) -> pa.ChunkedArray:
+        """Return an attribute of all rows."""
+
+    def parts(self, name: str) -> Iterator[pa.Array]:
+        """Yield an attribute of all rows, part after part, for where the whole need not be held."""
+
+    def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
+        """Return attributes of chosen rows."""
+
+
+class _Whole(ABC):
+    """Points whose attributes come as a whole."""
+
+    @abstractmethod
+    def arrow(self, name: str) -> pa.ChunkedArray:
+        """Return an attribute of all rows."""
+
+    def parts(self, name: str) -> Iterator[pa.Array]:
+        """Yield an attribute of all rows, part after part."""
+        yield from self.arrow(name).chunks
+
+
+class _Placed(ABC):
+    """Points that know their coordinates in their own CRS."""
+
+    name: str
+
+    @property
+    @abstractmethod
+    def native(self) -> tuple[Floats, Floats, CRS]:
+        """The coordinates in the CRS they came in, and that CRS."""
+
+    @cached_property
+    def lonlat(self) -> tuple[Floats, Floats]:
+        """
+        Longitude and latitude, degrees; NaN where there is no point. What lies beyond ±180° is taken within.
+
+        Raises
+        ------
+        FormatError
+            If a file has other geometries than points, or no CRS.
+        FrameError
+            If a point is no longitude and latitude, such as metres in a frame that says degrees.
+        """
+        lon, lat = encodings.to_lonlat(*self.native, self.name)
+        degrees.check(lon, lat, self.name, hint="is the CRS another one?")
+        return degrees.within(lon, self.name), lat
+
+
+@dataclass(frozen=True)
+class FramePoints(_Placed, _Whole):
+    """
+    The points of a frame.
+
+    Parameters
+    ----------
+    frame
+        GeoDataFrame of points, in any CRS.
+    name
+        What messages call it.
+    """
+
+    frame: gpd.GeoDataFrame
+    name: str
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.frame)
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the attributes; a further position, such as the computed one, is not an attribute."""
+        return [name for name, dtype in self.frame.dtypes.items() if str(dtype) != "geometry"]
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """Attribution and the like."""
+        return dict(self.frame.attrs)
+
+    @cached_property
+    def native(self) -> tuple[Floats, Floats, CRS]:
+        """The coordinates in the CRS of the frame, and that CRS."""
+        return *frames.lonlat(self.frame), self.frame.crs
+
+    def type_of(self, name: str) -> pa.DataType:
+        """Return the Arrow type of an attribute."""
+        return self.arrow(name).type
+
+    def arrow(self, name: str) -> pa.ChunkedArray:
+        """Return an attribute of all rows."""
+        _must_have(name, self.columns, self.name)
+        return attributes.to_arrow(self._ids if name == "id" else self.frame[name], name)[0]
+
+    @cached_property
+    def _ids(self) -> pd.Series:
+        values: pd.Series = self.frame["id"]
+        if not dtypes.is_mixed(values):
+            return values
+        try:  # numbers and texts, where frames were put together
+            return dtypes.id_texts(values)
+        except ValueError as error:
+            raise FrameError(f"{self.name}: column 'id' holds no ids ({error})") from error
+
+    def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
+        """Return attributes of chosen rows."""
+        names = self.columns if columns is None else [name for name in columns if name in self.columns]
+        held = {name: self._ids if name == "id" else self.frame[name] for name in names}
+        return pa.table({name: attributes.to_arrow(held[name].iloc[rows], name)[0] for name in names})
+
+
+class PointFile(_Placed):
+    """
+    The points of a GeoParquet file, which is read only as far as needed.
+
+    Parameters
+    ----------
+    path
+        GeoParquet with points, as WKB or in the native encoding, in any CRS.
+    bbox
+        West, south, east, north in degrees; west > east crosses the antimeridian. Only row groups that may have
+        points in it. None takes all.
+
+    Attributes
+    ----------
+    name
+        Name in messages: the name of the file.
+
+    Raises
+    ------
+    FileError
+        If it cannot be read.
+    FormatError
+        If it is no GeoParquet.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | Elsewhere, *, bbox: Bounds | None = None) -> None:
+        self.path = Path(path) if isinstance(path, str | os.PathLike) else path
+        self.name = self.path.name
+        self._file = GeoFile(self.path)
+        rows = self._file.groups
+        self._groups = [*range(len(rows))] if bbox is None else groups_near(self._file, bbox)
+        self._rows = [rows[group] for group in self._groups]
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return sum(self._rows)
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the attribute columns: all but geometry, the boxes of rows and the index of pandas."""
+        return self._file.attributes
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """The frame's `attrs` when it was written."""
+        return self._file.attrs
+
+    @cached_property
+    def native(self) -> tuple[Floats, Floats, CRS]:
+        """
+        The coordinates as the file has them, and their CRS.
+
+        Raises
+        ------
+        FormatError
+            If the file has other geometries than points, or no CRS.
+        """
+        primary = self._file.primary
+        crs = metadata.crs_of(primary, self.path.name)
+        x, y = np.empty(len(self)), np.empty(len(self))
+        ends = np.cumsum([0, *self._rows])
+
+        def decode(some: range) -> None:
+            part = slice(ends[some.start], ends[some.stop])
+            groups = [self._groups[number] for number in some]
+            x[part], y[part] = encodings.coordinates(
+                self._file.read(groups, [primary.name], use_threads=False).column(0), self.path
+            )
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            for _ in pool.map(decode, self._file.batches(self._groups, [primary.name])):
+                pass
+        return x, y, crs
+
+    def type_of(self, name: str) -> pa.DataType:
+        """Return the Arrow type of an attribute."""
+        _must_have(name, self.columns, self.name)
+        return self._file.file.schema_arrow.field(name).type
+
+    def arrow(self, name: str) -> pa.ChunkedArray:
+        """
+        Return an attribute of all rows.
+
+        Raises
+        ------
+        FrameError
+            If there is no such column.
+        """
+        _must_have(name, self.columns, self.name)
+        if name == "id":  # several steps ask for it
+            return self._ids
+        return self._providers if name == "provider" else self._all(name)
+
+    def _all(self, name: str) -> pa.ChunkedArray:
+        return self._file.read(self._groups, [name]).column(0)
+
+    @cached_property
+    def _ids(self) -> pa.ChunkedArray:
+        return self._all("id")
+
+    @cached_property
+    def _providers(self) -> pa.ChunkedArray:
+        return self._file.read_coded("provider", self._groups)
+
+    def parts(self, name: str) -> Iterator[pa.Array]:
+        """Yield an attribute of all rows, row group after row group; raise FrameError if there is no such column."""
+        _must_have(name, self.columns, self.name)
+
+        def decode(group: int) -> pa.ChunkedArray:
+            return self._file.read([group], [name], use_threads=False).column(0)
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            read = deque[Future[pa.ChunkedArray]]()
+            for group in self._groups:
+                read.append(pool.submit(decode, group))
+                if len(read) > THREADS:
+                    yield from read.popleft().result().chunks
+            for part in read:
+                yield from part.result().chunks
+
+    def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
+        """
+        Return chosen rows, in the given order.
+
+        Parameters
+        ----------
+        rows
+            Row numbers, int64, in any order, repeated or not.
+        columns
+            Attribute columns; None takes all.
+
+        Returns
+        -------
+        table
+            A row for each of `rows`; a table without columns has none.
+        """
+        names = self.columns if columns is None else [name for name in columns if name in self.columns]
+        if not names:
+            return pa.table({})
+        if "provider" in names and "_providers" in vars(self):  # read already
+            others = self.take(rows, [name for name in names if name != "provider"])
+            whose = self._providers.take(pa.array(rows)).cast(self._file.file.schema_arrow.field("provider").type)
+            return pa.table({name: whose if name == "provider" else others[name] for name in names})
+        order = np.argsort(rows, kind="stable")
+        ordered = rows[order]
+        ends = np.cumsum(self._rows)
+        limits = np.searchsorted(ordered, np.concatenate([[0], ends]))
+
+        ends = np.concatenate([[0], ends])
+
+        def pick(some: range) -> pa.Table | None:
+            low, high = limits[some.start], limits[some.stop]
+            if low == high:
+                return None
+            used = [number for number in some if limits[number] < limits[number + 1]]
+            # Rows of groups that are not read are not counted.
+            gone = np.concatenate([np.full(limits[number + 1] - limits[number], ends[number] - start)
+                                   for number, start in zip(used, _starts(self._rows, used), strict=True)])  # fmt: skip
+            groups = [self._groups[number] for number in used]
+            return self._file.read(groups, names, use_threads=False).take(pa.array(ordered[low:high] - gone))
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            parts = [part for part in pool.map(pick, self._file.batches(self._groups, names)) if part is not None]
+        if not parts:
+            return self._file.file.schema_arrow.empty_table().select(names).replace_schema_metadata(None)
+        back = np.empty(len(order), dtype=np.int64)
+        back[order] = np.arange(len(order))
+        return pa.concat_tables(parts).select(names).take(pa.array(back)).replace_schema_metadata(None)
+
+
+def _starts(rows: list[int], used: list[int]) -> list[int]:
+    """Return where the rows of some groups begin, one behind the other."""
+    return [*accumulate((rows[number] for number in used), initial=0)][:-1]
+
+
+@dataclass(frozen=True)
+class TablePoints(_Whole):
+    """The points of an Arrow table, with coordinates in the columns `lon` and `lat`."""
+
+    table: pa.Table
+    name: str
+    facts: dict[str, Any]
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.table)
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the attributes."""
+        return [name for name in self.table.column_names if name not in ("lon", "lat")]
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """Attribution and the like."""
+        return dict(self.facts)
+
+    @property
+    def lonlat(self) -> tuple[Floats, Floats]:
+        """Longitude and latitude, degrees; NaN where there is no point."""
+        return self.table["lon"].to_numpy(), self.table["lat"].to_numpy()
+
+    @property
+    def native(self) -> tuple[Floats, Floats, CRS]:
+        """Longitude and latitude, which are how they came."""
+        from pyproj import CRS
+
+        return *self.lonlat, CRS.from_epsg(4326)
+
+    def arrow(self, name: str) -> pa.ChunkedArray:
+        """Return an attribute of all rows."""
+        _must_have(name, self.columns, self.name)
+        return self.table[name]
+
+    def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
+        """Return attributes of chosen rows."""
+        names = self.columns if columns is None else [name for name in columns if name in self.columns]
+        return self.table.select(names).take(rows).replace_schema_metadata(None)
+
+
+def _must_have(name: str, columns: list[str], where: str) -> None:
+    if name not in columns:
+        raise FrameError(f"{where} has no column '{name}' (it has {', '.join(columns) or 'none but the geometry'})")
