@@ -194,6 +194,32 @@ class _Of:
         """What is known of the whole that they are a part of."""
         return _settled(self.points)
 
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.points)
+
+    @property
+    def lonlat(self) -> tuple[Floats, Floats]:
+        """Longitude and latitude, degrees; NaN where there is no point."""
+        return self.points.lonlat
+
+    @property
+    def native(self) -> tuple[Floats, Floats, CRS]:
+        """The coordinates in the CRS they came in, and that CRS."""
+        return self.points.native
+
+    def arrow(self, name: str) -> pa.ChunkedArray:
+        """Return an attribute of all rows."""
+        return self.points.arrow(name)
+
+    def parts(self, name: str) -> Iterator[pa.Array]:
+        """Yield an attribute of all rows, part after part."""
+        yield from self.points.parts(name)
+
+    def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
+        """Return attributes of chosen rows."""
+        return self.points.take(rows, columns)
+
 
 @dataclass(frozen=True)
 class Settled:
@@ -236,32 +262,6 @@ class PartOf(_Of):
     def settled(self) -> Settled:
         """What is known of the whole that they are a part of."""
         return self.whole
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return len(self.points)
-
-    @property
-    def lonlat(self) -> tuple[Floats, Floats]:
-        """Longitude and latitude, degrees; NaN where there is no point."""
-        return self.points.lonlat
-
-    @property
-    def native(self) -> tuple[Floats, Floats, CRS]:
-        """The coordinates in the CRS they came in, and that CRS."""
-        return self.points.native
-
-    def arrow(self, name: str) -> pa.ChunkedArray:
-        """Return an attribute of all rows."""
-        return self.points.arrow(name)
-
-    def parts(self, name: str) -> Iterator[pa.Array]:
-        """Yield an attribute of all rows, part after part."""
-        yield from self.points.parts(name)
-
-    def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
-        """Return attributes of chosen rows."""
-        return self.points.take(rows, columns)
 
 
 @dataclass(frozen=True)
@@ -320,20 +320,6 @@ class Conformed(_Of):
     """
 
     schema: frames.Schema
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return len(self.points)
-
-    @property
-    def lonlat(self) -> tuple[Floats, Floats]:
-        """Longitude and latitude, degrees; NaN where there is no point."""
-        return self.points.lonlat
-
-    @property
-    def native(self) -> tuple[Floats, Floats, CRS]:
-        """The coordinates in the CRS they came in, and that CRS."""
-        return self.points.native
 
     def arrow(self, name: str) -> pa.ChunkedArray:
         """Return an attribute of all rows."""

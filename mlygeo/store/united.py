@@ -12,6 +12,7 @@ import pyarrow as pa
 from mlygeo import frames
 from mlygeo.errors import FrameError
 from mlygeo.store.held import joined_attrs
+from mlygeo.store.point_sources import Points
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,43 +22,11 @@ if TYPE_CHECKING:
     from mlygeo.arrays import Floats, Rows
 
 
-class Part(Protocol):
-    """What points of a file can: as `mlygeo.store.points.Points`, and they know the types of their columns."""
-
-    @property
-    def name(self) -> str:
-        """What messages call it."""
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-
-    @property
-    def columns(self) -> list[str]:
-        """Names of the attributes."""
-
-    @property
-    def attrs(self) -> dict[str, Any]:
-        """Attribution and the like."""
-
-    @property
-    def lonlat(self) -> tuple[Floats, Floats]:
-        """Longitude and latitude, degrees."""
-
-    @property
-    def native(self) -> tuple[Floats, Floats, CRS]:
-        """The coordinates as they came, and their CRS."""
+class Part(Points, Protocol):
+    """Points of a file, which know the types of their columns."""
 
     def type_of(self, name: str) -> pa.DataType:
         """Return the type of an attribute."""
-
-    def arrow(self, name: str) -> pa.ChunkedArray:
-        """Return an attribute of all rows."""
-
-    def parts(self, name: str) -> Iterator[pa.Array]:
-        """Yield an attribute of all rows, part after part."""
-
-    def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
-        """Return attributes of chosen rows."""
 
 
 @dataclass(frozen=True)
