@@ -2,7 +2,7 @@
 The images nearest to points of a cell, read ring by ring where no distance limits them.
 
 Points whose images were all found within a distance are done: nothing farther can come before them. The others are
-searched again eight times as far, and shared out where more images would be in reach than memory holds.
+searched again farther, as in one run, and shared out where more images would be in reach than memory holds.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from mlygeo.errors import FileError
 from mlygeo.parts import plan
 from mlygeo.parts.matching import Matched
 from mlygeo.spatial import areas
+from mlygeo.spatial.knn import FIRST_LIMIT_M, WIDER
 from mlygeo.store.points import SomeOf, keep
 from mlygeo.store.repeats import once
 
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from mlygeo.spatial.projection import Projection
     from mlygeo.spatial.zones import Zones
     from mlygeo.store.point_sources import Points
-
-FIRST_M, STEP = 256.0, 8
-"""Distance of the first ring, metres, and how many times the next one is as far."""
 
 MOST_IN_REACH = 1_800_000
 """Images that are read at once: 1 GB of memory by `plan.BYTES_PER_IMAGE`."""
@@ -80,7 +78,7 @@ class Search:
         """
         import pyarrow as pa
 
-        found = [*self._rings(points, np.arange(len(points)), FIRST_M)]
+        found = [*self._rings(points, np.arange(len(points)), FIRST_LIMIT_M)]
         tables = [table for _, table, _, _ in found]
         row = np.concatenate([rows for rows, _, _, _ in found])
         lon, lat = (np.concatenate([each[axis] for each in found]) for axis in (2, 3))
@@ -111,7 +109,7 @@ class Search:
             rows = rows[~enough]
             if not len(rows):
                 return found
-            distance_m *= STEP
+            distance_m *= WIDER
 
     def _shared(self, points: Points, rows: Rows, distance_m: float) -> list[tuple[Rows, pa.Table, Floats, Floats]]:
         """Return the same as `_rings`, of two halves of the points."""

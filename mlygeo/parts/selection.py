@@ -18,8 +18,9 @@ import pyarrow as pa
 from mlygeo.errors import InputError
 from mlygeo.parts import facts, images, plan
 from mlygeo.parts.matching import check_headings, ids_of_points, planar
-from mlygeo.parts.rings import FIRST_M, Search
+from mlygeo.parts.rings import Search
 from mlygeo.spatial import areas, cells, geodesy
+from mlygeo.spatial.knn import FIRST_LIMIT_M
 from mlygeo.spatial.zones import Zones
 from mlygeo.store import parquet
 from mlygeo.store.atomic import atomic
@@ -147,7 +148,7 @@ def planned(
     for number, (code, zoom) in enumerate(zip(parted.leaves.code.tolist(), parted.leaves.zoom.tolist(), strict=True)):
         rows = order[ends[number] : ends[number + 1]]
         reach = _reach(
-            projection, lon[rows], lat[rows], FIRST_M if options.max_distance is None else options.max_distance
+            projection, lon[rows], lat[rows], FIRST_LIMIT_M if options.max_distance is None else options.max_distance
         )
         near = plan.in_reach(reach, index.cells, index.counts)
         tasks.append(plan.Task(cells.quadkey(code, zoom), len(rows), near, reach))
