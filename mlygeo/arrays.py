@@ -125,7 +125,7 @@ def maybe_repeated(numbers: npt.NDArray[Any]) -> Rows:
     none = np.empty(0, dtype=np.int64)
     if (numbers[1:] > numbers[:-1]).all():
         return none
-    spread = numbers.view(np.uint64) * np.uint64(_SPREAD)
+    spread = numbers.view(np.uint64) * np.uint64(GOLDEN)
     spread >>= np.uint64(32)
     short = spread.astype(np.uint32)
     del spread
@@ -139,7 +139,16 @@ def maybe_repeated(numbers: npt.NDArray[Any]) -> Rows:
     return np.flatnonzero(may[short >> (32 - _BITS)])
 
 
-_SPREAD = 0x9E3779B97F4A7C15
+def mix(values: Words) -> Words:
+    """Spread 64-bit numbers (the finalizer of SplitMix64; Steele, Lea and Flood 2014)."""
+    import numpy as np
+
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+GOLDEN = 0x9E3779B97F4A7C15
 """The golden ratio in 64 bits, which spreads numbers that follow each other (Knuth, volume 3, 6.4)."""
 
 _BITS = 24

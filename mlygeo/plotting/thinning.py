@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlygeo.progress import working
+from mlygeo.spatial import cells
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -44,15 +45,8 @@ def world(lon: Floats, lat: Floats) -> tuple[npt.NDArray[np.uint32], npt.NDArray
 
 def curve(x: npt.NDArray[np.uint32], y: npt.NDArray[np.uint32]) -> Words:
     """Return the place of each position on Morton's curve, on which neighbours follow each other."""
-
-    def spread(values: npt.NDArray[np.uint32]) -> Words:
-        bits = values.astype(np.uint64)
-        for shift, mask in ((16, 0x0000FFFF0000FFFF), (8, 0x00FF00FF00FF00FF), (4, 0x0F0F0F0F0F0F0F0F),
-                            (2, 0x3333333333333333), (1, 0x5555555555555555)):  # fmt: skip
-            bits = (bits | (bits << np.uint64(shift))) & np.uint64(mask)
-        return bits
-
-    return spread(x) | (spread(y) << np.uint64(1))
+    east, south = (cells.spread(values.astype(np.uint64)) for values in (x, y))
+    return east | (south << np.uint64(1))
 
 
 @working("thinning what is drawn")

@@ -12,7 +12,7 @@ where `codes` puts it there.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -21,7 +21,11 @@ from mlygeo.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy.typing as npt
+
     from mlygeo.arrays import Bounds, Flags, Floats, Rows
+
+Bits = TypeVar("Bits", bound="npt.NDArray[np.integer[Any]]")
 
 MOST_ZOOM = 30
 """Codes of 60 bits; a cell is 4 cm wide."""
@@ -71,7 +75,7 @@ def codes(lon: Floats, lat: Floats, zoom: int) -> Rows:
 def interleave(x: Rows, y: Rows) -> Rows:
     """Return the Morton codes (int64) of tiles by column and row; -1 where the column is negative."""
     x, y = np.asarray(x, dtype=np.int64), np.asarray(y, dtype=np.int64)
-    code = _spread(np.maximum(x, 0)) | (_spread(np.maximum(y, 0)) << 1)
+    code = spread(np.maximum(x, 0)) | (spread(np.maximum(y, 0)) << 1)
     return np.where(x < 0, -1, code)
 
 
@@ -171,15 +175,17 @@ _MASKS = (
 )
 
 
-def _spread(values: Rows) -> Rows:
-    """Return numbers of up to 31 bits with a zero before each bit."""
+def spread(values: Bits) -> Bits:
+    """Return 64-bit numbers, of up to 32 bits each, with a zero before each bit (Morton, 1966)."""
+    bits: Any = values
     for shift, mask in _MASKS:
-        values = (values | (values << shift)) & mask
-    return values
+        bits = (bits | (bits << shift)) & mask
+    found: Bits = bits
+    return found
 
 
 def _gather(values: Rows) -> Rows:
-    """Return every other bit of numbers, the lowest first: the inverse of `_spread`."""
+    """Return every other bit of numbers, the lowest first: the inverse of `spread`."""
     values = values & _MASKS[-1][1]
     for (shift, _), (_, mask) in zip(_MASKS[::-1], (*_MASKS[-2::-1], (32, 0x00000000FFFFFFFF)), strict=True):
         values = (values | (values >> shift)) & mask

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlygeo.arrays import in_threads
+from mlygeo.arrays import in_threads, mix
 from mlygeo.errors import FrameError
 from mlygeo.spatial import geodesy
 
@@ -231,13 +231,6 @@ def same_lines(vertex: Words, first: Whole) -> tuple[Whole, Words]:
 def directions(vertex: Words, first: Whole) -> Words:
     """Return a hash of each line that differs between its two directions."""
     return _sum_over_segments(vertex, np.roll(vertex, -1) << np.uint64(1), first)
-
-
-def mix(values: Words) -> Words:
-    """Spread 64-bit numbers (the finalizer of SplitMix64; Steele, Lea and Flood 2014)."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
 
 
 def _sum_over_segments(vertex: Words, after: Words, first: Whole) -> Words:

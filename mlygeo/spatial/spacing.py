@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from mlygeo.arrays import mix
 from mlygeo.progress import current_step
-from mlygeo.spatial import cells, polylines
+from mlygeo.spatial import cells
 
 if TYPE_CHECKING:
     from mlygeo.arrays import Flags, Floats, Indices, Rows
@@ -61,7 +62,7 @@ def place_ids(lon: Floats, lat: Floats) -> Rows:
 
 def order(x: Floats, y: Floats, ids: Rows) -> Indices:
     """Return the order in which points are looked at: by a hash of their place, then by position, then as given."""
-    return np.lexsort((y, x, polylines.mix(ids.astype(np.uint64))))
+    return np.lexsort((y, x, mix(ids.astype(np.uint64))))
 
 
 def thin(x: Floats, y: Floats, ids: Rows, apart: float, complete: Flags | None = None) -> Thinned:

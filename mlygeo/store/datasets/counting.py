@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from mlygeo.arrays import Flags, Rows
-    from mlygeo.store.datasets.hashes import Hashes
+    from mlygeo.arrays import Flags, Rows, Words
 
 STEP, FOUND = "count", "repeats"
 """Names of the tasks that count rows, and of those that look for repeated ids."""
@@ -88,7 +87,7 @@ def added(one: tuple[Rows, Rows], *others: tuple[Rows, Rows], sign: int = 1) -> 
     return code[starts][total != 0], total[total != 0]
 
 
-def bucket_of(hashed: Hashes, buckets: int) -> npt.NDArray[np.uint16]:
+def bucket_of(hashed: Words, buckets: int) -> npt.NDArray[np.uint16]:
     """Return the bucket of each id by its hash; there are at most 2**16 of them, a power of 2."""
     bits = buckets.bit_length() - 1
     return (hashed >> np.uint64(48)).astype(np.uint16) >> np.uint16(16 - bits) if bits else (
@@ -115,7 +114,7 @@ def find_repeats(work: Work, bucket: int) -> dict[str, Any]:
     return done(work, FOUND, bucket, make)
 
 
-def are_repeated(work: Work, hashed: Hashes) -> Flags:
+def are_repeated(work: Work, hashed: Words) -> Flags:
     """Return which rows have an id that stands in several."""
     found = np.zeros(len(hashed), dtype=bool)
     bucket = bucket_of(hashed, work.buckets)
@@ -130,7 +129,7 @@ def are_repeated(work: Work, hashed: Hashes) -> Flags:
     return found
 
 
-def _save_by_bucket(work: Work, number: int, hashed: Hashes) -> None:
+def _save_by_bucket(work: Work, number: int, hashed: Words) -> None:
     hashed = hashed[hashed != 0]
     bucket = bucket_of(hashed, work.buckets)
     order = np.argsort(bucket, kind="stable")

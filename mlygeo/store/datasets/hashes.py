@@ -1,4 +1,4 @@
-"""Hashes of rows: equal rows have equal ones, in every process and on every machine."""
+"""Words of rows: equal rows have equal ones, in every process and on every machine."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mlygeo import arrays
+
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    Hashes = npt.NDArray[np.uint64]
+    from mlygeo.arrays import Words
 
 
-def of_ids(table: pa.Table) -> Hashes:
+def of_ids(table: pa.Table) -> Words:
     """
     Return hashes of the ids of rows, with their providers; 0 where a row has none.
 
@@ -33,7 +33,7 @@ def of_ids(table: pa.Table) -> Hashes:
     return found
 
 
-def of_rows(table: pa.Table) -> Hashes:
+def of_rows(table: pa.Table) -> Words:
     """Return hashes of whole rows; numbers count by their bits."""
     found = np.zeros(len(table), dtype=np.uint64)
     for column in table.columns:
@@ -46,7 +46,7 @@ def _in_one(values: pa.ChunkedArray) -> pa.Array:
     return whole if not isinstance(whole, pa.ChunkedArray) else pa.concat_arrays(whole.chunks)
 
 
-def _of_values(values: pa.Array) -> Hashes:
+def _of_values(values: pa.Array) -> Words:
     kind = values.type
     if pa.types.is_string(kind) or pa.types.is_binary(kind):
         found = _of_texts(values)
@@ -66,18 +66,12 @@ def _of_values(values: pa.Array) -> Hashes:
     return found
 
 
-def _mixed(numbers: Hashes) -> Hashes:
-    """Return numbers whose bits all depend on all bits: splitmix64 (Steele, Lea and Flood, 2014)."""
-    numbers = numbers + np.uint64(0x9E3779B97F4A7C15)
-    numbers ^= numbers >> np.uint64(30)
-    numbers *= np.uint64(0xBF58476D1CE4E5B9)
-    numbers ^= numbers >> np.uint64(27)
-    numbers *= np.uint64(0x94D049BB133111EB)
-    numbers ^= numbers >> np.uint64(31)
-    return numbers
+def _mixed(numbers: Words) -> Words:
+    """Return numbers whose bits all depend on all bits: a step of SplitMix64."""
+    return arrays.mix(numbers + np.uint64(arrays.GOLDEN))
 
 
-def _of_texts(words: pa.StringArray | pa.BinaryArray) -> Hashes:
+def _of_texts(words: pa.StringArray | pa.BinaryArray) -> Words:
     """Return hashes of texts: sums of their bytes, each times a number for its place (Carter and Wegman, 1979)."""
     if not len(words):
         return np.empty(0, dtype=np.uint64)

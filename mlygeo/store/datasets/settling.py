@@ -20,7 +20,7 @@ from mlygeo.store.datasets.form import LAT, LON
 from mlygeo.store.datasets.work import Work, done, whole
 
 if TYPE_CHECKING:
-    from mlygeo.arrays import Flags, Rows
+    from mlygeo.arrays import Flags, Rows, Words
 
 AGAIN, OLDER, REPLACED = "that stand in several rows", "that a later row says otherwise", "that added ones replace"
 """Why rows are left out: others say the same; another row of the inputs, or one that was added, counts."""
@@ -108,7 +108,7 @@ def _latest_first(table: pa.Table, name: str) -> Rows:
     return found
 
 
-def _content(table: pa.Table) -> hashes.Hashes:
+def _content(table: pa.Table) -> Words:
     return hashes.of_rows(table.drop_columns([scatter.GENERATION]))
 
 

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from mlygeo import frames
 from mlygeo.errors import FrameError
+from mlygeo.spatial import cells
 from mlygeo.store.columns import check_names
 from mlygeo.store.parquet import attributes
 from mlygeo.store.parquet.encodings import points_to_wkb, types_of
@@ -275,8 +276,5 @@ def _z_order(x: Floats, y: Floats) -> Rows:
         known = np.isfinite(values)
         low, high = (values[known].min(), values[known].max()) if known.any() else (0.0, 1.0)
         scaled = (np.where(known, values, low) - low) * (65535 / max(high - low, 1e-300))
-        bits = scaled.astype(np.uint32)
-        for step, mask in ((8, 0x00FF00FF), (4, 0x0F0F0F0F), (2, 0x33333333), (1, 0x55555555)):
-            bits = (bits | (bits << np.uint32(step))) & np.uint32(mask)
-        codes |= bits << np.uint32(shift)
+        codes |= cells.spread(scaled.astype(np.uint64)).astype(np.uint32) << np.uint32(shift)
     return np.argsort(codes, kind="stable")
