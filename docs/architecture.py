@@ -60,6 +60,7 @@ PARTS = {
     "osm": Part("OpenStreetMap", "network"),
     "own": Part("files of runs", "disk"),
     "places": Part("user's folders", "disk"),
+    "processes": Part("tasks side by side", "memory"),
     "progress": Part("progress bars", "users"),
     "schemas": Part("kinds of frames", "memory"),
     "dtypes": Part("column types", "memory"),

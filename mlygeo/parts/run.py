@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import importlib
 import logging
-import os
 import threading
 import time
-from collections import deque
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlygeo import arrays
 from mlygeo.errors import DependencyError, FileError, InputError, MlygeoError, install_hint
 from mlygeo.parts import plan as plans
+from mlygeo.processes import MOST_DEATHS, Processes
 from mlygeo.progress import Progress, counted
 
 if TYPE_CHECKING:
@@ -29,10 +29,7 @@ if TYPE_CHECKING:
     from mlygeo.parts.plan import Plan
     from mlygeo.progress import Bar
 
-MOST_DEATHS = 3
-"""Times that a task may end its process before it is given up."""
-
-RETRIES = 2
+RETRIES = MOST_DEATHS - 1
 """Times that Dask may try a task again whose worker died; as many as make `MOST_DEATHS`."""
 
 WAIT_S = 10.0
@@ -129,7 +126,7 @@ def do(
         elif executor is not None:
             _through(executor, made, folder, numbers, bar, threads=1)
         elif workers is not None and workers > 1:
-            _in_processes(made, folder, numbers, min(workers, len(numbers)), bar)
+            _in_processes(made, folder, numbers, workers, bar)
         else:
             for number in numbers:
                 run(folder, number)
@@ -225,83 +222,18 @@ def _dask(client: Any, scheduler: str | None) -> Iterator[Executor]:
 
 
 def _in_processes(made: Plan, folder: str, numbers: Sequence[int], workers: int, bar: Bar) -> None:
-    """
-    Do tasks in processes on this machine, each a pool of its own: one that dies costs its own part alone.
-
-    The largest come first, so that none is left for last.
-    """
-    threads = max(1, arrays.workers() // workers)
-    todo = deque(sorted(numbers, key=lambda number: -made.tasks[number].images))
-    deaths: dict[int, int] = {}
-    pools = [_one_process(threads) for _ in range(workers)]
-    busy: dict[Future[Any], tuple[int, int]] = {}
-
-    def start(at: int) -> None:
-        if todo:
-            number = todo.popleft()
-            busy[pools[at].submit(run, folder, number, threads)] = at, number
-
+    """Do tasks in processes on this machine; the largest first, so that none is left for last."""
+    threads = max(1, arrays.workers() // min(workers, len(numbers)))
+    ordered = sorted(numbers, key=lambda number: -made.tasks[number].images)
+    task = partial(run, folder, threads=threads)
     try:
-        for at in range(workers):
-            start(at)
-        while busy:
-            for future in wait(busy, return_when=FIRST_COMPLETED)[0]:
-                at, number = busy.pop(future)
-                try:
-                    future.result()
-                    bar.advance()
-                except BrokenExecutor as error:
-                    deaths[number] = deaths.get(number, 0) + 1
-                    if deaths[number] >= MOST_DEATHS:
-                        raise _too_often(made, number) from error
-                    todo.append(number)
-                    pools[at].shutdown(wait=False)
-                    pools[at] = _one_process(threads)
-                start(at)
+        with Processes(workers, threads=threads) as processes:
+            for _ in processes.each(task, ordered, too_often=partial(_too_often, made)):
+                bar.advance()
     except MlygeoError:
         raise
     except Exception as error:
         raise _broken(made, None, error) from error
-    finally:
-        for pool in pools:
-            pool.shutdown(wait=not busy, cancel_futures=True)
-        if busy:
-            _end(pools)
-
-
-def _one_process(threads: int) -> ProcessPoolExecutor:
-    import multiprocessing
-
-    # Not forked: threads of Arrow and PROJ do not survive that.
-    return ProcessPoolExecutor(
-        1, mp_context=multiprocessing.get_context("spawn"), initializer=_begin, initargs=(threads,)
-    )
-
-
-def _begin(threads: int) -> None:
-    """Let a process be ended by the one that started it, and not by Ctrl-C itself."""
-    import signal
-
-    import pyarrow as pa
-
-    pa.set_cpu_count(threads)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = os.getppid()
-
-    def watch() -> None:
-        # The pipe to a parent that was killed is not always noticed.
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _end(pools: Sequence[ProcessPoolExecutor]) -> None:
-    """End processes that are still at work; the temporary files of their parts are removed by the next run."""
-    for pool in pools:
-        for process in list((getattr(pool, "_processes", None) or {}).values()):
-            process.terminate()
 
 
 _silenced = threading.Lock()

@@ -93,7 +93,8 @@ def partition(
     from pathlib import Path
 
     from mlygeo.locks import FolderLock
-    from mlygeo.store.datasets import publishing, tasks, writing
+    from mlygeo.processes import Processes
+    from mlygeo.store.datasets import publishing, writing
 
     dataset = Path(output or DEFAULT).expanduser()
     check_folder(dataset)
@@ -121,7 +122,7 @@ def partition(
                 raise publishing.in_the_way(dataset)
             else:
                 number = _processes(workers, plan.rows)
-                with running(progress), tasks.Processes(number) as processes:
+                with running(progress), Processes(number) as processes:
                     index = writing.write(plan.on(processes, threads=number == 1))
     finally:
         publishing.remove(folder)
@@ -163,8 +164,9 @@ def _rehearsed(
     import shapely
 
     from mlygeo import frames
+    from mlygeo.processes import Processes
     from mlygeo.spatial import cells
-    from mlygeo.store.datasets import layout, publishing, tasks, writing
+    from mlygeo.store.datasets import layout, publishing, writing
 
     there = publishing.check(dataset, add=add) if add else None
     if there is not None and not was_given("rows_per_part"):
@@ -172,7 +174,7 @@ def _rehearsed(
     with tempfile.TemporaryDirectory() as folder:
         plan = writing.plan(given, dataset, folder=Path(folder), most=rows_per_part, there=there)
         number = _processes(workers, plan.rows)
-        with tasks.Processes(number) as processes:
+        with Processes(number) as processes:
             told, counts = writing.histogram(plan.rehearsed().on(processes, threads=number == 1))
     leaves = layout.leaves(*counts, rows_per_part)
     boxes = [cells.bounds(*each) for each in zip(leaves.code.tolist(), leaves.zoom.tolist(), strict=True)]

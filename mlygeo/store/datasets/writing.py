@@ -14,14 +14,16 @@ import logging
 import shutil
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlygeo.errors import FileError, InputError
 from mlygeo.places import STATE_FOLDER, existing
+from mlygeo.processes import Processes
 from mlygeo.progress import keep, working
-from mlygeo.store.datasets import counting, form, layout, publishing, scatter, settling, sorting, sources, tasks
+from mlygeo.store.datasets import counting, form, layout, publishing, scatter, settling, sorting, sources
 from mlygeo.store.datasets.index import Index, Part
 from mlygeo.store.datasets.work import Work, whole
 
@@ -73,9 +75,9 @@ class Plan:
     dataset: Path
     there: Index | None
     inputs: str
-    processes: tasks.Processes = field(default_factory=lambda: tasks.Processes(1))
+    processes: Processes = field(default_factory=lambda: Processes(1))
 
-    def on(self, processes: tasks.Processes, *, threads: bool) -> Plan:
+    def on(self, processes: Processes, *, threads: bool) -> Plan:
         """Return the plan for these processes, which may use threads or not."""
         return replace(self, processes=processes, work=replace(self.work, threads=threads))
 
@@ -211,7 +213,7 @@ def write(given: Plan) -> Index:
         step.begin(sum(rows for _, rows in numbers), "rows")
         # The largest first, so that no process is left with one at the end.
         ordered = [number for number, _ in sorted(numbers, key=lambda each: (-each[1], each[0]))]
-        for number, counts in given.processes.each(sorting.sort, work, ordered):
+        for number, counts in given.processes.each(partial(sorting.sort, work), ordered, too_often=_too_often):
             found[number] = counts["parts"]
             step.advance(sum(part["rows"] for part in counts["parts"]))
     index, gone = _index(given, work, told, cells, found)
@@ -252,10 +254,19 @@ def _all(
     found: dict[int, dict[str, Any]] = {}
     with working(label) as step:
         step.begin(len(numbers) if rows is None else sum(rows), "buckets" if rows is None else "rows")
-        for number, counts in given.processes.each(function, work or given.work, numbers):
+        for number, counts in given.processes.each(
+            partial(function, work or given.work), numbers, too_often=_too_often
+        ):
             found[number] = counts
             step.advance(1 if rows is None else rows[number])
     return [found[number] for number in numbers]
+
+
+def _too_often(_number: int) -> FileError:
+    return FileError(
+        "the processes that do the work are ended again and again, as for lack of memory",
+        hint="use fewer `workers`; what is done is kept",
+    )
 
 
 def _rows(work: Work) -> list[int]:
