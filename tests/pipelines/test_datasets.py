@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 import mlygeo
 from mlygeo.errors import FileError, FormatError, FrameError, InputError
 from mlygeo.spatial import cells, hilbert
-from mlygeo.store.datasets import layout, sources
+from mlygeo.store.datasets import layout, publishing, sorting, sources
 from mlygeo.store.datasets.index import read_index
 
 
@@ -370,6 +370,20 @@ def test_a_killed_run_is_gone_on_with_and_leaves_nothing(tmp_path):
             *(f"{name}{end}" for name in ("whole", "killed") for end in ("", layout.INDEX_ENDING)),
         ]
     )
+
+
+def test_what_a_killed_process_was_writing_comes_into_no_dataset(tmp_path):
+    mlygeo.partition(images(10), tmp_path / "other")
+    index = read_index(layout.index_of(tmp_path / "other"))
+    folder, name = tmp_path / ".set.partition", "cell=q12/part-0.parquet"
+    part = folder / sorting.PARTS / name
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"a part")
+    part.with_name("part-0.parquet.4711.new").write_bytes(b"a p")
+
+    publishing.publish(folder, tmp_path / "set", index, new=[name], old=[])
+
+    assert names_in(tmp_path / "set" / "cell=q12") == ["part-0.parquet"]
 
 
 def test_what_mlygeo_did_not_make_is_not_touched(tmp_path):

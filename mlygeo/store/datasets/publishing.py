@@ -97,6 +97,7 @@ def publish(folder: Path, dataset: Path, index: Index, *, new: Iterable[str], ol
         The parts that go.
     """
     listed = sorted(new)
+    _keep(folder / PARTS, set(listed))
     for name in listed:
         to_disk(folder / PARTS / name)
     write_index(index, folder / INDEX)
@@ -104,6 +105,13 @@ def publish(folder: Path, dataset: Path, index: Index, *, new: Iterable[str], ol
         temporary.write_text(json.dumps({"new": listed, "old": sorted(old)}), encoding="utf-8")
         to_disk(temporary)
     finish(folder, dataset)
+
+
+def _keep(parts: Path, names: set[str]) -> None:
+    """Remove what is no part: a process that was killed leaves what it was writing."""
+    for path in list(parts.rglob("*")):
+        if path.is_file() and path.relative_to(parts).as_posix() not in names:
+            path.unlink(missing_ok=True)
 
 
 def finish(folder: Path, dataset: Path) -> bool:
