@@ -101,6 +101,18 @@ def test_processes_write_the_same_bytes(world, tmp_path, capsys):
     assert is_whole(tmp_path / "out", world)
 
 
+def test_a_script_without_a_guard_uses_processes_too(world, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import mlygeo\n"
+        "print(len(mlygeo.select(points='points.parquet', images='images', srid=3857, max_distance=40, k=2, workers=2)))\n"
+    )
+
+    done = subprocess.run([sys.executable, script], cwd=world, capture_output=True, text=True, timeout=120, check=False)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{len(frame_of(world))}\n", "")
+
+
 def test_shares_are_brought_together_by_the_same_command(world, tmp_path, capsys):
     out = tmp_path / "out"
     for share in ("2/3", "1/3", "3/3"):
