@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import logging
-import math
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from mlygeo.errors import DependencyError, FrameError, InputError, RegionError
+from mlygeo.errors import FrameError, InputError, RegionError
 from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job, public, version
 from mlygeo.pipelines.options import Access, Filters, Plane, TileOptions
-from mlygeo.pipelines.own_files import PICTURE, SUMMARY
-from mlygeo.progress import counted
 
 if TYPE_CHECKING:
     import os
@@ -25,7 +22,6 @@ if TYPE_CHECKING:
     from mlygeo.net.http import Service
     from mlygeo.progress import Progress
     from mlygeo.regions import Region, RegionLike
-    from mlygeo.spatial.coverage import Coverage
     from mlygeo.store import FrameLike
     from mlygeo.store.point_sources import Points
 
@@ -35,18 +31,6 @@ log = logging.getLogger("mlygeo.pipelines")
 
 BY = ("highway", "year", "pano", "creator", "provider")
 """Groupings of covered lengths; the first is a column of the streets, the others of the images."""
-
-TITLES = {
-    "highway": "street class",
-    "year": "year of capture",
-    "pano": "panorama",
-    "creator": "contributor",
-    "provider": "provider",
-}
-
-
-MOST_ROWS = 12
-"""Rows of one section of the printed table; the summary has them all."""
 
 
 @public
@@ -123,6 +107,7 @@ def coverage(
     >>> coverage("stuttgart_config.json", streets="edges.gpkg", distance=15, by=["year"])
     """
     from mlygeo import frames, regions
+    from mlygeo.pipelines import coverage_results as results
     from mlygeo.pipelines import inputs, own_files, provenance, versions
     from mlygeo.spatial import coverage as step
     from mlygeo.store.point_sources import TablePoints
@@ -184,11 +169,11 @@ def coverage(
     whose = inputs.shares_of(candidates, () if fetching is None else fetching.providers)
     summary = {
         "region": None if place is None else inputs.region_summary(place),
-        **{name: _rounded(value) for name, value in facts.items()},
+        **{name: results.rounded(value) for name, value in facts.items()},
         "gaps": len(gaps),
         "gaps_m": round(float(gaps["length_m"].sum()), 3),
         "min_gap_m": min_gap,
-        "by": {name: [_plain(row) for row in table.to_dict("records")] for name, table in tables.items()},
+        "by": {name: [results.plain(row) for row in table.to_dict("records")] for name, table in tables.items()},
         "filters": provenance.shown(conditions),
         "images_considered": len(candidates),
         **({"providers": whose} if whose else {}),
@@ -214,12 +199,14 @@ def coverage(
     def write(folder: Path) -> list[Path]:
         with inputs.as_set(folder, own_files.COVERAGE):
             failed_file = inputs.write_failed(failed, folder, own=True)
-            return _write(make_frame(), gaps, measured, summary, folder) + failed_file
+            return results.write(make_frame(), gaps, measured, summary, folder) + failed_file
 
-    covered = _covered_by(tables.get("provider"), whose, facts["length_m"])
-    headline = _headline(facts, gaps, covered) + inputs.left_out_remark(left_out) + inputs.problems_remark(doubts)
+    covered = results.covered_by(tables.get("provider"), whose, facts["length_m"])
+    headline = (
+        results.headline(facts, gaps, covered) + inputs.left_out_remark(left_out) + inputs.problems_remark(doubts)
+    )
     headline += "" if fetching is None else fetching.warning
-    return Job(make_frame, summary, headline, write, failed, text=lambda: _printed(tables))
+    return Job(make_frame, summary, headline, write, failed, text=lambda: results.printed(tables))
 
 
 def _names(by: Iterable[str] | None) -> tuple[str, ...]:
@@ -283,100 +270,3 @@ def _around(place: Region | None, network: gpd.GeoDataFrame, distance: float) ->
     if bounds is None:
         raise FrameError("there is no street")
     return regions.widened(bounds, distance, name="the surroundings of the streets")
-
-
-def _covered_by(table: pd.DataFrame | None, whose: Iterable[str], length_m: float) -> str:
-    """Return which share of the streets is near images of each provider, where there are several."""
-    from mlygeo.pipelines.whose import title
-
-    if table is None or not length_m:
-        return ""
-    covered = {
-        name if isinstance(name, str) else "unknown": metres
-        for name, metres in zip(table["value"], table["covered_m"], strict=True)
-    }
-    shown = [f"{covered.get(name, 0.0) / length_m:.1%} of {title(name)}" for name in whose]
-    return f" ({', '.join(shown)})" if len(shown) > 1 else ""
-
-
-def _headline(facts: dict[str, Any], gaps: gpd.GeoDataFrame, covered: str) -> str:
-    share = facts["share_covered"]
-    text = f"{facts['covered_m'] / 1000:,.2f} of {facts['length_m'] / 1000:,.2f} km of streets"
-    text += "" if share is None else f" ({share:.1%})"
-    text += f" within {facts['distance_m']:g} m of an image{covered}"
-    if facts["median_newest"]:
-        text += f", half of them photographed since {facts['median_newest']}"
-    return text + f"; {counted(len(gaps), 'gap')} of {gaps['length_m'].sum() / 1000:,.2f} km"
-
-
-def _printed(tables: dict[str, pd.DataFrame]) -> str:
-    """Return covered lengths by everything measured, as a table that reads well at 80 columns."""
-    lines = []
-    for name, table in tables.items():
-        lines += [f"{TITLES[name]:<28} {'covered':>10} {'of':>10} {'share':>7} {'streets':>9}", "-" * 68]
-        for row in table.head(MOST_ROWS).to_dict("records"):
-            value = _label(name, row.get("creator") if isinstance(row.get("creator"), str) else row["value"])
-            share = "" if math.isnan(row["share_covered"]) else f"{row['share_covered']:.1%}"
-            covered, length = (f"{row[column] / 1000:,.2f} km" for column in ("covered_m", "length_m"))
-            lines.append(f"{value:<28} {covered:>10} {length:>10} {share:>7} {row['streets']:>9,}")
-        if len(table) > MOST_ROWS:
-            lines.append(f"and {len(table) - MOST_ROWS:,} more")
-        lines.append("")
-    return "\n".join(lines).rstrip()
-
-
-def _label(name: str, value: Any) -> str:
-    if not isinstance(value, str):
-        return "unknown"
-    if name == "pano":
-        return {"True": "panoramas", "False": "flat pictures"}.get(value, value)
-    text = "".join(letter if letter.isprintable() else "?" for letter in value)
-    return text if len(text) <= 28 else text[:27] + "…"
-
-
-def _plain(row: dict[Any, Any]) -> dict[str, Any]:
-    return {
-        str(name): _rounded(None if isinstance(value, float) and math.isnan(value) else value)
-        for name, value in row.items()
-    }
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return round(value, 6)
-    return value.item() if hasattr(value, "item") else value
-
-
-def _write(
-    streets: gpd.GeoDataFrame, gaps: gpd.GeoDataFrame, measured: Coverage, summary: dict[str, Any], folder: Path
-) -> list[Path]:
-    """Write the frames, the map, and the summary last: where there is one, all files belong to it."""
-    import json
-
-    from mlygeo import store
-
-    if store.names_file(folder):
-        return [store.write_layers({"coverage": streets, "gaps": gaps}, folder)]
-    files = [store.write_frame(streets, folder / "coverage.parquet"), store.write_frame(gaps, folder / "gaps.parquet")]
-    picture = _draw(streets, measured, summary, folder) if len(streets) else None
-    if picture is None:
-        store.remove(folder / PICTURE)
-    text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
-    files.append(store.write_text(text, folder / SUMMARY))
-    return files if picture is None else [*files, picture]
-
-
-def _draw(streets: gpd.GeoDataFrame, measured: Coverage, summary: dict[str, Any], folder: Path) -> Path | None:
-    from mlygeo import plotting, store
-
-    title = f"{summary['share_covered']:.0%} of the streets have an image within {measured.distance:g} m"
-    everywhere = measured.gaps(0.0)
-    try:
-        figure = plotting.draw([streets, everywhere], title=title if summary["length_m"] else None)
-    except DependencyError as error:
-        log.warning("no map was drawn: %s (%s)", error, error.hint)
-        return None
-    picture = folder / PICTURE
-    with store.atomic(picture) as temporary:
-        figure.savefig(temporary)
-    return picture
