@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import DependencyError
@@ -11,7 +12,7 @@ from mlygeo.pipelines.own_files import PICTURE, SUMMARY
 from mlygeo.progress import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     import geopandas as gpd
@@ -34,7 +35,114 @@ MOST_ROWS = 12
 """Rows of one section of the printed table; the summary has them all."""
 
 
-def covered_by(table: pd.DataFrame | None, whose: Iterable[str], length_m: float) -> str:
+@dataclass(frozen=True)
+class Considered:
+    """
+    The images that a coverage looks at.
+
+    Parameters
+    ----------
+    count
+        How many they are.
+    left_out, doubts
+        How many rows of all inputs are left out, and are in doubt, by reason.
+    shares
+        What each provider has given, as `inputs.shares_of` returns it.
+    attribution
+        Whose images and streets are.
+    """
+
+    count: int
+    left_out: dict[str, int]
+    doubts: dict[str, int]
+    shares: dict[str, dict[str, Any]]
+    attribution: list[str]
+
+
+class Results:
+    """
+    What is said of a coverage: sums, tables, gaps; and its files.
+
+    Parameters
+    ----------
+    coverage
+        The coverage.
+    names
+        What lengths are told apart by.
+    min_gap
+        Gaps shorter than this are left out, metres.
+    considered
+        The images.
+    summed
+        Makes the summary of the facts of the coverage, and the images.
+    """
+
+    def __init__(
+        self,
+        coverage: Coverage,
+        names: tuple[str, ...],
+        min_gap: float,
+        considered: Considered,
+        summed: Callable[[dict[str, Any], Considered], dict[str, Any]],
+    ) -> None:
+        from mlygeo.pipelines import inputs, provenance
+        from mlygeo.spatial.coverage import total_m
+
+        self._coverage = coverage
+        self._gaps = gaps = coverage.gaps(min_gap)
+        self._tables = {name: coverage.table(name) for name in names}
+        gaps.attrs["attribution"] = considered.attribution
+        facts = coverage.facts()
+        told = {
+            **{name: _rounded(value) for name, value in facts.items()},
+            "gaps": len(gaps),
+            "gaps_m": round(total_m(gaps["length_m"].to_numpy()), 3),
+            "min_gap_m": min_gap,
+            "by": {name: [_plain(row) for row in table.to_dict("records")] for name, table in self._tables.items()},
+        }
+        self.summary = summed(told, considered)
+        self.summary["run"] = provenance.run_of(self.summary, gaps["length_m"].to_numpy())
+        gaps.attrs["run"] = self.summary["run"]
+        covered = _covered_by(self._tables.get("provider"), considered.shares, facts["length_m"])
+        self.headline = _headline(facts, gaps, covered)
+        self.headline += inputs.left_out_remark(considered.left_out) + inputs.problems_remark(considered.doubts)
+        if considered.count and not facts["covered_m"]:
+            log.warning("no image lies within %g m of a street", coverage.distance)
+
+    def frame(self) -> gpd.GeoDataFrame:
+        """Return the coverage frame."""
+        frame = self._coverage.frame()
+        frame.attrs |= {"attribution": self.summary["attribution"], "run": self.summary["run"]}
+        return frame
+
+    def printed(self) -> str:
+        """Return covered lengths by everything measured, as a table that reads well at 80 columns."""
+        return _printed(self._tables)
+
+    def write(self, folder: Path, failed: list[str]) -> list[Path]:
+        """
+        Write the files of the coverage, which replace those of an earlier run together.
+
+        Parameters
+        ----------
+        folder
+            Their folder, or a file of frames.
+        failed
+            Names of tiles that could not be fetched.
+
+        Returns
+        -------
+        files
+            The files.
+        """
+        from mlygeo.pipelines import inputs, own_files
+
+        with inputs.as_set(folder, own_files.COVERAGE):
+            failed_file = inputs.write_failed(failed, folder, own=True)
+            return _write(self.frame(), self._gaps, self._coverage, self.summary, folder) + failed_file
+
+
+def _covered_by(table: pd.DataFrame | None, whose: Iterable[str], length_m: float) -> str:
     """Return which share of the streets is near images of each provider, where there are several."""
     from mlygeo.pipelines.whose import title
 
@@ -48,7 +156,7 @@ def covered_by(table: pd.DataFrame | None, whose: Iterable[str], length_m: float
     return f" ({', '.join(shown)})" if len(shown) > 1 else ""
 
 
-def headline(facts: dict[str, Any], gaps: gpd.GeoDataFrame, covered: str) -> str:
+def _headline(facts: dict[str, Any], gaps: gpd.GeoDataFrame, covered: str) -> str:
     """Return the facts in a sentence."""
     share = facts["share_covered"]
     text = f"{facts['covered_m'] / 1000:,.2f} of {facts['length_m'] / 1000:,.2f} km of streets"
@@ -59,7 +167,7 @@ def headline(facts: dict[str, Any], gaps: gpd.GeoDataFrame, covered: str) -> str
     return text + f"; {counted(len(gaps), 'gap')} of {gaps['length_m'].sum() / 1000:,.2f} km"
 
 
-def printed(tables: dict[str, pd.DataFrame]) -> str:
+def _printed(tables: dict[str, pd.DataFrame]) -> str:
     """Return covered lengths by everything measured, as a table that reads well at 80 columns."""
     lines = []
     for name, table in tables.items():
@@ -84,22 +192,22 @@ def _label(name: str, value: Any) -> str:
     return text if len(text) <= 28 else text[:27] + "…"
 
 
-def plain(row: dict[Any, Any]) -> dict[str, Any]:
+def _plain(row: dict[Any, Any]) -> dict[str, Any]:
     """Return a row of a table as JSON."""
     return {
-        str(name): rounded(None if isinstance(value, float) and math.isnan(value) else value)
+        str(name): _rounded(None if isinstance(value, float) and math.isnan(value) else value)
         for name, value in row.items()
     }
 
 
-def rounded(value: Any) -> Any:
+def _rounded(value: Any) -> Any:
     """Return a number as summaries have it."""
     if isinstance(value, float):
         return round(value, 6)
     return value.item() if hasattr(value, "item") else value
 
 
-def write(
+def _write(
     streets: gpd.GeoDataFrame, gaps: gpd.GeoDataFrame, measured: Coverage, summary: dict[str, Any], folder: Path
 ) -> list[Path]:
     """Write the frames, the map, and the summary last: where there is one, all files belong to it."""

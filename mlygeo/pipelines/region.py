@@ -282,12 +282,6 @@ def select(
     points
         Points frame, or a file of points of your own instead of street points: any vector file
         or GPX.
-    images
-        Images frame, or a file of images with an `id`, instead of the region's vector tiles. A dataset, as
-        `partition` makes one, is worked on part by part, in bounded memory and with the same answer.
-    dry_run
-        With a dataset of images: do nothing, and say in how many parts the work is cut, and which memory and time it
-        takes.
 
     Returns
     -------

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING, Literal
+import inspect
+from typing import TYPE_CHECKING, Any, Literal
 
 from mlygeo.errors import FrameError, InputError, RegionError
-from mlygeo.pipelines.arguments import of_no_use
+from mlygeo.pipelines.arguments import of_no_use, was_given
 from mlygeo.pipelines.job import Job, public, version
-from mlygeo.pipelines.options import Access, Filters, Plane, TileOptions
+from mlygeo.pipelines.options import Access, Filters, Plane, Spread, TileOptions
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
+    from concurrent.futures import Executor
     from datetime import datetime
-    from pathlib import Path
 
     import geopandas as gpd
-    import pandas as pd
+    from distributed import Client
 
     from mlygeo.net.http import Service
     from mlygeo.progress import Progress
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from mlygeo.store.point_sources import Points
 
     PathLike = str | os.PathLike[str]
-
-log = logging.getLogger("mlygeo.pipelines")
 
 BY = ("highway", "year", "pano", "creator", "provider")
 """Groupings of covered lengths; the first is a column of the streets, the others of the images."""
@@ -62,6 +60,11 @@ def coverage(
     service: Service | None = None,
     provider: str | Iterable[str] | None = None,
     endpoint: str | None = None,
+    scheduler: str | None = None,
+    executor: Executor | None = None,
+    client: Client | None = None,
+    part: str | None = None,
+    dry_run: bool = False,
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
@@ -89,7 +92,8 @@ def coverage(
     coverage
         Coverage frame, a row for each street: its length_m, covered_m, share_covered, images near
         it and the newest of them. `attrs["summary"]` holds the sums; `mlygeo.coverage_gaps` gives
-        the gaps as lines, which the verb writes too.
+        the gaps as lines, which the verb writes too. With `dry_run` the parts of the work (cell, streets, images,
+        memory, seconds); with `part` nothing but the summary.
 
     Raises
     ------
@@ -106,12 +110,16 @@ def coverage(
     --------
     >>> coverage("stuttgart_config.json", streets="edges.gpkg", distance=15, by=["year"])
     """
+    import pyarrow as pa
+
     from mlygeo import frames, regions
-    from mlygeo.pipelines import coverage_results as results
-    from mlygeo.pipelines import inputs, own_files, provenance, versions
+    from mlygeo.parts import coverage as parts
+    from mlygeo.parts import images as datasets
+    from mlygeo.pipelines import inputs, parted_coverage, provenance, versions
+    from mlygeo.pipelines.coverage_results import Considered, Results
     from mlygeo.spatial import coverage as step
     from mlygeo.store.point_sources import TablePoints
-    from mlygeo.store.points import keep
+    from mlygeo.store.points import form_of, keep
 
     filters = Filters(
         pano=pano, since=since, until=until, creator=creator, organization=organization, min_quality=min_quality
@@ -128,85 +136,94 @@ def coverage(
     access = Access(token=token, token_file=token_file, service=service, provider=provider, endpoint=endpoint)
     step.check_options(distance=distance, min_gap=min_gap)
     Plane(srid=srid, force_srid=force_srid).check()
+    dataset = None if images is None else datasets.dataset_of(images)
+    spread = Spread(scheduler=scheduler, executor=executor, client=client, part=part)
+    if dataset is None:
+        of_no_use([*inspect.get_annotations(Spread), "dry_run"], "without a dataset as `images`")
     if images is not None:
-        of_no_use(TileOptions, "beside `images`")
+        kept = {"workers"} if dataset is not None else set()
+        of_no_use([name for name in inspect.get_annotations(TileOptions) if name not in kept], "beside `images`")
         of_no_use(Access, "beside `images`")
     wanted = _names(by)
     conditions = filters.conditions()
     place, config = regions.settle(region)
     if place is None and streets is None:
         raise RegionError("no region", hint=inputs.NO_REGION)
-    at_hand: Points | None = None if images is None else inputs.open_images(images, conditions)
+    at_hand: Points | None = None
+    if dataset is not None:
+        frames.columns_for(conditions, dataset.empty.columns)
+    elif images is not None:
+        at_hand = inputs.open_images(images, conditions)
     network = inputs.network(place, streets, retain_all=retain_all)
 
     fetching = None
+    given: dict[str, tuple[Any, int]] = {"streets": (streets, len(network))}
+
+    def summed(told: dict[str, Any], considered: Considered) -> dict[str, Any]:
+        return {
+            "region": None if place is None else inputs.region_summary(place),
+            **told,
+            "filters": provenance.shown(conditions),
+            "images_considered": considered.count,
+            **({"providers": considered.shares} if considered.shares else {}),
+            "left_out": considered.left_out,
+            "problems": considered.doubts,
+            "inputs": provenance.inputs_of(given),
+            "tiles": None if fetching is None else fetching.summary,
+            "network": network.attrs.get("streets", {}),
+            "attribution": considered.attribution,
+            "software": versions.software(shapes=True),
+            "date": provenance.today(),
+            "version": version(),
+        }
+
+    left_out = inputs.left_out_around(place, network)
+    if dataset is not None:
+        given["images"] = images, dataset.index.rows
+        names = _measurable(wanted, dataset.empty, asked=by is not None)
+        return parted_coverage.coverage(
+            step.lay(network, srid, force_srid=force_srid), dataset, distance=distance, names=names,
+            one_provider_is_told=by is not None, min_gap=min_gap, conditions=conditions, spread=spread,
+            workers=workers if was_given("workers") else None, dry_run=dry_run, left_out=left_out,
+            credited=frames.credited(network.attrs), summed=summed, progress=progress,
+        )  # fmt: skip
     if at_hand is None:
         around = _around(place, network, distance)
         fetching = inputs.fetching(around, config, tiles=tile_options, access=access, progress=progress)
         at_hand = TablePoints(fetching.images(), "the images", fetching.attrs)
+    given["images"] = images, len(at_hand)
     # An image beyond the region's border may be near a street inside, so images are not cut there.
     candidates = keep(at_hand, region=None, conditions=conditions)
     if not len(candidates):
         inputs.warn_of_nothing(at_hand, None)
-    left_out = inputs.left_out_around(place, network)
     left_out |= inputs.left_out_of(at_hand, candidates, "images", cut="by the filters")
     candidates, again, repeated = inputs.each_once(candidates)
-    left_out |= again
-    doubts = inputs.doubts_of(at_hand, "images") | repeated.problems
     names = _measurable(wanted, candidates, asked=by is not None)
-    columns = _columns(candidates, [step.BY[name] for name in names if name in step.BY])
+    if by is None and "provider" in names and len(candidates.arrow("provider").unique()) < 2:
+        names = tuple(name for name in names if name != "provider")  # a table of one row, which says nothing
+    grouped = tuple(name for name in names if name in step.BY)
+    table = pa.table({name: candidates.arrow(name) for name in parts.columns_for(candidates, grouped)})
     measured = step.measure(
-        network, candidates.lonlat, columns, srid=srid, distance=distance,
-        by=tuple(name for name in names if name in step.BY), force_srid=force_srid,
+        network, candidates.lonlat, parts.columns_of(table, form_of(candidates, frames.IMAGES), candidates.name),
+        srid=srid, distance=distance, by=grouped, force_srid=force_srid,
     )  # fmt: skip
-    if len(candidates) and not measured.covered_m.any():
-        log.warning("no image of %s lies within %g m of a street", candidates.name, distance)
-    gaps = measured.gaps(min_gap)
-    attribution = list(dict.fromkeys([*inputs.credited(candidates), *frames.credited(network.attrs)]))
-    gaps.attrs["attribution"] = attribution
-    facts = measured.facts()
-    tables = {name: measured.table(name) for name in names}
-    whose = inputs.shares_of(candidates, () if fetching is None else fetching.providers)
-    summary = {
-        "region": None if place is None else inputs.region_summary(place),
-        **{name: results.rounded(value) for name, value in facts.items()},
-        "gaps": len(gaps),
-        "gaps_m": round(float(gaps["length_m"].sum()), 3),
-        "min_gap_m": min_gap,
-        "by": {name: [results.plain(row) for row in table.to_dict("records")] for name, table in tables.items()},
-        "filters": provenance.shown(conditions),
-        "images_considered": len(candidates),
-        **({"providers": whose} if whose else {}),
-        "left_out": left_out,
-        "problems": doubts,
-        "inputs": provenance.inputs_of({"streets": (streets, len(network)), "images": (images, len(at_hand))}),
-        "tiles": None if fetching is None else fetching.summary,
-        "network": network.attrs.get("streets", {}),
-        "attribution": attribution,
-        "software": versions.software(shapes=True),
-        "date": provenance.today(),
-        "version": version(),
-    }
-    run = summary["run"] = provenance.run_of(summary, gaps["length_m"].to_numpy())
-    gaps.attrs["run"] = run
-    failed = [] if fetching is None else fetching.failed
-
-    def make_frame() -> gpd.GeoDataFrame:
-        frame = measured.frame()
-        frame.attrs |= {"attribution": attribution, "run": run}
-        return frame
-
-    def write(folder: Path) -> list[Path]:
-        with inputs.as_set(folder, own_files.COVERAGE):
-            failed_file = inputs.write_failed(failed, folder, own=True)
-            return results.write(make_frame(), gaps, measured, summary, folder) + failed_file
-
-    covered = results.covered_by(tables.get("provider"), whose, facts["length_m"])
-    headline = (
-        results.headline(facts, gaps, covered) + inputs.left_out_remark(left_out) + inputs.problems_remark(doubts)
+    considered = Considered(
+        len(candidates),
+        left_out | again,
+        inputs.doubts_of(at_hand, "images") | repeated.problems,
+        inputs.shares_of(candidates, () if fetching is None else fetching.providers),
+        list(dict.fromkeys([*inputs.credited(candidates), *frames.credited(network.attrs)])),
     )
-    headline += "" if fetching is None else fetching.warning
-    return Job(make_frame, summary, headline, write, failed, text=lambda: results.printed(tables))
+    results = Results(measured, names, min_gap, considered, summed)
+    failed = [] if fetching is None else fetching.failed
+    return Job(
+        results.frame,
+        results.summary,
+        results.headline + ("" if fetching is None else fetching.warning),
+        lambda folder: results.write(folder, failed),
+        failed,
+        text=results.printed,
+    )
 
 
 def _names(by: Iterable[str] | None) -> tuple[str, ...]:
@@ -226,31 +243,7 @@ def _measurable(names: tuple[str, ...], images: Points, *, asked: bool) -> tuple
             f"{images.name} has no column '{step.BY[missing[0]]}', which `by={missing[0]!r}` asks for",
             hint=f"it has {', '.join(images.columns) or 'none but the geometry'}",
         )
-    if not asked and "provider" not in missing and len(images.arrow("provider").unique()) < 2:
-        missing.append("provider")  # a table of one row, which says nothing
     return tuple(name for name in names if name not in missing)
-
-
-def _columns(images: Points, names: list[str]) -> dict[str, pd.Series]:
-    """Return the columns by which images are grouped, in the dtypes of an images frame, and their times."""
-    import pyarrow as pa
-
-    from mlygeo import dtypes, frames
-    from mlygeo.spatial import coverage as step
-    from mlygeo.store.points import form_of
-
-    columns = {}
-    schema = form_of(images, frames.IMAGES)
-    beside = ["provider", *step.NAMES] if "creator_id" in names and schema.dtype("provider") else []
-    for name in dict.fromkeys([*names, *beside, "captured_at"]):
-        if name not in images.columns:
-            continue
-        values = frames.to_pandas(pa.table({name: images.arrow(name)}))[name]
-        try:
-            columns[name] = dtypes.cast(values, str(schema.dtype(name)))
-        except (ValueError, TypeError, OverflowError) as error:
-            raise FrameError(f"{images.name}: column '{name}' holds other things ({error})") from error
-    return columns
 
 
 def _around(place: Region | None, network: gpd.GeoDataFrame, distance: float) -> Region:
