@@ -86,6 +86,9 @@ def coverage(
         Leave out gaps shorter than this, metres.
     srid
         EPSG code of the projected CRS to measure in. Default: the UTM zone of the streets.
+    dry_run
+        With a dataset of images: do nothing, and say in how many parts the streets are shared out, and which memory
+        and time they take.
 
     Returns
     -------

@@ -38,9 +38,6 @@ class Shared:
     images
         Images frame, or a file of images with an `id`, instead of the region's vector tiles. A dataset, as
         `partition` makes one, is worked on part by part, in bounded memory and with the same answer.
-    dry_run
-        With a dataset of images: do nothing, and say in how many parts the work is cut, and which memory and time it
-        takes.
     retain_all
         Keep street networks that are not connected with the largest one.
     config_file
