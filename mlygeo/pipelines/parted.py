@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mlygeo.keys import Key
     from mlygeo.parts.images import Images
     from mlygeo.parts.plan import Plan
+    from mlygeo.parts.points import GivenPoints
     from mlygeo.parts.selection import Planned
     from mlygeo.parts.whole import Whole
     from mlygeo.pipelines.options import Matching, Spread, StreetPoints
@@ -33,13 +34,15 @@ if TYPE_CHECKING:
     from mlygeo.regions import Region
     from mlygeo.spatial.projection import Projection
     from mlygeo.spatial.zones import Zones
-    from mlygeo.store.point_sources import Points
 
     Summed = Callable[[dict[str, Any], int, list[str]], dict[str, Any]]
     Said = Callable[[dict[str, Any], dict[str, Any]], str]
 
 SELECTION = "selection"
 """Folder of the parts of a selection."""
+
+HELD_POINTS = 1_000_000
+"""Points that are held when they are written, along a curve; more are written as they come."""
 
 
 def check(spread: Spread, matching: Matching, laid: StreetPoints, *, given_points: bool) -> None:
@@ -78,7 +81,7 @@ def check(spread: Spread, matching: Matching, laid: StreetPoints, *, given_point
 
 
 def select(
-    points: Points,
+    points: GivenPoints,
     dataset: Images,
     *,
     projection: Projection | Zones,
@@ -164,7 +167,7 @@ def _check_inside(region: Region, dataset: Images) -> None:
 class _Run:
     """A selection over parts; what it finds out goes into the summary and the headline of its job."""
 
-    points: Points
+    points: GivenPoints
     dataset: Images
     region: Region | None
     conditions: dict[str, Any]
@@ -339,7 +342,6 @@ class _Run:
 
     def _publish(self, whole: Whole, folder: Path) -> list[Path]:
         """Write all that goes beside the parts, and let them take their places together."""
-        from mlygeo.store import parquet
         from mlygeo.store.datasets import index, layout
 
         self._settle(whole)
@@ -351,9 +353,7 @@ class _Run:
                 store.remove(folder / stale)
             index.write_index(whole.index(run | {"attribution": self.summary["attribution"]}), beside)
             with store.atomic(points) as temporary:
-                parquet.write_points(
-                    selection.points_table(self.points), *self.points.lonlat, temporary, attrs=self.points.attrs | run
-                )
+                self._write_points(temporary, self.points.attrs | run)
             ids = folder / own_files.IMAGE_IDS
             with store.atomic(ids) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
                 for words in _words(whole):
@@ -363,10 +363,20 @@ class _Run:
             _move(whole, folder, target, beside)
         return [target, beside, ids, points, said]
 
+    def _write_points(self, path: Path, attrs: dict[str, Any]) -> None:
+        from mlygeo.store import parquet
+
+        if len(self.points) > HELD_POINTS and not self.points.are_held:
+            parquet.write_pieces(self.points.tables, path, attrs=attrs)
+            return
+        whole = self.points.whole
+        parquet.write_points(selection.points_table(whole), *whole.lonlat, path, attrs=attrs)
+
     def _street_points(self) -> gpd.GeoDataFrame:
         from mlygeo import frames
 
-        return frames.placed(selection.points_table(self.points), *self.points.lonlat)
+        whole = self.points.whole
+        return frames.placed(selection.points_table(whole), *whole.lonlat)
 
 
 def _words(whole: Whole) -> Iterator[list[str]]:
