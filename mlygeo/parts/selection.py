@@ -210,8 +210,7 @@ def task(made: Plan, number: int) -> dict[str, Any]:
         "counted": images.counted(dataset, own.counts, region, conditions),
         **_described(table, lon, lat),
     }
-    path = made.path(number)
-    with atomic(path) as temporary:
+    with plan.writing(made, number) as temporary:
         attrs = {**dataset.attrs, "plan": made.hash, COUNTS: counts}
         parquet.write_points(table, lon, lat, temporary, attrs=attrs)
     return counts

@@ -44,6 +44,9 @@ SELECTION = "selection"
 HELD_POINTS = 1_000_000
 """Points that are held when they are written, along a curve; more are written as they come."""
 
+WHOLE = "whole"
+"""Folder of the parts of a plan that are about to take their place."""
+
 
 def check(spread: Spread, matching: Matching, laid: StreetPoints, *, given_points: bool) -> None:
     """
@@ -447,6 +450,8 @@ def _take_back(folder: Path, plan: Plan) -> None:
     from mlygeo.store.parquet.files import GeoFile
 
     target = folder / SELECTION
+    if not plan.parts.exists() and (plan.folder / WHOLE).exists():
+        (plan.folder / WHOLE).replace(plan.parts)
     if plan.parts.exists() or (folder / own_files.SUMMARY).exists() or not target.is_dir():
         return
     first = next(target.glob("cell=q*/part-0.parquet"), None)
@@ -456,16 +461,13 @@ def _take_back(folder: Path, plan: Plan) -> None:
 
 def _move(whole: Whole, folder: Path, target: Path, beside: Path) -> None:
     """Put the parts in their place; before that, what says that those of an earlier run are complete goes."""
-    parts = whole.plan.parts
-    parts.mkdir(exist_ok=True)
-    for number, counts in enumerate(whole.counts):
-        path = whole.plan.path(number)
-        if not counts["rows"]:
-            path.unlink()
-        for left in path.parent.glob(".*.part"):  # of a worker that was killed
-            shutil.rmtree(left, ignore_errors=True)
-        with suppress(OSError):
-            path.parent.rmdir()
+    plan, counts = whole.plan, whole.counts
+    parts = plan.folder / WHOLE
+    plan.parts.replace(parts)  # where no worker of an earlier run can add a part any more
+    for task, counted_in in zip(plan.tasks, counts, strict=True):
+        if not counted_in["rows"]:
+            (parts / task.path).unlink()
+            (parts / task.path).parent.rmdir()
     for stale in (folder / own_files.SUMMARY, beside):
         stale.unlink(missing_ok=True)
     if target.exists():
