@@ -77,6 +77,12 @@ class Leaves:
         """Return the number of the cell that each code of zoom 14 lies in; the cells must cover all."""
         return np.searchsorted(self.first, code, side="right") - 1
 
+    def holding(self, code: Rows) -> Rows:
+        """Return the number of the cell that each code of zoom 14 lies in; -1 where none has it."""
+        number = self.of(code)
+        stop = np.append((self.code + 1) << 2 * (MOST_ZOOM - self.zoom), 0)
+        return np.where(code < stop[number], number, -1)
+
 
 def leaves(code: Rows, rows: Rows, most: int = ROWS_PER_PART) -> Leaves:
     """
