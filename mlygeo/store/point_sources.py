@@ -20,6 +20,7 @@ from mlygeo.errors import FrameError
 from mlygeo.store.parquet import attributes, encodings, metadata
 from mlygeo.store.parquet.files import GeoFile
 from mlygeo.store.parquet.reading import groups_near
+from mlygeo.store.paths import called
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -182,6 +183,8 @@ class PointFile(_Placed):
     bbox
         West, south, east, north in degrees; west > east crosses the antimeridian. Only row groups that may have
         points in it. None takes all.
+    footer
+        Hash of its footer, as an index of its dataset has it; None where there is no index.
 
     Attributes
     ----------
@@ -196,10 +199,12 @@ class PointFile(_Placed):
         If it is no GeoParquet.
     """
 
-    def __init__(self, path: str | os.PathLike[str] | Elsewhere, *, bbox: Bounds | None = None) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str] | Elsewhere, *, bbox: Bounds | None = None, footer: str | None = None
+    ) -> None:
         self.path = Path(path) if isinstance(path, str | os.PathLike) else path
-        self.name = self.path.name
-        self._file = GeoFile(self.path)
+        self.name = called(self.path)
+        self._file = GeoFile(self.path, footer=footer)
         rows = self._file.groups
         self._groups = [*range(len(rows))] if bbox is None else groups_near(self._file, bbox)
         self._rows = [rows[group] for group in self._groups]
@@ -229,7 +234,7 @@ class PointFile(_Placed):
             If the file has other geometries than points, or no CRS.
         """
         primary = self._file.primary
-        crs = metadata.crs_of(primary, self.path.name)
+        crs = metadata.crs_of(primary, self.name)
         x, y = np.empty(len(self)), np.empty(len(self))
         ends = np.cumsum([0, *self._rows])
 
