@@ -205,12 +205,8 @@ class _Run:
             _take_back(folder, planned.plan)
             whole = self._done(planned)
             files = self._publish(whole, folder)
-            for each in (folder / STATE_FOLDER).glob("selection-*"):
-                shutil.rmtree(each, ignore_errors=True)
-        with suppress(OSError):
-            (folder / STATE_FOLDER / "lock").unlink()
-        with suppress(OSError):
-            (folder / STATE_FOLDER).rmdir()
+            _forget(folder)
+        _leave(folder)
         return files
 
     def frame(self) -> gpd.GeoDataFrame:
@@ -424,17 +420,41 @@ def _refuse_other(folder: Path) -> None:
 
 
 def clear(folder: Path) -> None:
-    """Remove the parts that an earlier run has left in a folder, which gets the files of a run without parts."""
+    """
+    Remove the parts that an earlier run has left in a folder, which gets the files of a run without parts.
+
+    Those of a run that was killed go too; FileError where a run is at work on them.
+    """
+    from mlygeo.locks import FolderLock
     from mlygeo.store.datasets import layout
 
     target = folder / SELECTION
     beside = layout.index_of(target)
-    if store.names_file(folder) or not (target.exists() or beside.exists()):
+    if store.names_file(folder):
         return
-    _refuse_other(folder)
-    (folder / own_files.SUMMARY).unlink(missing_ok=True)
-    beside.unlink(missing_ok=True)
-    shutil.rmtree(target, ignore_errors=True)
+    if target.exists() or beside.exists():
+        _refuse_other(folder)
+        (folder / own_files.SUMMARY).unlink(missing_ok=True)
+        beside.unlink(missing_ok=True)
+        shutil.rmtree(target, ignore_errors=True)
+    if any((folder / STATE_FOLDER).glob("selection-*")):
+        with FolderLock(folder):
+            _forget(folder)
+        _leave(folder)
+
+
+def _forget(folder: Path) -> None:
+    """Remove what runs over parts have kept in a folder."""
+    for each in (folder / STATE_FOLDER).glob("selection-*"):
+        shutil.rmtree(each, ignore_errors=True)
+
+
+def _leave(folder: Path) -> None:
+    """Remove the folder of the lock, unless something else is in it."""
+    with suppress(OSError):
+        (folder / STATE_FOLDER / "lock").unlink()
+    with suppress(OSError):
+        (folder / STATE_FOLDER).rmdir()
 
 
 def _was_made_here(target: Path) -> bool:

@@ -388,7 +388,7 @@ def select(
     dataset = None if images is None else datasets.dataset_of(images)
     spread = Spread(scheduler=scheduler, executor=executor, client=client, part=part)
     if dataset is None:
-        of_no_use([*inspect.get_annotations(Spread), "dry_run"], "without a dataset as `images`")
+        of_no_use([*inspect.get_annotations(Spread), "dry_run"], datasets.no_dataset(images))
     else:
         parted.check(spread, matching, laid, given_points=points is not None)
     if images is not None:

@@ -20,6 +20,7 @@ from mlygeo.errors import FrameError
 from mlygeo.store.parquet import attributes, encodings, metadata
 from mlygeo.store.parquet.files import GeoFile
 from mlygeo.store.parquet.reading import groups_near
+from mlygeo.store.paths import called
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -189,6 +190,8 @@ class PointFile(_Placed):
         points in it. None takes all.
     groups
         Only these row groups; None takes all.
+    footer
+        Hash of its footer, as an index of its dataset has it; None where there is no index.
 
     Attributes
     ----------
@@ -209,12 +212,13 @@ class PointFile(_Placed):
         *,
         bbox: Bounds | None = None,
         groups: list[int] | None = None,
+        footer: str | None = None,
     ) -> None:
         if isinstance(path, str | os.PathLike):
             path = Path(path)
-        self._file = path if isinstance(path, GeoFile) else GeoFile(path)
+        self._file = path if isinstance(path, GeoFile) else GeoFile(path, footer=footer)
         self.path = self._file.path
-        self.name = self.path.name
+        self.name = called(self.path)
         rows = self._file.groups
         everything = [*range(len(rows))] if groups is None else groups
         self._groups = everything if bbox is None else groups_near(self._file, bbox)
@@ -263,7 +267,7 @@ class PointFile(_Placed):
     @property
     def crs(self) -> CRS:
         """The CRS of the coordinates; FormatError where the file names none."""
-        return metadata.crs_of(self._file.primary, self.path.name)
+        return metadata.crs_of(self._file.primary, self.name)
 
     def pieces(self, most: int) -> Iterator[PointFile]:
         """Yield the points of some row groups at a time, in their order, with so many rows or one row group each."""
