@@ -79,7 +79,7 @@ def _scatter(  # noqa: PLR0917 - compiled code takes arrays one by one
 def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
 
     west: float, south: float, side: float, columns: int, lines: int, starts: Any, grid_x: Any, grid_y: Any, rows: Any,
-    x: Any, y: Any, points: Any, begin: int, end: int, key_rank: Any, limit_square: float, slack: float,
+    x: Any, y: Any, points: Any, begin: int, end: int, first_row: int, key_rank: Any, limit_square: float, slack: float,
     tested: bool, bearing: Any, heading: Any, pano: Any, most: float, squares: Any, found: Any,
 ) -> None:  # fmt: skip
     k = squares.shape[1]
@@ -87,10 +87,9 @@ def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
         point = points[number]
         qx, qy = x[point], y[point]
         column, line = int((qx - west) / side), int((qy - south) / side)
-        for rank in range(k):
-            squares[point, rank] = np.inf
-            found[point, rank] = -1
         worst = limit_square
+        if found[point, k - 1] >= 0:
+            worst = min(worst, squares[point, k - 1])
         for ring in range(max(columns, lines)):
             if ring > 0:
                 # Positions beyond the searched rings are at least this far away.
@@ -119,7 +118,7 @@ def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
                         square = dx * dx + dy * dy
                         if not square <= worst:
                             continue
-                        image = rows[entry]
+                        image = first_row + rows[entry]
                         if tested and not pano[image]:
                             difference = np.fmod(abs(heading[image] - bearing[point]), 180.0)
                             if not min(difference, 180.0 - difference) <= most:
@@ -160,6 +159,7 @@ def search(
     test: HeadingTest | None,
     squares: Floats,
     rows: Rows,
+    first: int = 0,
 ) -> None:
     """
     Find the nearest images of points; see `mlygeo.spatial.knn.search`.
@@ -167,7 +167,7 @@ def search(
     Parameters
     ----------
     points, images, key_rank
-        Positions (x, y) of all points and images, and the ranks of the images' keys.
+        Positions (x, y) of all points and of some images, and the ranks of all images' keys.
     only, chosen
         Rows of the points and images to use (None for all).
     box
@@ -177,9 +177,11 @@ def search(
     test
         Which pairs may match by their headings; None for all.
     squares, rows
-        Filled in place.
+        What was found in other images, of which the nearest stay; filled in place.
+    first
+        The row of the first of these images among all.
     """
-    count = len(key_rank) if chosen is None else len(chosen)
+    count = len(images[0]) if chosen is None else len(chosen)
     side, _, columns, lines = shape(box, count, aspect=1, at_least=SMALLEST_CELL_M, per_image=CELLS_PER_IMAGE)
     taken = np.empty(0, dtype=np.int32) if chosen is None else chosen
     chunk, unit = max(-(-count // min(workers(), MOST_SORTERS)), 1), "images"
@@ -199,6 +201,6 @@ def search(
     if test is not None:
         headings = (True, test.bearing, test.heading, test.pano, test.most)
     grid = (box.west, box.south, side, columns, lines, starts, *entries)
-    rest: tuple[Any, ...] = (key_rank, limit_square, SLACK * side, *headings, squares, rows)
+    rest: tuple[Any, ...] = (first, key_rank, limit_square, SLACK * side, *headings, squares, rows)
     share = max(4096, -(-len(only) // (4 * workers())))
     in_threads(lambda start, stop: _search(*grid, *points, only, start, stop, *rest), len(only), share, "points")
