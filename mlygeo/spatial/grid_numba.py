@@ -14,6 +14,7 @@ import numpy as np
 
 from mlygeo.arrays import compiler, in_threads, workers
 from mlygeo.spatial.grid import SLACK, shape
+from mlygeo.spatial.kernels import given
 
 if TYPE_CHECKING:
     from mlygeo.arrays import Floats, Rows, Whole32
@@ -181,9 +182,11 @@ def search(
     first
         The row of the first of these images among all.
     """
+    points, images = (given(points[0]), given(points[1])), (given(images[0]), given(images[1]))
+    key_rank, only = given(key_rank), given(only)
     count = len(images[0]) if chosen is None else len(chosen)
     side, _, columns, lines = shape(box, count, aspect=1, at_least=SMALLEST_CELL_M, per_image=CELLS_PER_IMAGE)
-    taken = np.empty(0, dtype=np.int32) if chosen is None else chosen
+    taken = given(np.empty(0, dtype=np.int32) if chosen is None else chosen)
     chunk, unit = max(-(-count // min(workers(), MOST_SORTERS)), 1), "images"
     # Each thread counts and then places its own share of the images, so that no thread waits.
     places = np.zeros((-(-count // chunk), columns * lines), dtype=np.int32)
@@ -196,10 +199,11 @@ def search(
 
     # Process neighbours one after another, so that look-ups stay in the caches.
     line = ((points[1][only] - box.south) / side).astype(np.int64)
-    only = only[np.argsort(line * columns + ((points[0][only] - box.west) / side).astype(np.int64))]
-    headings = (False, np.empty(0), np.empty(0), np.empty(0, dtype=bool), 0.0)
+    only = given(only[np.argsort(line * columns + ((points[0][only] - box.west) / side).astype(np.int64))])
+    nothing = given(np.empty(0))
+    headings = (False, nothing, nothing, given(np.empty(0, dtype=bool)), 0.0)
     if test is not None:
-        headings = (True, test.bearing, test.heading, test.pano, test.most)
+        headings = (True, given(test.bearing), given(test.heading), given(test.pano), test.most)
     grid = (box.west, box.south, side, columns, lines, starts, *entries)
     rest: tuple[Any, ...] = (first, key_rank, limit_square, SLACK * side, *headings, squares, rows)
     share = max(4096, -(-len(only) // (4 * workers())))

@@ -13,10 +13,16 @@ import logging
 import sys
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
 
 if TYPE_CHECKING:
     from types import ModuleType
+
+    import numpy.typing as npt
+
+Kind = TypeVar("Kind", bound=np.generic)
 
 LOG = logging.getLogger("mlygeo.spatial.kernels")
 
@@ -79,3 +85,10 @@ def kernel(name: str, saves_s: float, *, compiled: bool | None = None) -> Module
 def is_loaded() -> bool:
     """Return whether this process has loaded Numba: then all compiled code pays."""
     return any(f"mlygeo.spatial.{name}" in sys.modules for name in ("grid_numba", "projection_numba"))
+
+
+def given(values: npt.NDArray[Kind]) -> npt.NDArray[Kind]:
+    """Return an array to be read by compiled code, one that cannot be written: for each kind it is compiled anew."""
+    found = np.ascontiguousarray(values).view()
+    found.flags.writeable = False
+    return found

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo.arrays import compiler
+from mlygeo.spatial.kernels import given
 
 if TYPE_CHECKING:
     from mlygeo.arrays import Floats, Indices, Whole
@@ -130,4 +131,5 @@ def project(
         Side of a cell in degrees, and how many columns and lines of cells the world has.
     """
     left = np.empty(len(lon), dtype=np.intp)
+    lon, lat, numbers, coefficients = given(lon), given(lat), given(numbers), given(coefficients)
     return left[: _project(lon, lat, x, y, numbers, coefficients, *grid, left)].copy()
