@@ -22,7 +22,6 @@ from mlygeo.spatial import areas, cells, geodesy
 from mlygeo.spatial.knn import FIRST_LIMIT_M
 from mlygeo.spatial.zones import Zones
 from mlygeo.store import parquet
-from mlygeo.store.atomic import atomic
 from mlygeo.store.datasets import layout
 
 if TYPE_CHECKING:

@@ -188,7 +188,7 @@ def _verified(given: Sequence[Any], workers: int | None) -> Job[gpd.GeoDataFrame
     size = sum(part.bytes for index in found for part in index.parts)
     summary = {"rows": rows, "parts": parts, "bytes": size, "verified": True, "version": version()}
     headline = f"{counted(parts, 'part')} with {counted(rows, 'row')} {'is' if parts == 1 else 'are'} as written"
-    return Job(lambda: pd.concat([_frame(index) for index in found], ignore_index=True), summary, headline)
+    return Job(lambda: pd.concat([frame_of(index) for index in found], ignore_index=True), summary, headline)
 
 
 def _rehearsed(
