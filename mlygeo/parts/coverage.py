@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 
 STEP = "coverage"
 
+FILE = "streets.arrow"
+"""Name of the streets by task, in the folder of a plan."""
+
 COUNTS = b"part"
 """Where the first table of a part's file has what is counted in it."""
 
@@ -71,7 +74,7 @@ class Planned:
 
     def write(self) -> Plan:
         """Write the plan, and the streets of each task, to its folder, unless they are there; return the plan."""
-        path = self.plan.folder / plan.POINTS_FILE
+        path = self.plan.folder / FILE
         if not path.exists():
             schema = pa.schema({"line": pa.int64(), "lon": pa.float64(), "lat": pa.float64()})
             with (
@@ -130,11 +133,11 @@ def planned(
     task_of = np.empty(0, dtype=np.int64)
     if laid.projection is not None and len(first) > 1:
         lon, lat = laid.lonlat[first[:-1]].T
-        parted = plan.cut(cells.codes(lon, lat, layout.MOST_ZOOM), index.cells, index.counts, rows_per_task)
-        task_of = parted.of
-        for number, (code, zoom) in enumerate(
-            zip(parted.leaves.code.tolist(), parted.leaves.zoom.tolist(), strict=True)
-        ):
+        placed = cells.codes(lon, lat, layout.MOST_ZOOM)
+        with_streets = np.unique(placed, return_counts=True)
+        leaves = plan.cut(*with_streets, index.cells, index.counts, rows_per_task)
+        task_of = leaves.of(placed)
+        for number, (code, zoom) in enumerate(zip(leaves.code.tolist(), leaves.zoom.tolist(), strict=True)):
             line = np.flatnonzero(task_of == number)
             vertex, own_first = _vertices(first, line)
             near = surroundings.of_lines(laid.lonlat[vertex], own_first, laid.projection, distance)
@@ -533,7 +536,7 @@ def _vertices(first: Rows, line: Rows) -> tuple[Rows, Rows]:
 
 def _streets_of(made: Plan, number: int) -> tuple[Floats, Rows, Rows]:
     """Return the vertices of a task's streets, the first of each, and the numbers of the streets."""
-    with pa.memory_map(str(made.folder / plan.POINTS_FILE)) as source:
+    with pa.memory_map(str(made.folder / FILE)) as source:
         batch = pa.ipc.open_file(source).get_batch(number)
         owner, lon, lat = (batch.column(each).to_numpy() for each in range(3))
         line, first = np.unique(owner, return_index=True)

@@ -129,6 +129,7 @@ def geotag_photos(
 def cut(
     images: FrameLike | Iterable[PathLike],
     *,
+    output: PathLike | None = None,
     cutoff_distance: float = 600.0,
     cutoff_time: float = 60.0,
     max_images: int = 500,
@@ -160,6 +161,8 @@ def cut(
 
     Parameters
     ----------
+    output
+        Folder of a dataset of images, as `partition` makes one, for the images; without one they are returned.
     workers
         Processes that cut the images of a dataset. Default: one.
     dry_run
@@ -168,7 +171,8 @@ def cut(
     Returns
     -------
     images
-        The images with `sequence_id`, `compass_angle`, `is_duplicate`, `duplicate_of` and `problem`.
+        The images with `sequence_id`, `compass_angle`, `is_duplicate`, `duplicate_of` and `problem`; those of a
+        dataset in the order of one. With `output` a row for each part of the dataset.
 
     Raises
     ------
@@ -231,13 +235,17 @@ def cut(
         of_no_use(("skip_subfolders",), "beside a dataset of images")
         attrs = dataset.attrs
         return parted_cut.cut(
-            dataset, steps.rules_of(cutting), spread=spread, workers=workers, dry_run=dry_run,
-            said=lambda facts: said(facts, steps.left_out_in(attrs)), progress=progress,
+            dataset, steps.rules_of(cutting), output=None if output is None else Path(output), spread=spread,
+            workers=workers, dry_run=dry_run, said=lambda facts: said(facts, steps.left_out_in(attrs)),
+            progress=progress,
         )  # fmt: skip
     found, _ = _images(images, skip_subfolders=skip_subfolders, progress=progress, local=False)
     made = steps.cut_and_flagged(found, cutting)
     facts = {**step.told(made), "problems": steps.problems_of(made["problem"])}
-    return Job(lambda: made, *said(facts, steps.left_out_of(found)), lambda path: [store.write_frame(made, path)])
+    told = said(facts, steps.left_out_of(found))
+    if output is not None:
+        return parted_cut.as_dataset(made, Path(output), *told, workers=None, progress=progress)
+    return Job(lambda: made, *told, lambda path: [store.write_frame(made, path)])
 
 
 def placed(images: gpd.GeoDataFrame, how: Geotagging, base: Path, *, progress: Progress | None) -> gpd.GeoDataFrame:

@@ -9,7 +9,7 @@ from mlygeo import own, store
 from mlygeo.pipelines import inputs, own_files
 from mlygeo.pipelines.coverage_results import Considered, Results
 from mlygeo.pipelines.job import Job
-from mlygeo.pipelines.spreading import Spreading, refuse_dataset
+from mlygeo.pipelines.spreading import Spreading
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,11 +124,12 @@ class _Run:
     def write(self, folder: Path) -> list[Path]:
         """Measure the parts in a folder, and bring them together; what a killed run has made is kept."""
         from mlygeo.parts import coverage as step
+        from mlygeo.store.datasets import layout
 
         if store.names_file(folder):
             return self._at_hand().write(folder, [])
         own.refuse_others(folder, own_files.COVERAGE)
-        refuse_dataset(folder)
+        layout.must_be_elsewhere(folder)
         if self.spreading.spread.share is not None:
             facts, self.job.headline = self.spreading.share(folder)
             self.job.summary.update(facts)

@@ -33,6 +33,7 @@ def cut(
     dataset: Images,
     rules: Rules,
     *,
+    output: Path | None,
     spread: Spread,
     workers: int | None,
     dry_run: bool,
@@ -48,6 +49,8 @@ def cut(
         The images.
     rules
         How sequences are made.
+    output
+        The folder of the dataset to write; None for a frame.
     spread, workers
         Who works on the parts; None for `workers` where it was not given.
     dry_run
@@ -69,7 +72,9 @@ def cut(
     run = _Run(dataset, rules, spread, workers, said, progress)
     if dry_run:
         return run.dry()
-    run.job = Job(run.frame, {}, "", run.write)
+    if output is not None:
+        return run.written(output)
+    run.job = Job(run.frame, {}, "", lambda path: [store.write_frame(run.job.result, path)])
     return run.job
 
 
@@ -85,29 +90,25 @@ class _Run:
     progress: Progress | None
     job: Job[gpd.GeoDataFrame] = field(init=False)
 
-    def write(self, path: Path) -> list[Path]:
-        """Write the images as a dataset; or as a file of frames, where one is named."""
+    def written(self, path: Path) -> Job[gpd.GeoDataFrame]:
+        """Write the images as a dataset, and return its parts; what a killed run has done is kept."""
         from mlygeo.locks import FolderLock
-        from mlygeo.store.datasets import layout, publishing
+        from mlygeo.store.datasets import publishing
 
-        if store.names_file(path):
-            return [store.write_frame(self.frame(), path)]
-        check_folder(path)
+        check_folder(path, is_dataset=True)
         target = path.expanduser().absolute()
-        if target == self.dataset.folder:
-            raise InputError(f"`output` {path} is the dataset itself", hint="name another folder")
         work = target.with_name(f".{target.name}.cut")
         if publishing.check(target, add=False) is not None and not work.exists():
             raise publishing.in_the_way(target)
         with FolderLock(work):
-            self._cut(work, target)
+            made = self._cut(work, target)
             shutil.rmtree(work, ignore_errors=True)
-        return [target, layout.index_of(target)]
+        return made
 
     def frame(self) -> gpd.GeoDataFrame:
         """Return the images, in the order of a dataset."""
         with tempfile.TemporaryDirectory(prefix="mlygeo-") as folder:
-            self._cut(Path(folder) / "work", Path(folder) / "images")
+            self.job.summary.update(self._cut(Path(folder) / "work", Path(folder) / "images").summary)
             return store.read_frame(Path(folder) / "images", frame="images")
 
     def dry(self) -> Job[gpd.GeoDataFrame]:
@@ -136,10 +137,9 @@ class _Run:
         )
         return Job(lambda: gpd.GeoDataFrame({"images": [rows]}, geometry=[None], crs=4326), facts, text)
 
-    def _cut(self, work: Path, target: Path) -> None:
-        """Cut the images in a folder of work, of which what is done is kept, and write the dataset."""
+    def _cut(self, work: Path, target: Path) -> Job[gpd.GeoDataFrame]:
+        """Cut the images in a folder of work, where what is done is kept; write the dataset, and return its parts."""
         from mlygeo.parts import sequences as step
-        from mlygeo.pipelines.datasets import partition
 
         first = self._done(step.scattering(self.dataset, work, self.rules, datetime.now(UTC)))
         more: dict[str, Any] = {}
@@ -148,16 +148,12 @@ class _Run:
         made = self._done(step.following(first, step.CUT, more))
         counts = [step.counts_of(made.path(number)) or {} for number in range(len(made.tasks))]
         files = [made.path(number) for number, each in enumerate(counts) if each["rows"]]
-        body_of(partition)(files, target, workers=self.workers, progress=self.progress)
         problems: Counter[str] = Counter()
         for file in files:
             problems.update(steps.problems_of(store.read_frame(file, columns=["problem"])["problem"]))
-        facts: dict[str, Any] = {
-            **step.added(each["told"] for each in counts),
-            "problems": dict(problems.most_common()),
-        }
-        summary, self.job.headline = self.said(facts)
-        self.job.summary.update(summary)
+        facts: dict[str, Any] = step.added(each["told"] for each in counts)
+        facts["problems"] = dict(problems.most_common())
+        return as_dataset(files, target, *self.said(facts), workers=self.workers, progress=self.progress)
 
     def _done(self, plan: Plan) -> Plan:
         from mlygeo.parts import plan as plans
@@ -169,3 +165,29 @@ class _Run:
             scheduler=self.spread.scheduler, progress=self.progress,
         )  # fmt: skip
         return plan
+
+
+def as_dataset(
+    images: Any, target: Path, summary: dict[str, Any], headline: str, *, workers: int | None, progress: Progress | None
+) -> Job[gpd.GeoDataFrame]:
+    """
+    Write images that were cut as a dataset, and return its parts.
+
+    Parameters
+    ----------
+    images
+        A frame, or files.
+    target
+        The folder of the dataset.
+    summary, headline
+        What is said of the images.
+    workers
+        Number of processes; None for as many as pay.
+    progress
+        Where progress is shown.
+    """
+    from mlygeo.pipelines.datasets import partition
+
+    made = body_of(partition)(images, target, workers=workers, progress=progress)
+    told = {name: made.summary[name] for name in ("parts", "bytes", "output", "index")}
+    return Job(lambda: made.result, {**summary, **told}, f"{headline}\n{made.headline}")

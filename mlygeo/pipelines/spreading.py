@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mlygeo.errors import FileError, InputError
+from mlygeo.errors import InputError
 from mlygeo.pipelines.job import Job
 from mlygeo.places import STATE_FOLDER
 from mlygeo.progress import counted
@@ -143,12 +143,8 @@ class Spreading:
             plan = self.planned(folder / STATE_FOLDER).write()
             self._do(plan, plan.left())
             yield plan
-            for each in (folder / STATE_FOLDER).glob(f"{step}-*"):
-                shutil.rmtree(each, ignore_errors=True)
-        with suppress(OSError):
-            (folder / STATE_FOLDER / "lock").unlink()
-        with suppress(OSError):
-            (folder / STATE_FOLDER).rmdir()
+            _remove(folder, step)
+        _leave(folder)
 
     def share(self, folder: Path) -> tuple[dict[str, Any], str]:
         """Do the share of the parts that was asked for; return the facts, and them in a sentence."""
@@ -172,24 +168,37 @@ class Spreading:
         )  # fmt: skip
 
 
-def refuse_dataset(folder: Path) -> None:
+def forget(folder: Path, step: str) -> None:
     """
-    Raise if a folder lies in a dataset, which would be changed by what is written there.
+    Remove what runs that were killed have left in a folder, which gets the results of a run without parts.
 
     Parameters
     ----------
     folder
         The folder of the results.
+    step
+        Name of the step.
 
     Raises
     ------
     FileError
-        Naming the dataset.
+        If a run is at work there.
     """
-    from mlygeo.store.datasets import layout
+    from mlygeo.locks import FolderLock
 
-    if (around := layout.around(folder.expanduser().absolute())) is not None:
-        raise FileError(
-            f"{folder} is no place for the results: {around} is a dataset, which would be changed",
-            hint="name a folder elsewhere",
-        )
+    if any((folder / STATE_FOLDER).glob(f"{step}-*")):
+        with FolderLock(folder):
+            _remove(folder, step)
+        _leave(folder)
+
+
+def _remove(folder: Path, step: str) -> None:
+    for each in (folder / STATE_FOLDER).glob(f"{step}-*"):
+        shutil.rmtree(each, ignore_errors=True)
+
+
+def _leave(folder: Path) -> None:
+    with suppress(OSError):
+        (folder / STATE_FOLDER / "lock").unlink()
+    with suppress(OSError):
+        (folder / STATE_FOLDER).rmdir()

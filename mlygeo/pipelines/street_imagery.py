@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from concurrent.futures import Executor
     from datetime import datetime
+    from pathlib import Path
 
     import geopandas as gpd
     from distributed import Client
@@ -115,10 +116,10 @@ def coverage(
     """
     import pyarrow as pa
 
-    from mlygeo import frames, regions
+    from mlygeo import frames, regions, store
     from mlygeo.parts import coverage as parts
     from mlygeo.parts import images as datasets
-    from mlygeo.pipelines import inputs, parted_coverage, provenance, versions
+    from mlygeo.pipelines import inputs, parted_coverage, provenance, spreading, versions
     from mlygeo.pipelines.coverage_results import Considered, Results
     from mlygeo.spatial import coverage as step
     from mlygeo.store.point_sources import TablePoints
@@ -219,11 +220,18 @@ def coverage(
     )
     results = Results(measured, names, min_gap, considered, summed)
     failed = [] if fetching is None else fetching.failed
+
+    def write(folder: Path) -> list[Path]:
+        files = results.write(folder, failed)
+        if not store.names_file(folder):
+            spreading.forget(folder, parts.STEP)
+        return files
+
     return Job(
         results.frame,
         results.summary,
         results.headline + ("" if fetching is None else fetching.warning),
-        lambda folder: results.write(folder, failed),
+        write,
         failed,
         text=results.printed,
     )
