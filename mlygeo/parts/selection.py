@@ -29,14 +29,20 @@ from mlygeo.store.point_sources import TablePoints
 from mlygeo.store.points import floats_of
 
 if TYPE_CHECKING:
-    from mlygeo.arrays import Floats, Rows
+    from collections.abc import Iterable
+
+    from mlygeo.arrays import Bounds, Floats, Rows
     from mlygeo.parts.images import Images
     from mlygeo.parts.plan import Plan
     from mlygeo.regions import Region
     from mlygeo.spatial.projection import Projection
     from mlygeo.store.point_sources import Points
 
-STEP = "selection"
+STEP, UNIQUE = "selection", "unique"
+"""Modules whose `task` makes a part; the second where each image serves one point."""
+
+HALOS = (5, 3, 2)
+"""Largest distances around the points of a task within which others are known, where each image serves one point."""
 
 COUNTS = "part"
 """Where the attributes of a part's file have what is counted in it."""
@@ -49,12 +55,13 @@ class Options:
 
     Parameters
     ----------
-    max_distance, k, max_heading_difference
+    max_distance, k, unique, max_heading_difference
         As there.
     """
 
     max_distance: float | None
     k: int
+    unique: bool
     max_heading_difference: float | None
 
 
@@ -150,6 +157,8 @@ def planned(
         reach = _reach(
             projection, lon[rows], lat[rows], FIRST_LIMIT_M if options.max_distance is None else options.max_distance
         )
+        if options.unique:
+            reach = _wider(reach, areas.bounds(lon[rows], lat[rows]), projection, options, dataset)
         near = plan.in_reach(reach, index.cells, index.counts)
         tasks.append(plan.Task(cells.quadkey(code, zoom), len(rows), near, reach))
     if region is not None or conditions:
@@ -169,7 +178,8 @@ def planned(
         "by_text": sorted(images.by_text(dataset, region, conditions)),
     }
     name = plan.digest(given, *columns.values())
-    made = plan.Plan(folder / f"{STEP}-{name}", name, STEP, str(dataset.folder), given, tuple(tasks))
+    step = UNIQUE if options.unique else STEP
+    made = plan.Plan(folder / f"{STEP}-{name}", name, step, str(dataset.folder), given, tuple(tasks))
     return Planned(made, columns, order, ends)
 
 
@@ -189,31 +199,75 @@ def task(made: Plan, number: int) -> dict[str, Any]:
     FileError
         If an input cannot be read, or the part not be written.
     """
-    given, own = made.given, made.tasks[number]
-    dataset = images.opened(Path(made.images), given["images"])
-    dataset = dataset.with_by_text(frozenset(given["by_text"]))
-    projection = Zones() if given["srid"] == Zones.srid else geodesy.projection(given["srid"])
-    points = _points_of(made, number)
-    region = images.region_of_json(given["region"])
-    conditions = images.conditions_of_json(given["conditions"])
-    options = dict(given["options"])
+    own, inputs, points = made.tasks[number], Inputs.of(made), points_of(made, [number])
+    options = dict(made.given["options"])
+    del options["unique"]
     distance_m = options.pop("max_distance")
-    search = Search(dataset, projection, region, conditions, **options)
+    search = Search(inputs.dataset, inputs.projection, inputs.region, inputs.conditions, **options)
     if distance_m is None:
         table, lon, lat = search.nearest(points)
     else:
         matched = search.within(points, own.reach, distance_m)
-        table, (lon, lat) = matched.table.cast(dataset.schema_of(matched.table.schema)), matched.lonlat
+        table, (lon, lat) = matched.table.cast(inputs.dataset.schema_of(matched.table.schema)), matched.lonlat
+    return write_part(made, number, table, lon, lat, points=len(points), counted=inputs.counted(own))
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """
+    What a plan names: the images, those of them that may be chosen, and the plane to measure in.
+
+    Parameters
+    ----------
+    dataset, projection, region, conditions
+        As of `planned`.
+    """
+
+    dataset: Images
+    projection: Projection | Zones
+    region: Region | None
+    conditions: dict[str, Any]
+
+    @classmethod
+    def of(cls, made: Plan) -> Inputs:
+        """Return it of a plan; raise FormatError if its images are others by now."""
+        given = made.given
+        dataset = images.opened(Path(made.images), given["images"]).with_by_text(frozenset(given["by_text"]))
+        projection = Zones() if given["srid"] == Zones.srid else geodesy.projection(given["srid"])
+        region, conditions = images.region_of_json(given["region"]), images.conditions_of_json(given["conditions"])
+        return cls(dataset, projection, region, conditions)
+
+    def counted(self, task: plan.Task) -> dict[str, int]:
+        """Return what a task counts of the images; see `mlygeo.parts.images.counted`."""
+        return images.counted(self.dataset, task.counts, self.region, self.conditions)
+
+
+def write_part(
+    made: Plan, number: int, table: pa.Table, lon: Floats, lat: Floats, *, points: int, counted: dict[str, int]
+) -> dict[str, Any]:
+    """
+    Write the part of a task, and return what is counted in it.
+
+    Parameters
+    ----------
+    made, number
+        The plan, and the number of the task.
+    table, lon, lat
+        The pairs, sorted by point and rank, and the places of the images.
+    points
+        Number of points that were searched for.
+    counted
+        What is counted of the images.
+    """
     counts = {
         "number": number,
         "rows": len(table),
-        "sums": facts.sums_of(table, len(points)),
-        "counted": images.counted(dataset, own.counts, region, conditions),
+        "sums": facts.sums_of(table, points),
+        "counted": counted,
         **_described(table, lon, lat),
     }
-    path = made.path(number)
-    with atomic(path) as temporary:
-        attrs = {**dataset.attrs, "plan": made.hash, COUNTS: counts}
+    with atomic(made.path(number)) as temporary:
+        attrs = {**images.opened(Path(made.images), made.given["images"]).attrs, "plan": made.hash, COUNTS: counts}
         parquet.write_points(table, lon, lat, temporary, attrs=attrs)
     return counts
 
@@ -257,6 +311,21 @@ def _reach(
     return reach
 
 
+def _wider(
+    reach: Bounds, bounds: Bounds | None, projection: Projection | Zones, options: Options, dataset: Images
+) -> Bounds:
+    """Return the box that a task knows where each image serves one point: wide, but not of too many images."""
+    index = dataset.index
+    if bounds is None or options.max_distance is None:
+        return reach
+    most = max(2 * plan.in_reach(reach, index.cells, index.counts), plan.ROWS_PER_TASK)
+    for times in HALOS:
+        wider = projection.reach(bounds, times * options.max_distance)
+        if wider is not None and plan.in_reach(wider, index.cells, index.counts) <= most:
+            return wider
+    return reach
+
+
 def _columns(points: Points, projection: Projection | Zones) -> dict[str, Any]:
     """Return what tasks need of points, as arrays."""
     lon, lat = points.lonlat
@@ -270,7 +339,7 @@ def _columns(points: Points, projection: Projection | Zones) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class _TaskPoints(TablePoints):
+class TaskPoints(TablePoints):
     """Points of a task; with the coordinates of the CRS to measure in where they came in that."""
 
     srid: int | str
@@ -290,10 +359,12 @@ class _TaskPoints(TablePoints):
         return self.table["x"].to_numpy(), self.table["y"].to_numpy(), CRS.from_epsg(self.srid)
 
 
-def _points_of(made: Plan, number: int) -> Points:
+def points_of(made: Plan, numbers: Iterable[int]) -> TaskPoints:
+    """Return the points of some tasks."""
     with pa.memory_map(str(made.folder / plan.POINTS_FILE)) as source:
-        table = pa.Table.from_batches([pa.ipc.open_file(source).get_batch(number)])
-    return _TaskPoints(table, made.given["points"]["name"], {}, made.given["srid"])
+        file = pa.ipc.open_file(source)
+        table = pa.Table.from_batches([file.get_batch(number) for number in numbers])
+    return TaskPoints(table, made.given["points"]["name"], {}, made.given["srid"])
 
 
 def point_ids_of(made: Plan) -> tuple[Rows, Rows]:
