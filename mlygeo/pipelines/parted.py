@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 SELECTION = "selection"
 """Folder of the parts of a selection."""
 
+WHAT_IS_OPEN = "; each image serves one point, and what they leave open is then matched as one"
+
 
 def check(spread: Spread, matching: Matching, laid: StreetPoints, *, given_points: bool) -> None:
     """
@@ -254,8 +256,8 @@ class _Run:
         text = (
             f"{counted(facts['parts'], 'part')} with {counted(facts['points'], 'point')}, to read"
             f" {facts['bytes'] / 1e6:,.0f} MB; a process needs up to {facts['memory_bytes'] / 1e6:,.0f} MB, and all"
-            f" take about {facts['seconds']:,.0f} s in {'1 process' if at_once == 1 else f'{at_once:,} processes'};"
-            " nothing was done"
+            f" take about {facts['seconds']:,.0f} s in {'1 process' if at_once == 1 else f'{at_once:,} processes'}"
+            f"{WHAT_IS_OPEN if plan.step == 'unique' else ''}; nothing was done"
         )
         return Job(lambda: parts, facts, text)
 
