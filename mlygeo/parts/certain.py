@@ -17,10 +17,11 @@ import pyarrow.compute as pc
 
 from mlygeo.parts import plan
 from mlygeo.parts.matching import Matched
-from mlygeo.parts.selection import COUNTS, Inputs, TaskPoints, counts_of, points_of
+from mlygeo.parts.points import TaskPoints, of_tasks
+from mlygeo.parts.selection import COUNTS, Inputs, counts_of
 from mlygeo.spatial import areas, cells
 from mlygeo.store import parquet
-from mlygeo.store.atomic import atomic
+from mlygeo.store.atomic import atomic, to_disk
 from mlygeo.store.datasets import layout
 from mlygeo.store.point_sources import PointFile, TablePoints
 from mlygeo.store.points import keep
@@ -52,7 +53,8 @@ def folder_of(made: Plan, number: int) -> Path:
 def write_elsewhere(made: Plan, ids: Any) -> None:
     """Write the ids of images that stand at several places, before the first round of a selection."""
     table = pa.table({"id": pa.array(ids, None if len(ids) else pa.int64())})
-    _write(made.folder / ELSEWHERE, table, [0, len(table)])
+    with atomic(made.folder / ELSEWHERE) as temporary:
+        _write(temporary, table, [0, len(table)])
 
 
 def task(made: Plan, number: int) -> dict[str, Any]:
@@ -101,9 +103,7 @@ def task(made: Plan, number: int) -> dict[str, Any]:
     pairs = pairs.append_column("lon", pa.array(lon)).append_column("lat", pa.array(lat))
     of = points.table["task"].to_numpy()[found.matches.point_row]
     order, tasks = np.argsort(of, kind="stable"), np.array(made.given["tasks"][number])
-    path, rest = made.path(number), points.table.take(pa.array(open_points))
-    _write(path.with_name(PAIRS), pairs.take(pa.array(order)), [*np.searchsorted(of[order], tasks), len(pairs)])
-    _write(path.with_name(POINTS), rest, [0, len(rest)])
+    rest = points.table.take(pa.array(open_points))
     box = areas.bounds(rest["lon"].to_numpy(), rest["lat"].to_numpy())
     counts = {
         "number": number, "rows": len(pairs), "points": len(rest), "images": len(open_images), "box": box,
@@ -112,8 +112,16 @@ def task(made: Plan, number: int) -> dict[str, Any]:
     table = images.take(open_images)
     table = table.set_column(table.column_names.index("id"), "id", _column(repeated.keys, open_images))
     lon, lat = (values[open_images] for values in images.lonlat)
-    with atomic(path) as temporary:
-        attrs = {"plan": made.hash, COUNTS: counts}
+    attrs = {"plan": made.hash, COUNTS: counts}
+    with plan.writing(made, number) as temporary:
+        beside = {name: temporary.with_name(f"{temporary.name}.{name}") for name in (PAIRS, POINTS)}
+        borders = [*np.searchsorted(of[order], tasks), len(pairs)]
+        _write(beside[PAIRS], pairs.take(pa.array(order)), borders)
+        _write(beside[POINTS], rest, [0, len(rest)])
+        made.path(number).parent.mkdir(exist_ok=True)
+        for name, path in beside.items():
+            to_disk(path)
+            path.replace(made.path(number).with_name(name))
         parquet.write_points(table.cast(inputs.dataset.schema_of(table.schema)), lon, lat, temporary, attrs=attrs)
     return counts
 
@@ -149,14 +157,12 @@ def _around(whole: Plan, number: int) -> tuple[TaskPoints, Flags]:
     """Return the points that a task of the first round knows, and which of them are its own."""
     box = whole.tasks[number].reach
     others = [each for each in _near(tuple(task.cell for task in whole.tasks), box) if each != number]
-    own, around = points_of(whole, [number]), points_of(whole, others) if others else None
-    table = own.table
-    if around is not None and box is not None:
-        inside = np.flatnonzero(areas.inside(*around.lonlat, box))
-        table = pa.concat_tables([table, around.table.take(pa.array(inside))])
-    core = np.arange(len(table)) < len(own)
-    table = table.append_column("task", pa.array(np.full(len(table), number)))
-    return TaskPoints(table, own.name, {}, own.srid), core
+    points = of_tasks(whole, [number, *others])
+    core = points.table["task"].to_numpy() == number
+    if box is None:
+        return points, core
+    inside = np.flatnonzero(core | areas.inside(*points.lonlat, box))
+    return TaskPoints(points.table.take(pa.array(inside)), points.name, {}, points.srid), core[inside]
 
 
 def _near(quadkeys: tuple[str, ...], box: Bounds | None) -> list[int]:
@@ -242,11 +248,7 @@ def _column(keyed: Keyed, rows: Rows) -> pa.Array:
 def _write(path: Path, table: pa.Table, borders: Sequence[int]) -> None:
     """Write a table in batches, which begin and end at these rows."""
     whole = table.unify_dictionaries().combine_chunks()
-    with (
-        atomic(path) as temporary,
-        pa.OSFile(str(temporary), "wb") as sink,
-        pa.ipc.new_file(sink, whole.schema) as writer,
-    ):
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, whole.schema) as writer:
         for start, stop in itertools.pairwise(map(int, borders)):
             parts = [column.slice(start, stop - start).chunks for column in whole.columns]
             arrays = [

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from mlygeo.parts import certain, plan
-from mlygeo.parts.selection import counts_of, points_of, write_part
+from mlygeo.parts import certain, plan, points
+from mlygeo.parts.selection import counts_of, write_part
 
 if TYPE_CHECKING:
     from mlygeo.parts.plan import Plan
@@ -38,10 +38,10 @@ def task(made: Plan, number: int) -> dict[str, Any]:
             break
         rounds.append(plan.read(folder))
     table = pa.concat_tables([pairs for each in rounds if (pairs := certain.pairs_of(each, number)) is not None])
-    ids = points_of(made, [number]).table["point_id"].to_numpy()
+    ids = points.of_task(made, number).arrow("point_id").to_numpy()
     by_id = np.argsort(ids, kind="stable")
     row = by_id[np.searchsorted(ids[by_id], table["point_id"].to_numpy())]
     table = table.take(pa.array(np.lexsort([table["rank"].to_numpy(), row])))
     lon, lat = (table[name].to_numpy() for name in ("lon", "lat"))
     counted = counts_of(rounds[0].path(number))["counted"]
-    return write_part(made, number, table.drop_columns(["lon", "lat"]), lon, lat, points=len(ids), counted=counted)
+    return write_part(made, number, table.drop_columns(["lon", "lat"]), lon, lat, count=len(ids), counted=counted)
