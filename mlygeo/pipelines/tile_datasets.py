@@ -320,8 +320,8 @@ def _read_as(
                 continue
             source = sources.of_file(folder / f"{chunk.name}{end}", generation=chunk.generation, digest=digest)
             found.append(replace(source, attrs=attrs, modified_ns=chunk.modified_ns, hides=end == HIDDEN))
-    names = dict.fromkeys(name for said in facts for name in said["columns"])
-    known_first = [column.name for column in schema.columns if column.name in names or not column.optional]
+    columns = dict.fromkeys(name for said in facts for name in said["columns"])
+    first = [column.name for column in schema.columns if column.name in columns or not column.optional]
     by_others = [chunk.part.provider.name != DEFAULT_PROVIDER for chunk in chunks]
     known = {
         "read": sum(said["rows"] + said["hidden"] for said in facts) if some else _distinct(hidden),
@@ -329,7 +329,7 @@ def _read_as(
         "others": sum(said["rows"] for said, is_other in zip(facts, by_others, strict=True) if is_other),
         "attribution": attrs["attribution"],
     }
-    return Read(found, [*known_first, *names], known)
+    return Read(found, [*first, *columns], known)
 
 
 def _hash(said: object) -> str:
