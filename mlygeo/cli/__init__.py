@@ -392,7 +392,7 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
         given["output"] = output
     elif verb.acts:
         given["output"] = given.get("output") or output
-        if output is not None and verb.writes == "folder":
+        if output is not None and verb.writes in {"folder", "dataset"}:
             check_output(verb.writes, Path(output).expanduser())
     elif verb.output is not None and (output is not None or not ids_only):
         target = Path(output or verb.output).expanduser()

@@ -233,7 +233,7 @@ VERBS = (
         "mlygeo partition city-*.parquet -o images",
         "dataset",
         "Folder of the dataset.",
-        writes="folder",
+        writes="dataset",
         takes_region=False,
         arguments="inputs",
         acts=True,

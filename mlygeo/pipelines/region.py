@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from mlygeo.keys import Key
     from mlygeo.net.http import Service
+    from mlygeo.parts.points import GivenPoints
     from mlygeo.pipelines.options import Method
     from mlygeo.progress import Progress
     from mlygeo.regions import Region, RegionLike
@@ -357,6 +358,7 @@ def select(
     """
     from mlygeo import regions
     from mlygeo.parts import images as datasets
+    from mlygeo.parts.points import GivenPoints
     from mlygeo.pipelines import inputs, own_files, parted, provenance, selection, versions
     from mlygeo.pipelines.whose import shares_text
     from mlygeo.store.point_sources import FramePoints, TablePoints
@@ -386,7 +388,7 @@ def select(
     dataset = None if images is None else datasets.dataset_of(images)
     spread = Spread(scheduler=scheduler, executor=executor, client=client, part=part)
     if dataset is None:
-        of_no_use([*inspect.get_annotations(Spread), "dry_run"], "without a dataset as `images`")
+        of_no_use([*inspect.get_annotations(Spread), "dry_run"], datasets.no_dataset(images))
     else:
         parted.check(spread, matching, laid, given_points=points is not None)
     if images is not None:
@@ -407,7 +409,19 @@ def select(
     known = at_hand if dataset is None else dataset.empty
     doubts: dict[str, int] = {} if known is None else inputs.doubts_of(known, "images")
     left_out = inputs.left_out_around(place)
-    if points is not None:
+    given_points: GivenPoints | None = None
+    if points is not None and dataset is not None:
+        given_points = _points_of_parts(points, place)
+        found = given_points.found
+        given["points"] = points, found.given
+        doubts |= inputs.doubts_of(given_points.everything, "points")
+        gone = found.unplaced - found.unplaced_kept if found.given > found.count else 0
+        left_out |= inputs.left_out_counts(
+            "points", given_points.attrs.get("left_out"), unplaced=found.unplaced,
+            cut={"outside the region": found.given - found.count - gone},
+        )  # fmt: skip
+        target = given_points.edge
+    elif points is not None:
         everything, target = _open_points(points, place)
         given["points"] = points, len(everything)
         doubts |= inputs.doubts_of(everything, "points")
@@ -462,9 +476,9 @@ def select(
     if dataset is not None:
         given["images"] = images, dataset.index.rows
         return parted.select(
-            target, dataset, projection=projection, matching=matching, region=place, conditions=conditions,
-            spread=spread, dry_run=dry_run, workers=workers if was_given("workers") else None, left_out=left_out,
-            doubts=doubts, summed=summed, said=said, progress=progress,
+            given_points or GivenPoints(target), dataset, projection=projection, matching=matching, region=place,
+            conditions=conditions, spread=spread, dry_run=dry_run, workers=workers if was_given("workers") else None,
+            left_out=left_out, doubts=doubts, summed=summed, said=said, progress=progress,
         )  # fmt: skip
     if at_hand is None:
         around = place or inputs.surroundings(target, matching.limit)
@@ -531,10 +545,21 @@ def _points_headline(facts: dict[str, Any]) -> str:
     return text if not share else f"{text}; {share:.1%} of the street length got no point"
 
 
+def _points_of_parts(points: FrameLike, region: Region | None) -> GivenPoints:
+    """Open a user's own points in a region, to be read some at a time."""
+    from mlygeo.parts.points import GivenPoints
+    from mlygeo.store.points import open_points
+
+    opened = GivenPoints(open_points(points, name="the points"), region)
+    if not len(opened.everything):
+        raise FrameError(f"{opened.name} holds no point")
+    if not len(opened) and region is not None:
+        raise _none_inside(GivenPoints(opened.everything).edge, region)
+    return opened
+
+
 def _open_points(points: FrameLike, region: Region | None) -> tuple[Points, Points]:
     """Open a user's own points; return all of them, and those in the region."""
-    from mlygeo import regions
-    from mlygeo.spatial import areas
     from mlygeo.store.points import keep, open_points
 
     everything = open_points(points, name="the points")
@@ -542,6 +567,13 @@ def _open_points(points: FrameLike, region: Region | None) -> tuple[Points, Poin
         raise FrameError(f"{everything.name} holds no point")
     kept = keep(everything, region=region, conditions={})
     if not len(kept) and region is not None:
-        hint = regions.outside_hint(region, areas.bounds(*everything.lonlat))
-        raise RegionError(f"no point of {everything.name} lies in {region.name}", hint=hint)
+        raise _none_inside(everything, region)
     return everything, kept
+
+
+def _none_inside(points: Points, region: Region) -> RegionError:
+    from mlygeo import regions
+    from mlygeo.spatial import areas
+
+    hint = regions.outside_hint(region, areas.bounds(*points.lonlat))
+    return RegionError(f"no point of {points.name} lies in {region.name}", hint=hint)

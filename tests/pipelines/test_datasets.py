@@ -608,4 +608,4 @@ def test_a_damaged_part_is_named_once(tmp_path):
     with pytest.raises((FileError, FormatError)) as caught:
         mlygeo.partition(images(100, seed=3), tmp_path / "set", add=True)
 
-    assert str(caught.value).startswith("part-0.parquet ")
+    assert str(caught.value).startswith(f"{part.parent.name}/part-0.parquet ")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlygeo.errors import FileError
 from mlygeo.spatial import cells
 
 if TYPE_CHECKING:
@@ -162,3 +163,25 @@ def is_named(text: str) -> bool:
 def around(path: Path) -> Path | None:
     """Return the dataset that a path is in or names; None where there is none."""
     return next((each for each in (path, *path.parents) if each.name and index_of(each).is_file()), None)
+
+
+def must_be_elsewhere(path: Path, name: Path | None = None) -> None:
+    """
+    Raise where a path, to which something is to be written, is in a dataset, or that of one.
+
+    Parameters
+    ----------
+    path
+        The path; relative ones are those of the current folder.
+    name
+        What the message calls it, where that is another path.
+
+    Raises
+    ------
+    FileError
+        Naming the dataset.
+    """
+    place = path.expanduser().absolute()
+    if (dataset := around(place)) is not None:
+        where = "is a dataset" if name is None and place == dataset else f"lies in the dataset {dataset}"
+        raise FileError(f"{name or path} {where}, which would be changed", hint="name a place elsewhere")

@@ -55,11 +55,7 @@ def check(dataset: Path, *, add: bool) -> Index | None:
     FileError
         If something else is there, or nothing that could be added to.
     """
-    if (around := layout.around(dataset.parent)) is not None:
-        raise FileError(
-            f"{dataset} lies in the dataset {around}, which would have parts that are not its own",
-            hint="name a folder elsewhere",
-        )
+    layout.must_be_elsewhere(dataset.parent, dataset)
     index = layout.index_of(dataset)
     found = read_index(index) if index.is_file() else None
     there = dataset.is_dir() and any(dataset.iterdir())

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlygeo.store.paths import called
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -73,7 +75,7 @@ class Source:
     @property
     def name(self) -> str:
         """What messages call it."""
-        return "the frame" if self.is_held else self.path.name
+        return "the frame" if self.is_held else called(self.path)
 
     @property
     def is_held(self) -> bool:
