@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from mlygeo import places
 from mlygeo.errors import DependencyError, FileError, FormatError, InputError
-from mlygeo.parts.cutting import without_zone
 from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job, public, public_with, version
 from mlygeo.pipelines.options import Cutting, Geotagging, Spread
@@ -88,6 +87,7 @@ def geotag_photos(
     >>> geotag_photos("DCIM", geotag_source="gpx", geotag_source_path="ride.gpx", offset_time=2)
     """
     from mlygeo import store
+    from mlygeo.parts.cutting import without_zone
     from mlygeo.pipelines import steps
 
     how = Geotagging(

@@ -144,7 +144,7 @@ class Spreading:
             self._do(plan, plan.left())
             yield plan
             _remove(folder, step)
-        _leave(folder)
+        leave(folder)
 
     def share(self, folder: Path) -> tuple[dict[str, Any], str]:
         """Do the share of the parts that was asked for; return the facts, and them in a sentence."""
@@ -189,7 +189,7 @@ def forget(folder: Path, step: str) -> None:
     if any((folder / STATE_FOLDER).glob(f"{step}-*")):
         with FolderLock(folder):
             _remove(folder, step)
-        _leave(folder)
+        leave(folder)
 
 
 def _remove(folder: Path, step: str) -> None:
@@ -197,7 +197,8 @@ def _remove(folder: Path, step: str) -> None:
         shutil.rmtree(each, ignore_errors=True)
 
 
-def _leave(folder: Path) -> None:
+def leave(folder: Path) -> None:
+    """Remove what a lock has left in a folder."""
     with suppress(OSError):
         (folder / STATE_FOLDER / "lock").unlink()
     with suppress(OSError):

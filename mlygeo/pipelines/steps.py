@@ -11,7 +11,6 @@ import json
 import math
 import os
 import re
-from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -363,8 +362,18 @@ def rules_of(cutting: Cutting) -> Rules:
     from mlygeo.parts.cutting import Rules
     from mlygeo.pipelines.options import NO_LIMIT
 
-    given = {field.name: getattr(cutting, field.name) for field in fields(Rules)}
-    return Rules(**{**given, "max_images": None if cutting.max_images >= NO_LIMIT else cutting.max_images})
+    return Rules(
+        cutoff_distance=cutting.cutoff_distance,
+        cutoff_time=cutting.cutoff_time,
+        max_images=None if cutting.max_images >= NO_LIMIT else cutting.max_images,
+        interpolate_directions=cutting.interpolate_directions,
+        offset_angle=cutting.offset_angle,
+        keep_duplicates=cutting.keep_duplicates,
+        duplicate_distance=cutting.duplicate_distance,
+        duplicate_angle=cutting.duplicate_angle,
+        max_speed=cutting.max_speed,
+        preset=cutting.preset,
+    )
 
 
 def _all(value: str | None, images: pd.DataFrame) -> Any:
