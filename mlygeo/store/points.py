@@ -85,7 +85,7 @@ def open_points(value: Any, *, name: str, placed: bool = True) -> Points:
         return FramePoints(value, name)
     if value.crs is None:
         raise FrameError(f"{name} has no CRS", hint="set_crs(4326) where the coordinates are degrees")
-    kinds = set(value.geom_type.dropna())
+    kinds = frames.kinds_of(value)
     if kinds - {"Point"}:
         raise FrameError(f"{name} holds {', '.join(sorted(kinds))}, and points are needed")
     return FramePoints(value, name)
