@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from mlygeo import attribution
-from mlygeo.parts import facts, selection
+from mlygeo.parts import facts, points, selection
 from mlygeo.parts.images import AT_ONCE, spread
 from mlygeo.store.datasets import layout
 from mlygeo.store.datasets.index import Index, Part
@@ -130,7 +130,7 @@ class Whole:
         together = pa.concat_tables(tables).replace_schema_metadata(None)
         places = [(np.empty(0), np.empty(0)), *self._places()]
         lon, lat = (np.concatenate(values) for values in zip(*places, strict=True))
-        ids, rows = selection.point_ids_of(self.plan)
+        ids, rows = points.ids_of_all(self.plan)
         ordered = np.argsort(ids, kind="stable")
         place = rows[ordered[np.searchsorted(ids[ordered], together["point_id"].to_numpy())]]
         order = np.lexsort([together["rank"].to_numpy(), place])

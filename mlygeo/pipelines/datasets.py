@@ -131,7 +131,7 @@ def partition(
             elif there is not None and not add:
                 raise publishing.in_the_way(dataset)
             else:
-                number = _processes(workers, plan.rows)
+                number = processes_for(workers, plan.rows)
                 with running(progress), Processes(number) as processes:
                     index = writing.write(plan.on(processes, threads=number == 1))
     finally:
@@ -157,7 +157,8 @@ def _refuse_inside(given: Sequence[Any], dataset: Path) -> None:
                 raise InputError(f"`output` {dataset} lies in {folder}, an input", hint="name a folder elsewhere")
 
 
-def _processes(workers: int | None, rows: int) -> int:
+def processes_for(workers: int | None, rows: int) -> int:
+    """Return how many processes write a dataset of so many rows, unless that is given."""
     from mlygeo import arrays
 
     return workers or (arrays.workers() if rows >= MANY_ROWS else 1)
@@ -187,7 +188,7 @@ def _verified(given: Sequence[Any], workers: int | None) -> Job[gpd.GeoDataFrame
     size = sum(part.bytes for index in found for part in index.parts)
     summary = {"rows": rows, "parts": parts, "bytes": size, "verified": True, "version": version()}
     headline = f"{counted(parts, 'part')} with {counted(rows, 'row')} {'is' if parts == 1 else 'are'} as written"
-    return Job(lambda: pd.concat([_frame(index) for index in found], ignore_index=True), summary, headline)
+    return Job(lambda: pd.concat([frame_of(index) for index in found], ignore_index=True), summary, headline)
 
 
 def _rehearsed(
@@ -209,7 +210,7 @@ def _rehearsed(
     rows_per_part = _most(rows_per_part, there)
     with tempfile.TemporaryDirectory() as folder:
         plan = writing.plan(given, dataset, folder=Path(folder), most=rows_per_part, there=there)
-        number = _processes(workers, plan.rows)
+        number = processes_for(workers, plan.rows)
         with Processes(number) as processes:
             told, counts = writing.histogram(plan.rehearsed().on(processes, threads=number == 1))
     leaves = layout.leaves(*counts, rows_per_part)
@@ -270,10 +271,10 @@ def _written(index: Index, dataset: Path, *, add: bool) -> Job[gpd.GeoDataFrame]
     headline += f"; left out: {tally(more['left_out'])}" if more["left_out"] else ""
     headline += f"; in doubt: {tally(more['problems'])}" if more["problems"] else ""
     headline += f"\n{store.shown(dataset)}  {store.shown(layout.index_of(dataset))}"
-    return Job(lambda: _frame(index), summary, headline)
+    return Job(lambda: frame_of(index), summary, headline)
 
 
-def _frame(index: Index) -> gpd.GeoDataFrame:
+def frame_of(index: Index) -> gpd.GeoDataFrame:
     """Return the parts of a dataset as a frame, with their boxes."""
     from dataclasses import fields
 

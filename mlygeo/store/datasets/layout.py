@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,8 +14,6 @@ from mlygeo.errors import FileError
 from mlygeo.spatial import cells
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from mlygeo.arrays import Rows
 
 VERSION = 1
@@ -77,6 +77,12 @@ class Leaves:
     def of(self, code: Rows) -> Rows:
         """Return the number of the cell that each code of zoom 14 lies in; the cells must cover all."""
         return np.searchsorted(self.first, code, side="right") - 1
+
+    def holding(self, code: Rows) -> Rows:
+        """Return the number of the cell that each code of zoom 14 lies in; -1 where none has it."""
+        number = self.of(code)
+        stop = np.append((self.code + 1) << 2 * (MOST_ZOOM - self.zoom), 0)
+        return np.where(code < stop[number], number, -1)
 
 
 def leaves(code: Rows, rows: Rows, most: int = ROWS_PER_PART) -> Leaves:
@@ -146,6 +152,12 @@ def part_number(name: str) -> int | None:
 def index_of(dataset: Path) -> Path:
     """Return the path of the index of a dataset by that of its folder."""
     return dataset.with_name(dataset.name + INDEX_ENDING)
+
+
+def is_named(text: str) -> bool:
+    """Return whether a path as it is given names a dataset: a folder by its last character, or one that is there."""
+    ends = [end for end in (os.sep, os.altsep) if end]
+    return text.endswith(tuple(ends)) or index_of(Path(text).expanduser().absolute()).is_file()
 
 
 def around(path: Path) -> Path | None:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 PLAN, JOURNAL, INDEX = "plan.json", "journal.json", "index.parquet"
 
+READ = "read"
+"""Folder of what a run has read of inputs that are no frames, such as tiles, before it knows what to do with it."""
+
 HOLDER = "run.json"
 """File by which a run says in the folder that it is at work there; see `mlygeo.locks`."""
 
@@ -151,7 +154,8 @@ def cleared(folder: Path) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        over = not (folder / PLAN).exists() or isinstance(error, InputError | FormatError)
+        begun = (folder / PLAN).exists() or (folder / READ).exists()
+        over = not begun or isinstance(error, InputError | FormatError)
         raise
     finally:
         if over:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from mlygeo.store.datasets.remote import Remote
 
+GOING = 1
+"""Generation of inputs that `hides` earlier rows: those of a dataset that is there are of generation 0."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -44,6 +47,10 @@ class Source:
         Values of columns that the names of its folders say.
     digest
         Hash of a frame in memory, or of the end of a file on a server, by which it is known again; empty for others.
+    hides
+        Whether its rows are ids alone, and keep other rows with these out of the dataset: of generation `GOING` those
+        that are there and do not come anew; of a later one those of the new rows that are of the same generation or
+        earlier ones, and of these no others.
     """
 
     path: Path | Remote
@@ -58,6 +65,7 @@ class Source:
     notes: dict[str, Any] = field(default_factory=dict)
     keys: dict[str, int | str | None] = field(default_factory=dict)
     digest: str = ""
+    hides: bool = False
 
     @property
     def rows(self) -> int:

@@ -175,14 +175,15 @@ def pieces(found: Sequence[Source], most: int = ROWS_PER_PIECE) -> list[tuple[Sp
     """
     Return the row groups of all inputs in tasks of about so many rows.
 
-    A row group is in one task, and rows of a task are of one generation.
+    A row group is in one task, and rows of a task are of one generation, and either all hide others or none does.
     """
     tasks: list[tuple[Span, ...]] = []
     spans: list[Span] = []
     rows = 0
     for number, source in enumerate(found):
         first = 0
-        if spans and source.generation != found[spans[-1].source].generation:
+        before = found[spans[-1].source] if spans else source
+        if (source.generation, source.hides) != (before.generation, before.hides):
             tasks.append(tuple(spans))
             spans, rows = [], 0
         for group, count in enumerate(source.groups):

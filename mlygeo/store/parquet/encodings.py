@@ -92,6 +92,14 @@ def plain_points(values: pa.ChunkedArray) -> tuple[Floats, Floats] | None:
     return (x, y) if np.isfinite(x).all() and np.isfinite(y).all() else None
 
 
+def fill_plain(values: pa.Array, x: Floats, y: Floats) -> bool:
+    """Fill in the coordinates of points; return whether each row is a plain one, so that all were filled in."""
+    found = _plain_views(_storage(values))
+    if found is not None:
+        x[:], y[:] = found
+    return found is not None
+
+
 def shapes(values: pa.ChunkedArray, encoding: str, path: Named) -> tuple[Objects, Flags]:
     """
     Return the geometries of a column, None where there is none, and which of them are damaged and therefore None.
@@ -182,19 +190,26 @@ def _offsets(array: pa.Array) -> Numbers:
 
 
 def _plain_points(array: pa.Array) -> tuple[Floats, Floats] | None:
+    found = _plain_views(array)
+    return None if found is None else (np.array(found[0]), np.array(found[1]))
+
+
+def _plain_views(array: pa.Array) -> tuple[Floats, Floats] | None:
+    """Return views of the coordinates; None unless each row is a point with two of them, in little-endian WKB."""
     if array.null_count:
         return None
     if pa.types.is_struct(array.type):
         return _fields(array) if _axes(array.type) == ["x", "y"] else None
     if not _is_wkb(array.type):
         return None
-    offsets = _offsets(array)
     if not len(array):
         return np.empty(0), np.empty(0)
+    wide = np.int64 if pa.types.is_large_binary(array.type) else np.int32
+    offsets = np.frombuffer(array.buffers()[1], dtype=wide)[array.offset : array.offset + len(array) + 1]
     if (np.diff(offsets) == POINT_WKB.itemsize).all():
         records = np.frombuffer(array.buffers()[2], dtype=POINT_WKB, count=len(array), offset=int(offsets[0]))
         if (records["order"] == 1).all() and (records["type"] == 1).all():
-            return records["x"].copy(), records["y"].copy()
+            return records["x"], records["y"]
     return None
 
 

@@ -35,6 +35,15 @@ MUCH_BYTES = 400 * 2**20
 """What a file may expand to without being asked how small it was."""
 
 
+PIECE_ROWS = 1 << 17
+"""Rows that are decoded at once where the whole need not be held: their bytes stay in the caches (measured)."""
+
+LENGTH_BYTES = 4
+"""Bytes of the length of a text in Parquet."""
+
+BATCH_ROWS = 300_000
+"""Rows that a thread reads at once, unless a row group has more: each read takes its time, too."""
+
 BATCH = 32 << 20
 """Bytes of a file elsewhere that are asked for at once."""
 
@@ -256,6 +265,48 @@ class GeoFile:
                 _check_text(table[name], name, self.path)
         return table
 
+    def pieces(
+        self, groups: Sequence[int], columns: Sequence[str], *, coded: Sequence[str] = ()
+    ) -> Iterator[pa.RecordBatch]:
+        """
+        Yield columns of row groups, some ten thousand rows at a time, so that they stay in the caches.
+
+        Parameters
+        ----------
+        groups, columns
+            As in `read`.
+        coded
+            Columns of text that come as codes of a dictionary, as Parquet has them; see `is_coded`.
+        """
+        file = self._reader_of(groups, columns, [*coded]) if coded else self._reader(groups, columns)
+        batches = reading(
+            self.path,
+            lambda: file.iter_batches(PIECE_ROWS, row_groups=list(groups), columns=list(columns), use_threads=False),
+        )
+        found = 0
+        while (batch := reading(self.path, lambda: next(batches, None))) is not None:
+            piece = batch.select(list(columns))
+            for name, values in zip(columns, piece.columns, strict=True):
+                if pa.types.is_dictionary(values.type):
+                    _check_text(values.dictionary, name, self.path)
+                elif _has_text(values.type):
+                    _check_text(values, name, self.path)
+            found += len(piece)
+            yield piece
+        if self._remote is not None and self._ahead is None:
+            self._remote.check()
+        rows = self.groups
+        if found != sum(rows[group] for group in groups):
+            raise FormatError(f"{self.path.name} is a damaged Parquet file: its columns have different lengths")
+
+    def is_coded(self, name: str, groups: Sequence[int]) -> bool:
+        """Return whether a column is text whose values are mostly codes: then it takes less than a text's length."""
+        if not _is_plain_text(self.file.schema_arrow.field(name).type) or name not in self.leaves:
+            return False
+        chunks = [self.file.metadata.row_group(group).column(self.leaves[name]) for group in groups]
+        size, rows = sum(each.total_uncompressed_size for each in chunks), sum(each.num_values for each in chunks)
+        return all(each.has_dictionary_page for each in chunks) and size < LENGTH_BYTES * rows
+
     def read_coded(self, name: str, groups: Sequence[int]) -> pa.ChunkedArray:
         """Return a column of row groups, text of few values as codes of a dictionary, as Parquet mostly has it."""
         if not _has_text(self.file.schema_arrow.field(name).type):
@@ -287,15 +338,16 @@ class GeoFile:
         """
         Return which of some row groups are read at once, by their places among these.
 
-        Each alone, but of a file elsewhere many: a request takes its time whatever it asks for.
+        Some hundred thousand rows, but of a file elsewhere more: a request takes its time whatever it asks for.
         """
-        if self._remote is None:
-            return [range(number, number + 1) for number in range(len(groups))]
         found: list[range] = []
-        size = 0
+        size, most = 0, BATCH_ROWS if self._remote is None else BATCH
+        rows = self.groups
         for number, group in enumerate(groups):
-            more = sum(stop - start for start, stop in self.bytes_of(group, columns))
-            if found and size + more <= BATCH:
+            more = rows[group]
+            if self._remote is not None:
+                more = sum(stop - start for start, stop in self.bytes_of(group, columns))
+            if found and size + more <= most:
                 found[-1], size = range(found[-1].start, number + 1), size + more
             else:
                 found.append(range(number, number + 1))
@@ -457,6 +509,10 @@ def _check_text(values: pa.Array | pa.ChunkedArray, name: str, path: Path | Else
         values.validate(full=True)
     except pa.ArrowException as error:
         raise FormatError(f"the column {name!r} of {called(path)} is damaged: {error}") from error
+
+
+def _is_plain_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _has_text(kind: pa.DataType) -> bool:
