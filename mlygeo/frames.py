@@ -184,6 +184,42 @@ def form(schema: Schema, columns: Collection[str], column: Callable[[str], Any])
     return schema if _are_numbers(values, name) else schema.of_any_provider
 
 
+def kinds_of(frame: gpd.GeoDataFrame) -> set[str]:
+    """Return the kinds of the geometries of a frame by their names, such as "Point"; gaps have none."""
+    import shapely
+
+    found = np.unique(shapely.get_type_id(frame.geometry.to_numpy()))
+    return {_KINDS[kind] for kind in found.tolist() if kind >= 0}
+
+
+_KINDS = (
+    "Point", "LineString", "LinearRing", "Polygon", "MultiPoint", "MultiLineString", "MultiPolygon",
+    "GeometryCollection",
+)  # fmt: skip
+"""Names of the kinds by the numbers of GEOS."""
+
+
+def warn_of_unnamed(nameless: int, rows: int, name: str) -> None:
+    """
+    Warn of rows that name no provider beside rows that name one: nobody knows whose images they are.
+
+    Parameters
+    ----------
+    nameless
+        How many rows name none.
+    rows
+        How many there are.
+    name
+        What messages call the frame.
+    """
+    if 0 < nameless < rows:
+        log.warning(
+            "%s: %d of %d rows name no provider, and others do: nobody knows whose images they are (a list of frames"
+            " in place of a frame put together keeps Mapillary's apart, or fill the column 'provider')",
+            name, nameless, rows,
+        )  # fmt: skip
+
+
 def is_no_number(values: pd.Series) -> bool:
     """Return whether ids are text, and none of them looks like a number."""
     import pandas as pd

@@ -21,8 +21,13 @@ if TYPE_CHECKING:
 
     PathLike = str | os.PathLike[str]
 
+log = logging.getLogger("mlygeo.store")
+
 TRACKS = (".gpx", ".gpx.gz")
 """Endings of files of tracks, which are written as such."""
+
+UNPLACED = "rows without a position"
+"""Reason for which rows are not in a file of tracks."""
 
 
 @public
@@ -39,7 +44,8 @@ def convert(
     Write frames in another format.
 
     Reads whatever `mlygeo.read_frame` reads, and writes whatever `mlygeo.write_frame` writes: GeoParquet, GeoPackage,
-    FlatGeobuf, GeoJSON, SQLite, CSV, a table of PostGIS; and tracks as .gpx. What the format cannot hold is refused,
+    FlatGeobuf, GeoJSON, SQLite, CSV, a table of PostGIS; and tracks as .gpx, images as the tracks of their sequences.
+    What the format cannot hold is refused,
     with the column named, before an old file is touched; what has another name there is said. Several files
     become the layers of one GeoPackage, each under the name of its file.
 
@@ -103,6 +109,8 @@ def convert(
     for each in read:
         for reason, count in (each.attrs.get("left_out") or {}).items():
             left_out[reason] = left_out.get(reason, 0) + count
+    if unplaced := _without_position(read, output):
+        left_out[UNPLACED] = left_out.get(UNPLACED, 0) + unplaced
     rows = sum(map(len, read))
     summary = {
         "rows": rows,
@@ -214,6 +222,31 @@ def _of_export(
     return store.part_of(exports.read(address, bbox=bbox), columns=columns)
 
 
+def _as_tracks(frame: gpd.GeoDataFrame, name: str) -> gpd.GeoDataFrame:
+    """Return a frame as tracks, those of images being their sequences; what GPX has no place for is told."""
+    from mlygeo.frames import TRACKS as SCHEMA
+
+    there = {"sequence_id": "track_id", "captured_at": "time"}
+    there = {own: other for own, other in there.items() if own in frame.columns and other not in frame.columns}
+    if by := [column for column in there if column in frame.columns]:
+        frame = frame.sort_values(by, kind="stable")
+    found = frame.rename(columns=there)
+    kept = {column.name for column in SCHEMA.columns}
+    lost = [str(column) for column in found.columns if column not in kept and column != found.geometry.name]
+    if lost:
+        log.warning(
+            "%s: GPX holds tracks, times, altitudes and positions alone, and not %s", name, ", ".join(map(repr, lost))
+        )
+    return found
+
+
+def _without_position(frames: Sequence[gpd.GeoDataFrame], output: PathLike) -> int:
+    """Return how many rows a file of tracks cannot hold."""
+    if not str(output).lower().endswith(TRACKS):
+        return 0
+    return sum(int((each.geometry.isna() | each.geometry.is_empty).sum()) for each in frames)
+
+
 def _write(frames: dict[str, gpd.GeoDataFrame], output: PathLike) -> str:
     from mlygeo import store
     from mlygeo.frames import TRACKS as SCHEMA
@@ -225,7 +258,7 @@ def _write(frames: dict[str, gpd.GeoDataFrame], output: PathLike) -> str:
         return str(store.write_frame(first, str(output)))
     path = Path(output).expanduser()
     if path.name.lower().endswith(TRACKS):
-        return str(tracks.write_track(conform(first, SCHEMA), path))
+        return str(tracks.write_track(conform(_as_tracks(first, path.name), SCHEMA), path))
     if len(frames) == 1:
         return str(store.write_frame(first, path))
     return str(store.write_layers(frames, path))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlygeo import places
 from mlygeo.errors import FileError, InputError
 
 if TYPE_CHECKING:
@@ -46,6 +48,20 @@ def check_described(desc_path: PathLike | None, bases: Iterable[Path], output: P
             raise FileError(
                 f"{file} is there, and is no image description file", hint="move it, or name a file by `desc_path`"
             )
+    if desc_path is not None:
+        check_place(Path(desc_path).expanduser())
+
+
+def check_place(path: Path) -> None:
+    """Raise FileError if a file that is named cannot be written, or its folder cannot be made."""
+    folder = places.existing(path if path.is_dir() else path.parent)
+    try:
+        with tempfile.TemporaryFile(dir=folder):  # root may write where nothing can be written
+            pass
+    except OSError as error:
+        raise FileError(
+            f"{folder} cannot be written to: {error.strerror or error}", hint="name another file by `desc_path`"
+        ) from error
 
 
 def described_beside(base: Path, output: PathLike | None) -> Path:

@@ -107,6 +107,8 @@ def open_images(images: FrameLike, conditions: dict[str, Any]) -> Points:
             f" (it has {', '.join(opened.columns) or 'none but the geometry'})"
         )
     frames.columns_for(conditions, opened.columns)
+    if "provider" in opened.columns:
+        frames.warn_of_unnamed(opened.arrow("provider").null_count, len(opened), opened.name)
     return opened
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from mlygeo.errors import FormatError
+from mlygeo.errors import ConfigError, FormatError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -16,8 +18,42 @@ LAYERS = {
 """The layers of each provider's tiles."""
 
 
+HOSTS = {
+    "Mapillary": re.compile(r"(.*\.)?mapillary\.com|rupload\.facebook\.com"),
+    "Panoramax": re.compile(r".*panoramax.*|.*geovisio.*"),
+}
+"""Names of each provider's servers."""
+
+
 class ForeignError(FormatError):
     """Something of another provider came, or of none that is known: fetching it again would not help."""
+
+
+def refuse_host(url: str, name: str, *, wanted: str) -> None:
+    """
+    Raise where the address of a provider's service is, by the name of its server, one of another provider.
+
+    Parameters
+    ----------
+    url
+        The address.
+    name
+        What messages call it.
+    wanted
+        The provider.
+
+    Raises
+    ------
+    ConfigError
+        Naming the other one.
+    """
+    host = urlsplit(url).hostname or ""
+    others = [who for who, form in HOSTS.items() if who != wanted and form.fullmatch(host)]
+    if others and not HOSTS[wanted].fullmatch(host):
+        raise ConfigError(
+            f"{name} is {url}, a server of {others[0]}, and one of {wanted} is needed",
+            hint=f"`provider='{others[0].lower()}'`",
+        )
 
 
 def owner_of_tile(names: Iterable[bytes]) -> str | None:

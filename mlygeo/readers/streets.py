@@ -475,13 +475,14 @@ def _layer_of_lines(path: Path) -> str | None:
     import pyogrio
 
     from mlygeo import store
+    from mlygeo.store import no_frames
 
     if store.parted(path)[1] is not None or not store.has_layers(path):
         return None
     try:
         layers = pyogrio.list_layers(path)
     except pyogrio.errors.DataSourceError as error:
-        raise FormatError(f"{path.name} cannot be read as a vector file: {error}") from error
+        raise no_frames.of_json(path) or FormatError(f"{path.name} cannot be read as a vector file: {error}") from error
     if len(layers) < 2:
         return None
     lines = [str(name) for name, kind in layers if kind is not None and "LineString" in str(kind)]

@@ -497,7 +497,7 @@ def _gpx_text(tracks: gpd.GeoDataFrame) -> str:
         rows = np.flatnonzero(placed & ((kind == what) if what == "route" else ~np.isin(kind, ["route", "waypoint"])))
         if not len(rows):
             continue
-        names = tracks["track_id"].to_numpy(dtype=object)[rows]
+        names = tracks["track_id"].astype(object).where(tracks["track_id"].notna(), None).to_numpy()[rows]
         starts = np.flatnonzero(np.r_[True, names[1:] != names[:-1]])
         segment = outer == "trk"
         for start, stop in zip(starts, np.r_[starts[1:], len(rows)], strict=True):

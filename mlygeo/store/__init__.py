@@ -200,10 +200,7 @@ def read_frame(
         return stac.to_images(found, name=name)
     if schema is None:
         return found if keeps_dtypes else _with_whole_ids(found)
-    try:
-        return frames.conform(found, schema)
-    except FrameError as error:
-        raise FrameError(f"{name} is {error}", hint=error.hint) from error
+    return _conformed(found, schema, name)
 
 
 @overload
@@ -448,10 +445,7 @@ def as_frame(value: Any, *, frame: str | None = None, name: str = "the frame") -
         return found if found is value else _with_whole_ids(found)
     if schema.name == frames.IMAGES.name and stac.is_stac(found.columns):
         return stac.to_images(found, name=name)
-    try:
-        return frames.conform(found, schema)
-    except FrameError as error:
-        raise FrameError(f"{name} is {error}", hint=error.hint) from error
+    return _conformed(found, schema, name)
 
 
 def check_writable(path: Path) -> None:
@@ -526,7 +520,7 @@ def _read_several(
 def _held(file: File, part: gpd.GeoDataFrame) -> alike.Held:
     from mlygeo.store.datasets.alike import Held
 
-    kinds = set(part.geom_type.dropna())
+    kinds = frames.kinds_of(part)
     own = part.dtypes.drop(part.geometry.name)
     there = {column: dtype if len(part) else None for column, dtype in own.items()}
     return Held(file.name, there, part.crs, "Point" in kinds if kinds else None)
@@ -588,6 +582,17 @@ def _must_be_of_use(name: str, layer: str | None, srid: int | str | None) -> Non
 def _format(path: Path) -> Format:
     """Return the format of a file to read; GDAL reads more formats than mlygeo writes with it."""
     return FORMATS.get(path.suffix.lower(), _format_of_gdal)()
+
+
+def _conformed(frame: gpd.GeoDataFrame, schema: frames.Schema, name: str) -> gpd.GeoDataFrame:
+    """Return a frame in the form of a schema; rows without a provider beside others are told."""
+    try:
+        found = frames.conform(frame, schema)
+    except FrameError as error:
+        raise FrameError(f"{name} is {error}", hint=error.hint) from error
+    if schema.name == frames.IMAGES.name and "provider" in found.columns:
+        frames.warn_of_unnamed(int((found["provider"].isna() & found["id"].notna()).sum()), len(found), name)
+    return found
 
 
 def _with_whole_ids(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:

@@ -16,7 +16,7 @@ import numpy as np
 from mlygeo import frames
 from mlygeo.errors import FileError, FormatError, FrameError
 from mlygeo.store import columns as described
-from mlygeo.store import extents, geojson, lost
+from mlygeo.store import extents, geojson, lost, no_frames
 from mlygeo.store.atomic import file_error
 
 if TYPE_CHECKING:
@@ -99,6 +99,8 @@ def read(
     """
     import geopandas as gpd
 
+    if path.suffix.lower() == ".mvt":
+        raise no_frames.tile(path, [*layers(path)])
     about = geojson.description_of(path) if DRIVERS.get(path.suffix.lower(), "").startswith("GeoJSON") else None
     options: dict[str, Any] = {}
     info: Mapping[str, Any] = {}
@@ -332,6 +334,8 @@ def _gdal(path: Path, *, quiet: bool = False) -> Iterator[None]:
             warnings.simplefilter("always")
             yield
     except pyogrio.errors.DataSourceError as error:
+        if (other := no_frames.of_json(path)) is not None:
+            raise other from error
         raise FormatError(f"{path.name} cannot be read as a vector file: {_line(error)}") from error
     except (
         pyogrio.errors.DataLayerError, pyogrio.errors.FeatureError, pyogrio.errors.FieldError,

@@ -187,7 +187,7 @@ def _of_their_providers(parts: list[gpd.GeoDataFrame]) -> list[gpd.GeoDataFrame]
     if len(with_ids) < len(parts) or not any("provider" in part.columns or _has_text(part["id"]) for part in parts):
         return parts
     filled = [part for part in parts if len(part)]
-    if alike.may_be_of_one([part["id"].dtype for part in filled], ["provider" in part.columns for part in filled]):
+    if alike.may_be_of_one([dict(part.dtypes) for part in filled]):
         return parts
     forms = [frames.form(frames.IMAGES, part.columns, part.__getitem__) for part in parts]
     text = any(form is not frames.IMAGES for form in forms)

@@ -161,22 +161,30 @@ class FramePoints(_Placed, _Whole):
     def arrow(self, name: str) -> pa.ChunkedArray:
         """Return an attribute of all rows."""
         _must_have(name, self.columns, self.name)
-        return attributes.to_arrow(self._ids if name == "id" else self.frame[name], name)[0]
+        return attributes.to_arrow(self._held(name), name)[0]
 
     @cached_property
     def _ids(self) -> pd.Series:
-        values: pd.Series = self.frame["id"]
+        return self._keys("id")
+
+    def _held(self, name: str) -> pd.Series:
+        if name == "id":  # several steps ask for it
+            return self._ids
+        return self._keys(name) if name in frames.KEYS else self.frame[name]
+
+    def _keys(self, name: str) -> pd.Series:
+        values: pd.Series = self.frame[name]
         if not dtypes.is_mixed(values):
             return values
         try:  # numbers and texts, where frames were put together
             return dtypes.id_texts(values)
         except ValueError as error:
-            raise FrameError(f"{self.name}: column 'id' holds no ids ({error})") from error
+            raise FrameError(f"{self.name}: column '{name}' holds no ids ({error})") from error
 
     def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
         """Return attributes of chosen rows."""
         names = self.columns if columns is None else [name for name in columns if name in self.columns]
-        held = {name: self._ids if name == "id" else self.frame[name] for name in names}
+        held = {name: self._held(name) for name in names}
         return pa.table({name: attributes.to_arrow(held[name].iloc[rows], name)[0] for name in names})
 
 

@@ -85,7 +85,7 @@ def open_points(value: Any, *, name: str, placed: bool = True) -> Points:
         return FramePoints(value, name)
     if value.crs is None:
         raise FrameError(f"{name} has no CRS", hint="set_crs(4326) where the coordinates are degrees")
-    kinds = set(value.geom_type.dropna())
+    kinds = frames.kinds_of(value)
     if kinds - {"Point"}:
         raise FrameError(f"{name} holds {', '.join(sorted(kinds))}, and points are needed")
     return FramePoints(value, name)
@@ -161,13 +161,21 @@ def _of_their_providers(parts: list[Part], said: list[dict[str, Any]]) -> frozen
     text = any(not pa.types.is_integer(part.type_of("id")) for part in parts)
     if not (text or any(named)):
         return frozenset()
-    if alike.may_be_of_one([part.type_of("id") for part in parts], named):
+    if alike.may_be_of_one(_keys_of(parts, named)):
         return frozenset()
     forms = [form_of(part, frames.IMAGES) for part in parts]
     for number, form in enumerate(forms):
         if form is frames.IMAGES and not named[number]:
             said[number]["provider"] = frames.DEFAULT_PROVIDER
     return frozenset() if all(form is frames.IMAGES for form in forms) else frozenset(frames.KEYS)
+
+
+def _keys_of(parts: list[Part], named: list[bool]) -> list[dict[str, Any]]:
+    """Return the types of the keys of files, and whether they name providers."""
+    return [
+        {name: part.type_of(name) for name in frames.KEYS if name in part.columns} | ({"provider": None} if has else {})
+        for part, has in zip(parts, named, strict=True)
+    ]
 
 
 @dataclass(frozen=True)

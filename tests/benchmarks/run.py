@@ -16,6 +16,7 @@ NAMES = (
     "bench_sequences",
     "bench_readers",
     "bench_boxes",
+    "bench_peers",
     "bench_process",
     "bench_video",
     "bench_coverage",

@@ -261,7 +261,7 @@ class Credentials:
 
     def remove(self, name: str) -> None:
         """
-        Forget a user and the token.
+        Forget a user and the token; where it was the one that is meant, of several others nobody is from now on.
 
         Raises
         ------
@@ -276,7 +276,8 @@ class Credentials:
             if user.in_keyring:
                 Keyring().drop(_entry(user))
             del users[user.name]
-            self._write(users, next(iter(users), None) if default == user.name else default)
+            only = next(iter(users)) if len(users) == 1 else None
+            self._write(users, only if default == user.name else default)
 
     @contextmanager
     def _changing(self) -> Iterator[tuple[dict[str, User], str | None]]:

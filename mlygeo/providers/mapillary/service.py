@@ -10,6 +10,7 @@ from mlygeo.config import TokenSources, checked_url, is_loopback
 from mlygeo.net import http
 from mlygeo.net.http import Retry
 from mlygeo.net.pace import Pace
+from mlygeo.providers.foreign import refuse_host
 from mlygeo.providers.mapillary import answers
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Endpoints:
     Raises
     ------
     ConfigError
-        If one is no http(s) URL, or would send the token unencrypted to another machine.
+        If one is no http(s) URL, or would send the token unencrypted to another machine, or is another provider's.
     """
 
     graph: str = "https://graph.mapillary.com"
@@ -80,7 +81,9 @@ class Endpoints:
 
     def __post_init__(self) -> None:
         for each in fields(self):
-            object.__setattr__(self, each.name, checked_url(getattr(self, each.name), each.name, example=EXAMPLE))
+            url = checked_url(getattr(self, each.name), each.name, example=EXAMPLE)
+            refuse_host(url, each.name, wanted="Mapillary")
+            object.__setattr__(self, each.name, url)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Endpoints:
@@ -107,6 +110,7 @@ class Endpoints:
         for name, variable in variables.items():
             if url := environ.get(variable, "").strip():
                 urls[name] = checked_url(url, variable, example=EXAMPLE)
+                refuse_host(urls[name], variable, wanted="Mapillary")
         return cls(**urls)
 
 

@@ -198,9 +198,11 @@ class Credentials:
 
     @property
     def default(self) -> str | None:
-        """The user that signed in last at the instance."""
-        found = self._here.get("default")
-        return found if isinstance(found, str) and found in self.users else None
+        """The user that signed in last at the instance, or the only one."""
+        found, users = self._here.get("default"), self.users
+        if isinstance(found, str) and found in users:
+            return found
+        return next(iter(users)) if len(users) == 1 else None
 
     @property
     def users(self) -> dict[str, User]:
@@ -262,16 +264,19 @@ class Credentials:
         return found
 
     def remove(self, name: str) -> None:
-        """Forget a user and the token."""
+        """Forget a user and the token; where it was the one that is meant, of several others nobody is from now on."""
         found = self._found(name)
         if found.in_keyring:
             Keyring().drop(found.entry)
         with self._changing() as users:
             users.pop(found.name, None)
-            self._write(users, next(iter(users), None) if self.default == found.name else self.default)
+            only = next(iter(users)) if len(users) == 1 else None
+            self._write(users, only if self.default == found.name else self.default)
 
     def _found(self, name: str | None) -> User:
         name = self.default if name is None else name
+        if name is None and self.users:
+            raise _several(self)
         found = None if name is None else self.named(name)
         if found is None:
             who = "nobody has signed in" if name is None else f"no user {name!r} has signed in"
@@ -346,6 +351,8 @@ def upload_token(
     if user_name is None and (value := credentials.token_beside()) is not None:
         return TOKENS.require(value), None
     name = user_name or credentials.default
+    if name is None and credentials.users:
+        raise _several(credentials)
     user = None if name is None else credentials.named(name)
     if user is None:
         known = ", ".join(sorted(credentials.users))
@@ -356,6 +363,14 @@ def upload_token(
             hint=SIGN_IN,
         )
     return user.read_token(), user
+
+
+def _several(credentials: Credentials) -> CredentialsError:
+    """Return the error for several users of whom none is meant."""
+    return CredentialsError(
+        f"several users have signed in at {credentials.instance}: {', '.join(sorted(credentials.users))}",
+        hint="give `user_name`",
+    )
 
 
 def whose(service: Service) -> SignedIn:

@@ -12,6 +12,7 @@ from mlygeo.errors import InputError
 from mlygeo.net import http
 from mlygeo.net.http import Retry
 from mlygeo.net.pace import Pace
+from mlygeo.providers.foreign import refuse_host
 from mlygeo.providers.panoramax import answers
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ def api_address(url: str, name: str) -> str:
     if "://" not in url:
         url = f"https://{url}"
     checked = checked_url(url, name, example=EXAMPLE)
+    refuse_host(checked, name, wanted="Panoramax")
     return checked if urlsplit(checked).path else f"{checked}/api"
 
 

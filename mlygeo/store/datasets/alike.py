@@ -80,18 +80,17 @@ def check(held: Sequence[Held], name: str) -> None:
     _warn_of_columns(held, name)
 
 
-def may_be_of_one(ids: Sequence[Any], named: Sequence[bool]) -> bool:
+def may_be_of_one(kinds: Sequence[Mapping[str, Any]]) -> bool:
     """
     Return whether files may hold parts of one frame, so that the ids in one of them do not tell whose they are.
 
     Parameters
     ----------
-    ids
-        The type of the ids of each: a pandas dtype or an Arrow type.
-    named
-        Which of them name providers.
+    kinds
+        For each its columns with their types: a pandas dtype or an Arrow type; None where it is not known.
     """
-    return len({family(kind) for kind in ids}) == 1 and len({*named}) == 1
+    families = [{family(each[key]) for each in kinds if key in each} - {None} for key in frames.KEYS]
+    return len({"provider" in each for each in kinds}) == 1 and all(len(several) <= 1 for several in families)
 
 
 def family(kind: Any) -> str | None:
