@@ -44,8 +44,6 @@ if TYPE_CHECKING:
 SELECTION = "selection"
 """Folder of the parts of a selection."""
 
-WHAT_IS_OPEN = "; each image serves one point, and what they leave open is then matched as one"
-
 HELD_POINTS = 1_000_000
 """Points that are held when they are written, along a curve; more are written as they come."""
 
@@ -53,7 +51,7 @@ WHOLE = "whole"
 """Folder of the parts of a plan that are about to take their place."""
 
 
-def check(spread: Spread, matching: Matching, laid: StreetPoints, *, given_points: bool) -> None:
+def check(spread: Spread, laid: StreetPoints, *, given_points: bool) -> None:
     """
     Raise for what is not defined over parts, with the reason.
 
@@ -61,8 +59,8 @@ def check(spread: Spread, matching: Matching, laid: StreetPoints, *, given_point
     ----------
     spread
         Who works on the parts.
-    matching, laid
-        Which images match, and where points are laid.
+    laid
+        Where points are laid.
     given_points
         Whether the user has points, and none are laid.
 
@@ -72,11 +70,6 @@ def check(spread: Spread, matching: Matching, laid: StreetPoints, *, given_point
         Naming the option.
     """
     spread.check(None)
-    if matching.unique and matching.limit is None:
-        raise InputError(
-            "`unique` needs a `max_distance` with a dataset of images: without it any point may compete with any other",
-            hint="name the largest distance, such as `max_distance=1000`, or select from a file that fits into memory",
-        )
     if not given_points and laid.method == "percept":
         raise InputError(
             "`method=percept` is not possible with a dataset of images: its squares begin at the corner of all points,"
@@ -129,12 +122,15 @@ def select(
         Where progress is shown.
     """
     from mlygeo import frames
+    from mlygeo.parts import rounds
     from mlygeo.parts import selection as step
 
     spread.check(workers)
     frames.columns_for(conditions, dataset.empty.columns)
     if region is not None:
         _check_inside(region, dataset)
+    if matching.unique and matching.limit is None:
+        rounds.check_whole(len(points), dataset.index.rows)
     options = step.Options(matching.limit, matching.k, matching.unique, matching.max_heading_difference)
 
     def planned(folder: Path) -> Planned:
@@ -228,31 +224,35 @@ class _Run:
         import geopandas as gpd
         from shapely import box
 
+        from mlygeo.parts import rounds
         from mlygeo.spatial import cells
 
         plan = self.planned(Path()).plan
-        bounds = [cells.bounds(*cells.from_quadkey(task.cell)) for task in plan.tasks]
+        is_unique = plan.step == "unique"
+        tasks = rounds.first_tasks(plan, self.dataset.index.rows) if is_unique else plan.tasks
+        seconds_of = [task.seconds + is_unique * rounds.SECONDS_PER_POINT * task.points for task in tasks]
+        bounds = [cells.bounds(*cells.from_quadkey(task.cell)) for task in tasks]
         parts = gpd.GeoDataFrame(
             {
-                "cell": [task.cell for task in plan.tasks],
-                "points": [task.points for task in plan.tasks],
-                "images": [task.images for task in plan.tasks],
-                "memory_bytes": [task.bytes for task in plan.tasks],
-                "seconds": [task.seconds for task in plan.tasks],
+                "cell": [task.cell for task in tasks],
+                "points": [task.points for task in tasks],
+                "images": [task.images for task in tasks],
+                "memory_bytes": [task.bytes for task in tasks],
+                "seconds": seconds_of,
             },
             geometry=[box(*each) for each in bounds],
             crs=4326,
         )
         rows = max(self.dataset.index.rows, 1)
         size = sum(part.bytes for part in self.dataset.index.parts)
-        seconds = sum(task.seconds for task in plan.tasks)
-        at_once = min(self.workers or 1, max(len(plan.tasks), 1))
+        seconds = sum(seconds_of)
+        at_once = min(self.workers or 1, max(len(tasks), 1))
         facts: dict[str, Any] = {
-            "parts": len(plan.tasks),
-            "points": sum(task.points for task in plan.tasks),
-            "images_in_reach": sum(task.images for task in plan.tasks),
-            "bytes": round(size * sum(task.images for task in plan.tasks) / rows),
-            "memory_bytes": max((task.bytes for task in plan.tasks), default=0),
+            "parts": len(tasks),
+            "points": sum(task.points for task in tasks),
+            "images_in_reach": sum(task.images for task in tasks),
+            "bytes": round(size * sum(task.images for task in tasks) / rows),
+            "memory_bytes": max((task.bytes for task in tasks), default=0),
             "processes": at_once,
             "seconds": round(seconds / at_once, 1),
         }
@@ -260,7 +260,7 @@ class _Run:
             f"{counted(facts['parts'], 'part')} with {counted(facts['points'], 'point')}, to read"
             f" {facts['bytes'] / 1e6:,.0f} MB; a process needs up to {facts['memory_bytes'] / 1e6:,.0f} MB, and all"
             f" take about {facts['seconds']:,.0f} s in {'1 process' if at_once == 1 else f'{at_once:,} processes'}"
-            f"{WHAT_IS_OPEN if plan.step == 'unique' else ''}; nothing was done"
+            f"{rounds.remark(plan) if is_unique else ''}; nothing was done"
         )
         return Job(lambda: parts, facts, text)
 

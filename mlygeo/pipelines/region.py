@@ -387,7 +387,7 @@ def select(
     if dataset is None:
         of_no_use([*inspect.get_annotations(Spread), "dry_run"], datasets.no_dataset(images))
     else:
-        parted.check(spread, matching, laid, given_points=points is not None)
+        parted.check(spread, laid, given_points=points is not None)
     if images is not None:
         kept = {"workers"} if dataset is not None else set()
         of_no_use([name for name in inspect.get_annotations(TileOptions) if name not in kept], "beside `images`")
