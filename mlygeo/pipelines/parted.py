@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from mlygeo.spatial.projection import Projection
     from mlygeo.spatial.zones import Zones
 
+    Do = Callable[[Plan], None]
     Summed = Callable[[dict[str, Any], int, list[str]], dict[str, Any]]
     Said = Callable[[dict[str, Any], dict[str, Any]], str]
 
@@ -81,10 +82,10 @@ def check(spread: Spread, matching: Matching, laid: StreetPoints, *, given_point
 
 
 def select(
-    points: GivenPoints,
+    points: Callable[[Path, Do], GivenPoints],
     dataset: Images,
     *,
-    projection: Projection | Zones,
+    projection: Callable[[GivenPoints], Projection | Zones],
     matching: Matching,
     region: Region | None,
     conditions: dict[str, Any],
@@ -103,10 +104,12 @@ def select(
     Parameters
     ----------
     points
-        All points.
+        Returns all points, which may have to be laid: for the folder of their plan, and what does plans.
     dataset
         The images.
-    projection, matching, region, conditions
+    projection
+        Returns the plane to measure in for the points.
+    matching, region, conditions
         As of a selection from a frame.
     spread, workers
         Who works on the parts; None for `workers` where it was not given.
@@ -130,9 +133,9 @@ def select(
         _check_inside(region, dataset)
     options = step.Options(matching.limit, matching.k, matching.max_heading_difference)
 
-    def planned(folder: Path) -> Planned:
+    def planned(found: GivenPoints, folder: Path) -> Planned:
         return step.planned(
-            points, dataset, folder / STATE_FOLDER, projection=projection, options=options, region=region,
+            found, dataset, folder, projection=projection(found), options=options, region=region,
             conditions=conditions,
         )  # fmt: skip
 
@@ -167,7 +170,7 @@ def _check_inside(region: Region, dataset: Images) -> None:
 class _Run:
     """A selection over parts; what it finds out goes into the summary and the headline of its job."""
 
-    points: GivenPoints
+    given: Callable[[Path, Do], GivenPoints]
     dataset: Images
     region: Region | None
     conditions: dict[str, Any]
@@ -178,9 +181,15 @@ class _Run:
     summed: Summed
     said: Said
     progress: Progress | None
-    planned: Callable[[Path], Planned]
+    plan: Callable[[GivenPoints, Path], Planned]
     summary: dict[str, Any] = field(default_factory=dict)
     job: list[Job[gpd.GeoDataFrame]] = field(default_factory=list)
+    points: GivenPoints = field(init=False)
+
+    def planned(self, folder: Path) -> Planned:
+        """Return the plan in a folder, for which the points are there or made."""
+        self.points = self.given(folder / STATE_FOLDER, self._lay)
+        return self.plan(self.points, folder / STATE_FOLDER)
 
     def write(self, folder: Path) -> list[Path]:
         """Make the parts in a folder, and bring them together; what a killed run has made is kept."""
@@ -188,8 +197,8 @@ class _Run:
 
         _refuse_dataset(folder, self.dataset)
         if store.names_file(folder):
-            frame = self.frame()
-            placed = self._street_points()
+            with self._temporary() as whole:
+                frame, placed = self._frame(whole), self._street_points()
             placed.attrs = self.points.attrs | {"run": self.summary["run"]}
             return [store.write_layers({"selection": frame, "street_points": placed}, folder)]
         own.refuse_others(folder, own_files.SELECT)
@@ -202,7 +211,7 @@ class _Run:
             _take_back(folder, planned.plan)
             whole = self._done(planned)
             files = self._publish(whole, folder)
-            for each in (folder / STATE_FOLDER).glob("selection-*"):
+            for each in (*(folder / STATE_FOLDER).glob("selection-*"), *(folder / STATE_FOLDER).glob("laying-*")):
                 shutil.rmtree(each, ignore_errors=True)
         with suppress(OSError):
             (folder / STATE_FOLDER / "lock").unlink()
@@ -227,7 +236,8 @@ class _Run:
 
         from mlygeo.spatial import cells
 
-        plan = self.planned(Path()).plan
+        with tempfile.TemporaryDirectory(prefix="mlygeo-") as folder:
+            plan = self.planned(Path(folder)).plan
         bounds = [cells.bounds(*cells.from_quadkey(task.cell)) for task in plan.tasks]
         parts = gpd.GeoDataFrame(
             {
@@ -300,6 +310,13 @@ class _Run:
         if done == len(plan.tasks):
             text += "; the same command without `part` brings them together"
         self.job[0].headline = text
+
+    def _lay(self, plan: Plan) -> None:
+        """Do what is left of a plan whose parts all shares need: of several at once each begins elsewhere."""
+        from mlygeo.parts import run
+
+        number, of = self.spread.share or (0, 1)
+        self._do(plan, sorted(plan.left(), key=lambda task: (task - number) % of), run)
 
     def _do(self, plan: Plan, numbers: list[int], run: Any) -> None:
         spread = self.spread

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from mlygeo.pipelines.options import Method
     from mlygeo.progress import Progress
     from mlygeo.regions import Region, RegionLike
+    from mlygeo.spatial.projection import Projection
+    from mlygeo.spatial.zones import Zones
     from mlygeo.store import FrameLike
     from mlygeo.store.point_sources import Points
 
@@ -215,7 +217,7 @@ def streets(
         network = inputs.network(place, streets, retain_all=retain_all)
         points = _street_points(network, laid, plane)
     facts = points.attrs["street_points"]
-    left_out = inputs.left_out_around(place, network)
+    left_out = inputs.left_out_around(place, network.attrs.get("left_out"))
     summary = {
         "region": None if place is None else inputs.region_summary(place),
         "streets": network.attrs.get("streets", {}),
@@ -315,7 +317,7 @@ def select(
     from mlygeo import regions
     from mlygeo.parts import images as datasets
     from mlygeo.parts.points import GivenPoints
-    from mlygeo.pipelines import inputs, own_files, parted, provenance, selection, versions
+    from mlygeo.pipelines import inputs, networks, own_files, parted, provenance, selection, versions
     from mlygeo.pipelines.whose import shares_text
     from mlygeo.store.point_sources import FramePoints, TablePoints
     from mlygeo.store.points import keep
@@ -365,9 +367,10 @@ def select(
     known = at_hand if dataset is None else dataset.empty
     doubts: dict[str, int] = {} if known is None else inputs.doubts_of(known, "images")
     left_out = inputs.left_out_around(place)
-    given_points: GivenPoints | None = None
+    source: networks.AtHand | networks.Laying | None = None
     if points is not None and dataset is not None:
         given_points = _points_of_parts(points, place)
+        source = networks.AtHand(given_points)
         found = given_points.found
         given["points"] = points, found.given
         doubts |= inputs.doubts_of(given_points.everything, "points")
@@ -383,16 +386,33 @@ def select(
         doubts |= inputs.doubts_of(everything, "points")
         left_out |= inputs.left_out_of(everything, target, "points", cut="outside the region")
     else:
-        network = inputs.network(place, streets, retain_all=retain_all)
-        left_out |= inputs.left_out_around(None, network)
-        street_points = _street_points(network, laid, plane)
-        network_facts = {
-            "streets": network.attrs.get("streets", {}),
-            "street_points": street_points.attrs["street_points"],
-        }
-        target = FramePoints(street_points, "the street points")
-        given["streets"] = streets, len(network)
-    projection = inputs.projection(place, target, srid=srid, force_srid=force_srid)
+        network: gpd.GeoDataFrame | networks.Laying
+        if dataset is None:
+            network = inputs.network(place, streets, retain_all=retain_all)
+        else:
+            network = networks.opened(place, streets, retain_all=retain_all, laid=laid, plane=plane)
+        if isinstance(network, networks.Laying):
+            source, network_facts = network, network.found
+            left_out |= inputs.left_out_around(None, network.streets.left_out)
+            given["streets"] = streets, len(network.streets)
+        else:
+            left_out |= inputs.left_out_around(None, network.attrs.get("left_out"))
+            street_points = _street_points(network, laid, plane)
+            network_facts = {
+                "streets": network.attrs.get("streets", {}),
+                "street_points": street_points.attrs["street_points"],
+            }
+            target = FramePoints(street_points, "the street points")
+            given["streets"] = streets, len(network)
+    projection: Projection | Zones
+    if not isinstance(source, networks.Laying):
+        projection = inputs.projection(place, target, srid=srid, force_srid=force_srid)
+
+    def projected(found: GivenPoints) -> Projection | Zones:
+        nonlocal projection
+        if isinstance(source, networks.Laying):
+            projection = inputs.projection(place, found.edge, srid=srid, force_srid=force_srid)
+        return projection
 
     fetching = None
 
@@ -431,10 +451,11 @@ def select(
 
     if dataset is not None:
         given["images"] = images, dataset.index.rows
+        source = source or networks.AtHand(GivenPoints(target))
         return parted.select(
-            given_points or GivenPoints(target), dataset, projection=projection, matching=matching, region=place,
-            conditions=conditions, spread=spread, dry_run=dry_run, workers=workers if was_given("workers") else None,
-            left_out=left_out, doubts=doubts, summed=summed, said=said, progress=progress,
+            source.points, dataset, projection=projected, matching=matching, region=place, conditions=conditions,
+            spread=spread, dry_run=dry_run, workers=workers if was_given("workers") else None, left_out=left_out,
+            doubts=doubts, summed=summed, said=said, progress=progress,
         )  # fmt: skip
     if at_hand is None:
         around = place or inputs.surroundings(target, matching.limit)

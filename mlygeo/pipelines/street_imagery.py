@@ -163,7 +163,7 @@ def coverage(
     candidates = keep(at_hand, region=None, conditions=conditions)
     if not len(candidates):
         inputs.warn_of_nothing(at_hand, None)
-    left_out = inputs.left_out_around(place, network)
+    left_out = inputs.left_out_around(place, network.attrs.get("left_out"))
     left_out |= inputs.left_out_of(at_hand, candidates, "images", cut="by the filters")
     candidates, again, repeated = inputs.each_once(candidates)
     left_out |= again
