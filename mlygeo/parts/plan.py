@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -17,11 +18,11 @@ import numpy as np
 
 from mlygeo.errors import FileError, FormatError
 from mlygeo.spatial import cells
-from mlygeo.store.atomic import atomic
+from mlygeo.store.atomic import atomic, file_error, temporary_folder, to_disk
 from mlygeo.store.datasets import layout
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from mlygeo.arrays import Bounds, Rows
@@ -125,6 +126,37 @@ class Plan:
         return [number for number in range(len(self.tasks)) if not self.path(number).exists()]
 
 
+@contextmanager
+def writing(plan: Plan, number: int) -> Iterator[Path]:
+    """
+    Yield a temporary path for a task's part, which gets its place once it is complete and on disk.
+
+    A worker may finish a part when the run has ended without it, such as a run whose client was killed, and that
+    was gone on with elsewhere: then no folder is made, and nothing is left of the part.
+
+    Raises
+    ------
+    FileError
+        If it cannot be written, or the run has ended.
+    """
+    path = plan.path(number)
+    try:
+        name = f"q{plan.tasks[number].cell}{path.suffix}"
+        with temporary_folder(plan.folder, name, make=False) as folder:
+            temporary = folder / name
+            yield temporary
+            to_disk(temporary)
+            path.parent.mkdir(exist_ok=True)
+            temporary.replace(path)
+    except OSError as error:
+        if plan.parts.exists():
+            raise error if isinstance(error, FileError) else file_error(error, path) from error
+        with suppress(OSError):  # what the run could not remove meanwhile
+            plan.folder.rmdir()
+            plan.folder.parent.rmdir()
+        raise FileError(f"{plan.folder} has no parts any more: its run has ended") from error
+
+
 def digest(values: Mapping[str, Any], *arrays: Any) -> str:
     """Return a hash of JSON and arrays."""
     found = hashlib.blake2b(json.dumps(values, sort_keys=True).encode(), digest_size=12)
@@ -135,7 +167,7 @@ def digest(values: Mapping[str, Any], *arrays: Any) -> str:
 
 def write(plan: Plan) -> None:
     """
-    Write a plan to its folder, unless it is there.
+    Write a plan to its folder, unless it is there, and make the folder of the parts.
 
     Raises
     ------
@@ -143,6 +175,7 @@ def write(plan: Plan) -> None:
         If it cannot be written.
     """
     path = plan.folder / PLAN_FILE
+    plan.parts.mkdir(parents=True, exist_ok=True)
     content = {"version": VERSION, **asdict(plan), "folder": None}
     if path.exists() and read(plan.folder).images == plan.images:
         return

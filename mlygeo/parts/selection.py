@@ -22,7 +22,6 @@ from mlygeo.spatial import areas, cells, geodesy
 from mlygeo.spatial.knn import FIRST_LIMIT_M
 from mlygeo.spatial.zones import Zones
 from mlygeo.store import parquet
-from mlygeo.store.atomic import atomic
 from mlygeo.store.datasets import layout
 
 if TYPE_CHECKING:
@@ -210,8 +209,7 @@ def task(made: Plan, number: int) -> dict[str, Any]:
         "counted": images.counted(dataset, own.counts, region, conditions),
         **_described(table, lon, lat),
     }
-    path = made.path(number)
-    with atomic(path) as temporary:
+    with plan.writing(made, number) as temporary:
         attrs = {**dataset.attrs, "plan": made.hash, COUNTS: counts}
         parquet.write_points(table, lon, lat, temporary, attrs=attrs)
     return counts

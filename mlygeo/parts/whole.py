@@ -17,7 +17,7 @@ from mlygeo.parts.images import AT_ONCE, spread
 from mlygeo.store.datasets import layout
 from mlygeo.store.datasets.index import Index, Part
 from mlygeo.store.parquet import encodings
-from mlygeo.store.parquet.files import GeoFile
+from mlygeo.store.parquet.files import GeoFile, footer_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -182,7 +182,7 @@ def index_of(made: Plan, counts: list[dict[str, Any]], more: dict[str, Any], wri
             Part(
                 task.cell, task.path, counted["rows"], len(GeoFile(path).groups), path.stat().st_size,
                 west, south, east, north, counted["min_id"], counted["max_id"], **times, sha256=sha256,
-                written_at=written_at,
+                written_at=written_at, footer_sha256=footer_sha256(path),
             )
         )  # fmt: skip
         cells.append(np.cumsum(np.array(counted["cells"], dtype=np.int64)))

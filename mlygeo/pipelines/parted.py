@@ -45,6 +45,9 @@ SELECTION = "selection"
 HELD_POINTS = 1_000_000
 """Points that are held when they are written, along a curve; more are written as they come."""
 
+WHOLE = "whole"
+"""Folder of the parts of a plan that are about to take their place."""
+
 
 def check(spread: Spread, matching: Matching, laid: StreetPoints, *, given_points: bool) -> None:
     """
@@ -211,12 +214,8 @@ class _Run:
             _take_back(folder, planned.plan)
             whole = self._done(planned)
             files = self._publish(whole, folder)
-            for each in (*(folder / STATE_FOLDER).glob("selection-*"), *(folder / STATE_FOLDER).glob("laying-*")):
-                shutil.rmtree(each, ignore_errors=True)
-        with suppress(OSError):
-            (folder / STATE_FOLDER / "lock").unlink()
-        with suppress(OSError):
-            (folder / STATE_FOLDER).rmdir()
+            _forget(folder)
+        _leave(folder)
         return files
 
     def frame(self) -> gpd.GeoDataFrame:
@@ -438,17 +437,42 @@ def _refuse_other(folder: Path) -> None:
 
 
 def clear(folder: Path) -> None:
-    """Remove the parts that an earlier run has left in a folder, which gets the files of a run without parts."""
+    """
+    Remove the parts that an earlier run has left in a folder, which gets the files of a run without parts.
+
+    Those of a run that was killed go too; FileError where a run is at work on them.
+    """
+    from mlygeo.locks import FolderLock
     from mlygeo.store.datasets import layout
 
     target = folder / SELECTION
     beside = layout.index_of(target)
-    if store.names_file(folder) or not (target.exists() or beside.exists()):
+    if store.names_file(folder):
         return
-    _refuse_other(folder)
-    (folder / own_files.SUMMARY).unlink(missing_ok=True)
-    beside.unlink(missing_ok=True)
-    shutil.rmtree(target, ignore_errors=True)
+    if target.exists() or beside.exists():
+        _refuse_other(folder)
+        (folder / own_files.SUMMARY).unlink(missing_ok=True)
+        beside.unlink(missing_ok=True)
+        shutil.rmtree(target, ignore_errors=True)
+    if any((folder / STATE_FOLDER).glob("selection-*")):
+        with FolderLock(folder):
+            _forget(folder)
+        _leave(folder)
+
+
+def _forget(folder: Path) -> None:
+    """Remove what runs over parts have kept in a folder."""
+    for kind in ("selection-*", "laying-*"):
+        for each in (folder / STATE_FOLDER).glob(kind):
+            shutil.rmtree(each, ignore_errors=True)
+
+
+def _leave(folder: Path) -> None:
+    """Remove the folder of the lock, unless something else is in it."""
+    with suppress(OSError):
+        (folder / STATE_FOLDER / "lock").unlink()
+    with suppress(OSError):
+        (folder / STATE_FOLDER).rmdir()
 
 
 def _was_made_here(target: Path) -> bool:
@@ -464,6 +488,8 @@ def _take_back(folder: Path, plan: Plan) -> None:
     from mlygeo.store.parquet.files import GeoFile
 
     target = folder / SELECTION
+    if not plan.parts.exists() and (plan.folder / WHOLE).exists():
+        (plan.folder / WHOLE).replace(plan.parts)
     if plan.parts.exists() or (folder / own_files.SUMMARY).exists() or not target.is_dir():
         return
     first = next(target.glob("cell=q*/part-0.parquet"), None)
@@ -473,16 +499,13 @@ def _take_back(folder: Path, plan: Plan) -> None:
 
 def _move(whole: Whole, folder: Path, target: Path, beside: Path) -> None:
     """Put the parts in their place; before that, what says that those of an earlier run are complete goes."""
-    parts = whole.plan.parts
-    parts.mkdir(exist_ok=True)
-    for number, counts in enumerate(whole.counts):
-        path = whole.plan.path(number)
-        if not counts["rows"]:
-            path.unlink()
-        for left in path.parent.glob(".*.part"):  # of a worker that was killed
-            shutil.rmtree(left, ignore_errors=True)
-        with suppress(OSError):
-            path.parent.rmdir()
+    plan, counts = whole.plan, whole.counts
+    parts = plan.folder / WHOLE
+    plan.parts.replace(parts)  # where no worker of an earlier run can add a part any more
+    for task, counted_in in zip(plan.tasks, counts, strict=True):
+        if not counted_in["rows"]:
+            (parts / task.path).unlink()
+            (parts / task.path).parent.rmdir()
     for stale in (folder / own_files.SUMMARY, beside):
         stale.unlink(missing_ok=True)
     if target.exists():

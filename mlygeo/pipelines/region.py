@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 @public
 def tiles(
     region: RegionLike,
+    output: PathLike | None = None,
     *,
     tile_list_file: PathLike | Iterable[PathLike] | None = None,
     tile_cache: PathLike | None = None,
@@ -47,6 +48,8 @@ def tiles(
     workers: int = 4,
     geojson: bool = False,
     tiles_only: bool = False,
+    add: bool = False,
+    rows_per_part: int = 1_000_000,
     dry_run: bool = False,
     pano: bool | None = None,
     since: str | datetime | None = None,
@@ -68,21 +71,33 @@ def tiles(
     one goes on where it stopped. A tile that cannot be fetched is reported, never taken for
     empty.
 
+    The images of a country go into a dataset, in bounded memory: a folder with a part for each cell of the world, as
+    `partition` makes one, with the rows of the images frame. The same command brings it up to date, and a run that was
+    killed is gone on with.
+
     Parameters
     ----------
     region
         A `Region`, a bounding box (west, south, east, north), a configuration file, a polygon
         file or a shapely polygon.
+    output
+        Folder of a dataset that the images are written to.
     tiles_only
         Only fill the cache; return the tiles with their status instead of the images.
+    add
+        Write the images into a dataset that is there. They replace its images in the region: those with the same id,
+        and those that are gone from their tiles; images in tiles that could not be fetched, outside the region or
+        left out by the filters stay. Only the parts concerned are written anew.
+    rows_per_part
+        Most rows of a part of a dataset. Default where one is there: as many as its parts have.
     dry_run
         Fetch nothing; say what would be fetched, and how long it would take.
 
     Returns
     -------
     images
-        Images frame, sorted by id; with `tiles_only` or `dry_run` the tiles frame (x, y, zoom,
-        path, status, error).
+        Images frame, sorted by id; with `output` a row for each part of the dataset, with its box as geometry; with
+        `tiles_only` or `dry_run` the tiles frame (x, y, zoom, path, status, error).
 
     Raises
     ------
@@ -94,13 +109,17 @@ def tiles(
         If the service refuses the token or the address.
     FormatError
         If a tile in the cache is damaged and cannot be fetched again.
+    FileError
+        If something else than a dataset, or one of other images, is at `output`.
 
     Examples
     --------
     >>> tiles((9.16, 48.76, 9.18, 48.78), since="2024-01-01")
     """
+    from pathlib import Path
+
     from mlygeo import frames, regions, store
-    from mlygeo.pipelines import inputs, provenance, versions
+    from mlygeo.pipelines import inputs, provenance, tile_datasets, versions
     from mlygeo.pipelines.whose import shares_text
     from mlygeo.store.point_sources import TablePoints
     from mlygeo.store.points import as_frame, keep
@@ -123,32 +142,57 @@ def tiles(
         raise RegionError("no region", hint=inputs.NO_REGION)
     if tiles_only:
         of_no_use(Filters, "with `tiles_only`")
+        of_no_use(("output",), "with `tiles_only`")
+    if output is None:
+        of_no_use(("add", "rows_per_part"), "without a dataset as `output`")
     conditions = filters.conditions()
     fetching = inputs.fetching(place, config, tiles=tile_options, access=access, progress=progress)
     if dry_run:
+        text, facts = "", dict[str, Any]()
+        if output is not None:
+            text, facts = tile_datasets.rehearsed(
+                tile_datasets.Asked(fetching, place, conditions), Path(output), add=add, rows_per_part=rows_per_part
+            )
         plan = fetching.plan()
-        return _tiles_listed(fetching.fetch(dry_run=True), f"{plan}; nothing was fetched", [])
+        listed = _tiles_listed(fetching.fetch(dry_run=True), f"{plan}{text}; nothing was fetched", [])
+        listed.summary |= facts
+        return listed
     if tiles_only:
         listed = fetching.fetch()
         worked = counted(fetching.summary["tiles"], "tile")
         return _tiles_listed(listed, f"{worked} in {fetching.cache}{fetching.warning}", fetching.failed)
+
+    def summed(known: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "region": inputs.region_summary(place),
+            "filters": provenance.shown(conditions),
+            "tiles": fetching.summary,
+            **known,
+            "left_out": inputs.left_out_around(place) | known.get("left_out", {}),
+            **fetching.attrs,
+            "attribution": known["attribution"],
+            "software": versions.software(shapes=True),
+            "date": provenance.today(),
+            "version": version(),
+        }
+
+    if output is not None:
+        return tile_datasets.write(
+            tile_datasets.Asked(fetching, place, conditions), Path(output), add=add, rows_per_part=rows_per_part,
+            summed=summed, progress=progress,
+        )  # fmt: skip
     everything = TablePoints(fetching.images(), "the images", fetching.attrs)
     kept = keep(everything, region=None, conditions=conditions)
     whose = inputs.shares_of(kept, fetching.providers)
-    summary = {
-        "region": inputs.region_summary(place),
-        "filters": provenance.shown(conditions),
-        "tiles": fetching.summary,
-        "images": len(kept),
-        "images_filtered_out": len(everything) - len(kept),
-        **({"providers": whose} if whose else {}),
-        "left_out": inputs.left_out_around(place),
-        **fetching.attrs,
-        "attribution": (credited := inputs.credited(kept)),
-        "software": versions.software(shapes=True),
-        "date": provenance.today(),
-        "version": version(),
-    }
+    credited = inputs.credited(kept)
+    summary = summed(
+        {
+            "images": len(kept),
+            "images_filtered_out": len(everything) - len(kept),
+            **({"providers": whose} if whose else {}),
+            "attribution": credited,
+        }
+    )
 
     def make_frame() -> gpd.GeoDataFrame:
         images = as_frame(kept, frames.IMAGES)
@@ -346,7 +390,7 @@ def select(
     dataset = None if images is None else datasets.dataset_of(images)
     spread = Spread(scheduler=scheduler, executor=executor, client=client, part=part)
     if dataset is None:
-        of_no_use([*inspect.get_annotations(Spread), "dry_run"], "without a dataset as `images`")
+        of_no_use([*inspect.get_annotations(Spread), "dry_run"], datasets.no_dataset(images))
     else:
         parted.check(spread, matching, laid, given_points=points is not None)
     if images is not None:
