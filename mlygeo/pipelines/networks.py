@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from mlygeo.errors import FrameError
 from mlygeo.pipelines import inputs
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     import geopandas as gpd
 
-    from mlygeo.parts.laying import Laid
+    from mlygeo.parts.laying import Planned
     from mlygeo.parts.plan import Plan
     from mlygeo.parts.points import GivenPoints
     from mlygeo.pipelines.options import Plane, StreetPoints
@@ -97,7 +98,15 @@ class Laying:
     srid: int
     found: dict[str, Any] = field(default_factory=dict)
 
-    def laid(self, folder: Path, do: Callable[[Plan], None]) -> Laid:
+    def planned(self, folder: Path) -> Planned:
+        """Return the plan, not yet written; `folder` is where its own folder is to be."""
+        from mlygeo.parts import laying
+
+        return laying.planned(
+            self.streets, folder, interval=self.interval, srid=self.srid, attribution=self.streets.attribution
+        )
+
+    def points(self, folder: Path, do: Callable[[Plan], None]) -> GivenPoints:
         """
         Lay the points, unless they are there, and return them.
 
@@ -110,17 +119,11 @@ class Laying:
         """
         from mlygeo.parts import laying
 
-        plan = laying.planned(
-            self.streets, folder, interval=self.interval, srid=self.srid, attribution=self.streets.attribution
-        ).write()
+        plan = self.planned(folder).write()
         do(plan)
         laid = laying.Laid(plan)
         self.found |= {"streets": self.streets.facts, "street_points": laid.facts}
-        return laid
-
-    def points(self, folder: Path, do: Callable[[Plan], None]) -> GivenPoints:
-        """Return the points that `laid` lays."""
-        return self.laid(folder, do).points()
+        return laid.points()
 
 
 def opened(
@@ -143,21 +146,67 @@ def opened(
     CrsError
         If the CRS does not serve the place of the streets.
     """
-    from mlygeo.parts import laying
-    from mlygeo.readers import street_rows
-    from mlygeo.spatial import geodesy
 
-    given: StreetRows | HeldStreets | None = None
-    if inputs.are_lines(streets):
-        given = street_rows.opened(streets, region, least=HELD_STREETS)
+    def whole() -> gpd.GeoDataFrame:
+        return inputs.network(region, streets, retain_all=retain_all)
+
+    given = _row_by_row(region, streets)
     if given is None:
-        network = inputs.network(region, streets, retain_all=retain_all)
+        network = whole()
         length_m = network.attrs.get("streets", {}).get("length_m", 0.0)
         if length_m / laid.interval + len(network) <= HELD_POINTS:
             return network
-        given = HeldStreets(network)
-    bounds = laying.bounds_of(given)
-    if bounds is None:  # which says why there are none
+        return _laying(HeldStreets(network), laid, plane, whole)
+    return _laying(given, laid, plane, whole)
+
+
+def laying_of(
+    region: Region | None, streets: FrameLike | None, *, retain_all: bool, laid: StreetPoints, plane: Plane
+) -> Laying:
+    """
+    Return what lays points over parts along the streets of a region, however few they are; see `opened`.
+
+    Parameters
+    ----------
+    region, streets, retain_all
+        See `mlygeo.pipelines.inputs.network`.
+    laid, plane
+        Where points are to be laid, and the plane to measure in.
+
+    Raises
+    ------
+    RegionError
+        If no street lies in the region.
+    CrsError
+        If the CRS does not serve the place of the streets.
+    """
+
+    def whole() -> gpd.GeoDataFrame:
         return inputs.network(region, streets, retain_all=retain_all)
+
+    given = _row_by_row(region, streets)
+    return _laying(HeldStreets(whole()) if given is None else given, laid, plane, whole)
+
+
+def _row_by_row(region: Region | None, streets: FrameLike | None) -> StreetRows | None:
+    """Return given streets where they are many, and can be read some at a time."""
+    from mlygeo.readers import street_rows
+
+    return street_rows.opened(streets, region, least=HELD_STREETS) if inputs.are_lines(streets) else None
+
+
+def _laying(
+    given: StreetRows | HeldStreets, laid: StreetPoints, plane: Plane, whole: Callable[[], gpd.GeoDataFrame]
+) -> Laying:
+    """Return what lays points along streets; where there are none, reading them as a whole says why."""
+    from mlygeo.parts import laying
+    from mlygeo.spatial import geodesy
+
+    bounds = laying.bounds_of(given)
+    if bounds is None:
+        given = HeldStreets(whole())
+        bounds = laying.bounds_of(given)
+    if bounds is None:
+        raise FrameError(f"{given.name} holds no streets", hint="`streets` takes a file of lines")
     srid = geodesy.utm_srid(*bounds) if plane.srid is None else plane.srid
     return Laying(given, laid.interval, geodesy.check_srid(srid, bounds, force=plane.force_srid).srid)

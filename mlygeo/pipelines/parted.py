@@ -74,14 +74,20 @@ def check(spread: Spread, matching: Matching, laid: StreetPoints, *, given_point
             "`unique` is not possible with a dataset of images: whom an image serves may hang on points far away",
             hint=f"leave it out, or {instead}",
         )
-    if not given_points and laid.method == "percept":
+    if not given_points:
+        refuse_percept(laid, "with a dataset of images")
+    if spread.part is not None:
+        of_no_use(("dry_run",), "with `part`")
+
+
+def refuse_percept(laid: StreetPoints, where: str) -> None:
+    """Raise InputError for points that hang on all others, with the reason; `where` they are not possible."""
+    if laid.method == "percept":
         raise InputError(
-            "`method=percept` is not possible with a dataset of images: its squares begin at the corner of all points,"
+            f"`method=percept` is not possible {where}: its squares begin at the corner of all points,"
             " and the first row in each is kept, so that a part of the points does not tell which they are",
             hint="take `method=even`, or lay the points first, with 'mlygeo streets', and give them as `points`",
         )
-    if spread.part is not None:
-        of_no_use(("dry_run",), "with `part`")
 
 
 def select(

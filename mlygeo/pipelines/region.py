@@ -211,6 +211,7 @@ def tiles(
 @public
 def streets(
     region: RegionLike | None = None,
+    output: PathLike | None = None,
     *,
     streets: FrameLike | None = None,
     interval: float = 50.0,
@@ -218,6 +219,7 @@ def streets(
     method: Method = "even",
     retain_all: bool = False,
     force_srid: bool = False,
+    workers: int | None = None,
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
@@ -228,14 +230,19 @@ def streets(
     region
         A `Region`, a bounding box (west, south, east, north), a configuration file, a polygon
         file or a shapely polygon. Not needed where the file of streets is all that is wanted.
+    output
+        Folder of a dataset that the points are written to, part by part and in bounded memory, however many they are;
+        with `even` alone. Streets are read some at a time where they are GeoParquet with `u`, `v` and `key`.
     interval
         Distance between points, metres.
+    workers
+        Processes that lay the points of a dataset. Default: one.
 
     Returns
     -------
     street_points
         Street points frame. `attrs["street_points"]` says how long the streets are, and which
-        share of them got no point.
+        share of them got no point. With `output` a row for each part of the dataset, with its box as geometry.
 
     Raises
     ------
@@ -243,13 +250,19 @@ def streets(
         If the region makes no sense, or has no street.
     CrsError
         If the CRS cannot serve the region.
+    FileError
+        If something else than a dataset of these points is at `output`.
+    InputError
+        If `percept` is asked for with `output`, since its points hang on all others.
 
     Examples
     --------
     >>> streets("myconfig.json", interval=50, srid=28992, method="percept")
     """
+    from pathlib import Path
+
     from mlygeo import regions, store
-    from mlygeo.pipelines import inputs, provenance, versions
+    from mlygeo.pipelines import inputs, networks, parted, provenance, street_datasets, versions
 
     laid = StreetPoints(interval=interval, method=method)
     plane = Plane(srid=srid, force_srid=force_srid)
@@ -257,26 +270,43 @@ def streets(
     if place is None and streets is None:
         raise RegionError("no region", hint=inputs.NO_REGION)
     plane.check()
+    if output is None:
+        of_no_use(("workers",), "without a dataset as `output`")
+
+    def summed(found: dict[str, Any], counts: dict[str, int], rows: int, credited: list[str]) -> dict[str, Any]:
+        return {
+            "region": None if place is None else inputs.region_summary(place),
+            "streets": found["streets"],
+            "street_points": found["street_points"],
+            "left_out": inputs.left_out_around(place, counts),
+            "inputs": provenance.inputs_of({"streets": (streets, rows)}),
+            "attribution": credited,
+            "software": versions.software(shapes=True),
+            "date": provenance.today(),
+            "version": version(),
+        }
+
+    if output is not None:
+        parted.refuse_percept(laid, "as a dataset")
+        with running(progress):
+            laying = networks.laying_of(place, streets, retain_all=retain_all, laid=laid, plane=plane)
+        given = laying.streets
+        return street_datasets.write(
+            laying, Path(output), workers=workers, said=_points_headline, progress=progress,
+            summed=lambda found: summed(found, given.left_out, len(given), given.attribution),
+        )  # fmt: skip
     with running(progress):
         network = inputs.network(place, streets, retain_all=retain_all)
         points = _street_points(network, laid, plane)
     facts = points.attrs["street_points"]
-    left_out = inputs.left_out_around(place, network.attrs.get("left_out"))
-    summary = {
-        "region": None if place is None else inputs.region_summary(place),
-        "streets": network.attrs.get("streets", {}),
-        "street_points": facts,
-        "left_out": left_out,
-        "inputs": provenance.inputs_of({"streets": (streets, len(network))}),
-        "attribution": points.attrs.get("attribution", []),
-        "software": versions.software(shapes=True),
-        "date": provenance.today(),
-        "version": version(),
-    }
+    summary = summed(
+        {"streets": network.attrs.get("streets", {}), "street_points": facts}, network.attrs.get("left_out") or {},
+        len(network), points.attrs.get("attribution", []),
+    )  # fmt: skip
     return Job(
         lambda: points,
         summary,
-        _points_headline(facts) + inputs.left_out_remark(left_out),
+        _points_headline(facts) + inputs.left_out_remark(summary["left_out"]),
         lambda path: [store.write_frame(points, path)],
     )
 

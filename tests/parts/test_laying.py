@@ -11,12 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 import shapely
 from geopandas.testing import assert_geodataframe_equal
+from helpers.command_line import run
 from helpers.datasets import write_dataset
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import mlygeo
-from mlygeo.errors import CrsError, FrameError, InputError, MlygeoError, RegionError
+from mlygeo.errors import CrsError, FileError, FrameError, InputError, MlygeoError, RegionError
 from mlygeo.parts import laying, plan
 from mlygeo.pipelines import networks
 from mlygeo.pipelines.job import body_of
@@ -219,3 +220,38 @@ def test_shares_of_the_work_lay_the_points_once(tmp_path, monkeypatch):
     assert sorted(found["id"]) == sorted(whole["id"])
     rehearsed = mlygeo.select(streets=path, images=dataset, srid=25832, dry_run=True)
     assert rehearsed["points"].sum() == whole.attrs["summary"]["points"]
+
+
+def test_points_of_streets_become_a_dataset(tmp_path, monkeypatch):
+    streets = town(4)
+    path = written(streets, tmp_path / "streets", 2, 20)
+    whole = mlygeo.streets(streets=path, interval=25, srid=25832)
+    for rows, name in ((0, "few"), (10**6, "many")):
+        laid_in_parts(monkeypatch)
+        monkeypatch.setattr(networks, "HELD_STREETS", rows)
+        parts = mlygeo.streets(output=tmp_path / name, streets=path, interval=25, srid=25832, workers=1)
+        assert parts["rows"].sum() == len(whole)
+        assert told(parts)["street_points"] == told(whole)["street_points"]
+        assert told(parts)["streets"] == told(whole)["streets"]
+        found = mlygeo.read_frame(tmp_path / name).sort_values("point_id", ignore_index=True)
+        assert_geodataframe_equal(found[whole.columns], whole, check_like=False)
+        again = mlygeo.streets(output=tmp_path / name, streets=path, interval=25, srid=25832)
+        assert again["sha256"].tolist() == parts["sha256"].tolist()
+        with pytest.raises(FileError, match="something else already"):
+            mlygeo.streets(output=tmp_path / name, streets=path, interval=26, srid=25832)
+    assert sorted(each.name for each in tmp_path.iterdir()) == [
+        "few", "few.partitions.parquet", "many", "many.partitions.parquet", "streets",
+    ]  # fmt: skip
+    with pytest.raises(InputError, match="first row in each is kept"):
+        mlygeo.streets(output=tmp_path / "other", streets=path, method="percept")
+    images = images_in(streets, 4)
+    dataset = write_dataset(images, tmp_path / "images")
+    one, other = (mlygeo.select(points=some, images=dataset, srid=25832) for some in (whole, tmp_path / "many"))
+    assert sorted(one["id"]) == sorted(other["id"])
+
+
+def test_the_command_writes_a_dataset_of_points(tmp_path, capsys):
+    path = written(town(5), tmp_path / "streets", 1, 20)
+    status, out, err = run(capsys, "streets", "--streets", path, "-I", 40, "-S", 25832, "-o", f"{tmp_path}/points/")
+    assert (status, "street points on" in out + err) == (0, True)
+    assert len(mlygeo.read_frame(tmp_path / "points")) > 100
