@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from mlygeo.spatial.zones import Zones
     from mlygeo.store.repeats import Repeats
 
+    Do = Callable[[Plan], None]
     Summed = Callable[[dict[str, Any], int, list[str]], dict[str, Any]]
     Said = Callable[[dict[str, Any], dict[str, Any]], str]
 
@@ -70,21 +71,27 @@ def check(spread: Spread, laid: StreetPoints, *, given_points: bool) -> None:
         Naming the option.
     """
     spread.check(None)
-    if not given_points and laid.method == "percept":
-        raise InputError(
-            "`method=percept` is not possible with a dataset of images: its squares begin at the corner of all points,"
-            " and the first row in each is kept, so that a part of the points does not tell which they are",
-            hint="take `method=even`, or lay the points first, with 'mlygeo streets', and give them as `points`",
-        )
+    if not given_points:
+        refuse_percept(laid, "with a dataset of images")
     if spread.part is not None:
         of_no_use(("dry_run",), "with `part`")
 
 
+def refuse_percept(laid: StreetPoints, where: str) -> None:
+    """Raise InputError for points that hang on all others, with the reason; `where` they are not possible."""
+    if laid.method == "percept":
+        raise InputError(
+            f"`method=percept` is not possible {where}: its squares begin at the corner of all points,"
+            " and the first row in each is kept, so that a part of the points does not tell which they are",
+            hint="take `method=even`, or lay the points first, with 'mlygeo streets', and give them as `points`",
+        )
+
+
 def select(
-    points: GivenPoints,
+    points: Callable[[Path, Do], GivenPoints],
     dataset: Images,
     *,
-    projection: Projection | Zones,
+    projection: Callable[[GivenPoints], Projection | Zones],
     matching: Matching,
     region: Region | None,
     conditions: dict[str, Any],
@@ -103,10 +110,12 @@ def select(
     Parameters
     ----------
     points
-        All points.
+        Returns all points, which may have to be laid: for the folder of their plan, and what does plans.
     dataset
         The images.
-    projection, matching, region, conditions
+    projection
+        Returns the plane to measure in for the points.
+    matching, region, conditions
         As of a selection from a frame.
     spread, workers
         Who works on the parts; None for `workers` where it was not given.
@@ -129,13 +138,13 @@ def select(
     frames.columns_for(conditions, dataset.empty.columns)
     if region is not None:
         _check_inside(region, dataset)
-    if matching.unique and matching.limit is None:
-        rounds.check_whole(len(points), dataset.index.rows)
     options = step.Options(matching.limit, matching.k, matching.unique, matching.max_heading_difference)
 
-    def planned(folder: Path) -> Planned:
+    def planned(found: GivenPoints, folder: Path) -> Planned:
+        if matching.unique and matching.limit is None:
+            rounds.check_whole(len(found), dataset.index.rows)
         return step.planned(
-            points, dataset, folder / STATE_FOLDER, projection=projection, options=options, region=region,
+            found, dataset, folder, projection=projection(found), options=options, region=region,
             conditions=conditions,
         )  # fmt: skip
 
@@ -170,7 +179,7 @@ def _check_inside(region: Region, dataset: Images) -> None:
 class _Run:
     """A selection over parts; what it finds out goes into the summary and the headline of its job."""
 
-    points: GivenPoints
+    given: Callable[[Path, Do], GivenPoints]
     dataset: Images
     region: Region | None
     conditions: dict[str, Any]
@@ -181,9 +190,15 @@ class _Run:
     summed: Summed
     said: Said
     progress: Progress | None
-    planned: Callable[[Path], Planned]
+    plan: Callable[[GivenPoints, Path], Planned]
     summary: dict[str, Any] = field(default_factory=dict)
     job: list[Job[gpd.GeoDataFrame]] = field(default_factory=list)
+    points: GivenPoints = field(init=False)
+
+    def planned(self, folder: Path) -> Planned:
+        """Return the plan in a folder, for which the points are there or made."""
+        self.points = self.given(folder / STATE_FOLDER, self._lay)
+        return self.plan(self.points, folder / STATE_FOLDER)
 
     def write(self, folder: Path) -> list[Path]:
         """Make the parts in a folder, and bring them together; what a killed run has made is kept."""
@@ -191,8 +206,8 @@ class _Run:
 
         _refuse_dataset(folder, self.dataset)
         if store.names_file(folder):
-            frame = self.frame()
-            placed = self._street_points()
+            with self._temporary() as whole:
+                frame, placed = self._frame(whole), self._street_points()
             placed.attrs = self.points.attrs | {"run": self.summary["run"]}
             return [store.write_layers({"selection": frame, "street_points": placed}, folder)]
         own.refuse_others(folder, own_files.SELECT)
@@ -227,7 +242,8 @@ class _Run:
         from mlygeo.parts import rounds
         from mlygeo.spatial import cells
 
-        plan = self.planned(Path()).plan
+        with tempfile.TemporaryDirectory(prefix="mlygeo-") as folder:
+            plan = self.planned(Path(folder)).plan
         is_unique = plan.step == "unique"
         tasks = rounds.first_tasks(plan, self.dataset.index.rows) if is_unique else plan.tasks
         seconds_of = [task.seconds + is_unique * rounds.SECONDS_PER_POINT * task.points for task in tasks]
@@ -320,6 +336,13 @@ class _Run:
         if done == len(plan.tasks):
             text += "; the same command without `part` brings them together"
         self.job[0].headline = text
+
+    def _lay(self, plan: Plan) -> None:
+        """Do what is left of a plan whose parts all shares need: of several at once each begins elsewhere."""
+        from mlygeo.parts import run
+
+        number, of = self.spread.share or (0, 1)
+        self._do(plan, sorted(plan.left(), key=lambda task: (task - number) % of), run, "laying points")
 
     def _do(self, plan: Plan, numbers: list[int], run: Any, label: str = "parts") -> None:
         spread = self.spread
@@ -465,8 +488,9 @@ def clear(folder: Path) -> None:
 
 def _forget(folder: Path) -> None:
     """Remove what runs over parts have kept in a folder."""
-    for each in (folder / STATE_FOLDER).glob("selection-*"):
-        shutil.rmtree(each, ignore_errors=True)
+    for kind in ("selection-*", "laying-*"):
+        for each in (folder / STATE_FOLDER).glob(kind):
+            shutil.rmtree(each, ignore_errors=True)
 
 
 def _was_made_here(target: Path) -> bool:

@@ -181,7 +181,7 @@ def coverage(
             "version": version(),
         }
 
-    left_out = inputs.left_out_around(place, network)
+    left_out = inputs.left_out_around(place, network.attrs.get("left_out"))
     if dataset is not None:
         given["images"] = images, dataset.index.rows
         names = _measurable(wanted, dataset.empty, asked=by is not None)
