@@ -35,7 +35,10 @@ PLAN_FILE, POINTS_FILE, RESULT = "plan.json", "points.arrow", "result"
 ROWS_PER_TASK = 500_000
 """Images of a task: the overhead of a task is below a third from 100,000, and memory grows with more (measured)."""
 
-BASE_BYTES, BYTES_PER_IMAGE = 250_000_000, 400
+MOST_ROWS, TASKS = 1_500_000, 8
+"""Of large datasets, tasks have more images, as long as there are so many tasks: neighbours read less twice."""
+
+BASE_BYTES, BYTES_PER_IMAGE = 250_000_000, 300
 """Memory of a process at work on a part: whatever it holds, and for each image in reach (measured)."""
 
 SECONDS_PER_TASK, SECONDS_PER_IMAGE = 0.03, 0.5e-6

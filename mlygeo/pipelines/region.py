@@ -357,6 +357,7 @@ def select(
     at_hand: Points | None = None
     if images is not None and dataset is None:
         at_hand = inputs.open_images(images, conditions)
+        inputs.load_ahead(len(at_hand))
     network_facts: dict[str, Any] = {}
     target: Points
     given: dict[str, tuple[Any, int]] = {}
@@ -416,6 +417,8 @@ def select(
         return text if fetching is None else text + fetching.warning
 
     if dataset is not None:
+        if not was_given("workers") and not any(vars(spread).values()):
+            inputs.load_ahead(dataset.index.rows)
         given["images"] = images, dataset.index.rows
         return parted.select(
             target, dataset, projection=projection, matching=matching, region=place, conditions=conditions,
