@@ -21,6 +21,7 @@ from mlygeo.errors import FrameError
 from mlygeo.store.parquet import attributes, encodings, metadata
 from mlygeo.store.parquet.files import GeoFile
 from mlygeo.store.parquet.reading import groups_near
+from mlygeo.store.paths import called
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -146,7 +147,12 @@ class FramePoints(_Placed, _Whole):
     @cached_property
     def native(self) -> tuple[Floats, Floats, CRS]:
         """The coordinates in the CRS of the frame, and that CRS."""
-        return *frames.lonlat(self.frame), self.frame.crs
+        return *frames.lonlat(self.frame), self.crs
+
+    @property
+    def crs(self) -> CRS:
+        """The CRS of the frame."""
+        return self.frame.crs
 
     def type_of(self, name: str) -> pa.DataType:
         """Return the Arrow type of an attribute."""
@@ -185,6 +191,10 @@ class PointFile(_Placed):
     bbox
         West, south, east, north in degrees; west > east crosses the antimeridian. Only row groups that may have
         points in it. None takes all.
+    groups
+        Only these row groups; None takes all.
+    footer
+        Hash of its footer, as an index of its dataset has it; None where there is no index.
 
     Attributes
     ----------
@@ -199,12 +209,22 @@ class PointFile(_Placed):
         If it is no GeoParquet.
     """
 
-    def __init__(self, path: str | os.PathLike[str] | Elsewhere, *, bbox: Bounds | None = None) -> None:
-        self.path = Path(path) if isinstance(path, str | os.PathLike) else path
-        self.name = self.path.name
-        self._file = GeoFile(self.path)
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | Elsewhere | GeoFile,
+        *,
+        bbox: Bounds | None = None,
+        groups: list[int] | None = None,
+        footer: str | None = None,
+    ) -> None:
+        if isinstance(path, str | os.PathLike):
+            path = Path(path)
+        self._file = path if isinstance(path, GeoFile) else GeoFile(path, footer=footer)
+        self.path = self._file.path
+        self.name = called(self.path)
         rows = self._file.groups
-        self._groups = [*range(len(rows))] if bbox is None else groups_near(self._file, bbox)
+        everything = [*range(len(rows))] if groups is None else groups
+        self._groups = everything if bbox is None else groups_near(self._file, bbox)
         self._rows = [rows[group] for group in self._groups]
 
     def __len__(self) -> int:
@@ -231,8 +251,7 @@ class PointFile(_Placed):
         FormatError
             If the file has other geometries than points, or no CRS.
         """
-        primary = self._file.primary
-        crs = metadata.crs_of(primary, self.path.name)
+        primary, crs = self._file.primary, self.crs
         x, y = np.empty(len(self)), np.empty(len(self))
         ends = np.cumsum([0, *self._rows])
 
@@ -246,6 +265,22 @@ class PointFile(_Placed):
         for _ in self._in_threads(decode, [primary.name]):
             pass
         return x, y, crs
+
+    @property
+    def crs(self) -> CRS:
+        """The CRS of the coordinates; FormatError where the file names none."""
+        return metadata.crs_of(self._file.primary, self.name)
+
+    def pieces(self, most: int) -> Iterator[PointFile]:
+        """Yield the points of some row groups at a time, in their order, with so many rows or one row group each."""
+        start = 0
+        while start < len(self._groups):
+            stop, rows = start + 1, self._rows[start]
+            while stop < len(self._groups) and rows + self._rows[stop] <= most:
+                rows += self._rows[stop]
+                stop += 1
+            yield PointFile(self._file, groups=self._groups[start:stop])
+            start = stop
 
     def _in_threads(self, work: Callable[[range], Result], names: list[str]) -> Iterator[Result]:
         """Yield what is done with some row groups after others, by their places among those that are read."""

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from mlygeo import frames
 from mlygeo.errors import FormatError
+from mlygeo.store.paths import called
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -229,13 +230,13 @@ def _coordinates(array: pa.Array, path: Named) -> tuple[Floats, Floats]:
     if pa.types.is_struct(array.type) and {"x", "y"} <= {*_axes(array.type)}:
         return _fields(array)
     if not _is_wkb(array.type):
-        raise FormatError(f"the geometry of {path.name} is {array.type}, which is no encoding of points")
+        raise FormatError(f"the geometry of {called(path)} is {array.type}, which is no encoding of points")
     import shapely  # takes longer to load than the coordinates of a million points
 
     points, damaged = _shapes(array, "wkb", path)
     kinds = shapely.get_type_id(points)
     if ((kinds != 0) & (kinds != -1)).any():
-        raise FormatError(f"{path.name} holds other geometries than points")
+        raise FormatError(f"{called(path)} holds other geometries than points")
     warn_of_damage(damaged, path)
     return frames.coordinates(points)
 
@@ -244,9 +245,9 @@ def warn_of_damage(damaged: Flags, path: Named) -> None:
     """Warn of rows with damaged geometry, which are left out; FormatError if there is no other."""
     count = int(damaged.sum())
     if count and count == len(damaged):
-        raise FormatError(f"{path.name} holds damaged geometry in every row")
+        raise FormatError(f"{called(path)} holds damaged geometry in every row")
     if count:
-        log.warning("%s: %s of %s rows have damaged geometry and are left out", path.name, count, len(damaged))
+        log.warning("%s: %s of %s rows have damaged geometry and are left out", called(path), count, len(damaged))
 
 
 def _shapes(array: pa.Array, encoding: str, path: Named) -> tuple[Objects, Flags]:
@@ -256,7 +257,7 @@ def _shapes(array: pa.Array, encoding: str, path: Named) -> tuple[Objects, Flags
     if encoding != "wkb":
         return _native(array, encoding, path), whole
     if not _is_wkb(array.type):
-        raise FormatError(f"the geometry of {path.name} is not WKB, as its metadata say, but {array.type}")
+        raise FormatError(f"the geometry of {called(path)} is not WKB, as its metadata say, but {array.type}")
     if (plain := _plain_points(array)) is not None and np.isfinite(plain).all():
         return frames.points(*plain), whole
     wkb = array.to_numpy(zero_copy_only=False)
@@ -285,7 +286,7 @@ def _native(array: pa.Array, encoding: str, path: Named) -> Objects:
     except (pa.ArrowException, shapely.errors.ShapelyError, ValueError, TypeError, AttributeError, KeyError,
             IndexError, NotImplementedError) as error:  # fmt: skip
         reason = " ".join(str(error).split())[:120]
-        raise FormatError(f"the geometry of {path.name} is not {encoding}, as its metadata say: {reason}") from error
+        raise FormatError(f"the geometry of {called(path)} is not {encoding}, as its metadata say: {reason}") from error
 
 
 def _too_deep(wkb: bytes) -> bool:
