@@ -39,8 +39,8 @@ ROWS_PER_TASK = 500_000
 MOST_ROWS, TASKS = 1_500_000, 8
 """Of large datasets, tasks have more images, as long as there are so many tasks: neighbours read less twice."""
 
-BASE_BYTES, BYTES_PER_IMAGE = 250_000_000, 300
-"""Memory of a process at work on a part: whatever it holds, and for each image in reach (measured)."""
+BASE_BYTES, BYTES_PER_IMAGE, BYTES_PER_POINT = 250_000_000, 400, 200
+"""Memory of a process at work on a part: whatever it holds, and for each image in reach and each point (measured)."""
 
 SECONDS_PER_TASK, SECONDS_PER_IMAGE = 0.03, 0.5e-6
 """Processor time of a task, whatever it holds, and for each image in reach (measured)."""
@@ -79,7 +79,7 @@ class Task:
     @property
     def bytes(self) -> int:
         """Memory that a process needs for it."""
-        return BASE_BYTES + BYTES_PER_IMAGE * self.images
+        return BASE_BYTES + BYTES_PER_IMAGE * self.images + BYTES_PER_POINT * self.points
 
     @property
     def seconds(self) -> float:
