@@ -124,14 +124,14 @@ def turns_of(west: Floats, east: Floats) -> Floats | None:
         return np.where(east < -180.0, -np.ceil((-180.0 - east) / 360.0), turns)
 
 
-def meets(bounds: Floats, bbox: Bounds) -> Flags:
+def meets(bounds: Floats | tuple[Floats, Floats, Floats, Floats], bbox: Bounds) -> Flags:
     """
     Return which boxes meet a box; a longitude beyond ±180 is the same place within.
 
     Parameters
     ----------
     bounds
-        Shape (4, n): west, south, east, north, degrees; NaN never meets.
+        Shape (4, n), or four arrays: west, south, east, north, degrees; NaN never meets.
     bbox
         West, south, east, north, degrees within ±180; west > east crosses the antimeridian.
     """

@@ -36,6 +36,9 @@ PLAN_FILE, RESULT = "plan.json", "result"
 ROWS_PER_TASK = 500_000
 """Images of a task: the overhead of a task is below a third from 100,000, and memory grows with more (measured)."""
 
+MOST_ROWS, TASKS = 1_500_000, 8
+"""Of large datasets, tasks have more images, as long as there are so many tasks: neighbours read less twice."""
+
 BASE_BYTES, BYTES_PER_IMAGE, BYTES_PER_POINT = 250_000_000, 400, 200
 """Memory of a process at work on a part: whatever it holds, and for each image in reach and each point (measured)."""
 

@@ -127,7 +127,7 @@ def planned(
     region, conditions
         Which images may be chosen; see `mlygeo.store.points.keep`.
     rows_per_task
-        Most images of a task; None for `mlygeo.parts.plan.ROWS_PER_TASK`.
+        Most images of a task; None for `mlygeo.parts.plan.ROWS_PER_TASK`, or more of a large dataset.
 
     Raises
     ------
@@ -136,7 +136,8 @@ def planned(
     InputError
         If no box in degrees holds what is in reach of the points.
     """
-    rows_per_task = plan.ROWS_PER_TASK if rows_per_task is None else rows_per_task
+    if rows_per_task is None:
+        rows_per_task = max(plan.ROWS_PER_TASK, min(plan.MOST_ROWS, dataset.index.rows // plan.TASKS))
     if options.max_heading_difference is not None:
         check_headings(given_points, dataset.empty)
     index, found = dataset.index, given_points.found

@@ -150,6 +150,11 @@ class Whole:
                 start += len(table)
                 parts.append(table.take(pa.array(chosen)))
             together = pa.concat_tables(parts)
+            if key == ["id"] and pa.types.is_integer(together["id"].type):  # faster than in groups
+                distinct, at = np.unique(together["id"].to_numpy(), return_index=True)
+                first[np.concatenate(rows)[at]] = True
+                number += len(distinct)
+                continue
             once = (
                 together.select(key)
                 .append_column("row", pa.array(np.concatenate(rows)))

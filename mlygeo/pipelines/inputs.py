@@ -8,13 +8,15 @@ tiles that failed are named.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlygeo import places
+from mlygeo import kernels, places
 from mlygeo.errors import CredentialsError, FormatError, FrameError, RegionError
 from mlygeo.pipelines import provenance
 from mlygeo.pipelines.arguments import of_no_use
@@ -52,6 +54,9 @@ NO_REGION = "give `region`; 'mlygeo init' notes it for a project"
 
 NOT_TILES = "listed, and no tiles of the region"
 """Reason why names in a list of tiles are left out."""
+
+SAVED_S = 2e-7
+"""Processor time that compiled code saves for each image of a selection (measured)."""
 
 UNPLACED = "without a position"
 
@@ -119,6 +124,17 @@ def open_images(images: FrameLike, conditions: dict[str, Any]) -> Points:
     if "provider" in opened.columns:
         frames.warn_of_unnamed(opened.arrow("provider").null_count, len(opened), opened.name)
     return opened
+
+
+def load_ahead(images: int) -> None:
+    """Load what a selection from many images takes half a second to load, beside the reading of these."""
+    if images * SAVED_S > kernels.LOADING_S:
+        threading.Thread(target=_load, name="loading").start()
+
+
+def _load() -> None:
+    importlib.import_module("pandas")  # Arrow asks for it, whatever it is given
+    kernels.load()
 
 
 def surroundings(points: Points, max_distance: float | None) -> Region:

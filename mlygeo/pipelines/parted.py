@@ -399,7 +399,7 @@ class _Run:
             ids = folder / own_files.IMAGE_IDS
             with store.atomic(ids) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
                 for words in _words(whole):
-                    file.writelines(f"{word}\n" for word in words)
+                    file.write("\n".join([*words, ""]))
             text = json.dumps(self.summary, indent=2, ensure_ascii=False) + "\n"
             said = store.write_text(text, folder / own_files.SUMMARY)
             _move(whole, folder, target, beside)

@@ -432,6 +432,7 @@ def select(
     at_hand: Points | None = None
     if images is not None and dataset is None:
         at_hand = inputs.open_images(images, conditions)
+        inputs.load_ahead(len(at_hand))
     network_facts: dict[str, Any] = {}
     target: Points
     given: dict[str, tuple[Any, int]] = {}
@@ -521,6 +522,8 @@ def select(
         return text if fetching is None else text + fetching.warning
 
     if dataset is not None:
+        if not was_given("workers") and not any(vars(spread).values()):
+            inputs.load_ahead(dataset.index.rows)
         given["images"] = images, dataset.index.rows
         source = source or networks.AtHand(GivenPoints(target))
         return parted.select(

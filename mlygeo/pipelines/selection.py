@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -129,12 +130,18 @@ class Selection(Matched):
             placed.attrs = self.points.attrs | run
             return [store.write_layers({"selection": selected, "street_points": placed}, folder)]
         selection, points = folder / "selection.parquet", folder / "street_points.parquet"
-        with store.atomic(selection) as temporary:
-            parquet.write_points(self.table, *self.lonlat, temporary, attrs=attrs)
-        with store.atomic(points) as temporary:
-            parquet.write_points(
-                points_table(self.points), *self.points.lonlat, temporary, attrs=self.points.attrs | run
-            )
+
+        def write_street_points() -> None:
+            with store.atomic(points) as temporary:
+                parquet.write_points(
+                    points_table(self.points), *self.points.lonlat, temporary, attrs=self.points.attrs | run
+                )
+
+        with ThreadPoolExecutor(1) as pool:
+            written = pool.submit(write_street_points)
+            with store.atomic(selection) as temporary:
+                parquet.write_points(self.table, *self.lonlat, temporary, attrs=attrs)
+            written.result()
         listed = "\n".join([*self.words(), ""])
         ids = store.write_text(listed, folder / IMAGE_IDS)
         text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo.arrays import compiler, in_threads, workers
-from mlygeo.spatial.grid import SLACK, shape
-from mlygeo.spatial.kernels import given
+from mlygeo.kernels import given
+from mlygeo.spatial.grid import SLACK, Box, shape
 
 if TYPE_CHECKING:
     from mlygeo.arrays import Floats, Rows, Whole32
-    from mlygeo.spatial.grid import Box, HeadingTest
+    from mlygeo.spatial.grid import HeadingTest
 
 numba = compiler()
 
@@ -208,3 +208,12 @@ def search(
     rest: tuple[Any, ...] = (first, key_rank, limit_square, SLACK * side, *headings, squares, rows)
     share = max(4096, -(-len(only) // (4 * workers())))
     in_threads(lambda start, stop: _search(*grid, *points, only, start, stop, *rest), len(only), share, "points")
+
+
+def load() -> None:
+    """Load the compiled code."""
+    some, row = (np.zeros(1), np.zeros(1)), np.zeros(1, dtype=np.int64)
+    search(
+        some, some, row, only=row, chosen=None, box=Box(0.0, 0.0, 0.0, 0.0), limit_square=1.0, test=None,
+        squares=np.full((1, 1), np.inf), rows=np.full((1, 1), -1),
+    )  # fmt: skip

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from mlygeo.arrays import distinct
+from mlygeo.kernels import kernel
 from mlygeo.spatial import grid as grids
 from mlygeo.spatial.grid import CHUNK_IMAGES, SMALLEST_CELL_M, Box, HeadingTest, Search
-from mlygeo.spatial.kernels import kernel
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -193,7 +193,7 @@ def has_kernel() -> bool:
 
 
 def _kernel(images: int, *, compiled: bool | None) -> ModuleType | None:
-    return kernel("grid_numba", images * SAVED_S, compiled=compiled)
+    return kernel("mlygeo.spatial.grid_numba", images * SAVED_S, compiled=compiled)
 
 
 @dataclass(frozen=True)

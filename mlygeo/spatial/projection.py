@@ -25,8 +25,8 @@ import numpy as np
 
 from mlygeo.arrays import in_threads, workers
 from mlygeo.errors import CrsError
+from mlygeo.kernels import kernel
 from mlygeo.spatial import areas
-from mlygeo.spatial.kernels import kernel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -161,7 +161,7 @@ class Projection:
         x, y = np.empty(len(lon)), np.empty(len(lon))
         cells = _cells(self)
         chunk = max(BLOCK, -(-len(lon) // workers()))
-        code = kernel("projection_numba", len(lon) * SAVED_S)
+        code = kernel("mlygeo.spatial.projection_numba", len(lon) * SAVED_S)
 
         def work(start: int) -> list[Indices]:
             stop = min(start + chunk, len(lon))

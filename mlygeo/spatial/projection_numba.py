@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo.arrays import compiler
-from mlygeo.spatial.kernels import given
+from mlygeo.kernels import given
 
 if TYPE_CHECKING:
     from mlygeo.arrays import Floats, Indices, Whole
@@ -133,3 +133,17 @@ def project(
     left = np.empty(len(lon), dtype=np.intp)
     lon, lat, numbers, coefficients = given(lon), given(lat), given(numbers), given(coefficients)
     return left[: _project(lon, lat, x, y, numbers, coefficients, *grid, left)].copy()
+
+
+def load() -> None:
+    """Load the compiled code."""
+    some = np.zeros(1)
+    project(
+        some,
+        some,
+        some.copy(),
+        some.copy(),
+        numbers=np.arange(1),
+        coefficients=np.zeros((1, 2, 8, 8)),
+        grid=(0.5, 720, 360),
+    )

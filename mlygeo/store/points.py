@@ -133,7 +133,7 @@ def open_several(listing: files.Listing, bbox: Bounds | None = None) -> Points:
     if bbox is None:
         return whole
     lon, lat = whole.lonlat
-    inside = degrees.meets(np.array([lon, lat, lon, lat]), bbox)
+    inside = degrees.meets((lon, lat, lon, lat), bbox)
     return whole if inside.all() else SomeOf(whole, np.flatnonzero(inside))
 
 

@@ -1,8 +1,10 @@
 """
-Rows in a box of a GeoParquet file of two million points: how long beside `geopandas.read_parquet(bbox=)`.
+Rows in a box of a GeoParquet file of two million points: how long beside GeoPandas, and beside Arrow's own filter.
 
-Run `python tests/benchmarks/bench_boxes.py [ROWS]`. Both read the same file, in turns; a figure is the median of the
-ratios within a round, GeoPandas' time over ours. GeoPandas takes rows by their boxes in float32, and so a few more.
+Run `python tests/benchmarks/bench_boxes.py [ROWS]`. All read the same file, in turns; a figure is the median of the
+ratios within a round, their time over ours: `geopandas.read_parquet(bbox=)` and our frame, and the rows that
+`pyarrow.dataset` finds by the boxes and those of `Dataset.points`, as tables with coordinates. The others take rows by
+their boxes in float32, and so a few more.
 """
 
 from __future__ import annotations
@@ -15,8 +17,13 @@ from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset
 
 from mlygeo import store
+from mlygeo.store.datasets import reading
+from mlygeo.store.parquet import encodings
 
 ROWS = 2_000_000
 ROUNDS = 7
@@ -49,7 +56,7 @@ def main(rows: int) -> None:
 
 
 def compare(path: Path, name: str, box: tuple[float, float, float, float]) -> None:
-    readers = {"mlygeo": store.read_frame, "geopandas": gpd.read_parquet}
+    readers = {"mlygeo": store.read_frame, "geopandas": gpd.read_parquet, "as points": points_in, "Arrow": arrow_in}
     seconds: dict[str, list[float]] = {each: [] for each in readers}
     rows = 0
     for number in range(ROUNDS):
@@ -60,9 +67,29 @@ def compare(path: Path, name: str, box: tuple[float, float, float, float]) -> No
             seconds[each].append(time.perf_counter() - start)
             rows = len(found) if each == "mlygeo" else rows
             del found
-    ratio = statistics.median(b / a for a, b in zip(seconds["mlygeo"], seconds["geopandas"], strict=True))
-    own, other = (statistics.median(values) * 1000 for values in seconds.values())
-    print(f"  {name:<12}{rows:>10,} rows   mlygeo {own:7.0f} ms   geopandas {other:7.0f} ms   {ratio:5.2f} x its time")
+    text = f"  {name:<12}{rows:>10,} rows"
+    for own, other in (("mlygeo", "geopandas"), ("as points", "Arrow")):
+        ratio = statistics.median(b / a for a, b in zip(seconds[own], seconds[other], strict=True))
+        middle = [statistics.median(seconds[each]) * 1000 for each in (own, other)]
+        text += f"   {own} {middle[0]:5.0f} ms, {other} {middle[1]:5.0f} ms: {ratio:5.2f} x its time"
+    print(text)
+
+
+def points_in(path: Path, bbox: tuple[float, float, float, float]) -> pa.Table:
+    found = reading.open(path).points(bbox)
+    lon, lat = found.lonlat
+    return found.take(np.arange(len(found))).append_column("lon", pa.array(lon)).append_column("lat", pa.array(lat))
+
+
+def arrow_in(path: Path, bbox: tuple[float, float, float, float]) -> pa.Table:
+    west, south, east, north = bbox
+    sides = {side: pc.field("bbox", side) for side in ("xmin", "ymin", "xmax", "ymax")}
+    near = (sides["xmax"] >= west) & (sides["xmin"] <= east) & (sides["ymax"] >= south) & (sides["ymin"] <= north)
+    table = pyarrow.dataset.dataset(path).to_table(filter=near)
+    lon, lat = encodings.coordinates(table["geometry"], path)
+    return (
+        table.drop_columns(["geometry", "bbox"]).append_column("lon", pa.array(lon)).append_column("lat", pa.array(lat))
+    )
 
 
 if __name__ == "__main__":

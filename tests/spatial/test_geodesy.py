@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlygeo import kernels
 from mlygeo.errors import CrsError
-from mlygeo.spatial import areas, geodesy, kernels, knn
+from mlygeo.spatial import areas, geodesy, knn
 from mlygeo.spatial import projection as projections
 
 STUTTGART = (9.15, 48.76, 9.17, 48.78)

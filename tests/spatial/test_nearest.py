@@ -13,9 +13,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import mlygeo
-from mlygeo import arrays
+from mlygeo import arrays, kernels
 from mlygeo.errors import CrsError, FrameError, InputError
-from mlygeo.spatial import geodesy, grid, kernels, knn, nearest, pairing
+from mlygeo.spatial import geodesy, grid, knn, nearest, pairing
 from mlygeo.spatial.grid import HeadingTest, heading_difference
 from mlygeo.spatial.planes import InPlane
 
@@ -649,13 +649,13 @@ def test_many_small_searches_load_the_compiled_kernel_as_one_large_one_does(monk
     monkeypatch.setattr(kernels, "_loading", kernels._Loading())
     monkeypatch.setattr(kernels, "is_loaded", lambda: False)
     small = kernels.LOADING_S / 4.5
-    assert [kernels.kernel("grid", small) is None for _ in range(6)] == [True] * 4 + [False] * 2
-    assert kernels.kernel("grid", small, compiled=False) is None
+    assert [kernels.kernel("mlygeo.spatial.grid", small) is None for _ in range(6)] == [True] * 4 + [False] * 2
+    assert kernels.kernel("mlygeo.spatial.grid", small, compiled=False) is None
 
 
 def test_without_numba_it_is_tried_once(monkeypatch):
     monkeypatch.setattr(kernels, "_loading", kernels._Loading(missed_s=1.0))
     monkeypatch.setattr(kernels, "is_loaded", lambda: False)
-    assert kernels.kernel("no_such_kernel", 1.0) is None
-    assert kernels.kernel("grid", 1.0) is None
-    assert kernels.kernel("grid", 0.0, compiled=True) is not None
+    assert kernels.kernel("mlygeo.no_such_kernel", 1.0) is None
+    assert kernels.kernel("mlygeo.spatial.grid", 1.0) is None
+    assert kernels.kernel("mlygeo.spatial.grid", 0.0, compiled=True) is not None

@@ -9,6 +9,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import shapely
 from hypothesis import HealthCheck, given, settings
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from mlygeo import frames, keys, store
 from mlygeo.errors import FrameError, MlygeoError
 from mlygeo.store import points as sources
+from mlygeo.store.parquet import files
 from mlygeo.store.point_sources import PointFile
 from mlygeo.store.points import SomeOf, open_points
 
@@ -187,3 +189,52 @@ def test_ids_are_read_part_after_part(tmp_path, rows, several):
             if plain and rows:
                 whose = each.take(np.arange(len(its))[::-1], ["provider"])["provider"].to_pylist()
                 assert whose == [plain[row] for row in its[::-1]]
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    seed=st.integers(0, 10**6), piece=st.integers(1, 50), batch=st.integers(1, 200), group=st.integers(1, 90),
+    missing=st.booleans(), wide=st.booleans(),
+)  # fmt: skip
+def test_rows_are_the_same_whatever_is_read_at_once(tmp_path, seed, piece, batch, group, *, missing, wide):
+    random = np.random.default_rng(seed)
+    count = 180
+    words = np.array(["ab", "Ü", "", "abc" * 9], dtype=object)[random.integers(0, 4, count)]
+    if missing:
+        words[random.random(count) < 0.2] = None
+    kind = pa.large_string() if wide else pa.string()
+    place = gpd.points_from_xy(random.uniform(9, 10, count), random.uniform(48, 49, count), crs=4326)
+    frame = gpd.GeoDataFrame({"id": random.permutation(count)}, geometry=place)
+    if missing:
+        frame.loc[7, "geometry"] = None
+    table = pa.table(frame.to_arrow(geometry_encoding="WKB")).append_column("sequence_id", pa.array(words, kind))
+    frame.to_parquet(tmp_path / "x.parquet")
+    geo = pq.read_schema(tmp_path / "x.parquet").metadata[b"geo"]
+    table = table.cast(pa.schema([(field.name, field.type) for field in table.schema])).replace_schema_metadata(
+        {b"geo": geo}
+    )
+    pq.write_table(table, tmp_path / "x.parquet", row_group_size=group)
+    rows = random.integers(0, count, 70)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "PIECE_ROWS", piece)
+        patch.setattr(files, "BATCH_ROWS", batch)
+        opened = PointFile(tmp_path / "x.parquet")
+        assert np.array_equal(opened.lonlat, frames.lonlat(frame), equal_nan=True)
+        assert opened.arrow("id").to_pylist() == frame["id"].tolist()
+        taken = opened.take(rows)
+        assert taken["sequence_id"].type == kind
+        assert taken.to_pydict() == {"id": frame["id"][rows].tolist(), "sequence_id": words[rows].tolist()}
+
+
+def test_text_of_few_values_is_read_as_codes(tmp_path):
+    count = 4000
+    frame = gpd.GeoDataFrame(
+        {
+            "few": np.array(["one sequence", "another"])[np.arange(count) % 2],
+            "many": [f"text {row}" for row in range(count)],
+            "number": np.arange(count),
+        },
+        geometry=gpd.points_from_xy(np.zeros(count), np.zeros(count), crs=4326),
+    )
+    file = files.GeoFile(store.write_frame(frame, tmp_path / "x.parquet"))
+    assert [file.is_coded(name, [0]) for name in ("few", "many", "number")] == [True, False, False]

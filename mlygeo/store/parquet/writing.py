@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mlygeo import frames
@@ -33,6 +34,9 @@ log = logging.getLogger("mlygeo.store.parquet")
 
 ROWS_PER_GROUP = 100_000
 """Rows in a row group: fewer make whole reads slow, more make reads of a box slow (measured)."""
+
+SHOWN = 512
+"""Values that show whether those of a column repeat."""
 
 
 @dataclass(frozen=True)
@@ -199,7 +203,10 @@ def _write(
             compression="zstd",
             write_page_checksum=True,
             # A dictionary of nearly unique values only takes time.
-            use_dictionary=[n for n in table.column_names if n not in plain and n not in frames.IDS] or False,
+            use_dictionary=[
+                n for n in table.column_names if n not in plain and n not in frames.IDS and _repeats(table[n])
+            ]
+            or False,
             write_statistics=[n for n in table.column_names if n not in plain]
             + [f"{covering}.{side}" for side in SIDES],
         ) as writer:
@@ -207,6 +214,17 @@ def _write(
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise _culprit(table, error) from error
     return order
+
+
+def _repeats(values: pa.ChunkedArray) -> bool:
+    """Return whether numbers repeat, as far as some hundred of them show, side by side or apart; text may always."""
+    if len(values) < 2 * SHOWN or not (pa.types.is_floating(values.type) or pa.types.is_timestamp(values.type)):
+        return True
+    rows = np.linspace(0, len(values) - 1, SHOWN).astype(np.int64)
+    for some in (values.take(pa.array(rows)), values.slice(len(values) // 2, SHOWN)):
+        if pc.count_distinct(some).as_py() <= SHOWN // 2:
+            return True
+    return False
 
 
 def _culprit(table: pa.Table, error: Exception) -> FrameError:

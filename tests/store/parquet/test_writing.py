@@ -277,3 +277,21 @@ def test_any_frame_comes_back_or_is_refused(tmp_path, data, rows):
         shapely.equals_identical(np.asarray(back.geometry), np.asarray(frame.geometry)).tolist()
         == (~frame.geometry.isna()).tolist()
     )
+
+
+def test_numbers_that_hardly_repeat_have_no_dictionary(tmp_path):
+    count = 3000
+    random = np.random.default_rng(1)
+    frame = gpd.GeoDataFrame(
+        {
+            "own": random.random(count),
+            "shared": np.repeat(random.random(60), 50),
+            "text": [f"t{n}" for n in range(count)],
+        },
+        geometry=gpd.points_from_xy(random.random(count), random.random(count), crs=4326),
+    )
+    found = pq.ParquetFile(store.write_frame(frame, tmp_path / "x.parquet")).metadata.row_group(0)
+    chunks = {found.column(number).path_in_schema: found.column(number) for number in range(found.num_columns)}
+    assert {name: chunks[name].has_dictionary_page for name in ("own", "shared", "text")} == {
+        "own": False, "shared": True, "text": True,
+    }  # fmt: skip

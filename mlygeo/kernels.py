@@ -26,6 +26,9 @@ Kind = TypeVar("Kind", bound=np.generic)
 
 LOG = logging.getLogger("mlygeo.spatial.kernels")
 
+MODULES = ("mlygeo.spatial.projection_numba", "mlygeo.arrays_numba", "mlygeo.spatial.grid_numba")
+"""Modules of compiled code that a selection needs, in the order in which it needs them."""
+
 LOADING_S = 0.5
 """Processor time that it takes to load Numba and compiled code (measured)."""
 
@@ -59,7 +62,7 @@ def kernel(name: str, saves_s: float, *, compiled: bool | None = None) -> Module
     Parameters
     ----------
     name
-        A module of `mlygeo.spatial`.
+        Its name.
     saves_s
         Time that it saves in the work at hand, seconds.
     compiled
@@ -74,7 +77,7 @@ def kernel(name: str, saves_s: float, *, compiled: bool | None = None) -> Module
             return None
     try:
         with _lock:  # one thread imports, and others wait for it
-            return importlib.import_module(f"mlygeo.spatial.{name}")
+            return importlib.import_module(name)
     except (ImportError, RuntimeError) as error:
         # Numba raises RuntimeError if no folder for its compiled code is writable.
         LOG.debug("%s without Numba: %s", name, error)
@@ -82,9 +85,17 @@ def kernel(name: str, saves_s: float, *, compiled: bool | None = None) -> Module
         return None
 
 
+def load() -> None:
+    """Load all compiled code; of use in a thread, while others read."""
+    for name in MODULES:
+        module = kernel(name, LOADING_S)
+        if module is not None:
+            module.load()
+
+
 def is_loaded() -> bool:
     """Return whether this process has loaded Numba: then all compiled code pays."""
-    return any(f"mlygeo.spatial.{name}" in sys.modules for name in ("grid_numba", "projection_numba"))
+    return any(name in sys.modules for name in MODULES)
 
 
 def given(values: npt.NDArray[Kind]) -> npt.NDArray[Kind]:
