@@ -50,14 +50,17 @@ def partition(
     with the least longitude and latitude. How many are left out, and how many ids are told differently by several
     rows, is in the summary. Rows without a position are kept in `DIR/cell=q`.
 
-    A run that was killed is gone on with by the same command, and leaves nothing behind. Folders that mlygeo did not
-    make are not touched.
+    Streets lie in the cell of the south-western corner of their box, 250,000 in a part. They are those of
+    `read_streets` with `retain_all`, and have no id that could repeat.
+
+    A run that was killed is gone on with by the same command (that of streets begins again), and leaves nothing behind.
+    Folders that mlygeo did not make are not touched.
 
     Parameters
     ----------
     inputs
         GeoParquet files of points, such as images.parquet, in any CRS; other files and frames of points, which have
-        to fit into memory; or several.
+        to fit into memory; or several. Or one file of OpenStreetMap (.osm.pbf, .osm, …): all its streets.
     output
         Folder of the dataset. Default: dataset.
     rows_per_part
@@ -93,6 +96,7 @@ def partition(
     from pathlib import Path
 
     from mlygeo.locks import FolderLock
+    from mlygeo.pipelines import street_files
     from mlygeo.processes import Processes
     from mlygeo.store.datasets import publishing, writing
 
@@ -105,6 +109,9 @@ def partition(
         raise InputError(f"`workers` is {workers}, and at least one process has to work")
     given = list(inputs) if _are_several(inputs) else [inputs]
     _refuse_inside(given, dataset)
+    streets = street_files.partition_streets(given, dataset, rows_per_part=rows_per_part, progress=progress)
+    if streets is not None:
+        return _written(streets, dataset, add=False)
     folder = publishing.run_folder(dataset)
     if dry_run:
         if not publishing.is_begun(folder):

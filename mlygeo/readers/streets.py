@@ -8,7 +8,7 @@ OpenStreetMap's Overpass service, and caches the answers.
 from __future__ import annotations
 
 import logging
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from mlygeo.readers.street_graph import BUFFER_M
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterator
 
     import geopandas as gpd
     import networkx as nx
@@ -166,6 +167,55 @@ def read_streets(
     else:
         frame, facts = _lines(_rows_of_region(path, region), path.name, region)
     return _of_region(frame, path.name, region, facts)
+
+
+@contextmanager
+def street_batches(path: Path, *, retain_all: bool) -> Iterator[Iterator[gpd.GeoDataFrame]]:
+    """
+    Read the streets of an OpenStreetMap file some hundred thousand at a time, in bounded memory.
+
+    Parameters
+    ----------
+    path
+        A file for which `is_osm` holds.
+    retain_all
+        Keep every component of the network, and not only the largest.
+
+    Yields
+    ------
+    batches
+        Streets frames with the same columns, which have together the rows of `read_streets`, in their order. Their
+        `attrs` are those of the whole, but for the number of edges and their length.
+
+    Raises
+    ------
+    FileError
+        If the file is missing.
+    FormatError
+        If it is damaged, a history, or not what its name says.
+    FrameError
+        If there is no street in it.
+    """
+    from mlygeo.readers.street_edges import StreetEdges
+
+    if not path.exists():
+        raise FileError(f"{path} does not exist")
+    with StreetEdges(path, retain_all=retain_all) as edges:
+        facts = edges.facts
+        left_out = {"left_out": found} if (found := facts.pop("left_out", {})) else {}
+        facts = {"source": path.name, **facts}
+
+        def batches() -> Iterator[gpd.GeoDataFrame]:
+            some = False
+            for frame in edges.frames():
+                some = True
+                yield frames.attribute(
+                    frames.conform(frame, frames.STREETS), frames.OPENSTREETMAP, streets=facts, **left_out
+                )
+            if not some:
+                raise FrameError(f"{path.name} holds no streets", hint="all of its ways are rings that nothing meets")
+
+        yield batches()
 
 
 def streets_of(frame: gpd.GeoDataFrame, *, name: str, region: Region | None = None) -> gpd.GeoDataFrame:
