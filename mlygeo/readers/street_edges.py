@@ -19,7 +19,7 @@ from mlygeo import frames
 from mlygeo.errors import FrameError
 from mlygeo.progress import working
 from mlygeo.readers import several
-from mlygeo.readers.street_chains import Steps, walk
+from mlygeo.readers.street_chains import walk
 from mlygeo.readers.street_pieces import ALONG, BACKWARD, BOTH, END, JOINT, ODD, ROWS, Pieces, runs, within
 from mlygeo.store.spilled import Spilled, bounds
 
@@ -76,17 +76,27 @@ class _Links(NamedTuple):
     last: Whole
 
 
-class _Uses(NamedTuple):
-    """Links as parts of edges: row of the link, whether it is passed backward, and what its edge is."""
+class _Open(NamedTuple):
+    """Links that do not reach from end to end; of each what is at its first and its last vertex, shape (n, 2)."""
 
-    link: Whole
-    backward: Flags
-    position: npt.NDArray[np.int32]
-    final: Flags
-    order: Whole
-    sequence: Whole
-    start: Whole
-    kind: npt.NDArray[np.int8]
+    before: list[int]
+    """How many there are before each block."""
+    ends: Whole
+    kinds: npt.NDArray[np.int8]
+    orders: Whole
+    sequences: Whole
+    """When the edge that enters the link there came into the graph."""
+    flows: npt.NDArray[np.int8]
+    """Directions of traffic, shape (n,)."""
+
+
+_USE = np.dtype(
+    [
+        ("link", "i8"), ("backward", "?"), ("position", "i4"), ("final", "?"), ("order", "i8"), ("sequence", "i8"),
+        ("start", "i8"), ("kind", "i1"),
+    ]
+)  # fmt: skip
+"""A link as a part of an edge: its row, how it is passed, where it stands in the edge, and what that is (`_LINK`)."""
 
 
 class StreetEdges:
@@ -172,15 +182,20 @@ class StreetEdges:
         spilled = self._close.enter_context
         self._links, self._places = spilled(Spilled(_LINK)), spilled(Spilled(_PLACE))
         self._texts, self._lengths = spilled(Spilled(np.uint8)), spilled(Spilled(_TEXT))
-        first_open, ends, kinds, flows, orders, sequences = self._open_links(rows)
-        steps = walk(ends, kinds)
-        uses, odd = _uses(steps, ends, kinds, flows, orders, sequences)
-        del steps, ends, kinds, flows, orders, sequences
+        found = self._open_links(rows)
+        uses, odd = _uses(found)
+        before = found.before
+        del found
         look_around = _OddLinks()
         with working("joining the streets") as step:
             step.begin(len(pieces.blocks), "blocks")
             for number in pieces.blocks:
-                self._emit(number, first_open[number], first_open[number + 1], uses, odd, look_around)
+                here, there = (
+                    slice(*np.searchsorted(rows, before[number : number + 2])) for rows in (uses["link"], odd)
+                )
+                mine = uses[here].copy()
+                mine["link"] -= before[number]
+                self._emit(number, mine, odd[there] - before[number], look_around)
                 step.advance()
         for row, (edge, places, text) in enumerate(look_around.edges()):
             edge["way"] = -1 - row
@@ -204,17 +219,15 @@ class StreetEdges:
             first, last = first[here], last[here]
         return _Links(first, last)
 
-    def _open_links(self, rows: int) -> tuple[Any, ...]:
-        """Return the links that do not reach from end to end, and how edges are shared out."""
+    def _open_links(self, rows: int) -> _Open:
+        """Return the links that do not reach from end to end, and see how edges are shared out."""
         pieces = self._pieces
-        numbers, ends, kinds, flows, orders, sequences = [0], [], [], [], [], []
+        before = [0]
+        found: list[tuple[npt.NDArray[Any], ...]] = []
         sampled, count = [], 0
         for number in pieces.blocks:
             block = pieces.block(number)
             vertices, kind = block.vertices, pieces.kinds(block)
-            if not len(vertices.id):
-                numbers.append(numbers[-1])
-                continue
             if self._largest is not None:
                 self._dropped_um += _micrometres(block, pieces.component[vertices.piece] != self._largest)
             links = self._found(block, kind)
@@ -222,82 +235,51 @@ class StreetEdges:
             sampled.append(vertices.order[both].ravel()[:: max(min(rows // 64, 64), 1)])
             count += 2 * int((links.last - links.first + 1).sum())
             both = both[(kind[both] != END).any(axis=1)]
+            before.append(before[-1] + len(both))
             along, back = block.sequence()
-            numbers.append(numbers[-1] + len(both))
-            ends.append(vertices.id[both])
-            kinds.append(kind[both])
-            flows.append(block.flow[both[:, 0]])
-            orders.append(vertices.order[both])
-            sequences.append(np.stack((along[both[:, 0]], back[both[:, 1] - 1]), axis=1))
-        none = np.empty((0, 2), dtype=np.int64)
-        self._bounds = bounds(np.concatenate([none.ravel(), *sampled]), -(-4 * count // rows))
-        return (
-            numbers, np.concatenate([none, *ends]), np.concatenate([none.astype(np.int8), *kinds]),
-            np.concatenate([none.ravel().astype(np.int8), *flows]), np.concatenate([none, *orders]),
-            np.concatenate([none, *sequences]),
-        )  # fmt: skip
+            sequences = np.stack((along[both[:, 0]], back[both[:, 1] - 1]), axis=1)
+            found.append((vertices.id[both], kind[both], vertices.order[both], sequences, block.flow[both[:, 0]]))
+        self._bounds = bounds(np.concatenate(sampled), -(-4 * count // rows))
+        return _Open(before, *(np.concatenate(each) for each in zip(*found, strict=True)))
 
-    def _emit(self, number: int, start: int, stop: int, uses: _Uses, odd: Whole, look_around: _OddLinks) -> None:
-        """Hand the links of a block on to the edges they are parts of."""
+    def _emit(self, number: int, uses: npt.NDArray[Any], odd: Whole, look_around: _OddLinks) -> None:
+        """Hand the links of a block on to the edges they are parts of; `uses` and `odd` count the open ones."""
         pieces = self._pieces
         block = pieces.block(number)
         vertices, kind = block.vertices, pieces.kinds(block)
-        if not len(vertices.id):
-            return
         links = self._found(block, kind)
-        texts = pieces.texts(block)
+        if not len(links.first):
+            return
+        texts, sequences = pieces.texts(block), block.sequence()
         ended = (kind[links.first] == END) & (kind[links.last] == END)
-        along, back = block.sequence()
-        flow = block.flow[links.first]
-        whole = []
-        for backward, enter, sequence in (
-            (False, links.first, along[links.first]),
-            (True, links.last, back[links.last - 1]),
-        ):
-            row = np.flatnonzero(ended & (flow != (ALONG if backward else BACKWARD)))
-            short = links.last[row] - links.first[row] == 1
-            whole.append(
-                _Uses(
-                    row,
-                    np.full(len(row), backward),
-                    np.zeros(len(row), dtype=np.int32),
-                    np.ones(len(row), dtype=bool),
-                    vertices.order[enter[row]],
-                    sequence[row],
-                    vertices.id[enter[row]],
-                    np.where(short, _EDGE, _CHAIN).astype(np.int8),
-                )
-            )
         open_rows = np.flatnonzero(~ended)
-        here = slice(*np.searchsorted(uses.link, [start, stop]))
-        mine = _Uses(*(each[here] for each in uses))
-        mine = mine._replace(link=open_rows[mine.link - start])
-        for row in open_rows[odd[slice(*np.searchsorted(odd, [start, stop]))] - start].tolist():
-            first, last = int(links.first[row]), int(links.last[row])
-            look_around.add(
-                block, slice(first, last + 1), kind, along, back, texts[vertices.way[first]],
-                int(pieces.component[vertices.piece[first]]),
-            )  # fmt: skip
-        used = _Uses(*(np.concatenate(each) for each in zip(*whole, mine, strict=True)))
-        first, last = links.first[used.link], links.last[used.link]
+        for row in open_rows[odd].tolist():
+            at = slice(int(links.first[row]), int(links.last[row]) + 1)
+            component = int(pieces.component[vertices.piece[at.start]])
+            look_around.add(block, at, kind[at], sequences, text=texts[vertices.way[at.start]], component=component)
+        uses["link"] = open_rows[uses["link"]]
+        used = np.concatenate(
+            (uses, *(_whole(block, links, ended, sequences, backward=each) for each in (False, True)))
+        )
+        first, last = links.first[used["link"]], links.last[used["link"]]
         rows = np.zeros(len(first), dtype=_LINK)
         for name in ("order", "sequence", "kind", "position"):
-            rows[name] = getattr(used, name)
+            rows[name] = used[name]
         rows["nodes"] = last - first + 1
         rows["way"] = block.first_way + vertices.way[first]
         rows["component"] = pieces.component[vertices.piece[first]]
         rows["oneway"] = rows["alone"] = block.flow[first] != BOTH
-        enter, leave = np.where(used.backward, last, first), np.where(used.backward, first, last)
+        enter, leave = np.where(used["backward"], last, first), np.where(used["backward"], first, last)
         rows["start"], rows["end"] = vertices.id[enter], vertices.id[leave]
-        step = np.where(used.backward, -1, 1)
-        at = np.repeat(enter, rows["nodes"]) + np.repeat(step, rows["nodes"]) * _count(rows["nodes"])
-        places = np.empty(len(at), dtype=_PLACE)
-        places["x"], places["y"] = vertices.x[at], vertices.y[at]
+        step = np.where(used["backward"], -1, 1)
+        at_vertex = np.repeat(enter, rows["nodes"]) + np.repeat(step, rows["nodes"]) * _count(rows["nodes"])
+        places = np.empty(len(at_vertex), dtype=_PLACE)
+        places["x"], places["y"] = vertices.x[at_vertex], vertices.y[at_vertex]
         self._add(rows, places, {block.first_way + row: texts[row] for row in np.unique(vertices.way[first]).tolist()})
-        into = rows[used.final & rows["alone"]]
-        into["order"] = vertices.order[leave[used.final & rows["alone"]]]
-        into["start"], into["end"] = into["end"].copy(), used.start[used.final & rows["alone"]]
-        into["kind"], into["nodes"] = _INTO, 0
+        alone = used["final"] & rows["alone"]
+        into = rows[alone]
+        into["order"], into["kind"], into["nodes"] = vertices.order[leave[alone]], _INTO, 0
+        into["start"], into["end"] = rows["end"][alone], used["start"][alone]
         self._links.add(np.searchsorted(self._bounds, into["order"], side="right"), into)
 
     def _add(self, rows: npt.NDArray[Any], places: npt.NDArray[Any], texts: dict[int, bytes]) -> None:
@@ -416,24 +398,38 @@ def encoded(way: Way) -> bytes:
     return "\0".join([str(way.id), *(way.tags.get(tag, "") for tag in TAGS)]).encode()
 
 
-def _uses(
-    steps: Steps, ends: Whole, kinds: npt.NDArray[np.int8], flows: npt.NDArray[np.int8], orders: Whole, sequences: Whole
-) -> tuple[_Uses, Whole]:
+def _whole(
+    block: Block, links: _Links, ended: Flags, sequences: tuple[Whole, Whole], *, backward: bool
+) -> npt.NDArray[Any]:
+    """Return the links that reach from end to end as edges, those along their ways or those back."""
+    vertices = block.vertices
+    row = np.flatnonzero(ended & (block.flow[links.first] != (ALONG if backward else BACKWARD)))
+    enter = (links.last if backward else links.first)[row]
+    found = np.zeros(len(row), dtype=_USE)
+    found["link"], found["backward"], found["final"] = row, backward, True
+    found["order"], found["start"] = vertices.order[enter], vertices.id[enter]
+    found["sequence"] = sequences[1][enter - 1] if backward else sequences[0][enter]
+    found["kind"] = np.where(links.last[row] - links.first[row] == 1, _EDGE, _CHAIN)
+    return found
+
+
+def _uses(links: _Open) -> tuple[npt.NDArray[Any], Whole]:
     """Return what edges open links are parts of, by link, and the links of chains that end where one has to look."""
+    steps = walk(links.ends, links.kinds)
     count, first = runs(steps.chain)
     enter, leave = steps.half[first], steps.half[first + count - 1] ^ 1
-    kind = kinds.ravel()
+    kind = links.kinds.ravel()
     odd = np.repeat((kind[enter] == ODD) | (kind[leave] == ODD), count)
-    flow, backward = flows[enter >> 1], (enter & 1).astype(bool)
-    open_to = np.repeat((flow == BOTH) | (flow == np.where(backward, BACKWARD, ALONG)), count)
-    at, enter = np.flatnonzero(~odd & open_to), np.repeat(enter, count)
+    flow, backward = links.flows[enter >> 1], (enter & 1).astype(bool)
+    has_traffic = np.repeat((flow == BOTH) | (flow == np.where(backward, BACKWARD, ALONG)), count)
+    at = np.flatnonzero(~odd & has_traffic)
     at = at[np.argsort(steps.half[at] >> 1, kind="stable")]
-    half, enter = steps.half[at], enter[at]
-    final = steps.position[at] == np.repeat(count, count)[at] - 1
-    uses = _Uses(
-        half >> 1, (half & 1).astype(bool), steps.position[at], final, orders.ravel()[enter], sequences.ravel()[enter],
-        ends.ravel()[enter], np.full(len(at), _CHAIN, dtype=np.int8),
-    )  # fmt: skip
+    half, enter = steps.half[at], np.repeat(enter, count)[at]
+    uses = np.zeros(len(at), dtype=_USE)
+    uses["link"], uses["backward"], uses["position"] = half >> 1, half & 1, steps.position[at]
+    uses["final"] = steps.position[at] == np.repeat(count, count)[at] - 1
+    uses["order"], uses["sequence"] = links.orders.ravel()[enter], links.sequences.ravel()[enter]
+    uses["start"], uses["kind"] = links.ends.ravel()[enter], _CHAIN
     return uses, np.unique(steps.half[odd] >> 1)
 
 
@@ -541,20 +537,27 @@ class _OddLinks:
         self._steps: list[tuple[int, int, int, dict[str, Any]]] = []
 
     def add(
-        self, block: Block, at: slice, kinds: npt.NDArray[np.int8], along: Whole, back: Whole, text: bytes,
+        self,
+        block: Block,
+        at: slice,
+        kinds: npt.NDArray[np.int8],
+        sequences: tuple[Whole, Whole],
+        *,
+        text: bytes,
         component: int,
-    ) -> None:  # fmt: skip
-        """Add a link."""
+    ) -> None:
+        """Add a link: some vertices of a block, and their kinds."""
         vertices = block.vertices
         ids = vertices.id[at].tolist()
         flow = int(block.flow[at.start])
         each = zip(ids, vertices.order[at].tolist(), vertices.x[at].tolist(), vertices.y[at].tolist(), strict=True)
-        for (node, order, x, y), kind in zip(each, kinds[at].tolist(), strict=True):
+        for (node, order, x, y), kind in zip(each, kinds.tolist(), strict=True):
             self._nodes[node] = order, x, y, kind == END
         values = text.decode().split("\0")
-        told = {name: value for name, value in zip(COLUMNS, values, strict=True) if value and name != "oneway"}
+        told: dict[str, Any] = {name: value for name, value in zip(COLUMNS, values, strict=True) if value}
         told |= {"oneway": flow != BOTH, "component": component}
-        for (u, v), forward, backward in zip(pairwise(ids), along[at].tolist(), back[at].tolist(), strict=False):
+        along, back = (each[at].tolist() for each in sequences)
+        for (u, v), forward, backward in zip(pairwise(ids), along, back, strict=False):
             if flow != BACKWARD:
                 self._steps.append((forward, u, v, told))
             if flow != ALONG:

@@ -136,9 +136,7 @@ class Pieces:
         If the disk is too small.
     """
 
-    def __init__(
-        self, path: Path, encode: Callable[[Way], bytes], close: ExitStack, *, rows: int = ROWS
-    ) -> None:
+    def __init__(self, path: Path, encode: Callable[[Way], bytes], close: ExitStack, *, rows: int = ROWS) -> None:
         self.path, self.rows, self._close = path, rows, close
         self.ways = self.ways_cut = self.ways_lost = 0
         """Ways, each once; those that lack nodes; those of which no two neighbouring nodes are in the file."""
@@ -176,7 +174,8 @@ class Pieces:
             self._refs.put(number, nodes)
             self._first_way.append(self._first_way[-1] + len(ways))
             self._first_reference.append(self._first_reference[-1] + len(refs))
-            ways.clear(), texts.clear(), refs.clear()
+            for each in (ways, texts, refs):
+                each.clear()
 
         with working("reading the ways") as step:
             step.begin(None, "streets")
@@ -454,7 +453,7 @@ def _each_once(nodes: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return nodes by their id: the last of several versions, in the place of the first."""
     nodes = nodes[np.lexsort((nodes["order"], nodes["id"]))]
     count, first = runs(nodes["id"])
-    found = nodes[first + count - 1]
+    found: npt.NDArray[Any] = nodes[first + count - 1]
     found["order"] = nodes["order"][first]
     return found
 

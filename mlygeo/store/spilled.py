@@ -51,7 +51,7 @@ class Spilled:
             return
         with _said():
             self._file.seek(self._end)
-            view = memoryview(rows.view(np.uint8)).cast("B")
+            view = memoryview(rows.view(np.uint8).data).cast("B")
             while len(view):
                 view = view[self._file.write(view) :]
         self._extents.setdefault(bucket, []).append((self._end, len(rows)))
@@ -74,7 +74,7 @@ class Spilled:
     def take(self, bucket: int) -> npt.NDArray[Any]:
         """Return the rows of a bucket, in the order in which they were added."""
         found = np.empty(self.rows(bucket), dtype=self.dtype)
-        view, done = memoryview(found.view(np.uint8)).cast("B") if len(found) else memoryview(b""), 0
+        view, done = memoryview(found.view(np.uint8).data).cast("B") if len(found) else memoryview(b""), 0
         with _said():
             for start, count in self._extents.get(bucket, ()):
                 self._file.seek(start)

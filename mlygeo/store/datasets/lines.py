@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mlygeo import frames
+from mlygeo.places import STATE_FOLDER
 from mlygeo.progress import working
 from mlygeo.spatial import cells, hilbert
 from mlygeo.store.datasets import layout, publishing
@@ -109,7 +110,7 @@ def write(
         The parts, in which lines stand along a Hilbert curve of the south-western corners of their boxes, and then
         by `u`, `v` and `key`.
     """
-    publishing.clear(folder, keep=[publishing.STATE_FOLDER])
+    publishing.clear(folder, keep=[STATE_FOLDER])
     schema, attrs, rows, codes, counts = _kept(batches, folder)
     found = np.unique(codes)
     total = np.zeros(len(found), dtype=np.int64)
@@ -135,9 +136,7 @@ def write(
     return index
 
 
-def _kept(
-    batches: Iterable[gpd.GeoDataFrame], folder: Path
-) -> tuple[pa.Schema, dict[str, Any], int, Rows, Rows]:
+def _kept(batches: Iterable[gpd.GeoDataFrame], folder: Path) -> tuple[pa.Schema, dict[str, Any], int, Rows, Rows]:
     """Keep batches on disk; return their schema and `attrs`, their rows, and how many there are in which cell."""
     writer, attrs, rows, codes, counts = None, {}, 0, [], []
     try:
@@ -166,8 +165,8 @@ def _scattered(folder: Path, schema: pa.Schema, leaves: layout.Leaves) -> Path:
         reader = pa.ipc.open_file(source)
         for number in range(reader.num_record_batches):
             batch = reader.get_batch(number)
-            corner = (batch[name].to_numpy() for name in _SIDES[:2])
-            cell = leaves.of(cells.codes(*corner, layout.MOST_ZOOM))
+            west, south = (batch[name].to_numpy() for name in _SIDES[:2])
+            cell = leaves.of(cells.codes(west, south, layout.MOST_ZOOM))
             order = np.argsort(cell, kind="stable")
             several, first = np.unique(cell[order], return_index=True)
             batch = batch.take(pa.array(order))
@@ -193,12 +192,11 @@ def _parts(table: pa.Table, folder: Path, most: int, attrs: dict[str, Any], at: 
         path = folder / layout.part(number)
         box = bounds[:, rows]
         schema = _schema(columns.schema, attrs, _joined(None, box))
-        with whole(path) as temporary:
-            with _writer(temporary, schema) as writer:
-                for first in range(0, len(rows), layout.ROWS_PER_GROUP):
-                    some = rows[first : first + layout.ROWS_PER_GROUP]
-                    group = _boxed(columns.take(pa.array(some)), bounds[:, some], schema)
-                    writer.write_table(group, row_group_size=layout.ROWS_PER_GROUP)
+        with whole(path) as temporary, _writer(temporary, schema) as writer:
+            for first in range(0, len(rows), layout.ROWS_PER_GROUP):
+                some = rows[first : first + layout.ROWS_PER_GROUP]
+                group = _boxed(columns.take(pa.array(some)), bounds[:, some], schema)
+                writer.write_table(group, row_group_size=layout.ROWS_PER_GROUP)
         west, south, east, north = _joined(None, box)
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
@@ -216,9 +214,7 @@ def _table(batch: gpd.GeoDataFrame) -> tuple[pa.Table, Floats]:
     """Return a frame as a table with WKB, and the boxes of its rows, shape (4, n)."""
     import shapely
 
-    columns = {
-        name: attributes.to_arrow(batch[name], name)[0] for name in batch.columns if name != batch.geometry.name
-    }
+    columns = {name: attributes.to_arrow(batch[name], name)[0] for name in batch.columns if name != batch.geometry.name}
     geometry = np.asarray(batch.geometry.values)
     columns[GEOMETRY] = pa.array(shapely.to_wkb(geometry, byte_order=1, flavor="iso"), pa.binary())
     return pa.table(columns), shapely.bounds(geometry).T
