@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import struct
 import sys
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import osmium
-from osmium.osm import mutable
-
-APART = 0.5
-"""Degrees from one copy to the next; more than a small extract is wide."""
+APART = 5_000_000
+"""From one copy to the next, in units of 1e-7 degrees: more than a small extract is wide."""
 
 IN_A_ROW = 300
+
+NEXT_NODE, NEXT_WAY = 1 << 34, 1 << 31
+"""From the ids of one copy to those of the next; more than OpenStreetMap has."""
+
+Field = tuple[int, int, bytes | int]
 
 
 def write(extract: Path, copies: int, output: Path) -> None:
@@ -22,39 +26,120 @@ def write(extract: Path, copies: int, output: Path) -> None:
     Parameters
     ----------
     extract
-        A small .osm.pbf file in which copies of half a degree do not overlap: its nodes and ways are held in memory.
-        Relations are left out.
+        A small .osm.pbf file with dense nodes. Relations are left out.
     copies
         How often it is written.
     output
         The .osm.pbf file to write.
     """
-    nodes = [
-        (node.id, (node.location.x / 1e7, node.location.y / 1e7), _others(node))
-        for node in osmium.FileProcessor(extract, osmium.osm.NODE)
-    ]
-    ways = [
-        (way.id, [node.ref for node in way.nodes], _others(way))
-        for way in osmium.FileProcessor(extract, osmium.osm.WAY)
-    ]
-    next_node, next_way = nodes[-1][0] + 1, ways[-1][0] + 1
-    with osmium.SimpleWriter(str(output), overwrite=True) as writer:
-        for copy in range(copies):
-            east, north = (copy % IN_A_ROW) * APART - 80, (copy // IN_A_ROW) * APART - 40
-            for number, (lon, lat), others in nodes:
-                writer.add_node(
-                    mutable.Node(id=number + copy * next_node, location=(lon + east, lat + north), **others)
-                )
-        for copy in range(copies):
-            for number, refs, others in ways:
-                moved = [ref + copy * next_node for ref in refs]
-                writer.add_way(mutable.Way(id=number + copy * next_way, nodes=moved, **others))
+    head, *blocks = _blocks(extract.read_bytes())
+    with output.open("wb") as file:
+        file.write(_blob(b"OSMHeader", head))
+        for kind, shift in ((2, _shifted_nodes), (3, _shifted_way)):
+            chosen = [block for block in map(_fields, blocks) if _kinds(block) == {kind}]
+            for copy in range(copies):
+                for block in chosen:
+                    file.write(_blob(b"OSMData", _rewritten(block, kind, shift, copy)))
 
 
-def _others(element: Any) -> dict[str, Any]:
-    """Return what an element says besides its id and place; sizes of files hang on it."""
-    names = ("version", "changeset", "timestamp", "uid", "user")
-    return {"tags": {tag.k: tag.v for tag in element.tags}, **{name: getattr(element, name) for name in names}}
+def _kinds(block: list[Field]) -> set[int]:
+    """Return what the groups of a block hold."""
+    return {number for field, _, group in block if field == 2 for number, _, _ in _fields(group)}
+
+
+def _rewritten(block: list[Field], kind: int, shift: Callable[[bytes, int], bytes], copy: int) -> bytes:
+    return b"".join(
+        _message(2, b"".join(_message(kind, shift(each, copy)) for _, _, each in _fields(value)))
+        if number == 2
+        else _field((number, wire, value))
+        for number, wire, value in block
+    )
+
+
+def _shifted_nodes(nodes: bytes, copy: int) -> bytes:
+    more = {1: copy * NEXT_NODE, 8: (copy // IN_A_ROW) * APART - 400_000_000, 9: copy % IN_A_ROW * APART - 800_000_000}
+    return b"".join(
+        _message(number, _first_moved(value, more[number])) if number in more else _field((number, wire, value))
+        for number, wire, value in _fields(nodes)
+    )
+
+
+def _shifted_way(way: bytes, copy: int) -> bytes:
+    out = b""
+    for number, wire, value in _fields(way):
+        if number == 1:
+            value += copy * NEXT_WAY
+        elif number == 8:
+            value = _first_moved(value, copy * NEXT_NODE)
+        out += _field((number, wire, value))
+    return out
+
+
+def _first_moved(packed: bytes, more: int) -> bytes:
+    """Return packed differences of which the first is larger, and so are all values."""
+    first, start = _varint(packed, 0)
+    value = ((first >> 1) ^ -(first & 1)) + more
+    return _encoded((value << 1) ^ (value >> 63)) + packed[start:]
+
+
+def _blocks(data: bytes) -> Iterator[bytes]:
+    at = 0
+    while at < len(data):
+        (length,) = struct.unpack_from(">I", data, at)
+        size = next(value for number, _, value in _fields(data[at + 4 : at + 4 + length]) if number == 3)
+        at += 4 + length
+        inner = {number: value for number, _, value in _fields(data[at : at + size])}
+        at += size
+        yield inner[1] if 1 in inner else zlib.decompress(inner[3])
+
+
+def _blob(kind: bytes, content: bytes) -> bytes:
+    inner = _encoded(2 << 3) + _encoded(len(content)) + _message(3, zlib.compress(content, 6))
+    head = _message(1, kind) + _encoded(3 << 3) + _encoded(len(inner))
+    return struct.pack(">I", len(head)) + head + inner
+
+
+def _fields(data: bytes) -> list[Field]:
+    found: list[Field] = []
+    at = 0
+    while at < len(data):
+        tag, at = _varint(data, at)
+        value: bytes | int
+        value, at = _varint(data, at)
+        if tag & 7 == 2:
+            value, at = data[at : at + value], at + value
+        found.append((tag >> 3, tag & 7, value))
+    return found
+
+
+def _field(field: Field) -> bytes:
+    number, wire, value = field
+    return _message(number, value) if wire == 2 else _encoded(number << 3) + _encoded(value)
+
+
+def _message(number: int, content: bytes) -> bytes:
+    return _encoded(number << 3 | 2) + _encoded(len(content)) + content
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value, at
+        shift += 7
+
+
+def _encoded(value: int) -> bytes:
+    value &= (1 << 64) - 1
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
 
 
 if __name__ == "__main__":
