@@ -22,5 +22,9 @@ def join(value: Any) -> str | None:
         except (ValueError, SyntaxError):
             return str(value)  # a name in brackets
     several = list(value) if isinstance(value, list | tuple | set | np.ndarray) else [value]
-    texts = {str(item) for item in several if not pd.isna(item)} - {""}
-    return ";".join(sorted(texts, key=lambda text: (len(text), text) if text.isdecimal() else (0, text))) or None
+    return together({str(item) for item in several if not pd.isna(item)} - {""}) or None
+
+
+def together(texts: set[str]) -> str:
+    """Return texts joined by ';': numbers by their size, after others."""
+    return ";".join(sorted(texts, key=lambda text: (len(text), text) if text.isdecimal() else (0, text)))

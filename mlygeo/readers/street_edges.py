@@ -19,6 +19,7 @@ from mlygeo import frames
 from mlygeo.errors import FrameError
 from mlygeo.progress import working
 from mlygeo.readers import several
+from mlygeo.readers.osm_files import DEGREE
 from mlygeo.readers.street_chains import walk
 from mlygeo.readers.street_pieces import ALONG, BACKWARD, BOTH, END, JOINT, ODD, ROWS, Pieces, runs, within
 from mlygeo.store.spilled import Spilled, bounds
@@ -47,9 +48,6 @@ COLUMNS = ("osmid", *TAGS)
 
 LOST = "ways of which the file has no two neighbouring nodes"
 """Reason for which ways are left out."""
-
-DEGREE = 10_000_000
-"""OpenStreetMap's unit of coordinates, in a degree."""
 
 _EDGE, _CHAIN, _INTO = 0, 1, 2
 """Kinds of rows: an edge of two nodes, one with nodes between, and an edge of others that ends here."""
@@ -526,7 +524,10 @@ def _columns(way: Whole, count: Whole, first: Whole, texts: list[list[str]]) -> 
 
 
 def _text(values: set[str]) -> str | None:
-    return several.join(next(iter(values)) if len(values) == 1 else values)
+    if len(values) == 1:
+        (value,) = values
+        return several.join(value) if value[0] == "[" else value
+    return several.together(values) if values else None
 
 
 class _OddLinks:

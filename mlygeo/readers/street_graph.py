@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo import frames
-from mlygeo.readers.street_edges import COLUMNS, DEGREE
+from mlygeo.readers.osm_files import DEGREE
+from mlygeo.readers.street_edges import COLUMNS
 from mlygeo.readers.street_pieces import BACKWARD, BOTH, flow, runs
 
 if TYPE_CHECKING:

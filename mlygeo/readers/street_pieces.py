@@ -223,7 +223,8 @@ class Pieces:
                 rows["id"], rows["number"] = ways["id"], ways["place"]
                 spilled.add(ways["id"] % buckets, rows)
             for bucket in range(buckets):
-                rows = np.sort(spilled.take(bucket), order=["id", "number"])
+                rows = spilled.take(bucket)
+                rows = rows[np.lexsort((rows["number"], rows["id"]))]
                 count, first = runs(rows["id"])
                 final = first + count - 1
                 again = count > 1
@@ -369,7 +370,8 @@ class Pieces:
             nodes = np.zeros(self._first_piece[-1], dtype=np.int32)
             starts = np.array(self._first_piece[1:])
             for bucket in range(len(self._bounds) + 1):
-                rows = np.sort(sides.take(bucket), order=["id", "neighbour"])
+                rows = sides.take(bucket)
+                rows = rows[np.lexsort((rows["neighbour"], rows["id"]))]
                 step.advance()
                 if not len(rows):
                     continue

@@ -5,8 +5,11 @@ from __future__ import annotations
 import struct
 import sys
 import zlib
-from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 APART = 5_000_000
 """From one copy to the next, in units of 1e-7 degrees: more than a small extract is wide."""
@@ -15,8 +18,6 @@ IN_A_ROW = 300
 
 NEXT_NODE, NEXT_WAY = 1 << 34, 1 << 31
 """From the ids of one copy to those of the next; more than OpenStreetMap has."""
-
-Field = tuple[int, int, bytes | int]
 
 
 def write(extract: Path, copies: int, output: Path) -> None:
@@ -42,12 +43,14 @@ def write(extract: Path, copies: int, output: Path) -> None:
                     file.write(_blob(b"OSMData", _rewritten(block, kind, shift, copy)))
 
 
-def _kinds(block: list[Field]) -> set[int]:
+def _kinds(block: list[tuple[int, int, bytes | int]]) -> set[int]:
     """Return what the groups of a block hold."""
     return {number for field, _, group in block if field == 2 for number, _, _ in _fields(group)}
 
 
-def _rewritten(block: list[Field], kind: int, shift: Callable[[bytes, int], bytes], copy: int) -> bytes:
+def _rewritten(
+    block: list[tuple[int, int, bytes | int]], kind: int, shift: Callable[[bytes, int], bytes], copy: int
+) -> bytes:
     return b"".join(
         _message(2, b"".join(_message(kind, shift(each, copy)) for _, _, each in _fields(value)))
         if number == 2
@@ -67,11 +70,12 @@ def _shifted_nodes(nodes: bytes, copy: int) -> bytes:
 def _shifted_way(way: bytes, copy: int) -> bytes:
     out = b""
     for number, wire, value in _fields(way):
+        moved = value
         if number == 1:
-            value += copy * NEXT_WAY
+            moved = value + copy * NEXT_WAY
         elif number == 8:
-            value = _first_moved(value, copy * NEXT_NODE)
-        out += _field((number, wire, value))
+            moved = _first_moved(value, copy * NEXT_NODE)
+        out += _field((number, wire, moved))
     return out
 
 
@@ -99,8 +103,8 @@ def _blob(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(head)) + head + inner
 
 
-def _fields(data: bytes) -> list[Field]:
-    found: list[Field] = []
+def _fields(data: bytes) -> list[tuple[int, int, bytes | int]]:
+    found: list[tuple[int, int, bytes | int]] = []
     at = 0
     while at < len(data):
         tag, at = _varint(data, at)
@@ -112,7 +116,7 @@ def _fields(data: bytes) -> list[Field]:
     return found
 
 
-def _field(field: Field) -> bytes:
+def _field(field: tuple[int, int, bytes | int]) -> bytes:
     number, wire, value = field
     return _message(number, value) if wire == 2 else _encoded(number << 3) + _encoded(value)
 
