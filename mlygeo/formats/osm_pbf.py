@@ -155,7 +155,8 @@ def _single(rows: list[bytes]) -> Nodes:
 def _placed(found: Nodes, unit: int, offset_x: int, offset_y: int) -> Nodes:
     def degrees(values: Whole, offset: int) -> Whole:
         nano = values * unit + offset
-        return np.sign(nano) * (np.abs(nano) // UNIT)
+        units: Whole = np.sign(nano) * (np.abs(nano) // UNIT)
+        return units
 
     return found._replace(x=degrees(found.x, offset_x), y=degrees(found.y, offset_y))
 
