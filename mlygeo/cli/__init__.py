@@ -347,6 +347,7 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
     from mlygeo.pipelines import own_files
     from mlygeo.pipelines.arguments import given_by_user
     from mlygeo.pipelines.job import body_of, check_output
+    from mlygeo.store.datasets import layout
 
     typed = _typed(given)
     given = {name: None if value == () else value for name, value in given.items()}
@@ -387,9 +388,11 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
     target = None
     if verb.last_is_output and output is None:
         output = _taken_last(verb, given)
-    if verb.acts:
+    if verb.makes_datasets and output is not None and layout.is_named(output):
+        given["output"] = output
+    elif verb.acts:
         given["output"] = given.get("output") or output
-        if output is not None and verb.writes == "folder":
+        if output is not None and verb.writes in {"folder", "dataset"}:
             check_output(verb.writes, Path(output).expanduser())
     elif verb.output is not None and (output is not None or not ids_only):
         target = Path(output or verb.output).expanduser()

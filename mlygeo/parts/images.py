@@ -74,7 +74,7 @@ class Images:
     @cached_property
     def empty(self) -> Points:
         """The images without any: what columns there are."""
-        return self._as_part(self._no_rows)
+        return self.as_part(self._no_rows)
 
     @property
     def nothing(self) -> pa.Table:
@@ -103,22 +103,27 @@ class Images:
         FormatError
             If a part is not what the index says.
         """
-        return self._as_part(self._dataset.points(box))
+        return self.as_part(self._dataset.points(box))
 
     def part(self, number: int) -> Points:
         """Return all images of a part."""
-        return self._as_part(PointFile(self.file(number).path))
+        return self.as_part(self.plain(number))
 
     def file(self, number: int) -> GeoFile:
         """Return the file of a part; raise FormatError where it is not that of the index."""
         part = self.index.parts[number]
-        file = GeoFile(self.folder / part.path)
+        file = GeoFile(self.folder / part.path, footer=part.footer_sha256)
         if len(file) != part.rows:
             raise FormatError(
                 f"{part.path} of {self.name} has {len(file):,} rows, and {part.rows:,} by the index",
                 hint="partition it again",
             )
         return file
+
+    def plain(self, number: int) -> PointFile:
+        """Return all rows of a part, as its file has them."""
+        self.file(number)
+        return PointFile(self.folder / self.index.parts[number].path)
 
     def schema_of(self, schema: pa.Schema) -> pa.Schema:
         """Return the schema of a table of images in which columns without a value have the type that others have."""
@@ -127,7 +132,8 @@ class Images:
         kinds["id"] = pa.string() if self.settled.form.dtype("id") == "str" else pa.int64()
         return pa.schema([pa.field(each.name, kinds.get(each.name, each.type)) for each in schema])
 
-    def _as_part(self, points: Points) -> Points:
+    def as_part(self, points: Points) -> Points:
+        """Return points that are a part of it, in the form that all images have."""
         return Conformed(PartOf(points, self.settled), frames.IMAGES)
 
     @property
@@ -176,6 +182,20 @@ def dataset_of(value: object) -> Images | None:
     return opened(path)
 
 
+def no_dataset(value: object) -> str:
+    """Return in words that what a caller gives as images is no dataset with an index, and why a folder is none."""
+    why = "without a dataset as `images`"
+    try:
+        path = Path(value).expanduser().absolute()  # type: ignore[arg-type]
+        if path.is_dir():
+            return (
+                f"{why}: {layout.index_of(path)}, the index that 'mlygeo partition' writes beside {value}, is missing"
+            )
+    except (TypeError, ValueError, OSError):
+        pass
+    return why
+
+
 def opened(folder: Path, expected: str | None = None) -> Images:
     """
     Return a dataset.
@@ -218,7 +238,7 @@ def _form(folder: Path, found: str) -> frames.Schema:
     dataset = _opened(folder, found)
     form = frames.IMAGES
     for number in range(len(dataset.index.parts)):
-        points = PointFile(dataset.file(number).path)
+        points = dataset.plain(number)
         if "id" not in points.columns:
             raise FrameError(
                 f"{dataset.name} has no column 'id', so its images cannot be named"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -17,11 +18,11 @@ import numpy as np
 
 from mlygeo.errors import FileError, FormatError
 from mlygeo.spatial import cells
-from mlygeo.store.atomic import atomic
+from mlygeo.store.atomic import atomic, file_error, temporary_folder, to_disk
 from mlygeo.store.datasets import layout
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from mlygeo.arrays import Bounds, Rows
@@ -29,14 +30,14 @@ if TYPE_CHECKING:
 VERSION = 1
 """Version of plans and of the files of parts."""
 
-PLAN_FILE, POINTS_FILE, RESULT = "plan.json", "points.arrow", "result"
-"""Names in the folder of a plan: the plan, the points by task, and the folder of the parts."""
+PLAN_FILE, RESULT = "plan.json", "result"
+"""Names in the folder of a plan: the plan, and the folder of the parts."""
 
 ROWS_PER_TASK = 500_000
 """Images of a task: the overhead of a task is below a third from 100,000, and memory grows with more (measured)."""
 
-BASE_BYTES, BYTES_PER_IMAGE = 250_000_000, 400
-"""Memory of a process at work on a part: whatever it holds, and for each image in reach (measured)."""
+BASE_BYTES, BYTES_PER_IMAGE, BYTES_PER_POINT = 250_000_000, 400, 200
+"""Memory of a process at work on a part: whatever it holds, and for each image in reach and each point (measured)."""
 
 SECONDS_PER_TASK, SECONDS_PER_IMAGE = 0.03, 0.5e-6
 """Processor time of a task, whatever it holds, and for each image in reach (measured)."""
@@ -75,7 +76,7 @@ class Task:
     @property
     def bytes(self) -> int:
         """Memory that a process needs for it."""
-        return BASE_BYTES + BYTES_PER_IMAGE * self.images
+        return BASE_BYTES + BYTES_PER_IMAGE * self.images + BYTES_PER_POINT * self.points
 
     @property
     def seconds(self) -> float:
@@ -125,6 +126,37 @@ class Plan:
         return [number for number in range(len(self.tasks)) if not self.path(number).exists()]
 
 
+@contextmanager
+def writing(plan: Plan, number: int) -> Iterator[Path]:
+    """
+    Yield a temporary path for a task's part, which gets its place once it is complete and on disk.
+
+    A worker may finish a part when the run has ended without it, such as a run whose client was killed, and that
+    was gone on with elsewhere: then no folder is made, and nothing is left of the part.
+
+    Raises
+    ------
+    FileError
+        If it cannot be written, or the run has ended.
+    """
+    path = plan.path(number)
+    try:
+        name = f"q{plan.tasks[number].cell}{path.suffix}"
+        with temporary_folder(plan.folder, name, make=False) as folder:
+            temporary = folder / name
+            yield temporary
+            to_disk(temporary)
+            path.parent.mkdir(exist_ok=True)
+            temporary.replace(path)
+    except OSError as error:
+        if plan.parts.exists():
+            raise error if isinstance(error, FileError) else file_error(error, path) from error
+        with suppress(OSError):  # what the run could not remove meanwhile
+            plan.folder.rmdir()
+            plan.folder.parent.rmdir()
+        raise FileError(f"{plan.folder} has no parts any more: its run has ended") from error
+
+
 def digest(values: Mapping[str, Any], *arrays: Any) -> str:
     """Return a hash of JSON and arrays."""
     found = hashlib.blake2b(json.dumps(values, sort_keys=True).encode(), digest_size=12)
@@ -135,7 +167,7 @@ def digest(values: Mapping[str, Any], *arrays: Any) -> str:
 
 def write(plan: Plan) -> None:
     """
-    Write a plan to its folder, unless it is there.
+    Write a plan to its folder, unless it is there, and make the folder of the parts.
 
     Raises
     ------
@@ -143,6 +175,7 @@ def write(plan: Plan) -> None:
         If it cannot be written.
     """
     path = plan.folder / PLAN_FILE
+    plan.parts.mkdir(parents=True, exist_ok=True)
     content = {"version": VERSION, **asdict(plan), "folder": None}
     if path.exists() and read(plan.folder).images == plan.images:
         return
@@ -194,49 +227,26 @@ def _read(path: Path, _changed: int, _number: int) -> Plan:
         raise FormatError(f"{path} is no plan, or a damaged one: {error}") from error
 
 
-@dataclass(frozen=True)
-class Cut:
-    """
-    Points cut into the cells of tasks.
-
-    Parameters
-    ----------
-    leaves
-        The cells.
-    of
-        Number of the cell of each point; -1 for points without position.
-    """
-
-    leaves: layout.Leaves
-    of: Rows
-
-
-def cut(point_cells: Rows, image_cells: Rows, images: Rows, most: int = ROWS_PER_TASK) -> Cut:
+def cut(with_points: Rows, points: Rows, image_cells: Rows, images: Rows, most: int = ROWS_PER_TASK) -> layout.Leaves:
     """
     Cut the world into cells with so many images and points at most, and return those that have points.
 
     Parameters
     ----------
-    point_cells
-        Code of zoom 14 of each point, -1 where it has no position.
+    with_points, points
+        Codes of zoom 14 that have points, ascending, and their numbers.
     image_cells, images
         Codes of zoom 14 that have images, ascending, and their numbers.
     most
         Most rows of a cell; one of zoom 14 may have more.
     """
-    placed = point_cells[point_cells >= 0]
-    with_points, points = np.unique(placed, return_counts=True)
     codes = np.union1d(with_points, image_cells)
     rows = np.zeros(len(codes), dtype=np.int64)
     rows[np.searchsorted(codes, image_cells)] += images
     rows[np.searchsorted(codes, with_points)] += points
     leaves = layout.leaves(codes, rows, most)
     used = np.unique(leaves.of(with_points)) if len(with_points) else np.empty(0, dtype=np.int64)
-    kept = layout.Leaves(leaves.code[used], leaves.zoom[used], leaves.rows[used])
-    of = np.full(len(point_cells), -1, dtype=np.int64)
-    if len(placed):
-        of[point_cells >= 0] = kept.of(placed)
-    return Cut(kept, of)
+    return layout.Leaves(leaves.code[used], leaves.zoom[used], leaves.rows[used])
 
 
 def in_reach(box: Bounds | None, image_cells: Rows, images: Rows) -> int:

@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from mlygeo.parts.plan import Plan
     from mlygeo.progress import Bar
 
-RETRIES = MOST_DEATHS - 1
-"""Times that Dask may try a task again whose worker died; as many as make `MOST_DEATHS`."""
+log = logging.getLogger("mlygeo.parts")
 
 WAIT_S = 10.0
 """Seconds in which a scheduler must answer."""
@@ -85,6 +84,7 @@ def do(
     client: Any = None,
     scheduler: str | None = None,
     progress: Progress | None = None,
+    label: str = "parts",
 ) -> None:
     """
     Do tasks of a plan: one after another in this process, unless processes or an executor are named.
@@ -105,6 +105,8 @@ def do(
         Address of a Dask scheduler.
     progress
         Where progress is shown.
+    label
+        What is said to be done there.
 
     Raises
     ------
@@ -114,7 +116,7 @@ def do(
         If a part cannot be made, or whoever should make it is gone.
     """
     display, total = progress or Progress(), len(made.tasks)
-    with display.bar("parts", total=total, unit="parts") as bar:
+    with display.bar(label, total=total, unit="parts") as bar:
         if done := total - len(numbers):
             bar.advance(done)
         if not numbers:
@@ -122,9 +124,9 @@ def do(
         folder = str(made.folder.absolute())
         if client is not None or scheduler is not None:
             with _dask(client, scheduler) as pool:
-                _through(pool, made, folder, numbers, bar, threads=1)
+                _through(pool, made, folder, numbers, bar)
         elif executor is not None:
-            _through(executor, made, folder, numbers, bar, threads=1)
+            _through(executor, made, folder, numbers, bar)
         elif workers is not None and workers > 1:
             _in_processes(made, folder, numbers, workers, bar)
         else:
@@ -133,15 +135,13 @@ def do(
                 bar.advance()
 
 
-def _through(
-    executor: Executor, made: Plan, folder: str, numbers: Sequence[int], bar: Bar, *, threads: int | None
-) -> None:
+def _through(executor: Executor, made: Plan, folder: str, numbers: Sequence[int], bar: Bar) -> None:
     """Do tasks through an executor that somebody else has made; the largest first, so that none is left for last."""
     ordered = sorted(numbers, key=lambda number: -made.tasks[number].images)
     futures: dict[Future[Any], int] = {}
     try:
         for number in ordered:
-            futures[executor.submit(run, folder, number, threads)] = number
+            futures[executor.submit(run, folder, number, 1)] = number
         waiting = set(futures)
         while waiting:
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
@@ -168,7 +168,8 @@ def _broken(made: Plan, number: int | None, error: BaseException) -> MlygeoError
     kept = f"{len(made.tasks) - len(made.left()):,} of {counted(len(made.tasks), 'part')} are done, and kept"
     again = "run the same command again to go on"
     if kind == "KilledWorker" and number is not None:
-        return _too_often(made, number)
+        most = getattr(getattr(error, "last_worker", None), "memory_limit", None)
+        return _too_often(made, number, deaths=int(getattr(error, "allowed_failures", 3)) + 1, most=most)
     if isinstance(error, BrokenExecutor):
         return FileError(
             f"a worker of the executor was ended from outside, and the executor with it; {kept}", hint=again
@@ -183,12 +184,16 @@ def _broken(made: Plan, number: int | None, error: BaseException) -> MlygeoError
     return FileError(f"{kind}{where}: {' '.join(str(error).split())[:300]}; {kept}", hint=again)
 
 
-def _too_often(made: Plan, number: int) -> MlygeoError:
-    task = made.tasks[number]
+def _too_often(made: Plan, number: int, *, deaths: int = MOST_DEATHS, most: int | None = None) -> MlygeoError:
+    """Return the error for a part that ended its worker again and again, which may have so many bytes at `most`."""
+    task, done = made.tasks[number], len(made.tasks) - len(made.left())
+    kept = f"{counted(done, 'part')} {'is' if done == 1 else 'are'} done, and kept"
+    need = f"{task.bytes / 1e6:,.0f} MB for {counted(task.images, 'image')} in reach"
+    need += f", and a worker may have {most / 1e6:,.0f} MB" if most else ""
     return FileError(
         f"part {number + 1:,} of {len(made.tasks):,} (cell {task.cell or 'of the world'}) ended its worker"
-        f" {MOST_DEATHS} times; it needs about {task.bytes / 1e6:,.0f} MB for {counted(task.images, 'image')} in reach",
-        hint="give workers more memory, or run fewer at once; parts that are done are kept",
+        f" {deaths} times; it needs about {need}; {kept}",
+        hint="run the same command again with more memory for each worker, or fewer workers",
     )
 
 
@@ -198,7 +203,7 @@ def _dask(client: Any, scheduler: str | None) -> Iterator[Executor]:
     if client is not None:
         if not hasattr(client, "get_executor"):
             raise InputError(f"`client` takes a Dask client, not {type(client).__name__}")
-        yield client.get_executor(pure=False, retries=RETRIES)
+        yield client.get_executor(pure=False)
         return
     try:
         distributed: Any = importlib.import_module("distributed")
@@ -215,7 +220,9 @@ def _dask(client: Any, scheduler: str | None) -> Iterator[Executor]:
             hint="is it running, and is this the address that it printed, such as tcp://10.0.0.1:8786?",
         ) from error
     try:
-        yield made.get_executor(pure=False, retries=RETRIES)
+        if not made.nthreads():
+            log.warning("the scheduler at %s has no workers yet; the parts wait for some", scheduler)
+        yield made.get_executor(pure=False)
     finally:
         with suppress(Exception):
             made.close(timeout=1)

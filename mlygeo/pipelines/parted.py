@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from mlygeo.keys import Key
     from mlygeo.parts.images import Images
     from mlygeo.parts.plan import Plan
+    from mlygeo.parts.points import GivenPoints
     from mlygeo.parts.selection import Planned
     from mlygeo.parts.whole import Whole
     from mlygeo.pipelines.options import Matching, Spread, StreetPoints
@@ -33,13 +35,21 @@ if TYPE_CHECKING:
     from mlygeo.regions import Region
     from mlygeo.spatial.projection import Projection
     from mlygeo.spatial.zones import Zones
-    from mlygeo.store.point_sources import Points
+    from mlygeo.store.repeats import Repeats
 
     Summed = Callable[[dict[str, Any], int, list[str]], dict[str, Any]]
     Said = Callable[[dict[str, Any], dict[str, Any]], str]
 
 SELECTION = "selection"
 """Folder of the parts of a selection."""
+
+WHAT_IS_OPEN = "; each image serves one point, and what they leave open is then matched as one"
+
+HELD_POINTS = 1_000_000
+"""Points that are held when they are written, along a curve; more are written as they come."""
+
+WHOLE = "whole"
+"""Folder of the parts of a plan that are about to take their place."""
 
 
 def check(spread: Spread, matching: Matching, laid: StreetPoints, *, given_points: bool) -> None:
@@ -61,11 +71,10 @@ def check(spread: Spread, matching: Matching, laid: StreetPoints, *, given_point
         Naming the option.
     """
     spread.check(None)
-    instead = "select from a file that fits into memory"
-    if matching.unique:
+    if matching.unique and matching.limit is None:
         raise InputError(
-            "`unique` is not possible with a dataset of images: whom an image serves may hang on points far away",
-            hint=f"leave it out, or {instead}",
+            "`unique` needs a `max_distance` with a dataset of images: without it any point may compete with any other",
+            hint="name the largest distance, such as `max_distance=1000`, or select from a file that fits into memory",
         )
     if not given_points and laid.method == "percept":
         raise InputError(
@@ -78,7 +87,7 @@ def check(spread: Spread, matching: Matching, laid: StreetPoints, *, given_point
 
 
 def select(
-    points: Points,
+    points: GivenPoints,
     dataset: Images,
     *,
     projection: Projection | Zones,
@@ -125,7 +134,7 @@ def select(
     frames.columns_for(conditions, dataset.empty.columns)
     if region is not None:
         _check_inside(region, dataset)
-    options = step.Options(matching.limit, matching.k, matching.max_heading_difference)
+    options = step.Options(matching.limit, matching.k, matching.unique, matching.max_heading_difference)
 
     def planned(folder: Path) -> Planned:
         return step.planned(
@@ -164,7 +173,7 @@ def _check_inside(region: Region, dataset: Images) -> None:
 class _Run:
     """A selection over parts; what it finds out goes into the summary and the headline of its job."""
 
-    points: Points
+    points: GivenPoints
     dataset: Images
     region: Region | None
     conditions: dict[str, Any]
@@ -199,12 +208,8 @@ class _Run:
             _take_back(folder, planned.plan)
             whole = self._done(planned)
             files = self._publish(whole, folder)
-            for each in (folder / STATE_FOLDER).glob("selection-*"):
-                shutil.rmtree(each, ignore_errors=True)
-        with suppress(OSError):
-            (folder / STATE_FOLDER / "lock").unlink()
-        with suppress(OSError):
-            (folder / STATE_FOLDER).rmdir()
+            _forget(folder)
+        _leave(folder)
         return files
 
     def frame(self) -> gpd.GeoDataFrame:
@@ -253,8 +258,8 @@ class _Run:
         text = (
             f"{counted(facts['parts'], 'part')} with {counted(facts['points'], 'point')}, to read"
             f" {facts['bytes'] / 1e6:,.0f} MB; a process needs up to {facts['memory_bytes'] / 1e6:,.0f} MB, and all"
-            f" take about {facts['seconds']:,.0f} s in {'1 process' if at_once == 1 else f'{at_once:,} processes'};"
-            " nothing was done"
+            f" take about {facts['seconds']:,.0f} s in {'1 process' if at_once == 1 else f'{at_once:,} processes'}"
+            f"{WHAT_IS_OPEN if plan.step == 'unique' else ''}; nothing was done"
         )
         return Job(lambda: parts, facts, text)
 
@@ -276,17 +281,34 @@ class _Run:
 
     def _done(self, planned: Planned) -> Whole:
         """Do what is left of a plan, and return its parts."""
-        from mlygeo.parts import run
+        from mlygeo.parts import rounds, run
         from mlygeo.parts.whole import Whole
 
         plan = planned.write()
+        if plan.step == "unique" and plan.left():
+            turn: Plan | None = rounds.first(plan, self._elsewhere)
+            while turn is not None:
+                self._do(turn, turn.left(), run, f"round {turn.given['round'] + 1}")
+                turn = rounds.following(plan, turn)
         self._do(plan, plan.left(), run)
         return Whole(plan)
 
+    def _elsewhere(self) -> Any:
+        """Return the ids of images that stand at several places."""
+        return self._repeats.placed
+
+    @cached_property
+    def _repeats(self) -> Repeats:
+        from mlygeo.parts import images
+
+        return images.repeated(self.dataset, self.region, self.conditions)
+
     def _do_share(self, planned: Planned) -> None:
-        from mlygeo.parts import run
+        from mlygeo.parts import rounds, run
 
         plan = planned.write()
+        if plan.step == "unique" and plan.left():
+            plan = rounds.first(plan, self._elsewhere)
         number, of = self.spread.share or (0, 1)
         left = set(plan.left())
         own_tasks = [each for each in range(number, len(plan.tasks), of) if each in left]
@@ -298,17 +320,16 @@ class _Run:
             text += "; the same command without `part` brings them together"
         self.job[0].headline = text
 
-    def _do(self, plan: Plan, numbers: list[int], run: Any) -> None:
+    def _do(self, plan: Plan, numbers: list[int], run: Any, label: str = "parts") -> None:
         spread = self.spread
         run.do(
             plan, numbers, workers=self.workers, executor=spread.executor, client=spread.client,
-            scheduler=spread.scheduler, progress=self.progress,
+            scheduler=spread.scheduler, progress=self.progress, label=label,
         )  # fmt: skip
 
     def _settle(self, whole: Whole) -> None:
         """Fill in the summary and the headline."""
         from mlygeo import frames
-        from mlygeo.parts import images
         from mlygeo.providers import attribution_of
         from mlygeo.store import repeats
 
@@ -320,7 +341,7 @@ class _Run:
             kept, kept_unplaced = (sum(each[name] for each in counts) for name in ("kept", "unplaced"))
         if not kept:
             inputs.log.warning("no image of %s passes the filters and lies in the region", self.dataset.name)
-        found = images.repeated(self.dataset, self.region, self.conditions)
+        found = self._repeats
         gone = unplaced - kept_unplaced if index.rows > kept else 0
         cut = {"outside the region, or by the filters": index.rows - kept - gone}
         self.left_out |= inputs.left_out_counts(
@@ -339,7 +360,6 @@ class _Run:
 
     def _publish(self, whole: Whole, folder: Path) -> list[Path]:
         """Write all that goes beside the parts, and let them take their places together."""
-        from mlygeo.store import parquet
         from mlygeo.store.datasets import index, layout
 
         self._settle(whole)
@@ -351,9 +371,7 @@ class _Run:
                 store.remove(folder / stale)
             index.write_index(whole.index(run | {"attribution": self.summary["attribution"]}), beside)
             with store.atomic(points) as temporary:
-                parquet.write_points(
-                    selection.points_table(self.points), *self.points.lonlat, temporary, attrs=self.points.attrs | run
-                )
+                self._write_points(temporary, self.points.attrs | run)
             ids = folder / own_files.IMAGE_IDS
             with store.atomic(ids) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
                 for words in _words(whole):
@@ -363,10 +381,20 @@ class _Run:
             _move(whole, folder, target, beside)
         return [target, beside, ids, points, said]
 
+    def _write_points(self, path: Path, attrs: dict[str, Any]) -> None:
+        from mlygeo.store import parquet
+
+        if len(self.points) > HELD_POINTS and not self.points.are_held:
+            parquet.write_pieces(self.points.tables, path, attrs=attrs)
+            return
+        whole = self.points.whole
+        parquet.write_points(selection.points_table(whole), *whole.lonlat, path, attrs=attrs)
+
     def _street_points(self) -> gpd.GeoDataFrame:
         from mlygeo import frames
 
-        return frames.placed(selection.points_table(self.points), *self.points.lonlat)
+        whole = self.points.whole
+        return frames.placed(selection.points_table(whole), *whole.lonlat)
 
 
 def _words(whole: Whole) -> Iterator[list[str]]:
@@ -411,17 +439,41 @@ def _refuse_other(folder: Path) -> None:
 
 
 def clear(folder: Path) -> None:
-    """Remove the parts that an earlier run has left in a folder, which gets the files of a run without parts."""
+    """
+    Remove the parts that an earlier run has left in a folder, which gets the files of a run without parts.
+
+    Those of a run that was killed go too; FileError where a run is at work on them.
+    """
+    from mlygeo.locks import FolderLock
     from mlygeo.store.datasets import layout
 
     target = folder / SELECTION
     beside = layout.index_of(target)
-    if store.names_file(folder) or not (target.exists() or beside.exists()):
+    if store.names_file(folder):
         return
-    _refuse_other(folder)
-    (folder / own_files.SUMMARY).unlink(missing_ok=True)
-    beside.unlink(missing_ok=True)
-    shutil.rmtree(target, ignore_errors=True)
+    if target.exists() or beside.exists():
+        _refuse_other(folder)
+        (folder / own_files.SUMMARY).unlink(missing_ok=True)
+        beside.unlink(missing_ok=True)
+        shutil.rmtree(target, ignore_errors=True)
+    if any((folder / STATE_FOLDER).glob("selection-*")):
+        with FolderLock(folder):
+            _forget(folder)
+        _leave(folder)
+
+
+def _forget(folder: Path) -> None:
+    """Remove what runs over parts have kept in a folder."""
+    for each in (folder / STATE_FOLDER).glob("selection-*"):
+        shutil.rmtree(each, ignore_errors=True)
+
+
+def _leave(folder: Path) -> None:
+    """Remove the folder of the lock, unless something else is in it."""
+    with suppress(OSError):
+        (folder / STATE_FOLDER / "lock").unlink()
+    with suppress(OSError):
+        (folder / STATE_FOLDER).rmdir()
 
 
 def _was_made_here(target: Path) -> bool:
@@ -437,6 +489,8 @@ def _take_back(folder: Path, plan: Plan) -> None:
     from mlygeo.store.parquet.files import GeoFile
 
     target = folder / SELECTION
+    if not plan.parts.exists() and (plan.folder / WHOLE).exists():
+        (plan.folder / WHOLE).replace(plan.parts)
     if plan.parts.exists() or (folder / own_files.SUMMARY).exists() or not target.is_dir():
         return
     first = next(target.glob("cell=q*/part-0.parquet"), None)
@@ -446,16 +500,13 @@ def _take_back(folder: Path, plan: Plan) -> None:
 
 def _move(whole: Whole, folder: Path, target: Path, beside: Path) -> None:
     """Put the parts in their place; before that, what says that those of an earlier run are complete goes."""
-    parts = whole.plan.parts
-    parts.mkdir(exist_ok=True)
-    for number, counts in enumerate(whole.counts):
-        path = whole.plan.path(number)
-        if not counts["rows"]:
-            path.unlink()
-        for left in path.parent.glob(".*.part"):  # of a worker that was killed
-            shutil.rmtree(left, ignore_errors=True)
-        with suppress(OSError):
-            path.parent.rmdir()
+    plan, counts = whole.plan, whole.counts
+    parts = plan.folder / WHOLE
+    plan.parts.replace(parts)  # where no worker of an earlier run can add a part any more
+    for task, counted_in in zip(plan.tasks, counts, strict=True):
+        if not counted_in["rows"]:
+            (parts / task.path).unlink()
+            (parts / task.path).parent.rmdir()
     for stale in (folder / own_files.SUMMARY, beside):
         stale.unlink(missing_ok=True)
     if target.exists():

@@ -145,23 +145,26 @@ def together(folder: Path, *, last: str) -> Iterator[None]:
 
 
 @contextmanager
-def temporary_folder(parent: Path, name: str) -> Iterator[Path]:
+def temporary_folder(parent: Path, name: str, *, make: bool = True) -> Iterator[Path]:
     """
     Yield a new folder for temporary files, and remove it with its files in the end.
 
     Parameters
     ----------
     parent
-        The folder that it is made in; made if it is missing.
+        The folder that it is made in.
     name
         What it is for. The names of files in it begin with this; otherwise a later run does not remove them.
+    make
+        Whether `parent` is made if it is missing.
 
     Raises
     ------
     OSError
         If it cannot be made.
     """
-    parent.mkdir(parents=True, exist_ok=True)
+    if make:
+        parent.mkdir(parents=True, exist_ok=True)
     if str(parent) not in _cleared:
         _cleared.add(str(parent))
         clear_leftovers(parent)

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -164,7 +165,8 @@ def test_a_selection_does_not_change_its_images(world, tmp_path, capsys, place):
     words = ["select", "--points", world / "points.parquet", "--images", images, "-o", tmp_path / place]
     status, _, said = run(capsys, *words, "--srid", "3857", "--force-srid")
     assert status == 1
-    assert f"{images} is a dataset, which would be changed" in said
+    assert f"{images}" in said
+    assert "which would be changed" in said
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
@@ -221,21 +223,31 @@ def test_a_killed_run_goes_on_where_it_was(world, tmp_path):
     assert is_whole(out, world)
 
 
-KILLS = """
-import os, signal, sys
-def killing(event, about):
+HOOKED = """
+import os, signal, sys, time
+def hooked(event, about):
     if event == "open" and "{words}" in str(about[0]):
-        os.kill(os.getpid(), signal.SIGKILL)
-sys.addaudithook(killing)
+        {action}
+sys.addaudithook(hooked)
 """
 
+DIES = "os.kill(os.getpid(), signal.SIGKILL)"
+STOPS = "os.kill(os.getpid(), signal.SIGSTOP)"
+GROWS = "held = b'x' * 600_000_000; time.sleep(1)"
 
-def deadly(folder, words):
-    """Return an environment in which a program dies as soon as it opens a file with such a name."""
-    (folder / "deadly").mkdir(exist_ok=True)
-    (folder / "deadly" / "sitecustomize.py").write_text(KILLS.format(words=words))
-    path = os.pathsep.join([str(folder / "deadly"), str(Path(mlygeo.__file__).parents[1])])
+
+def hooked(folder, words, action):
+    """Return an environment in which a program does something as soon as it opens a file with such a name."""
+    place = folder / "hooked"
+    place.mkdir(exist_ok=True)
+    (place / "sitecustomize.py").write_text(HOOKED.format(words=words, action=action))
+    path = os.pathsep.join([str(place), str(Path(mlygeo.__file__).parents[1])])
     return {**os.environ, "PYTHONPATH": path}
+
+
+def file_of(cell):
+    """Return how the name of the file ends that a part is written to first."""
+    return f"/{cell.removeprefix('cell=')}.parquet"
 
 
 def one_cell(world):
@@ -245,9 +257,8 @@ def one_cell(world):
 def test_a_part_that_ends_its_worker_again_and_again_is_named(world, tmp_path):
     out = tmp_path / "out"
     cell = one_cell(world)
-    process = start(
-        [PROGRAM, *words_of(world), "--workers", "2", "-o", out], env=deadly(tmp_path, f"result/{cell}/.part-0")
-    )
+    environment = hooked(tmp_path, file_of(cell), DIES)
+    process = start([PROGRAM, *words_of(world), "--workers", "2", "-o", out], env=environment)
     _, said = ended(process)
     assert process.returncode == 1
     assert f"(cell {cell.removeprefix('cell=q')}) ended its worker 3 times; it needs about 250 MB for" in said
@@ -265,25 +276,36 @@ def test_an_executor_that_broke_is_one_line(world):
     assert "\n" not in str(caught.value)
 
 
-@pytest.fixture
-def cluster(tmp_path):
-    """A Dask scheduler and two workers, started by its own programs: address, scheduler, workers."""
-    told = tmp_path / "scheduler.json"
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+@contextlib.contextmanager
+def dask_cluster(folder, *options, workers=2, environment=None):
+    """Run a Dask scheduler and workers, started by its own programs; yield its address, and these."""
+    folder.mkdir(exist_ok=True)
+    told = folder / "scheduler.json"
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment}
     words = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", told]
     scheduler = start([DASK, "scheduler", *words], **quiet)
-    wait_for(told.exists, scheduler)
     programs = [scheduler]
-    for number in range(2):
-        options = ["--nthreads", "1", "--no-dashboard", "--local-directory", tmp_path / f"worker{number}"]
-        programs.append(start([DASK, "worker", "--scheduler-file", told, *options], **quiet))
-    yield json.loads(told.read_text())["address"], programs
-    for each in reversed(programs):
-        for pid in descendants(each.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        each.kill()
-        each.wait()
+    try:
+        wait_for(told.exists, scheduler)
+        for number in range(workers):
+            place = ["--local-directory", folder / f"worker{number}"]
+            words = ["--scheduler-file", told, "--nthreads", "1", "--no-dashboard", *place, *options]
+            programs.append(start([DASK, "worker", *words], **quiet))
+        yield json.loads(told.read_text())["address"], programs
+    finally:
+        for each in reversed(programs):
+            for pid in descendants(each.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            each.kill()
+            each.wait()
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """A Dask scheduler and two workers: address, scheduler, workers."""
+    with dask_cluster(tmp_path / "dask") as made:
+        yield made
 
 
 def descendants(pid):
@@ -326,6 +348,61 @@ def test_a_cluster_writes_the_same_bytes_whoever_is_killed(world, tmp_path, clus
     assert is_whole(out, world)
 
 
+def test_a_part_that_needs_more_memory_than_a_worker_may_have_is_named(world, tmp_path):
+    out, cell = tmp_path / "out", one_cell(world)
+    environment = {**hooked(tmp_path, file_of(cell), GROWS), "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}
+    with dask_cluster(tmp_path / "small", "--memory-limit", "500MB", environment=environment) as (address, _):
+        _, said = ended(process := start([PROGRAM, *dask_words(world, address, out)]))
+    assert process.returncode == 1
+    error = next(line for line in said.splitlines() if line.startswith("error"))
+    assert re.search(rf"part \d+ of 48 \(cell {cell.removeprefix('cell=q')}\) ended its worker 2 times", error)
+    assert "needs about 250 MB for 60 images in reach, and a worker may have 500 MB" in error
+    kept = {path: path.stat().st_mtime_ns for path in out.glob(".mlygeo/selection-*/result/cell=q*/*")}
+    assert 0 < int(re.search(r"; (\d+) parts? ", error)[1]) <= len(kept) < 48  # another worker goes on for a moment
+    assert not any(cell in str(path) for path in kept)
+    with dask_cluster(tmp_path / "large", "--memory-limit", "2GB", environment=environment) as (address, _):
+        _, said = ended(process := start([PROGRAM, *dask_words(world, address, out)]))
+    assert process.returncode == 0, said
+    written = {path.parent.name: path.stat().st_mtime_ns for path in out.glob("selection/cell=q*/*")}
+    assert {path.parent.name: written[path.parent.name] for path in kept} == {
+        path.parent.name: changed for path, changed in kept.items()
+    }
+    assert is_whole(out, world)
+
+
+def test_a_worker_that_is_late_leaves_nothing(world, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    out, cell = tmp_path / "out", one_cell(world)
+    environment = hooked(tmp_path, file_of(cell), STOPS)
+    with dask_cluster(tmp_path / "dask", environment=environment) as (address, programs):
+        process = start([PROGRAM, *dask_words(world, address, out)])
+        stopped = []
+
+        def is_stopped():
+            below = [pid for each in programs[1:] for pid in descendants(each.pid)]
+            stopped[:] = [pid for pid in below if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2][1] == "T"]
+            return stopped
+
+        wait_for(is_stopped, process)
+        process.kill()
+        process.wait()
+        assert program(*words_of(world), "-o", str(out)).returncode == 0
+        assert is_whole(out, world)
+        os.kill(stopped[0], signal.SIGCONT)
+        with distributed.Client(address) as client:
+            for worker in client.nthreads():  # which does one task after another
+                client.submit(os.getpid, workers=[worker], pure=False).result()
+        assert is_whole(out, world)
+
+
+def test_a_scheduler_without_workers_is_told(world, tmp_path):
+    with dask_cluster(tmp_path / "dask", workers=0) as (address, _), (tmp_path / "said").open("w+") as said:
+        process = start([PROGRAM, *dask_words(world, address, tmp_path / "out")], stderr=said)
+        wait_for(lambda: "has no workers yet; the parts wait" in (tmp_path / "said").read_text(), process)
+        process.kill()
+        process.wait()
+
+
 def test_a_scheduler_that_is_not_there_is_one_line(world):
     with pytest.raises(FileError, match=r"the scheduler at tcp://127\.0\.0\.1:1 does not answer") as caught:
         frame_of(world, scheduler="tcp://127.0.0.1:1")
@@ -351,7 +428,7 @@ def test_a_client_of_python_gives_the_frame_of_one_run(world, cluster):
         ({"part": "half"}, "`part` is a share such as 3/8"),
         ({"part": "1/3"}, "`part` needs a folder"),
         ({"part": "1/3", "dry_run": True}, "`dry_run` is of no use with `part`"),
-        ({"unique": True}, "`unique` is not possible with a dataset"),
+        ({"unique": True, "max_distance": None}, "`unique` needs a `max_distance` with a dataset"),
         ({"overwrite": True}, "`overwrite` is of no use beside `images`"),
     ],
 )
