@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import InputError
-from mlygeo.pipelines.arguments import of_no_use, was_given
+from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.progress import counted
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def write_streets(
 
 
 def partition_streets(
-    given: Sequence[Any], dataset: Path, *, rows_per_part: int, progress: Progress | None
+    given: Sequence[Any], dataset: Path, *, rows_per_part: int | None, progress: Progress | None
 ) -> Index | None:
     """
     Write the streets of an OpenStreetMap file as a dataset; return its index, or None where no such file is given.
@@ -80,7 +80,7 @@ def partition_streets(
     dataset
         Folder of the dataset.
     rows_per_part
-        Most rows of a part, where it is said.
+        Most rows of a part; None for `STREETS_PER_PART`.
     progress
         Shows how far the work is.
 
@@ -107,7 +107,7 @@ def partition_streets(
             hint="give it alone; 'osmium merge' makes one file of several",
         )
     of_no_use(("add", "dry_run", "workers"), "for the streets of an OpenStreetMap file, which one process writes anew")
-    path, most = paths[0], rows_per_part if was_given("rows_per_part") else STREETS_PER_PART
+    path, most = paths[0], rows_per_part or STREETS_PER_PART
     stat = path.stat()
     said = json.dumps([layout.VERSION, most, path.name, stat.st_size, stat.st_mtime_ns])
     inputs = hashlib.sha256(said.encode()).hexdigest()[:32]

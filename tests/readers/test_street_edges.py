@@ -302,6 +302,7 @@ def test_streets_become_a_dataset_of_which_points_are_laid(tmp_path):
         rows = gpd.read_parquet(dataset / part)
         assert tuple(rows.total_bounds) == box.bounds
     assert gpd.read_parquet(dataset / parts["path"][0], bbox=tuple(parts.geometry[0].bounds)).shape[0] > 0
+    assert mlygeo.partition(dataset, verify=True).attrs["summary"]["verified"]
     points = mlygeo.streets(streets=dataset, interval=50)
     assert_geodataframe_equal(points, mlygeo.streets(streets=HELSINKI, interval=50, retain_all=True))
 

@@ -27,6 +27,7 @@ from mlygeo.store.datasets.index import Index, Part
 from mlygeo.store.datasets.sorting import PARTS
 from mlygeo.store.datasets.work import whole
 from mlygeo.store.parquet import attributes, metadata
+from mlygeo.store.parquet.files import footer_sha256
 from mlygeo.store.parquet.writing import boxes, free_name
 
 if TYPE_CHECKING:
@@ -204,7 +205,7 @@ def _parts(table: pa.Table, folder: Path, most: int, attrs: dict[str, Any], at: 
             Part(
                 folder.name.removeprefix(layout.PLACELESS), f"{folder.name}/{path.name}", len(rows),
                 -(-len(rows) // layout.ROWS_PER_GROUP), path.stat().st_size, west, south, east, north,
-                None, None, None, None, sha256, at,
+                None, None, None, None, sha256, at, footer_sha256(path),
             )
         )  # fmt: skip
     return parts
@@ -264,6 +265,7 @@ def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
         path,
         schema,
         compression="zstd",
+        write_page_checksum=True,
         use_dictionary=[name for name in schema.names if name not in plain and name not in frames.IDS] or False,
         write_statistics=[name for name in schema.names if name not in plain]
         + [f"{covering}.{side}" for side in metadata.SIDES],
