@@ -43,7 +43,7 @@ def convert(
     FlatGeobuf, GeoJSON, SQLite, CSV, a table of PostGIS; and tracks as .gpx. What the format cannot hold is refused,
     with the column named, before an old file is touched; what has another name there is said. Several files
     become the layers of one GeoPackage, each under the name of its file. Of a file of OpenStreetMap (.osm.pbf, .osm, …)
-    the streets are written, as a streets frame with all components; into GeoParquet in bounded memory.
+    the streets are written, as a streets frame with all components; into GeoParquet as they are read.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def convert(
 
 
 def _streets(path: Path, output: Path, *, bbox: Bounds | None, columns: list[str] | None) -> Job[gpd.GeoDataFrame]:
-    """Write the streets of an OpenStreetMap file in bounded memory."""
+    """Write the streets of an OpenStreetMap file as they are read."""
     from mlygeo import store
     from mlygeo.pipelines import street_files
 

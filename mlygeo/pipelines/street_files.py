@@ -1,4 +1,4 @@
-"""The streets of OpenStreetMap's own files as a file or a dataset, in bounded memory."""
+"""The streets of OpenStreetMap's own files as a file or a dataset, as they are read."""
 
 from __future__ import annotations
 

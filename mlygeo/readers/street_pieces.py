@@ -1,5 +1,5 @@
 """
-The streets of an OpenStreetMap file as pieces of ways with their nodes, in bounded memory.
+The streets of an OpenStreetMap file as pieces of ways with their nodes, block by block.
 
 Nodes are found by their ids in buckets that lie on disk (`store.spilled`): references, nodes and what is known of
 them meet bucket by bucket, and go back to the ways in blocks, which have the order of the file.

@@ -172,7 +172,7 @@ def read_streets(
 @contextmanager
 def street_batches(path: Path, *, retain_all: bool) -> Iterator[Iterator[gpd.GeoDataFrame]]:
     """
-    Read the streets of an OpenStreetMap file some hundred thousand at a time, in bounded memory.
+    Read the streets of an OpenStreetMap file some hundred thousand at a time.
 
     Parameters
     ----------
