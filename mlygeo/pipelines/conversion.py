@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from mlygeo.errors import InputError
+from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job, public, tally, version
 from mlygeo.progress import counted
 
@@ -47,7 +48,8 @@ def convert(
     FlatGeobuf, GeoJSON, SQLite, CSV, a table of PostGIS; and tracks as .gpx, images as the tracks of their sequences.
     What the format cannot hold is refused,
     with the column named, before an old file is touched; what has another name there is said. Several files
-    become the layers of one GeoPackage, each under the name of its file.
+    become the layers of one GeoPackage, each under the name of its file. Of a file of OpenStreetMap (.osm.pbf, .osm, …)
+    the streets are written, as a streets frame with all components; into GeoParquet as they are read.
 
     Parameters
     ----------
@@ -90,12 +92,19 @@ def convert(
     >>> convert("images.parquet", "images.gpkg")
     """
     from mlygeo import store
+    from mlygeo.pipelines import street_files
+    from mlygeo.readers import streets
 
     given = frame if isinstance(frame, list | tuple) else [frame]
     if not given:
         raise InputError("there is no frame to convert", hint="name its file")
     _check_output(given, output)
     wanted = None if columns is None else list(columns)
+    if len(given) == 1 and layer is None and (path := street_files.osm_file(given[0])) is not None:
+        of_no_use(("srid",), "for OpenStreetMap's own files, which are in degrees")
+        if Path(output).suffix.lower() in store.PARQUET and not store.is_table(output):
+            return _streets(path, Path(output).expanduser(), bbox=bbox, columns=wanted)
+        given = [streets.read_streets(path, retain_all=True)]
     names = _names(given)
     if len(given) > 1 and not _has_layers(output):
         raise InputError(
@@ -127,6 +136,21 @@ def convert(
     headline = f"{parts} in {store.shown(file)}"
     headline += f"; left out: {tally(left_out)}" if left_out else ""
     return Job(lambda: read[0], summary, headline)
+
+
+def _streets(path: Path, output: Path, *, bbox: Bounds | None, columns: list[str] | None) -> Job[gpd.GeoDataFrame]:
+    """Write the streets of an OpenStreetMap file as they are read."""
+    from mlygeo import store
+    from mlygeo.pipelines import street_files
+
+    rows, names, left_out = street_files.write_streets(path, output, bbox=bbox, columns=columns)
+    summary = {
+        "rows": rows, "columns": names, "layers": None, "left_out": left_out, "warnings": [], "output": str(output),
+        "version": version(),
+    }  # fmt: skip
+    headline = f"{counted(rows, 'row')} of {counted(len(names), 'column')} in {store.shown(output)}"
+    headline += f"; left out: {tally(left_out)}" if left_out else ""
+    return Job(lambda: store.read_frame(output), summary, headline)
 
 
 class _Said(logging.Handler):

@@ -51,14 +51,18 @@ def partition(
     with the least longitude and latitude. How many are left out, and how many ids are told differently by several
     rows, is in the summary. Rows without a position are kept in `DIR/cell=q`.
 
-    A run that was killed is gone on with by the same command, and leaves nothing behind. Folders that mlygeo did not
-    make are not touched.
+    Streets lie in the cell of the south-western corner of their box, 250,000 in a part. They are those of
+    `read_streets` with `retain_all`, and have no id that could repeat.
+
+    A run that was killed is gone on with by the same command (that of streets begins again), and leaves nothing behind.
+    Folders that mlygeo did not make are not touched.
 
     Parameters
     ----------
     inputs
         GeoParquet files of points, such as images.parquet, in any CRS; or several. Files of other formats, files of
-        STAC items and frames are taken too, each of which has to fit into memory.
+        STAC items and frames are taken too, each of which has to fit into memory. Or one file of OpenStreetMap
+        (.osm.pbf, .osm, …): all its streets.
     output
         Folder of the dataset. Default: dataset.
     rows_per_part
@@ -100,6 +104,7 @@ def partition(
     from pathlib import Path
 
     from mlygeo.locks import FolderLock
+    from mlygeo.pipelines import street_files
     from mlygeo.processes import Processes
     from mlygeo.store.datasets import publishing, writing
 
@@ -116,6 +121,9 @@ def partition(
         with running(progress):
             return _verified(given, workers)
     _refuse_inside(given, dataset)
+    streets = street_files.partition_streets(given, dataset, rows_per_part=rows_per_part, progress=progress)
+    if streets is not None:
+        return _written(streets, dataset, add=False)
     folder = publishing.run_folder(dataset)
     if dry_run:
         if not publishing.is_begun(folder):

@@ -1,9 +1,7 @@
-"""OpenStreetMap files -> street graphs, built and simplified by the rules of OSMnx."""
+"""Streets of OpenStreetMap files -> the graph of a region, built and simplified by the rules of OSMnx."""
 
 from __future__ import annotations
 
-import logging
-import re
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Any
@@ -11,41 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo import frames
-from mlygeo.errors import FormatError
+from mlygeo.readers.osm_files import DEGREE
+from mlygeo.readers.street_edges import COLUMNS
+from mlygeo.readers.street_pieces import BACKWARD, BOTH, flow, runs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+    from collections.abc import Sequence
 
     import networkx as nx
     from shapely import MultiPolygon, Polygon
 
-log = logging.getLogger("mlygeo.osm")
-
-FORMATS = {".pbf": "pbf", ".osm": "osm", ".xml": "osm", ".gz": "osm.gz", ".bz2": "osm.bz2"}
-"""libosmium's format for each ending of an OpenStreetMap file."""
-
-NO_STREETS = re.compile("abandoned|construction|no|planned|platform|proposed|raceway|razed|rest_area|services")
-"""
-Values of `highway` that OSMnx's network_type="all" leaves out.
-
-Overpass searches for the words anywhere in the value, so that "unknown" is left out as well.
-"""
-
-AREAS = re.compile("yes")
-"""Values of `area` that OSMnx leaves out."""
-
-ONEWAY = frozenset({"yes", "true", "1", "-1", "reverse", "T", "F"})
-"""Values of `oneway` for which a way becomes one edge, and not one in each direction."""
-
-AGAINST = frozenset({"-1", "reverse", "T"})
-"""Values of `oneway` for which that edge runs against the way."""
-
-TAGS = (
-    "access", "area", "bridge", "est_width", "highway", "junction", "landuse", "lanes", "maxspeed", "name", "oneway",
-    "ref", "service", "tunnel", "width",
-)  # fmt: skip
-"""Tags of ways that become columns: OSMnx's own choice."""
+    from mlygeo.arrays import Bounds
+    from mlygeo.readers.street_pieces import Pieces
 
 BUFFER_M = 500.0
 """OSMnx simplifies the network within this distance of a region, metres, before it cuts the region out."""
@@ -53,68 +28,52 @@ BUFFER_M = 500.0
 
 @dataclass
 class OsmData:
-    """The streets of an OpenStreetMap file, in its order."""
+    """Streets of an OpenStreetMap file, in its order."""
 
     nodes: dict[int, tuple[float, float]] = field(default_factory=dict)
     """Longitude and latitude, degrees."""
     ways: dict[int, tuple[dict[str, str], list[list[int]]]] = field(default_factory=dict)
     """Tags, and the nodes of each piece."""
-    cut: int = 0
-    """Ways that lack nodes."""
 
 
-def read_osm(path: Path) -> OsmData:
+def of_boxes(pieces: Pieces, boxes: Sequence[Bounds]) -> OsmData:
     """
-    Read the streets of an OpenStreetMap file: the ways of OSMnx's network_type="all".
-
-    Ways that leave a clipped extract refer to nodes outside it. They are cut there, and their
-    pieces keep the tags.
+    Return the streets of a file in some boxes, which have to fit into memory.
 
     Parameters
     ----------
-    path
-        A file with an ending in `FORMATS`. Ways may come before their nodes.
-
-    Raises
-    ------
-    FormatError
-        If it is damaged, or not an OpenStreetMap file.
+    pieces
+        The streets of the file.
+    boxes
+        West, south, east, north in degrees; a node is taken where it lies in one of them.
     """
-    import osmium
-
-    file = osmium.io.File(str(path), FORMATS[path.suffix.lower()])
-    data = OsmData()
-    found: Iterable[Any] = osmium.FileProcessor(file, osmium.osm.WAY).with_filter(osmium.filter.KeyFilter("highway"))
-    try:
-        # of a repeated way the last version is used, in the place of the first, as in OSMnx
-        ways = {
-            way.id: ({tag.k: tag.v for tag in way.tags}, [node.ref for node in way.nodes])
-            for way in found
-            if not way.deleted and _is_street(way.tags)
-        }
-        wanted = {ref for _, refs in ways.values() for ref in refs}
-        nodes: Iterable[Any] = osmium.FileProcessor(file, osmium.osm.NODE)
-        for node in nodes:
-            if node.id in wanted and not node.deleted and node.location.valid():
-                data.nodes[node.id] = (node.location.lon, node.location.lat)
-    except (RuntimeError, osmium.InvalidLocationError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise FormatError(
-            f"{path.name} cannot be read as OpenStreetMap data: {reason}", hint="fetch it again; it may be incomplete"
-        ) from error
-    for number, (tags, refs) in ways.items():
-        pieces = [list(piece) for known, piece in groupby(refs, key=data.nodes.__contains__) if known]
-        data.cut += len(pieces) != 1 or len(pieces[0]) != len(refs)
-        data.ways[number] = ({tag: tags[tag] for tag in TAGS if tag in tags}, pieces)
-    log.info(
-        "read %s streets with %s nodes from %s; %s cut where nodes are missing",
-        f"{len(data.ways):,}", f"{len(data.nodes):,}", path.name, f"{data.cut:,}",
-    )  # fmt: skip
-    return data
-
-
-def _is_street(tags: Any) -> bool:
-    return not NO_STREETS.search(tags["highway"]) and not AREAS.search(tags.get("area", ""))
+    nodes: dict[int, tuple[int, float, float]] = {}
+    ways: dict[int, tuple[int, dict[str, str], list[list[int]]]] = {}
+    for number in pieces.blocks:
+        block = pieces.block(number)
+        vertices = block.vertices
+        lon, lat = vertices.x / DEGREE, vertices.y / DEGREE
+        here = np.zeros(len(lon), dtype=bool)
+        for west, south, east, north in boxes:
+            here |= (lon >= west) & (lon <= east) & (lat >= south) & (lat <= north)
+        goes_on = np.zeros(len(lon), dtype=bool)
+        goes_on[1:] = here[1:] & here[:-1] & ~vertices.last[:-1]
+        at = np.flatnonzero(here)
+        if not len(at):
+            continue
+        _, first = runs(np.cumsum(~goes_on)[at])
+        each = (of[at].tolist() for of in (vertices.id, vertices.order, lon, lat))
+        nodes |= {node: (order, x, y) for node, order, x, y in zip(*each, strict=True)}
+        texts = pieces.texts(block)
+        for row, ids in zip(vertices.way[at[first]].tolist(), np.split(vertices.id[at], first[1:]), strict=True):
+            values = zip(COLUMNS, texts[row].decode().split("\0"), strict=True)
+            tags = {name: value for name, value in values if value and name != "osmid"}
+            place = int(block.ways["place"][row])
+            ways.setdefault(place, (int(block.ways["id"][row]), tags, []))[2].append(ids.tolist())
+    return OsmData(
+        {node: (lon, lat) for node, (_, lon, lat) in sorted(nodes.items(), key=lambda item: item[1][0])},
+        {osmid: (tags, several) for _, (osmid, tags, several) in sorted(ways.items())},
+    )
 
 
 def build_graph(data: OsmData) -> nx.MultiDiGraph:
@@ -129,8 +88,8 @@ def build_graph(data: OsmData) -> nx.MultiDiGraph:
     graph = nx.MultiDiGraph(crs=frames.CRS.lower())
     graph.add_nodes_from((number, {"y": lat, "x": lon}) for number, (lon, lat) in data.nodes.items())
     for osmid, (tags, pieces) in data.ways.items():
-        oneway = tags.get("oneway") in ONEWAY or tags.get("junction") == "roundabout"
-        against = oneway and tags.get("oneway") in AGAINST
+        traffic = flow(tags)
+        oneway, against = traffic != BOTH, traffic == BACKWARD
         attributes = {"osmid": osmid, **tags, "oneway": oneway}
         for piece in pieces:
             nodes = [number for number, _ in groupby(piece)]
@@ -165,7 +124,7 @@ def simplify(
     import osmnx
 
     if polygon is not None:
-        graph = _within(graph, _wider(polygon))
+        graph = _within(graph, wider(polygon))
     graph, dropped_m = _connected(graph, retain_all=retain_all)
     graph = osmnx.simplify_graph(graph)
     if polygon is not None:
@@ -175,7 +134,7 @@ def simplify(
     return graph, dropped_m
 
 
-def _wider(polygon: Polygon | MultiPolygon) -> Any:
+def wider(polygon: Polygon | MultiPolygon) -> Any:
     """Return a polygon widened by `BUFFER_M`, as OSMnx does it."""
     import osmnx
     import shapely
@@ -205,16 +164,18 @@ def _within(graph: nx.MultiDiGraph, polygon: Polygon | MultiPolygon) -> nx.Multi
 
 
 def _connected(graph: nx.MultiDiGraph, *, retain_all: bool) -> tuple[nx.MultiDiGraph, float]:
-    import osmnx
+    """Return the largest component, in the order of the graph, and the length of the others, metres."""
+    import networkx as nx
 
     if retain_all or not graph.number_of_nodes():
         return graph, 0.0
-    largest = osmnx.truncate.largest_component(graph, strongly=False)
-    return largest, max(_length(graph) - _length(largest), 0.0)
-
-
-def _length(graph: nx.MultiDiGraph) -> float:
-    """Return the length of a graph's streets, metres; the two directions of an edge count once."""
-    return sum(
-        float(edge["length"]) * (1.0 if edge["oneway"] is True else 0.5) for _, _, edge in graph.edges(data=True)
+    largest = max(nx.weakly_connected_components(graph), key=len)
+    # the two directions of an edge count once; in whole micrometres, so that the order does not matter
+    dropped_um = sum(
+        round(float(edge["length"]) * 1e6) * (2 if edge["oneway"] is True else 1)
+        for u, _, edge in graph.edges(data=True)
+        if u not in largest
     )
+    graph = graph.copy()
+    graph.remove_nodes_from([node for node in graph if node not in largest])
+    return graph, dropped_um / 2e6

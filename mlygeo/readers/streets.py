@@ -7,8 +7,8 @@ OpenStreetMap's Overpass service, and caches the answers.
 
 from __future__ import annotations
 
-import ast
 import logging
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +18,14 @@ from mlygeo import frames
 from mlygeo.errors import FileError, FormatError, FrameError, InputError, NetworkError, RegionError
 from mlygeo.osm import our_osmnx
 from mlygeo.progress import working
-from mlygeo.readers import street_graph
-from mlygeo.readers.street_graph import BUFFER_M, TAGS
+from mlygeo.readers import several, street_graph
+from mlygeo.readers.osm_files import FORMATS
+from mlygeo.readers.street_edges import TAGS
+from mlygeo.readers.street_graph import BUFFER_M
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterator
 
     import geopandas as gpd
     import networkx as nx
@@ -166,6 +169,55 @@ def read_streets(
     return _of_region(frame, path.name, region, facts)
 
 
+@contextmanager
+def street_batches(path: Path, *, retain_all: bool) -> Iterator[Iterator[gpd.GeoDataFrame]]:
+    """
+    Read the streets of an OpenStreetMap file some hundred thousand at a time.
+
+    Parameters
+    ----------
+    path
+        A file for which `is_osm` holds.
+    retain_all
+        Keep every component of the network, and not only the largest.
+
+    Yields
+    ------
+    batches
+        Streets frames with the same columns, which have together the rows of `read_streets`, in their order. Their
+        `attrs` are those of the whole, but for the number of edges and their length.
+
+    Raises
+    ------
+    FileError
+        If the file is missing.
+    FormatError
+        If it is damaged, a history, or not what its name says.
+    FrameError
+        If there is no street in it.
+    """
+    from mlygeo.readers.street_edges import StreetEdges
+
+    if not path.exists():
+        raise FileError(f"{path} does not exist")
+    with StreetEdges(path, retain_all=retain_all) as edges:
+        facts = edges.facts
+        left_out = {"left_out": found} if (found := facts.pop("left_out", {})) else {}
+        facts = {"source": path.name, **facts}
+
+        def batches() -> Iterator[gpd.GeoDataFrame]:
+            some = False
+            for frame in edges.frames():
+                some = True
+                yield frames.attribute(
+                    frames.conform(frame, frames.STREETS), frames.OPENSTREETMAP, streets=facts, **left_out
+                )
+            if not some:
+                raise FrameError(f"{path.name} holds no streets", hint="all of its ways are rings that nothing meets")
+
+        yield batches()
+
+
 def streets_of(frame: gpd.GeoDataFrame, *, name: str, region: Region | None = None) -> gpd.GeoDataFrame:
     """
     Return the streets of a frame of lines, as of a file with the same rows; see `read_streets`.
@@ -224,7 +276,7 @@ def _of_region(frame: gpd.GeoDataFrame, name: str, region: Region | None, facts:
 
 def is_osm(path: str | os.PathLike[str]) -> bool:
     """Return whether a file is one of OpenStreetMap's own, by its ending: others are read row by row."""
-    return Path(path).suffix.lower() in street_graph.FORMATS
+    return Path(path).suffix.lower() in FORMATS
 
 
 def _finish(frame: gpd.GeoDataFrame, source: str, facts: dict[str, Any]) -> gpd.GeoDataFrame:
@@ -263,17 +315,32 @@ def _length(frame: gpd.GeoDataFrame) -> float:
 
 
 def _read_osm(path: Path, region: Region | None, *, retain_all: bool) -> tuple[gpd.GeoDataFrame, dict[str, Any]]:
-    data = street_graph.read_osm(path)
+    import pandas as pd
+
+    from mlygeo.readers.street_edges import StreetEdges, encoded, facts_of
+    from mlygeo.readers.street_pieces import Pieces
+
+    if region is None:
+        with StreetEdges(path, retain_all=retain_all) as edges:
+            found = list(edges.frames())
+            facts = edges.facts
+        return (pd.concat(found, ignore_index=True) if found else frames.empty(frames.STREETS)), facts
+    sides = _sides(region)
+    with ExitStack() as close:
+        pieces = Pieces(path, encoded, close)
+        facts = facts_of(pieces)
+        data = street_graph.of_boxes(pieces, [street_graph.wider(polygon).bounds for polygon in sides])
     whole = street_graph.build_graph(data)
-    if not len(whole.edges):
-        raise FrameError(f"{path.name} holds no streets", hint="it has no way with a highway tag and two of its nodes")
     parts, dropped_m = [], 0.0
-    for polygon in [None] if region is None else _sides(region):
+    for polygon in sides:
         graph, lost_m = street_graph.simplify(whole, polygon, retain_all=retain_all)
         parts.append(graph)
         dropped_m += lost_m
-    facts = {"ways": len(data.ways), "ways_cut": data.cut, "components_dropped_m": dropped_m}
-    return _stacked(parts), facts
+    frame = _stacked(parts)
+    joined = {name: _joined(frame[name]) for name in TAGS if name in frame.columns and name != "oneway"}
+    first = ["u", "v", "key", "osmid", "highway", "name", "oneway", "length"]
+    names = [name for name in dict.fromkeys([*first, *TAGS, "geometry"]) if name in frame.columns]
+    return frame.assign(**joined)[names], facts | {"components_dropped_m": dropped_m}
 
 
 def _stacked(graphs: list[nx.MultiDiGraph]) -> gpd.GeoDataFrame:
@@ -336,20 +403,7 @@ def _joined(values: pd.Series) -> pd.Series:
         return values.astype("str").where(values.notna(), None)
     if str(kind) == "str" and not values.str.startswith("[", na=False).any():
         return values.where(values != "", None)
-    return pd.Series([_join(value) for value in values], index=values.index, dtype="str")
-
-
-def _join(value: Any) -> str | None:
-    import pandas as pd
-
-    if isinstance(value, str) and value.startswith("[") and value.endswith("]"):
-        try:
-            value = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            return str(value)  # a name in brackets
-    several = list(value) if isinstance(value, list | tuple | set | np.ndarray) else [value]
-    texts = {str(item) for item in several if not pd.isna(item)} - {""}
-    return ";".join(sorted(texts, key=lambda text: (len(text), text) if text.isdecimal() else (0, text))) or None
+    return pd.Series([several.join(value) for value in values], index=values.index, dtype="str")
 
 
 def _oneway(values: Any, length: int) -> Any:

@@ -10,6 +10,7 @@ NAMES = (
     "bench_startup",
     "bench_tiles",
     "bench_streets",
+    "bench_osm_streets",
     "bench_nearest_core",
     "bench_select",
     "bench_text_ids",

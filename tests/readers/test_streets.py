@@ -24,7 +24,7 @@ from geopandas.testing import assert_geodataframe_equal
 
 from mlygeo import frames
 from mlygeo.errors import FileError, FormatError, FrameError, InputError, NetworkError, RegionError
-from mlygeo.readers import street_graph
+from mlygeo.readers import osm_files, street_edges
 from mlygeo.readers.streets import read_streets, street_network
 from mlygeo.regions import Region
 from mlygeo.spatial.streets import street_points
@@ -146,8 +146,8 @@ def test_our_filter_is_the_one_osmnx_sends():
     for highway in values:
         for area in (None, "yes", "no", "yes;no"):
             tags = {"highway": highway} | ({} if area is None else {"area": area})
-            assert street_graph._is_street(tags) == passes_osmnx_filter(tags), tags
-    assert list(street_graph.TAGS) == osmnx.settings.useful_tags_way
+            assert osm_files._is_street(tags) == passes_osmnx_filter(tags), tags
+    assert list(street_edges.TAGS) == osmnx.settings.useful_tags_way
 
 
 @pytest.fixture(scope="module")
