@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +28,8 @@ from mlygeo.store.point_sources import TablePoints
 from mlygeo.store.points import floats_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mlygeo.arrays import Floats, Rows
     from mlygeo.parts.images import Images
     from mlygeo.parts.plan import Plan
@@ -190,7 +191,7 @@ def task(made: Plan, number: int) -> dict[str, Any]:
         If an input cannot be read, or the part not be written.
     """
     given, own = made.given, made.tasks[number]
-    dataset = images.opened(Path(made.images), given["images"])
+    dataset = images.opened(made.images, given["images"])
     dataset = dataset.with_by_text(frozenset(given["by_text"]))
     projection = Zones() if given["srid"] == Zones.srid else geodesy.projection(given["srid"])
     points = _points_of(made, number)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import os
 import shutil
 import tempfile
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from mlygeo import own, store
 from mlygeo.errors import FileError, InputError, RegionError
 from mlygeo.pipelines import inputs, own_files, provenance, selection
-from mlygeo.pipelines.arguments import of_no_use
+from mlygeo.pipelines.arguments import of_no_use, was_given
 from mlygeo.pipelines.job import Job
 from mlygeo.places import STATE_FOLDER
 from mlygeo.progress import counted
@@ -78,6 +80,24 @@ def check(spread: Spread, matching: Matching, laid: StreetPoints, *, given_point
         )
     if spread.part is not None:
         of_no_use(("dry_run",), "with `part`")
+
+
+def refuse_without_index(images: Any) -> None:
+    """Raise if options for parts were given, and what has the images has no index by which they could be cut."""
+    from mlygeo.pipelines.options import Spread
+    from mlygeo.store import paths
+
+    options = [*inspect.get_annotations(Spread), "dry_run"]
+    if isinstance(images, str | os.PathLike) and (given := [f"`{name}`" for name in options if was_given(name)]):
+        address = paths.address_of(images) or ""
+        name = PurePosixPath(address.partition("?")[0]).name if address else os.fspath(images)
+        copied = "download it, " if address.startswith("http") else ""
+        raise InputError(
+            f"{' and '.join(given)} {'needs' if len(given) == 1 else 'need'} images with an index beside them, which"
+            f" {name} does not have",
+            hint=f"{copied}write a dataset of it with 'mlygeo partition {name} -o DATASET', and select from that",
+        )
+    of_no_use(options, "without a dataset as `images`")
 
 
 def select(
@@ -154,7 +174,7 @@ def _check_inside(region: Region, dataset: Images) -> None:
     for number, part in placed:
         near = files.File(Path(part.path), part.path, part=part).may_meet(region.bounds)
         near |= 180.0 in (abs(part.west or 0.0), abs(part.east or 0.0))  # which is the same place as -180
-        if near and region.contains(*dataset.part(number).lonlat).any():
+        if near and region.contains(*dataset.part(number, region.bounds).lonlat).any():
             return
     if dataset.index.rows:
         lon = [side for _, part in placed for side in (part.west, part.east)]

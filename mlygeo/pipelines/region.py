@@ -342,7 +342,7 @@ def select(
     dataset = None if images is None else datasets.dataset_of(images)
     spread = Spread(scheduler=scheduler, executor=executor, client=client, part=part)
     if dataset is None:
-        of_no_use([*inspect.get_annotations(Spread), "dry_run"], "without a dataset as `images`")
+        parted.refuse_without_index(images)
     else:
         parted.check(spread, matching, laid, given_points=points is not None)
     if images is not None:
@@ -416,7 +416,7 @@ def select(
         return text if fetching is None else text + fetching.warning
 
     if dataset is not None:
-        given["images"] = images, dataset.index.rows
+        given["images"] = images if dataset.elsewhere is None else dataset.elsewhere, dataset.index.rows
         return parted.select(
             target, dataset, projection=projection, matching=matching, region=place, conditions=conditions,
             spread=spread, dry_run=dry_run, workers=workers if was_given("workers") else None, left_out=left_out,

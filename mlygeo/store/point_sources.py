@@ -182,6 +182,8 @@ class PointFile(_Placed):
     bbox
         West, south, east, north in degrees; west > east crosses the antimeridian. Only row groups that may have
         points in it. None takes all.
+    at_once
+        Whether all columns of a file elsewhere are asked for at once, and kept: fewest requests for who needs all.
 
     Attributes
     ----------
@@ -196,13 +198,17 @@ class PointFile(_Placed):
         If it is no GeoParquet.
     """
 
-    def __init__(self, path: str | os.PathLike[str] | Elsewhere, *, bbox: Bounds | None = None) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str] | Elsewhere, *, bbox: Bounds | None = None, at_once: bool = False
+    ) -> None:
         self.path = Path(path) if isinstance(path, str | os.PathLike) else path
         self.name = self.path.name
         self._file = GeoFile(self.path)
         rows = self._file.groups
         self._groups = [*range(len(rows))] if bbox is None else groups_near(self._file, bbox)
         self._rows = [rows[group] for group in self._groups]
+        if at_once:
+            self._file.hold(self._groups)
 
     def __len__(self) -> int:
         """Return the number of rows."""
