@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import sys
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -83,7 +84,20 @@ def at_the_door(function: Callable[P, T], name: str) -> Callable[P, T]:
     name
         Its public name in `mlygeo`, by which it is pickled.
     """
-    public = received(function)
+    eager = received(function)
+
+    @functools.wraps(function)
+    def public(*args: P.args, **kwargs: P.kwargs) -> T:
+        if "dask" in sys.modules:
+            from mlygeo.store.held import is_dask
+
+            if any(is_dask(value) for value in (*args, *kwargs.values())):
+                from mlygeo.pipelines import lazy
+
+                found: T = lazy.called(name, eager, args, kwargs)
+                return found
+        return eager(*args, **kwargs)
+
     public.__module__, public.__qualname__ = "mlygeo", name
     return public
 

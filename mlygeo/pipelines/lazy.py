@@ -1,0 +1,357 @@
+"""
+Steps on frames of Dask: they take and give `dask_geopandas` frames, and nothing is computed before it is asked for.
+
+A partition of the answer is the step on a partition of the input with what it needs around it, so that its rows are
+those of the step on the whole. What a part of the rows does not tell is refused.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import math
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from mlygeo.errors import DependencyError, FrameError, InputError, install_hint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import geopandas as gpd
+    import numpy as np
+
+    from mlygeo.arrays import Bounds
+
+POINTS_AT_ONCE = 100_000
+"""Points of a partition, where the points are a frame in memory."""
+
+ROW = "mlygeo row"
+"""The column that has the order of rows while they are shuffled."""
+
+GROUPS = {
+    "cut_sequences": "folder",
+    "flag_duplicates": "sequence_id",
+    "interpolate_directions": "sequence_id",
+    "split_sequences": "sequence_id",
+    "summarise": "sequence_id",
+}
+"""The steps on images in time order, and the column whose values they treat each for itself."""
+
+PARTS = "take .compute() where it fits into memory, or 'mlygeo partition' and a selection over the parts"
+
+
+def called(name: str, public: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """
+    Call a public step with frames of Dask.
+
+    Parameters
+    ----------
+    name
+        Its name.
+    public
+        The step on frames in memory, which computes those of Dask.
+    args, kwargs
+        What it is called with.
+
+    Returns
+    -------
+    frame
+        A `dask_geopandas` frame where the step has a lazy twin; else what the step returns.
+
+    Raises
+    ------
+    InputError
+        If the step needs all rows at once.
+    """
+    given = inspect.signature(public).bind(*args, **kwargs).arguments
+    if name == "select_nearest":
+        return _nearest(**given)
+    if name == "filter_images":
+        images = given.pop("images")
+        return _each(images, partial(_step, name, given))
+    if name in GROUPS:
+        return _by_group(name, GROUPS[name], **given)
+    if name == "street_points" and given.get("method") == "percept":
+        raise InputError(
+            "`method=percept` is not possible with a frame of Dask: its squares begin at the corner of all points",
+            hint="take `method=even`, or give the streets as a frame: .compute()",
+        )
+    return public(*args, **kwargs)
+
+
+def _module(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise DependencyError("frames of Dask need dask_geopandas", hint=install_hint("scale")) from error
+
+
+def _step(name: str, options: dict[str, Any], *frames: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    import mlygeo
+
+    found: gpd.GeoDataFrame = getattr(mlygeo, name)(*frames, **options)
+    return found
+
+
+def _empty(frame: Any) -> gpd.GeoDataFrame:
+    """Return the columns of a frame, without rows."""
+    found: gpd.GeoDataFrame = _module("dask.dataframe.dispatch").make_meta(frame)
+    return found
+
+
+def _like(meta: gpd.GeoDataFrame, found: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Return a partition; raise FrameError where it has other columns than the frame has by its empty rows."""
+    if not len(found):
+        return meta
+    if [*found.columns] != [*meta.columns]:
+        raise FrameError(f"a partition has the columns {', '.join(found.columns)}, and not {', '.join(meta.columns)}")
+    for column, dtype in meta.dtypes.items():
+        if found[column].dtype != dtype:
+            try:
+                found = found.assign(**{str(column): found[column].astype(dtype)})
+            except (ValueError, TypeError) as error:
+                raise FrameError(f"column {column!r} is {found[column].dtype} in a partition, and {dtype} in another"
+                                 ) from error  # fmt: skip
+    return found
+
+
+# One row after another
+
+
+def _each(frame: Any, step: Callable[..., gpd.GeoDataFrame]) -> Any:
+    """Return a step on each partition."""
+    meta = step(_empty(frame))
+    return frame.map_partitions(_of_partition, step, meta, meta=meta, enforce_metadata=False)
+
+
+def _of_partition(
+    part: gpd.GeoDataFrame, step: Callable[..., gpd.GeoDataFrame], meta: gpd.GeoDataFrame
+) -> gpd.GeoDataFrame:
+    return _like(meta, step(part))
+
+
+# Sequences
+
+
+def _by_group(name: str, column: str, images: Any, **options: Any) -> Any:
+    """Return a step on the images of each sequence, or folder, which Dask brings together."""
+    if column not in images.columns:
+        raise InputError(
+            f"`{name}` of a frame of Dask needs a column `{column}`: without it all images belong together",
+            hint="add the column, or take .compute() where the frame fits into memory",
+        )
+    step = partial(_step, name, options)
+    none = _empty(images)
+    meta = step(_module("dask.dataframe.dispatch").meta_nonempty(none)).iloc[:0]
+    numbered = images.map_partitions(_numbered, meta=_numbered(none, None))
+    together = numbered.shuffle(on=column)
+    return together.map_partitions(_in_order, step, meta, meta=meta, enforce_metadata=False)
+
+
+def _numbered(part: gpd.GeoDataFrame, partition_info: dict[str, int] | None) -> gpd.GeoDataFrame:
+    """Return rows with their place among all, by which they are in their order again."""
+    import numpy as np
+
+    first = 0 if partition_info is None else partition_info["number"] << 40
+    return part.assign(**{ROW: np.arange(first, first + len(part))})
+
+
+def _in_order(
+    part: gpd.GeoDataFrame, step: Callable[..., gpd.GeoDataFrame], meta: gpd.GeoDataFrame
+) -> gpd.GeoDataFrame:
+    return _like(meta, step(part.sort_values(ROW, kind="stable").drop(columns=ROW)))
+
+
+# The nearest images
+
+
+def _nearest(points: Any, images: Any, **options: Any) -> Any:
+    """Return the nearest images of each partition of points, by the partitions of images in reach of it."""
+    import numpy as np
+
+    from mlygeo.spatial import nearest
+
+    if options.get("unique"):
+        raise InputError(
+            "`unique` is not possible with a frame of Dask: whom an image serves may hang on points far away",
+            hint=f"leave it out; or {PARTS}",
+        )
+    distance_m = options.get("max_distance", nearest.MAX_DISTANCE_M)
+    if distance_m is None or distance_m == float("inf"):
+        raise InputError(
+            "`max_distance=None` is not possible with a frame of Dask: the nearest image may be in any partition",
+            hint=f"name the largest distance; or {PARTS}",
+        )
+    dask, dataframe = _module("dask"), _module("dask.dataframe")
+    points, images = _as_lazy(points, "points"), _as_lazy(images, "images")
+    none = _empty(images)
+    meta = _step("select_nearest", options, _empty(points), none)
+    around, held = _boxes(points), _boxes(images)
+    projection = nearest.choose_projection(
+        *_corners(around), srid=options.get("srid"), force_srid=options.get("force_srid", False)
+    )
+    if options.get("srid") is not None:  # whether it suits the points is settled here
+        options["force_srid"] = True
+    point_parts, image_parts = points.to_delayed(), images.to_delayed()
+    unique = dask.delayed(_check_ids)([dask.delayed(_ids)(part) for part in point_parts])
+    witnesses = None
+    if not np.issubdtype(getattr(none.get("id"), "dtype", np.dtype(object)), np.integer):
+        witnesses = dask.delayed(_witnesses)([dask.delayed(_witnesses)([part]) for part in image_parts])
+    found = []
+    for part, box in zip(point_parts, around, strict=True):
+        reach = None
+        near: Sequence[Any] = []
+        if box != NOWHERE:
+            reach = None if box is None or projection is None else projection.reach(box, distance_m)
+            near = [other for other, its in zip(image_parts, held, strict=True) if _may_meet(its, reach)]
+        rows = [dask.delayed(_within)(other, reach) for other in near]
+        found.append(
+            dask.delayed(_match)(
+                part, rows or [none], witnesses, unique, partial(_step, "select_nearest", options), meta
+            )
+        )
+    return dataframe.from_delayed(found, meta=meta, verify_meta=False)
+
+
+NOWHERE = (0.0, 90.0, 0.0, -90.0)
+"""The box of rows without positions."""
+
+
+def _as_lazy(value: Any, name: str) -> Any:
+    """Return a frame of Dask; of a frame in memory one with rows near each other in each partition."""
+    import numpy as np
+
+    from mlygeo import store
+    from mlygeo.spatial import hilbert
+    from mlygeo.store.held import is_dask
+
+    if is_dask(value):
+        if not hasattr(value, "spatial_partitions"):
+            raise InputError(f"`{name}` has no geometry", hint="make it a dask_geopandas.GeoDataFrame")
+        return value
+    frame = store.as_frame(value, name=f"`{name}`")
+    if len(frame) > POINTS_AT_ONCE and name == "points":
+        lon, lat = _lonlat(frame)
+        frame = frame.iloc[np.argsort(hilbert.codes(lon, lat), kind="stable")]
+    parts = max(1, -(-len(frame) // POINTS_AT_ONCE)) if name == "points" else 1
+    return _module("dask_geopandas").from_geopandas(frame.reset_index(drop=True), npartitions=parts)
+
+
+def _boxes(frame: Any) -> list[Bounds | None]:
+    """
+    Return the box of each partition in degrees; None where it may hold anything, `NOWHERE` where it holds no place.
+
+    Those that the frame knows of its partitions are taken; else the positions of all rows are computed, alone.
+    """
+    dask, none = _module("dask"), _empty(frame)
+    crs = none.crs
+    known = frame.spatial_partitions
+    if known is not None and crs is not None and crs.to_epsg() == 4326:
+        sides = known.bounds.to_numpy()
+        return [_box_of_sides(*row) for row in sides.tolist()]
+    parts = frame[[none.active_geometry_name]].to_delayed()
+    found: tuple[Bounds | None, ...] = dask.compute(*(dask.delayed(_box)(part) for part in parts))
+    return [*found]
+
+
+def _box(part: gpd.GeoDataFrame) -> Bounds | None:
+    import numpy as np
+
+    lon, lat = _lonlat(part)
+    placed = np.isfinite(lon) & np.isfinite(lat)
+    if not placed.any():
+        return NOWHERE
+    lon, lat = lon[placed], lat[placed]
+    return _box_of_sides(float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max()))
+
+
+def _box_of_sides(west: float, south: float, east: float, north: float) -> Bounds | None:
+    if math.isnan(west):
+        return NOWHERE
+    return None if abs(west) > 180 or abs(east) > 180 else (west, south, east, north)
+
+
+def _lonlat(frame: gpd.GeoDataFrame) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    from mlygeo.store.point_sources import FramePoints
+
+    return FramePoints(frame, "the rows").lonlat
+
+
+def _corners(boxes: Sequence[Bounds | None]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Return places of boxes: their corners, and some between, so that no gap is taken for one without rows."""
+    import numpy as np
+
+    known = [(-180.0, -80.0, 180.0, 84.0) if box is None else box for box in boxes if box != NOWHERE]
+    lon = [np.linspace(west, east, 9) for west, _, east, _ in known for _ in range(2)]
+    lat = [np.full(9, side) for _, south, _, north in known for side in (south, north)]
+    return np.concatenate([np.empty(0), *lon]), np.concatenate([np.empty(0), *lat])
+
+
+def _may_meet(box: Bounds | None, reach: Bounds | None) -> bool:
+    if box == NOWHERE:
+        return False
+    if box is None or reach is None:
+        return True
+    if box[3] < reach[1] or box[1] > reach[3]:
+        return False
+    if reach[0] <= reach[2]:
+        return box[2] >= reach[0] and box[0] <= reach[2]
+    return box[2] >= reach[0] or box[0] <= reach[2]
+
+
+def _ids(part: gpd.GeoDataFrame) -> Any:
+    return part["point_id"].to_numpy()
+
+
+def _check_ids(ids: Sequence[Any]) -> bool:
+    """Raise FrameError where ids of points are not unique over all partitions."""
+    import numpy as np
+
+    from mlygeo.spatial import nearest
+
+    nearest.check_unique(np.concatenate(ids))
+    return True
+
+
+def _witnesses(parts: Sequence[gpd.GeoDataFrame]) -> gpd.GeoDataFrame:
+    """
+    Return for each provider an image whose id has other characters than digits, where there is one.
+
+    By these it is known of each partition in which order all ids of a provider are: as numbers, or as text.
+    """
+    import pandas as pd
+
+    whole = pd.concat(parts)
+    ids = whole["id"].astype(str)
+    others = whole[~ids.str.fullmatch("[0-9]+")]
+    if "provider" not in others.columns:
+        return others.iloc[:1]
+    return others[~others["provider"].astype(str).fillna("").duplicated()]
+
+
+def _within(part: gpd.GeoDataFrame, reach: Bounds | None) -> gpd.GeoDataFrame:
+    """Return the rows in a box in degrees."""
+    import numpy as np
+
+    from mlygeo import degrees
+
+    if reach is None:
+        return part
+    lon, lat = _lonlat(part)
+    return part[degrees.meets(np.array([lon, lat, lon, lat]), reach)]
+
+
+def _match(
+    points: gpd.GeoDataFrame,
+    images: Sequence[gpd.GeoDataFrame],
+    witnesses: gpd.GeoDataFrame | None,
+    _unique: object,
+    step: Callable[..., gpd.GeoDataFrame],
+    meta: gpd.GeoDataFrame,
+) -> gpd.GeoDataFrame:
+    import pandas as pd
+
+    several = [part for part in (*images, witnesses) if part is not None]
+    held = [part for part in several if len(part)] or several[:1]
+    return _like(meta, step(points, pd.concat(held, ignore_index=True)))
