@@ -8,10 +8,10 @@ those of the step on the whole. What a part of the rows does not tell is refused
 from __future__ import annotations
 
 import importlib
-import inspect
 import math
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from mlygeo.errors import DependencyError, FrameError, InputError, install_hint
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from mlygeo.arrays import Bounds
+    from mlygeo.schemas import Schema
 
 POINTS_AT_ONCE = 100_000
 """Points of a partition, where the points are a frame in memory."""
@@ -41,16 +42,16 @@ GROUPS = {
 PARTS = "take .compute() where it fits into memory, or 'mlygeo partition' and a selection over the parts"
 
 
-def called(name: str, public: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def called(step: Callable[..., Any], public: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """
     Call a public step with frames of Dask.
 
     Parameters
     ----------
-    name
-        Its name.
+    step
+        The step.
     public
-        The step on frames in memory, which computes those of Dask.
+        The step with its arguments checked, which computes frames of Dask.
     args, kwargs
         What it is called with.
 
@@ -64,20 +65,82 @@ def called(name: str, public: Callable[..., Any], args: tuple[Any, ...], kwargs:
     InputError
         If the step needs all rows at once.
     """
-    given = inspect.signature(public).bind(*args, **kwargs).arguments
-    if name == "select_nearest":
-        return _nearest(**given)
-    if name == "filter_images":
-        images = given.pop("images")
-        return _each(images, partial(_step, name, given))
-    if name in GROUPS:
-        return _by_group(name, GROUPS[name], **given)
+    from mlygeo.pipelines import arguments, values
+
+    name = step.__name__
+    signature, takes = arguments.taken(step)
+    given = signature.bind(*args, **kwargs).arguments
     if name == "street_points" and given.get("method") == "percept":
         raise InputError(
             "`method=percept` is not possible with a frame of Dask: its squares begin at the corner of all points",
             hint="take `method=even`, or give the streets as a frame: .compute()",
         )
-    return public(*args, **kwargs)
+    if name not in {"select_nearest", "filter_images", *GROUPS}:
+        return public(*args, **kwargs)
+    frames = {each: given.pop(each) for each in ("points", "images") if each in given}
+    default = {each: signature.parameters[each].default for each in given}
+    options = {
+        each: value if value is default[each] else values.converted(value, takes[each], each)
+        for each, value in given.items()
+    }
+    if name == "select_nearest":
+        return _nearest(partial(step, **options), frames["points"], frames["images"], **options)
+    if name == "filter_images":
+        return _each(partial(step, **options), frames["images"])
+    return _by_group(partial(step, **options), GROUPS[name], frames["images"])
+
+
+@dataclass(frozen=True)
+class Form:
+    """
+    The dtypes of a frame's columns, settled for all partitions.
+
+    Parameters
+    ----------
+    name
+        The parameter.
+    schemas
+        Those that name its columns, in the form that fits.
+    is_text
+        Whether ids are those of any provider, and text.
+    """
+
+    name: str
+    schemas: tuple[Schema, ...]
+    is_text: bool
+
+    @classmethod
+    def of(cls, frame: Any, name: str) -> Self:
+        """
+        Return the form of a frame of Dask.
+
+        Of ids that are text, and beside the names of providers, all rows tell whether they are numbers: these
+        columns are computed.
+        """
+        import pandas as pd
+
+        from mlygeo import frames
+        from mlygeo.pipelines import values
+
+        kinds, none = values.kinds_of(name), _empty(frame)
+        asked = [each for each in ("provider", "id", "creator_id") if each in none.columns]
+        numbers = "provider" not in asked and all(_is_number(none, each) for each in asked[:1])
+        if name != "images" or numbers or not asked:
+            return cls(name, kinds, is_text=False)
+        table = pd.DataFrame(frame[asked].compute())
+        found = tuple(frames.form(kind, [*none.columns], table.__getitem__) for kind in kinds)
+        return cls(name, found, is_text=any(new is not kind for new, kind in zip(found, kinds, strict=True)))
+
+    def settled(self, part: Any) -> gpd.GeoDataFrame:
+        """Return some of the rows in this form."""
+        from mlygeo import frames, store
+
+        name = f"`{self.name}`"
+        return frames.in_forms(store.as_frame(part, name=name), *self.schemas, is_text=self.is_text, name=name)
+
+
+def _is_number(none: gpd.GeoDataFrame, column: str) -> bool:
+    return getattr(none.dtypes.get(column), "kind", "O") in "iu"
 
 
 def _module(name: str) -> Any:
@@ -85,13 +148,6 @@ def _module(name: str) -> Any:
         return importlib.import_module(name)
     except ImportError as error:
         raise DependencyError("frames of Dask need dask_geopandas", hint=install_hint("scale")) from error
-
-
-def _step(name: str, options: dict[str, Any], *frames: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    import mlygeo
-
-    found: gpd.GeoDataFrame = getattr(mlygeo, name)(*frames, **options)
-    return found
 
 
 def _empty(frame: Any) -> gpd.GeoDataFrame:
@@ -104,8 +160,10 @@ def _like(meta: gpd.GeoDataFrame, found: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """Return a partition; raise FrameError where it has other columns than the frame has by its empty rows."""
     if not len(found):
         return meta
-    if [*found.columns] != [*meta.columns]:
+    if {*found.columns} != {*meta.columns}:
         raise FrameError(f"a partition has the columns {', '.join(found.columns)}, and not {', '.join(meta.columns)}")
+    if [*found.columns] != [*meta.columns]:
+        found = found[[*meta.columns]]
     for column, dtype in meta.dtypes.items():
         if found[column].dtype != dtype:
             try:
@@ -119,34 +177,37 @@ def _like(meta: gpd.GeoDataFrame, found: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
 # One row after another
 
 
-def _each(frame: Any, step: Callable[..., gpd.GeoDataFrame]) -> Any:
+def _each(step: Callable[..., gpd.GeoDataFrame], images: Any) -> Any:
     """Return a step on each partition."""
-    meta = step(_empty(frame))
-    return frame.map_partitions(_of_partition, step, meta, meta=meta, enforce_metadata=False)
+    form = Form.of(images, "images")
+    meta = step(form.settled(_empty(images))).iloc[:0]
+    return images.map_partitions(_of_partition, step, form, meta, meta=meta, enforce_metadata=False)
 
 
 def _of_partition(
-    part: gpd.GeoDataFrame, step: Callable[..., gpd.GeoDataFrame], meta: gpd.GeoDataFrame
+    part: gpd.GeoDataFrame, step: Callable[..., gpd.GeoDataFrame], form: Form, meta: gpd.GeoDataFrame
 ) -> gpd.GeoDataFrame:
-    return _like(meta, step(part))
+    if ROW in part.columns:
+        part = part.sort_values(ROW, kind="stable").drop(columns=ROW)
+    return _like(meta, step(form.settled(part)))
 
 
 # Sequences
 
 
-def _by_group(name: str, column: str, images: Any, **options: Any) -> Any:
+def _by_group(step: partial[gpd.GeoDataFrame], column: str, images: Any) -> Any:
     """Return a step on the images of each sequence, or folder, which Dask brings together."""
     if column not in images.columns:
         raise InputError(
-            f"`{name}` of a frame of Dask needs a column `{column}`: without it all images belong together",
+            f"`{step.func.__name__}` of a frame of Dask needs a column `{column}`: without it all images belong"
+            " together",
             hint="add the column, or take .compute() where the frame fits into memory",
         )
-    step = partial(_step, name, options)
-    none = _empty(images)
-    meta = step(_module("dask.dataframe.dispatch").meta_nonempty(none)).iloc[:0]
+    form, none = Form.of(images, "images"), _empty(images)
+    meta = step(_module("dask.dataframe.dispatch").meta_nonempty(form.settled(none))).iloc[:0]
     numbered = images.map_partitions(_numbered, meta=_numbered(none, None))
     together = numbered.shuffle(on=column)
-    return together.map_partitions(_in_order, step, meta, meta=meta, enforce_metadata=False)
+    return together.map_partitions(_of_partition, step, form, meta, meta=meta, enforce_metadata=False)
 
 
 def _numbered(part: gpd.GeoDataFrame, partition_info: dict[str, int] | None) -> gpd.GeoDataFrame:
@@ -157,19 +218,11 @@ def _numbered(part: gpd.GeoDataFrame, partition_info: dict[str, int] | None) -> 
     return part.assign(**{ROW: np.arange(first, first + len(part))})
 
 
-def _in_order(
-    part: gpd.GeoDataFrame, step: Callable[..., gpd.GeoDataFrame], meta: gpd.GeoDataFrame
-) -> gpd.GeoDataFrame:
-    return _like(meta, step(part.sort_values(ROW, kind="stable").drop(columns=ROW)))
-
-
 # The nearest images
 
 
-def _nearest(points: Any, images: Any, **options: Any) -> Any:
+def _nearest(step: Callable[..., gpd.GeoDataFrame], points: Any, images: Any, **options: Any) -> Any:
     """Return the nearest images of each partition of points, by the partitions of images in reach of it."""
-    import numpy as np
-
     from mlygeo.spatial import nearest
 
     if options.get("unique"):
@@ -185,19 +238,21 @@ def _nearest(points: Any, images: Any, **options: Any) -> Any:
         )
     dask, dataframe = _module("dask"), _module("dask.dataframe")
     points, images = _as_lazy(points, "points"), _as_lazy(images, "images")
+    forms = Form.of(points, "points"), Form.of(images, "images")
     none = _empty(images)
-    meta = _step("select_nearest", options, _empty(points), none)
+    meta = step(forms[0].settled(_empty(points)), forms[1].settled(none))
     around, held = _boxes(points), _boxes(images)
     projection = nearest.choose_projection(
         *_corners(around), srid=options.get("srid"), force_srid=options.get("force_srid", False)
     )
     if options.get("srid") is not None:  # whether it suits the points is settled here
-        options["force_srid"] = True
+        step = partial(step, force_srid=True)
     point_parts, image_parts = points.to_delayed(), images.to_delayed()
     unique = dask.delayed(_check_ids)([dask.delayed(_ids)(part) for part in point_parts])
     witnesses = None
-    if not np.issubdtype(getattr(none.get("id"), "dtype", np.dtype(object)), np.integer):
+    if not _is_number(none, "id"):
         witnesses = dask.delayed(_witnesses)([dask.delayed(_witnesses)([part]) for part in image_parts])
+    match = dask.delayed(_Match(step, forms, meta), pure=False)
     found = []
     for part, box in zip(point_parts, around, strict=True):
         reach = None
@@ -206,11 +261,7 @@ def _nearest(points: Any, images: Any, **options: Any) -> Any:
             reach = None if box is None or projection is None else projection.reach(box, distance_m)
             near = [other for other, its in zip(image_parts, held, strict=True) if _may_meet(its, reach)]
         rows = [dask.delayed(_within)(other, reach) for other in near]
-        found.append(
-            dask.delayed(_match)(
-                part, rows or [none], witnesses, unique, partial(_step, "select_nearest", options), meta
-            )
-        )
+        found.append(match(part, rows or [none], witnesses, unique))
     return dataframe.from_delayed(found, meta=meta, verify_meta=False)
 
 
@@ -342,16 +393,20 @@ def _within(part: gpd.GeoDataFrame, reach: Bounds | None) -> gpd.GeoDataFrame:
     return part[degrees.meets(np.array([lon, lat, lon, lat]), reach)]
 
 
-def _match(
-    points: gpd.GeoDataFrame,
-    images: Sequence[gpd.GeoDataFrame],
-    witnesses: gpd.GeoDataFrame | None,
-    _unique: object,
-    step: Callable[..., gpd.GeoDataFrame],
-    meta: gpd.GeoDataFrame,
-) -> gpd.GeoDataFrame:
-    import pandas as pd
+@dataclass(frozen=True)
+class _Match:
+    """Matches a partition of points; the step, the forms of points and images, and the columns of the answer."""
 
-    several = [part for part in (*images, witnesses) if part is not None]
-    held = [part for part in several if len(part)] or several[:1]
-    return _like(meta, step(points, pd.concat(held, ignore_index=True)))
+    step: Callable[..., gpd.GeoDataFrame]
+    forms: tuple[Form, Form]
+    meta: gpd.GeoDataFrame
+
+    def __call__(
+        self, points: Any, images: Sequence[Any], witnesses: gpd.GeoDataFrame | None, _are_unique: object
+    ) -> gpd.GeoDataFrame:
+        import pandas as pd
+
+        several = [part for part in (*images, witnesses) if part is not None]
+        held = [part for part in several if len(part)] or several[:1]
+        near = pd.concat(held, ignore_index=True)
+        return _like(self.meta, self.step(self.forms[0].settled(points), self.forms[1].settled(near)))
