@@ -39,7 +39,7 @@ def received(function: Callable[P, T]) -> Callable[P, T]:
         from mlygeo.pipelines import values  # which the help of a verb does without
 
         if not parameters:
-            parameters.append(taken(function))
+            parameters.append(_parameters(function))
         signature, takes = parameters[0]
         try:
             bound = signature.bind(*args, **kwargs)
@@ -63,8 +63,7 @@ def received(function: Callable[P, T]) -> Callable[P, T]:
     return called
 
 
-def taken(function: Callable[..., Any]) -> tuple[inspect.Signature, dict[str, Takes]]:
-    """Return the signature of a function, and what each of its parameters takes."""
+def _parameters(function: Callable[..., Any]) -> tuple[inspect.Signature, dict[str, Takes]]:
     from mlygeo.pipelines import values
 
     signature = inspect.signature(function)
@@ -95,7 +94,8 @@ def at_the_door(function: Callable[P, T], name: str) -> Callable[P, T]:
             if any(is_dask(value) for value in (*args, *kwargs.values())):
                 from mlygeo.pipelines import lazy
 
-                found: T = lazy.called(function, eager, args, kwargs)
+                signature, takes = _parameters(function)
+                found: T = lazy.called(function, eager, takes, signature.bind(*args, **kwargs))
                 return found
         return eager(*args, **kwargs)
 

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any, Self
 from mlygeo.errors import DependencyError, FrameError, InputError, install_hint
 
 if TYPE_CHECKING:
+    import inspect
     from collections.abc import Callable, Sequence
 
     import geopandas as gpd
     import numpy as np
 
     from mlygeo.arrays import Bounds
+    from mlygeo.pipelines.values import Takes
     from mlygeo.schemas import Schema
 
 POINTS_AT_ONCE = 100_000
@@ -42,7 +44,9 @@ GROUPS = {
 PARTS = "take .compute() where it fits into memory, or 'mlygeo partition' and a selection over the parts"
 
 
-def called(step: Callable[..., Any], public: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def called(
+    step: Callable[..., Any], public: Callable[..., Any], takes: dict[str, Takes], given: inspect.BoundArguments
+) -> Any:
     """
     Call a public step with frames of Dask.
 
@@ -52,7 +56,9 @@ def called(step: Callable[..., Any], public: Callable[..., Any], args: tuple[Any
         The step.
     public
         The step with its arguments checked, which computes frames of Dask.
-    args, kwargs
+    takes
+        What each of its parameters takes.
+    given
         What it is called with.
 
     Returns
@@ -65,29 +71,27 @@ def called(step: Callable[..., Any], public: Callable[..., Any], args: tuple[Any
     InputError
         If the step needs all rows at once.
     """
-    from mlygeo.pipelines import arguments, values
+    from mlygeo.pipelines import values
 
-    name = step.__name__
-    signature, takes = arguments.taken(step)
-    given = signature.bind(*args, **kwargs).arguments
-    if name == "street_points" and given.get("method") == "percept":
+    name, parameters = step.__name__, given.signature.parameters
+    if name == "street_points" and given.arguments.get("method") == "percept":
         raise InputError(
             "`method=percept` is not possible with a frame of Dask: its squares begin at the corner of all points",
             hint="take `method=even`, or give the streets as a frame: .compute()",
         )
     if name not in {"select_nearest", "filter_images", *GROUPS}:
-        return public(*args, **kwargs)
-    frames = {each: given.pop(each) for each in ("points", "images") if each in given}
-    default = {each: signature.parameters[each].default for each in given}
+        return public(*given.args, **given.kwargs)
+    held = {each: value for each, value in given.arguments.items() if each in {"points", "images"}}
     options = {
-        each: value if value is default[each] else values.converted(value, takes[each], each)
-        for each, value in given.items()
+        each: value if value is parameters[each].default else values.converted(value, takes[each], each)
+        for each, value in given.arguments.items()
+        if each not in held
     }
     if name == "select_nearest":
-        return _nearest(partial(step, **options), frames["points"], frames["images"], **options)
+        return _nearest(partial(step, **options), **held, **options)
     if name == "filter_images":
-        return _each(partial(step, **options), frames["images"])
-    return _by_group(partial(step, **options), GROUPS[name], frames["images"])
+        return _each(partial(step, **options), held["images"])
+    return _by_group(partial(step, **options), GROUPS[name], held["images"])
 
 
 @dataclass(frozen=True)

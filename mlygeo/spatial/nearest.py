@@ -81,6 +81,9 @@ def select_nearest(
     of rows. An image may serve several points. An id that occurs in the images frame more than once counts
     once, at its nearest position. Points and images without a position are left out.
 
+    Frames of Dask give such a frame, lazily, whose partitions are those of the points; then `max_distance` is
+    needed, and `unique` is refused.
+
     Parameters
     ----------
     points
