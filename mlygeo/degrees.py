@@ -60,6 +60,8 @@ def check(
     MlygeoError
         Of that class, with the first row that is wrong.
     """
+    if _at_most(lon, 180.0) and _at_most(lat, MOST_LAT):
+        return
     wrong = beyond(lon, lat)
     if not wrong.any():
         return
@@ -87,11 +89,16 @@ def within(lon: Floats, name: str) -> Floats:
     lon
         The same array where there is nothing to bring back.
     """
-    turns = turns_of(lon, lon)
+    turns = None if _at_most(lon, 180.0) else turns_of(lon, lon)
     if turns is None:
         return lon
     warn(int(np.count_nonzero(turns)), name)
     return lon - 360.0 * turns
+
+
+def _at_most(values: Floats, most: float) -> bool:
+    """Return whether all values are known to lie within ± a number, by two numbers of them; not where one is NaN."""
+    return values.size > 0 and bool(values.min() >= -most) and bool(values.max() <= most)
 
 
 def warn(number: int, name: str) -> None:

@@ -387,9 +387,11 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
     target = None
     if verb.last_is_output and output is None:
         output = _taken_last(verb, given)
-    if verb.acts:
+    if verb.makes_datasets and output is not None and _names_dataset(output):
+        given["output"] = output
+    elif verb.acts:
         given["output"] = given.get("output") or output
-        if output is not None and verb.writes == "folder":
+        if output is not None and verb.writes in {"folder", "dataset"}:
             check_output(verb.writes, Path(output).expanduser())
     elif verb.output is not None and (output is not None or not ids_only):
         target = Path(output or verb.output).expanduser()
@@ -418,6 +420,12 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
     statuses: mapillary_tools.Command | None = click.get_current_context().obj
     some_failed = SOME_FAILED if statuses is None else statuses.failed
     return some_failed if job.failed and not any(skipping) else 0
+
+
+def _names_dataset(output: str) -> bool:
+    from mlygeo.store.datasets import layout
+
+    return layout.is_named(output)
 
 
 def _typed(given: Iterable[str]) -> set[str]:

@@ -50,6 +50,8 @@ class Verb:
         Whether the function writes while it works, and gets the path of -o itself.
     last_is_output
         Whether the last of several words is that path, where there is no -o.
+    makes_datasets
+        Whether -o may name a dataset, too, which the function writes while it works: then it gets the path of -o.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Verb:
     words: str = "FILE..."
     acts: bool = False
     last_is_output: bool = False
+    makes_datasets: bool = False
 
 
 def _on_photos(
@@ -86,7 +89,9 @@ VERBS = (
         "Fetch the vector tiles of a region; an images frame comes out.",
         "mlygeo tiles -c myconfig.json --since 2024-01-01 -o images.parquet",
         "images.parquet",
-        "File for the images frame; its ending tells the format.",
+        "File for the images frame; its ending tells the format. A folder with a slash at its end (images/), or a "
+        "dataset that is there: for a dataset of images.",
+        makes_datasets=True,
     ),
     Verb(
         "streets",
@@ -228,7 +233,7 @@ VERBS = (
         "mlygeo partition city-*.parquet -o images",
         "dataset",
         "Folder of the dataset.",
-        writes="folder",
+        writes="dataset",
         takes_region=False,
         arguments="inputs",
         acts=True,

@@ -117,18 +117,23 @@ class Images:
 
     def part(self, number: int, box: Bounds | None = None) -> Points:
         """Return all images of a part, or those of its row groups that may have some in a box in degrees."""
-        return self._as_part(PointFile(self.file(number).path, bbox=box))
+        return self._as_part(PointFile(self.file(number), bbox=box))
 
     def file(self, number: int) -> GeoFile:
         """Return the file of a part; raise FormatError where it is not that of the index."""
         part = self.index.parts[number]
-        file = GeoFile(self.folder / part.path if isinstance(self.folder, Path) else self._members[part.path])
+        where = self.folder / part.path if isinstance(self.folder, Path) else self._members[part.path]
+        file = GeoFile(where, footer=part.footer_sha256)
         if len(file) != part.rows:
             raise FormatError(
                 f"{part.path} of {self.name} has {len(file):,} rows, and {part.rows:,} by the index",
                 hint="partition it again",
             )
         return file
+
+    def plain(self, number: int) -> PointFile:
+        """Return all rows of a part, as its file has them."""
+        return PointFile(self.file(number))
 
     def schema_of(self, schema: pa.Schema) -> pa.Schema:
         """Return the schema of a table of images in which columns without a value have the type that others have."""
@@ -145,7 +150,7 @@ class Images:
         """The form that fits all images: by the first file whose ids or providers settle it, else by all."""
         form = frames.IMAGES
         for number in range(len(self.index.parts)):
-            points = PointFile(self.file(number).path)
+            points = self.plain(number)
             if "id" not in points.columns:
                 raise FrameError(
                     f"{self.name} has no column 'id', so its images cannot be named"
@@ -208,6 +213,23 @@ def dataset_of(value: object) -> Images | None:
     except (TypeError, ValueError, OSError):
         return None
     return opened(path)
+
+
+def no_dataset(value: object) -> str:
+    """Return in words that what a caller gives as images is no dataset with an index, and why a folder is none."""
+    why = "without a dataset as `images`"
+    if isinstance(value, str | os.PathLike) and (address := paths.address_of(value)) is not None:
+        name = remote.remote(address).name
+        return f"{why}: the index that 'mlygeo partition' writes is not beside {name}"
+    try:
+        path = Path(value).expanduser().absolute()  # type: ignore[arg-type]
+        if path.is_dir():
+            return (
+                f"{why}: {layout.index_of(path)}, the index that 'mlygeo partition' writes beside {value}, is missing"
+            )
+    except (TypeError, ValueError, OSError):
+        pass
+    return why
 
 
 def _dataset_at(address: str) -> Images | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 
@@ -158,11 +158,28 @@ def ids_of_points(points: Points) -> Whole:
 
     found = ids_of(points, "point_id") if "point_id" in points.columns else np.arange(len(points))
     if distinct(found) < len(found):
-        raise FrameError(f"{points.name}: column 'point_id' holds some ids twice")
+        raise repeated_ids(points.name)
     return found
 
 
-def check_headings(points: Points, images: Points) -> None:
+def repeated_ids(name: str) -> FrameError:
+    """Return the error for points whose ids are not unique."""
+    return FrameError(f"{name}: column 'point_id' holds some ids twice")
+
+
+class Named(Protocol):
+    """Points by their name and columns."""
+
+    @property
+    def name(self) -> str:
+        """What messages call them."""
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the attributes."""
+
+
+def check_headings(points: Named, images: Named) -> None:
     """Raise FrameError unless points and images have the columns that `max_heading_difference` compares."""
     for known, column in ((points, "bearing"), (images, "compass_angle")):
         if column not in known.columns:

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 VERSION = 1
 """Version of plans and of the files of parts."""
 
-PLAN_FILE, POINTS_FILE, RESULT = "plan.json", "points.arrow", "result"
-"""Names in the folder of a plan: the plan, the points by task, and the folder of the parts."""
+PLAN_FILE, RESULT = "plan.json", "result"
+"""Names in the folder of a plan: the plan, and the folder of the parts."""
 
 ROWS_PER_TASK = 500_000
 """Images of a task: the overhead of a task is below a third from 100,000, and memory grows with more (measured)."""
@@ -227,49 +227,26 @@ def _read(path: Path, _changed: int, _number: int) -> Plan:
         raise FormatError(f"{path} is no plan, or a damaged one: {error}") from error
 
 
-@dataclass(frozen=True)
-class Cut:
-    """
-    Points cut into the cells of tasks.
-
-    Parameters
-    ----------
-    leaves
-        The cells.
-    of
-        Number of the cell of each point; -1 for points without position.
-    """
-
-    leaves: layout.Leaves
-    of: Rows
-
-
-def cut(point_cells: Rows, image_cells: Rows, images: Rows, most: int = ROWS_PER_TASK) -> Cut:
+def cut(with_points: Rows, points: Rows, image_cells: Rows, images: Rows, most: int = ROWS_PER_TASK) -> layout.Leaves:
     """
     Cut the world into cells with so many images and points at most, and return those that have points.
 
     Parameters
     ----------
-    point_cells
-        Code of zoom 14 of each point, -1 where it has no position.
+    with_points, points
+        Codes of zoom 14 that have points, ascending, and their numbers.
     image_cells, images
         Codes of zoom 14 that have images, ascending, and their numbers.
     most
         Most rows of a cell; one of zoom 14 may have more.
     """
-    placed = point_cells[point_cells >= 0]
-    with_points, points = np.unique(placed, return_counts=True)
     codes = np.union1d(with_points, image_cells)
     rows = np.zeros(len(codes), dtype=np.int64)
     rows[np.searchsorted(codes, image_cells)] += images
     rows[np.searchsorted(codes, with_points)] += points
     leaves = layout.leaves(codes, rows, most)
     used = np.unique(leaves.of(with_points)) if len(with_points) else np.empty(0, dtype=np.int64)
-    kept = layout.Leaves(leaves.code[used], leaves.zoom[used], leaves.rows[used])
-    of = np.full(len(point_cells), -1, dtype=np.int64)
-    if len(placed):
-        of[point_cells >= 0] = kept.of(placed)
-    return Cut(kept, of)
+    return layout.Leaves(leaves.code[used], leaves.zoom[used], leaves.rows[used])
 
 
 def in_reach(box: Bounds | None, image_cells: Rows, images: Rows) -> int:

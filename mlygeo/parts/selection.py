@@ -7,35 +7,32 @@ the same images, distances and ranks wherever the world is cut.
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from mlygeo.errors import InputError
-from mlygeo.parts import facts, images, plan
-from mlygeo.parts.matching import check_headings, ids_of_points, planar
+from mlygeo.errors import FrameError, InputError
+from mlygeo.parts import facts, images, plan, points
+from mlygeo.parts.matching import check_headings
 from mlygeo.parts.rings import Search
 from mlygeo.spatial import areas, cells, geodesy
 from mlygeo.spatial.knn import FIRST_LIMIT_M
 from mlygeo.spatial.zones import Zones
 from mlygeo.store import parquet
-from mlygeo.store.atomic import atomic
 from mlygeo.store.datasets import layout
-from mlygeo.store.point_sources import TablePoints
-from mlygeo.store.points import floats_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mlygeo.arrays import Floats, Rows
+    from mlygeo.arrays import Bounds, Floats
     from mlygeo.parts.images import Images
     from mlygeo.parts.plan import Plan
+    from mlygeo.parts.points import GivenPoints
     from mlygeo.regions import Region
     from mlygeo.spatial.projection import Projection
-    from mlygeo.store.point_sources import Points
+    from mlygeo.store.datasets.layout import Leaves
 
 STEP = "selection"
 
@@ -68,39 +65,39 @@ class Planned:
     ----------
     plan
         The plan.
-    columns
-        What tasks need of all points: arrays by name.
-    order
-        Rows of the points that have a task, by task.
-    ends
-        Where each task begins and ends in `order`.
+    points
+        The points.
+    leaves
+        The cells of its tasks.
     """
 
     plan: Plan
-    columns: dict[str, Any]
-    order: Rows
-    ends: Rows
+    points: GivenPoints
+    leaves: Leaves
 
     def write(self) -> Plan:
-        """Write the plan, and the points of each task, to its folder, unless they are there; return the plan."""
-        path = self.plan.folder / plan.POINTS_FILE
+        """
+        Write the plan, and the points of each task, to its folder, unless they are there; return the plan.
+
+        Raises
+        ------
+        FileError
+            If it cannot be written.
+        FrameError
+            If the points are others than when the plan was made.
+        """
+        path = self.plan.folder / points.FILE
         if not path.exists():
-            fields = [(name, pa.from_numpy_dtype(values.dtype)) for name, values in self.columns.items()]
-            with atomic(path) as temporary, pa.OSFile(str(temporary), "wb") as sink:
-                self._write_points(sink, pa.schema(fields))
+            rows = self.points.write(path, self.leaves, self.plan.given["points"]["columns"])
+            if rows.tolist() != [task.points for task in self.plan.tasks]:
+                path.unlink()
+                raise FrameError(f"{self.points.name} was changed while it was read", hint="run the command again")
         plan.write(self.plan)
         return self.plan
 
-    def _write_points(self, sink: pa.NativeFile, schema: pa.Schema) -> None:
-        with pa.ipc.new_file(sink, schema) as writer:
-            for start, stop in itertools.pairwise(self.ends.tolist()):
-                rows = self.order[start:stop]
-                arrays = [pa.array(values[rows]) for values in self.columns.values()]
-                writer.write_batch(pa.record_batch(arrays, schema=schema))
-
 
 def planned(
-    points: Points,
+    given_points: GivenPoints,
     dataset: Images,
     folder: Path,
     *,
@@ -115,7 +112,7 @@ def planned(
 
     Parameters
     ----------
-    points
+    given_points
         All points; tasks have them sorted by cell, beside the plan.
     dataset
         The images.
@@ -136,23 +133,19 @@ def planned(
         If no box in degrees holds what is in reach of the points.
     """
     rows_per_task = plan.ROWS_PER_TASK if rows_per_task is None else rows_per_task
-    columns = _columns(points, projection)
     if options.max_heading_difference is not None:
-        check_headings(points, dataset.empty)
-    lon, lat = points.lonlat
-    index = dataset.index
-    placed = np.where(np.isfinite(lon) & np.isfinite(lat), cells.codes(lon, lat, layout.MOST_ZOOM), -1)
-    parted = plan.cut(placed, index.cells, index.counts, rows_per_task)
-    order = np.argsort(parted.of, kind="stable")
-    ends = np.searchsorted(parted.of[order], np.arange(len(parted.leaves) + 1))
+        check_headings(given_points, dataset.empty)
+    index, found = dataset.index, given_points.found
+    occupied = found.occupied
+    leaves = plan.cut(occupied.code, occupied.count, index.cells, index.counts, rows_per_task)
+    ends = np.append(np.searchsorted(occupied.code, leaves.first), len(occupied.code))
+    distance_m = FIRST_LIMIT_M if options.max_distance is None else options.max_distance
     tasks = []
-    for number, (code, zoom) in enumerate(zip(parted.leaves.code.tolist(), parted.leaves.zoom.tolist(), strict=True)):
-        rows = order[ends[number] : ends[number + 1]]
-        reach = _reach(
-            projection, lon[rows], lat[rows], FIRST_LIMIT_M if options.max_distance is None else options.max_distance
-        )
+    for number, (code, zoom) in enumerate(zip(leaves.code.tolist(), leaves.zoom.tolist(), strict=True)):
+        own = slice(ends[number], ends[number + 1])
+        reach = _reach(projection, occupied.bounds(own), distance_m)
         near = plan.in_reach(reach, index.cells, index.counts)
-        tasks.append(plan.Task(cells.quadkey(code, zoom), len(rows), near, reach))
+        tasks.append(plan.Task(cells.quadkey(code, zoom), int(occupied.count[own].sum()), near, reach))
     if region is not None or conditions:
         tasks = images.with_counts(tasks, dataset)
     given = {
@@ -166,12 +159,17 @@ def planned(
         "attrs": dataset.attrs,
         "written_at": max(part.written_at for part in index.parts).isoformat(),
         "rows_per_task": rows_per_task,
-        "points": {"name": points.name, "count": len(points), "columns": [*columns]},
+        "points": {
+            "name": given_points.name,
+            "count": found.count,
+            "digest": found.digest,
+            "columns": given_points.columns_of_tasks(projection),
+        },
         "by_text": sorted(images.by_text(dataset, region, conditions)),
     }
-    name = plan.digest(given, *columns.values())
+    name = plan.digest(given)
     made = plan.Plan(folder / f"{STEP}-{name}", name, STEP, str(dataset.folder), given, tuple(tasks))
-    return Planned(made, columns, order, ends)
+    return Planned(made, given_points, leaves)
 
 
 def task(made: Plan, number: int) -> dict[str, Any]:
@@ -194,21 +192,21 @@ def task(made: Plan, number: int) -> dict[str, Any]:
     dataset = images.opened(made.images, given["images"])
     dataset = dataset.with_by_text(frozenset(given["by_text"]))
     projection = Zones() if given["srid"] == Zones.srid else geodesy.projection(given["srid"])
-    points = _points_of(made, number)
+    own_points = points.of_task(made, number)
     region = images.region_of_json(given["region"])
     conditions = images.conditions_of_json(given["conditions"])
     options = dict(given["options"])
     distance_m = options.pop("max_distance")
     search = Search(dataset, projection, region, conditions, **options)
     if distance_m is None:
-        table, lon, lat = search.nearest(points)
+        table, lon, lat = search.nearest(own_points)
     else:
-        matched = search.within(points, own.reach, distance_m)
+        matched = search.within(own_points, own.reach, distance_m)
         table, (lon, lat) = matched.table.cast(dataset.schema_of(matched.table.schema)), matched.lonlat
     counts = {
         "number": number,
         "rows": len(table),
-        "sums": facts.sums_of(table, len(points)),
+        "sums": facts.sums_of(table, len(own_points)),
         "counted": images.counted(dataset, own.counts, region, conditions),
         **_described(table, lon, lat),
     }
@@ -243,64 +241,13 @@ def _described(table: pa.Table, lon: Floats, lat: Floats) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _reach(
-    projection: Projection | Zones, lon: Floats, lat: Floats, distance_m: float
-) -> tuple[float, float, float, float]:
-    bounds = areas.bounds(lon, lat)
+def _reach(projection: Projection | Zones, bounds: Bounds | None, distance_m: float) -> Bounds:
     reach = None if bounds is None else projection.reach(bounds, distance_m)
     if reach is None:
+        lon, lat = (np.nan, np.nan) if bounds is None else areas.centre(bounds)
         raise InputError(
             f"no box in degrees holds all that is within {distance_m:g} m of points around"
-            f" {np.nanmean(lon):.3f}, {np.nanmean(lat):.3f} in EPSG:{projection.srid}",
+            f" {lon:.3f}, {lat:.3f} in EPSG:{projection.srid}",
             hint="leave out points near a pole or beyond the area of use of `srid`, or take another `srid`",
         )
     return reach
-
-
-def _columns(points: Points, projection: Projection | Zones) -> dict[str, Any]:
-    """Return what tasks need of points, as arrays."""
-    lon, lat = points.lonlat
-    columns = {"row": np.arange(len(points)), "point_id": ids_of_points(points), "lon": lon, "lat": lat}
-    if "bearing" in points.columns:
-        columns["bearing"] = floats_of(points, "bearing")
-    own = planar(points, projection)
-    if own is not None:
-        columns["x"], columns["y"] = own
-    return columns
-
-
-@dataclass(frozen=True)
-class _TaskPoints(TablePoints):
-    """Points of a task; with the coordinates of the CRS to measure in where they came in that."""
-
-    srid: int | str
-
-    @property
-    def columns(self) -> list[str]:
-        """Names of the attributes."""
-        return [name for name in super().columns if name not in {"row", "x", "y"}]
-
-    @property
-    def native(self) -> tuple[Floats, Floats, Any]:
-        """The coordinates as they came."""
-        from pyproj import CRS
-
-        if "x" not in self.table.column_names:
-            return super().native
-        return self.table["x"].to_numpy(), self.table["y"].to_numpy(), CRS.from_epsg(self.srid)
-
-
-def _points_of(made: Plan, number: int) -> Points:
-    with pa.memory_map(str(made.folder / plan.POINTS_FILE)) as source:
-        table = pa.Table.from_batches([pa.ipc.open_file(source).get_batch(number)])
-    return _TaskPoints(table, made.given["points"]["name"], {}, made.given["srid"])
-
-
-def point_ids_of(made: Plan) -> tuple[Rows, Rows]:
-    """Return the ids of all points that have a task, and their row numbers among all points."""
-    with pa.memory_map(str(made.folder / plan.POINTS_FILE)) as source:
-        file = pa.ipc.open_file(source)
-        none = [pa.record_batch({"point_id": pa.array([], pa.int64()), "row": pa.array([], pa.int64())})]
-        batches = [file.get_batch(number).select(["point_id", "row"]) for number in range(file.num_record_batches)]
-        table = pa.Table.from_batches([*none, *batches])
-        return table["point_id"].to_numpy().copy(), table["row"].to_numpy().copy()

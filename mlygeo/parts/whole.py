@@ -12,12 +12,12 @@ import numpy as np
 import pyarrow as pa
 
 from mlygeo import attribution
-from mlygeo.parts import facts, selection
+from mlygeo.parts import facts, points, selection
 from mlygeo.parts.images import AT_ONCE, spread
 from mlygeo.store.datasets import layout
 from mlygeo.store.datasets.index import Index, Part
 from mlygeo.store.parquet import encodings
-from mlygeo.store.parquet.files import GeoFile
+from mlygeo.store.parquet.files import GeoFile, footer_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,7 +112,7 @@ class Whole:
                 Part(
                     task.cell, task.path, counted["rows"], len(self._file(number).groups), path.stat().st_size,
                     west, south, east, north, counted["min_id"], counted["max_id"], **times, sha256=sha256,
-                    written_at=datetime.fromisoformat(self.plan.given["written_at"]),
+                    written_at=datetime.fromisoformat(self.plan.given["written_at"]), footer_sha256=footer_sha256(path),
                 )
             )  # fmt: skip
             cells.append(np.cumsum(np.array(counted["cells"], dtype=np.int64)))
@@ -130,7 +130,7 @@ class Whole:
         together = pa.concat_tables(tables).replace_schema_metadata(None)
         places = [(np.empty(0), np.empty(0)), *self._places()]
         lon, lat = (np.concatenate(values) for values in zip(*places, strict=True))
-        ids, rows = selection.point_ids_of(self.plan)
+        ids, rows = points.ids_of_all(self.plan)
         ordered = np.argsort(ids, kind="stable")
         place = rows[ordered[np.searchsorted(ids[ordered], together["point_id"].to_numpy())]]
         order = np.lexsort([together["rank"].to_numpy(), place])

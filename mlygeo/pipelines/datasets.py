@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from mlygeo.errors import InputError
-from mlygeo.pipelines.arguments import was_given
+from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job, check_folder, public, tally, version
 from mlygeo.progress import counted, running
 
@@ -32,8 +32,9 @@ def partition(
     inputs: FrameLike | Sequence[FrameLike],
     output: str | os.PathLike[str] | None = None,
     *,
-    rows_per_part: int = 1_000_000,
+    rows_per_part: int | None = None,
     add: bool = False,
+    verify: bool = False,
     workers: int | None = None,
     dry_run: bool = False,
     progress: Progress | None = None,
@@ -56,26 +57,30 @@ def partition(
     Parameters
     ----------
     inputs
-        GeoParquet files of points, such as images.parquet, in any CRS; other files and frames of points, which have
-        to fit into memory; or several.
+        GeoParquet files of points, such as images.parquet, in any CRS; or several. Files of other formats, files of
+        STAC items and frames are taken too, each of which has to fit into memory.
     output
         Folder of the dataset. Default: dataset.
     rows_per_part
-        Most rows of a part. Default with `add`: as many as the parts that are there have.
+        Most rows of a part. Default: 1,000,000; with `add`, as many as the parts that are there have.
     add
         Add the rows to the dataset that is there: those with an id that is there replace the others, and only the
         parts concerned are written anew.
+    verify
+        Only compare the parts of the inputs, which are datasets, with the hashes in their indexes, byte for byte.
+        Without it readers notice what was changed in the pages that they read.
     workers
         Processes. Default: one for each processor, for four million rows and more.
     dry_run
-        Only tell rows, parts, bytes and the disk that is needed.
+        Only tell rows, parts, bytes, and the disk, memory and time that are needed.
     progress
         Shows how far the work is; None is silent.
 
     Returns
     -------
     parts
-        A row for each part of the dataset, with its box as geometry; with `dry_run` for each cell.
+        A row for each part of the dataset, with its box as geometry; with `dry_run` for each cell, with `verify` for
+        each part of the inputs.
 
     Raises
     ------
@@ -85,6 +90,8 @@ def partition(
         If the inputs have other geometry than points, or a column is of several kinds.
     FileError
         If a file cannot be read or written, the disk is too small, or something else is in the folder.
+    FormatError
+        If a file is damaged, or a part of a dataset is not the one that its index names.
 
     Examples
     --------
@@ -97,13 +104,17 @@ def partition(
     from mlygeo.store.datasets import publishing, writing
 
     dataset = Path(output or DEFAULT).expanduser()
-    check_folder(dataset)
+    check_folder(dataset, is_dataset=True)
     dataset = dataset.absolute()
-    if rows_per_part < 1:
+    if rows_per_part is not None and rows_per_part < 1:
         raise InputError(f"`rows_per_part` is {rows_per_part}, and a part has at least one row")
     if workers is not None and workers < 1:
         raise InputError(f"`workers` is {workers}, and at least one process has to work")
     given = list(inputs) if _are_several(inputs) else [inputs]
+    if verify:
+        of_no_use(("output", "rows_per_part", "add", "dry_run"), "with `verify`, which writes nothing")
+        with running(progress):
+            return _verified(given, workers)
     _refuse_inside(given, dataset)
     folder = publishing.run_folder(dataset)
     if dry_run:
@@ -113,15 +124,14 @@ def partition(
     try:
         with FolderLock(folder), publishing.cleared(folder):
             there = publishing.check(dataset, add=add)
-            if there is not None and add and not was_given("rows_per_part"):
-                rows_per_part = there.rows_per_part
-            plan = writing.plan(given, dataset, folder=folder, most=rows_per_part, there=there if add else None)
+            most = _most(rows_per_part, there if add else None)
+            plan = writing.plan(given, dataset, folder=folder, most=most, there=there if add else None)
             if there is not None and there.more.get("inputs", [])[-1:] == [plan.inputs]:
                 index = there
             elif there is not None and not add:
                 raise publishing.in_the_way(dataset)
             else:
-                number = _processes(workers, plan.rows)
+                number = processes_for(workers, plan.rows)
                 with running(progress), Processes(number) as processes:
                     index = writing.write(plan.on(processes, threads=number == 1))
     finally:
@@ -147,14 +157,42 @@ def _refuse_inside(given: Sequence[Any], dataset: Path) -> None:
                 raise InputError(f"`output` {dataset} lies in {folder}, an input", hint="name a folder elsewhere")
 
 
-def _processes(workers: int | None, rows: int) -> int:
+def processes_for(workers: int | None, rows: int) -> int:
+    """Return how many processes write a dataset of so many rows, unless that is given."""
     from mlygeo import arrays
 
     return workers or (arrays.workers() if rows >= MANY_ROWS else 1)
 
 
+def _most(rows_per_part: int | None, there: Index | None) -> int:
+    """Return the most rows of a part, which are those of a dataset that is added to, unless others are asked for."""
+    from mlygeo.store.datasets import layout
+
+    return rows_per_part or (layout.ROWS_PER_PART if there is None else there.rows_per_part)
+
+
+def _verified(given: Sequence[Any], workers: int | None) -> Job[gpd.GeoDataFrame]:
+    """Return the parts of datasets, of which all are as they were written; raise where one is not."""
+    import pandas as pd
+
+    from mlygeo import arrays
+    from mlygeo.store.datasets import files, verifying
+
+    if others := [each for each in given if not files.are_several(each)]:
+        shown = others[0] if isinstance(others[0], str | os.PathLike) else "a frame"
+        raise InputError(
+            f"`verify` compares datasets with their indexes, and {shown} is none", hint="name their folders"
+        )
+    found = [verifying.verify(files.listed(each), threads=workers or arrays.workers()) for each in given]
+    rows, parts = sum(index.rows for index in found), sum(len(index.parts) for index in found)
+    size = sum(part.bytes for index in found for part in index.parts)
+    summary = {"rows": rows, "parts": parts, "bytes": size, "verified": True, "version": version()}
+    headline = f"{counted(parts, 'part')} with {counted(rows, 'row')} {'is' if parts == 1 else 'are'} as written"
+    return Job(lambda: pd.concat([frame_of(index) for index in found], ignore_index=True), summary, headline)
+
+
 def _rehearsed(
-    given: list[FrameLike], dataset: Path, rows_per_part: int, workers: int | None, *, add: bool
+    given: list[FrameLike], dataset: Path, rows_per_part: int | None, workers: int | None, *, add: bool
 ) -> Job[gpd.GeoDataFrame]:
     """Return what a run would write; nothing is kept of it."""
     import tempfile
@@ -169,21 +207,25 @@ def _rehearsed(
     from mlygeo.store.datasets import layout, publishing, writing
 
     there = publishing.check(dataset, add=add) if add else None
-    if there is not None and not was_given("rows_per_part"):
-        rows_per_part = there.rows_per_part
+    rows_per_part = _most(rows_per_part, there)
     with tempfile.TemporaryDirectory() as folder:
         plan = writing.plan(given, dataset, folder=Path(folder), most=rows_per_part, there=there)
-        number = _processes(workers, plan.rows)
+        number = processes_for(workers, plan.rows)
         with Processes(number) as processes:
             told, counts = writing.histogram(plan.rehearsed().on(processes, threads=number == 1))
     leaves = layout.leaves(*counts, rows_per_part)
     boxes = [cells.bounds(*each) for each in zip(leaves.code.tolist(), leaves.zoom.tolist(), strict=True)]
     parts = gpd.GeoDataFrame(
-        {"cell": [name.removeprefix(layout.PLACELESS) for name in leaves.folders], "rows": leaves.rows},
+        {
+            "cell": [name.removeprefix(layout.PLACELESS) for name in leaves.folders],
+            "rows": leaves.rows,
+            "bytes": (leaves.rows * (plan.bytes / max(plan.rows, 1))).round().astype("int64"),
+        },
         geometry=[shapely.box(*box) for box in boxes],
         crs=frames.CRS,
     )
     several = int((-(-leaves.rows // rows_per_part)).sum()) + -(-told.placeless // rows_per_part)
+    seconds, memory = plan.seconds(several, number), plan.memory(leaves)
     summary = {
         "rows": plan.rows,
         "parts": several,
@@ -191,12 +233,17 @@ def _rehearsed(
         "problems": told.problems,
         "bytes": plan.bytes,
         "disk_bytes": plan.disk,
+        "memory_bytes": memory,
+        "processes": number,
+        "seconds": round(seconds, 1),
         "dry_run": True,
         "version": version(),
     }
     headline = (
-        f"{counted(plan.rows, 'row')} ({plan.bytes / 1e6:,.1f} MB) would become {counted(several, 'part')}; "
-        f"{plan.disk / 1e6:,.1f} MB of disk are needed meanwhile"
+        f"{counted(plan.rows, 'row')} would become {counted(several, 'part')} of about {plan.bytes / 1e6:,.1f} MB;"
+        f" {plan.disk / 1e6:,.1f} MB of disk are needed meanwhile, and up to {memory / 1e6:,.0f} MB of"
+        f" memory a process; it takes about {seconds:,.0f} s in"
+        f" {'1 process' if number == 1 else f'{number:,} processes'}; nothing was done"
     )
     return Job(lambda: parts, summary, headline)
 
@@ -224,10 +271,10 @@ def _written(index: Index, dataset: Path, *, add: bool) -> Job[gpd.GeoDataFrame]
     headline += f"; left out: {tally(more['left_out'])}" if more["left_out"] else ""
     headline += f"; in doubt: {tally(more['problems'])}" if more["problems"] else ""
     headline += f"\n{store.shown(dataset)}  {store.shown(layout.index_of(dataset))}"
-    return Job(lambda: _frame(index), summary, headline)
+    return Job(lambda: frame_of(index), summary, headline)
 
 
-def _frame(index: Index) -> gpd.GeoDataFrame:
+def frame_of(index: Index) -> gpd.GeoDataFrame:
     """Return the parts of a dataset as a frame, with their boxes."""
     from dataclasses import fields
 

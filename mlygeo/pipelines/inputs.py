@@ -317,6 +317,16 @@ class Fetching:
         """The name of the provider."""
         return [self.provider.name]
 
+    @property
+    def parts(self) -> list[Fetching]:
+        """What fetches the tiles of each provider."""
+        return [self]
+
+    @property
+    def positions(self) -> str:
+        """Which positions the images have: original or computed ones."""
+        return "computed" if self._options.computed else "original"
+
     def plan(self) -> TilePlan:
         """Return the tiles that would be fetched, and an estimate of the time."""
         options = self._options
@@ -362,23 +372,28 @@ class Fetching:
         damaged: list[Path] = []
         table = self._tiles.read(_files(self.fetch()), region=self.region, damaged=damaged)
         if damaged:
-            log.warning(
-                "%s in the cache is damaged and fetched anew: %s", counted(len(damaged), "tile"), damaged[0].name
-            )
-            try:
-                again = self.fetch(damaged)
-            except CredentialsError as error:
-                raise FormatError(
-                    f"the tile {damaged[0]} is damaged, and without a token it cannot be fetched anew", hint=error.hint
-                ) from error
-            table = self._tiles.read(_files(again), region=self.region)
-        facts = table.schema.metadata or {}
-        self.summary["images_without_id"] = int(facts.get(b"images_without_id", b"0"))
-        self.attrs = {
-            "attribution": [self.provider.attribution],
-            "positions": "computed" if self._options.computed else "original",
-        }
+            table = self._tiles.read(_files(self.fetch_again(damaged)), region=self.region)
+        self.note(without_id(table))
         return table
+
+    def fetch_again(self, damaged: list[Path]) -> gpd.GeoDataFrame:
+        """Return the tiles frame, after fetching the tiles of damaged files of the cache again."""
+        log.warning("%s in the cache is damaged and fetched anew: %s", counted(len(damaged), "tile"), damaged[0].name)
+        try:
+            return self.fetch(damaged)
+        except CredentialsError as error:
+            raise FormatError(
+                f"the tile {damaged[0]} is damaged, and without a token it cannot be fetched anew", hint=error.hint
+            ) from error
+
+    def read(self, paths: Iterable[Path], *, damaged: list[Path] | None = None) -> pa.Table:
+        """Return the images of the region in files of the cache; see `mlygeo.providers.Tiles.read`."""
+        return self._tiles.read(paths, region=self.region, damaged=damaged)
+
+    def note(self, without_id: int) -> None:
+        """Note what is known of the images once all tiles are read, and how many had no id."""
+        self.summary["images_without_id"] = without_id
+        self.attrs = {"attribution": [self.provider.attribution], "positions": self.positions}
 
     @property
     def warning(self) -> str:
@@ -390,6 +405,11 @@ class Fetching:
             more = f" and {len(self.not_tiles) - 3:,} more" if len(self.not_tiles) > 3 else ""
             text += f"; left out, {NOT_TILES}: {', '.join(self.not_tiles[:3])}{more}"
         return text
+
+
+def without_id(table: pa.Table) -> int:
+    """Return how many images of tiles were left out for want of an id."""
+    return int((table.schema.metadata or {}).get(b"images_without_id", b"0"))
 
 
 def _files(tiles: gpd.GeoDataFrame) -> list[Path]:
@@ -454,6 +474,11 @@ class SeveralFetching:
     def providers(self) -> list[str]:
         """The names of the providers."""
         return [part.provider.name for part in self._parts]
+
+    @property
+    def parts(self) -> list[Fetching]:
+        """What fetches the tiles of each provider."""
+        return self._parts
 
     def plan(self) -> SeveralPlan:
         """Return the estimates of all."""

@@ -27,7 +27,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-Output = Literal["frame", "frames", "folder", "picture", "track"]
+Output = Literal["frame", "frames", "folder", "dataset", "picture", "track"]
 """Function that writes a verb's results under the path of -o."""
 
 PICTURES = (".html", ".png", ".svg", ".pdf")
@@ -198,16 +198,21 @@ def check_output(kind: Output, path: Path) -> None:
     Raises
     ------
     FileError
-        If a file is in the place of a folder, or a folder in that of a file, or the path is not writable.
+        If a file is in the place of a folder, or a folder in that of a file, or the path is not writable, or lies in
+        a dataset.
     FormatError
         If the ending names no format.
     """
     from mlygeo import store
+    from mlygeo.store.datasets import layout
 
     must_be_here(path, "-o")
+    layout.must_be_elsewhere(path.parent, path) if kind == "dataset" else layout.must_be_elsewhere(path)
     # What ends in .json and is there is rather a configuration file than a frame of an earlier run.
     if kind == "frames" and store.names_file(path) and not (path.suffix.lower() == ".json" and path.exists()):
         store.check_writable(path)
+    elif kind == "dataset":
+        check_folder(path, "-o", is_dataset=True)
     elif kind in {"folder", "frames"}:
         check_folder(path, "-o", instead=f"; frames are written as {store.endings()}" if kind == "frames" else "")
     elif kind == "track" and path.name.lower().endswith((".gpx", ".gpx.gz")):
@@ -239,7 +244,7 @@ def must_be_here(path: Path, option: str) -> None:
         )
 
 
-def check_folder(folder: Path, option: str = "`output`", instead: str = "") -> None:
+def check_folder(folder: Path, option: str = "`output`", instead: str = "", *, is_dataset: bool = False) -> None:
     """
     Raise where a folder to be made has the name of a file: what was meant is something else.
 
@@ -251,15 +256,21 @@ def check_folder(folder: Path, option: str = "`output`", instead: str = "") -> N
         The option that names it.
     instead
         What else the option may name.
+    is_dataset
+        Whether it may be the folder of a dataset, which is written to by its own rules.
 
     Raises
     ------
     FileError
-        If it is a file, or an address of the web.
+        If it is a file, or an address of the web, or lies in a dataset.
     FormatError
         If it is not there, and its name ends as names of files do.
     """
+    from mlygeo.store.datasets import layout
+
     must_be_here(folder, option)
+    if not is_dataset:
+        layout.must_be_elsewhere(folder)
     if folder.is_dir():
         return
     if folder.exists():

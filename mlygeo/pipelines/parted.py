@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
 import json
-import os
 import shutil
 import tempfile
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlygeo import own, store
 from mlygeo.errors import FileError, InputError, RegionError
 from mlygeo.pipelines import inputs, own_files, provenance, selection
-from mlygeo.pipelines.arguments import of_no_use, was_given
+from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job
 from mlygeo.places import STATE_FOLDER
 from mlygeo.progress import counted
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
     from mlygeo.keys import Key
     from mlygeo.parts.images import Images
     from mlygeo.parts.plan import Plan
+    from mlygeo.parts.points import GivenPoints
     from mlygeo.parts.selection import Planned
     from mlygeo.parts.whole import Whole
     from mlygeo.pipelines.options import Matching, Spread, StreetPoints
@@ -35,13 +34,15 @@ if TYPE_CHECKING:
     from mlygeo.regions import Region
     from mlygeo.spatial.projection import Projection
     from mlygeo.spatial.zones import Zones
-    from mlygeo.store.point_sources import Points
 
     Summed = Callable[[dict[str, Any], int, list[str]], dict[str, Any]]
     Said = Callable[[dict[str, Any], dict[str, Any]], str]
 
 SELECTION = "selection"
 """Folder of the parts of a selection."""
+
+HELD_POINTS = 1_000_000
+"""Points that are held when they are written, along a curve; more are written as they come."""
 
 WHOLE = "whole"
 """Folder of the parts of a plan that are about to take their place."""
@@ -82,26 +83,8 @@ def check(spread: Spread, matching: Matching, laid: StreetPoints, *, given_point
         of_no_use(("dry_run",), "with `part`")
 
 
-def refuse_without_index(images: Any) -> None:
-    """Raise if options for parts were given, and what has the images has no index by which they could be cut."""
-    from mlygeo.pipelines.options import Spread
-    from mlygeo.store import paths
-
-    options = [*inspect.get_annotations(Spread), "dry_run"]
-    if isinstance(images, str | os.PathLike) and (given := [f"`{name}`" for name in options if was_given(name)]):
-        address = paths.address_of(images) or ""
-        name = PurePosixPath(address.partition("?")[0]).name if address else os.fspath(images)
-        copied = "download it, " if address.startswith("http") else ""
-        raise InputError(
-            f"{' and '.join(given)} {'needs' if len(given) == 1 else 'need'} images with an index beside them, which"
-            f" {name} does not have",
-            hint=f"{copied}write a dataset of it with 'mlygeo partition {name} -o DATASET', and select from that",
-        )
-    of_no_use(options, "without a dataset as `images`")
-
-
 def select(
-    points: Points,
+    points: GivenPoints,
     dataset: Images,
     *,
     projection: Projection | Zones,
@@ -187,7 +170,7 @@ def _check_inside(region: Region, dataset: Images) -> None:
 class _Run:
     """A selection over parts; what it finds out goes into the summary and the headline of its job."""
 
-    points: Points
+    points: GivenPoints
     dataset: Images
     region: Region | None
     conditions: dict[str, Any]
@@ -222,12 +205,8 @@ class _Run:
             _take_back(folder, planned.plan)
             whole = self._done(planned)
             files = self._publish(whole, folder)
-            for each in (folder / STATE_FOLDER).glob("selection-*"):
-                shutil.rmtree(each, ignore_errors=True)
-        with suppress(OSError):
-            (folder / STATE_FOLDER / "lock").unlink()
-        with suppress(OSError):
-            (folder / STATE_FOLDER).rmdir()
+            _forget(folder)
+        _leave(folder)
         return files
 
     def frame(self) -> gpd.GeoDataFrame:
@@ -362,7 +341,6 @@ class _Run:
 
     def _publish(self, whole: Whole, folder: Path) -> list[Path]:
         """Write all that goes beside the parts, and let them take their places together."""
-        from mlygeo.store import parquet
         from mlygeo.store.datasets import index, layout
 
         self._settle(whole)
@@ -374,9 +352,7 @@ class _Run:
                 store.remove(folder / stale)
             index.write_index(whole.index(run | {"attribution": self.summary["attribution"]}), beside)
             with store.atomic(points) as temporary:
-                parquet.write_points(
-                    selection.points_table(self.points), *self.points.lonlat, temporary, attrs=self.points.attrs | run
-                )
+                self._write_points(temporary, self.points.attrs | run)
             ids = folder / own_files.IMAGE_IDS
             with store.atomic(ids) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
                 for words in _words(whole):
@@ -386,10 +362,20 @@ class _Run:
             _move(whole, folder, target, beside)
         return [target, beside, ids, points, said]
 
+    def _write_points(self, path: Path, attrs: dict[str, Any]) -> None:
+        from mlygeo.store import parquet
+
+        if len(self.points) > HELD_POINTS and not self.points.are_held:
+            parquet.write_pieces(self.points.tables, path, attrs=attrs)
+            return
+        whole = self.points.whole
+        parquet.write_points(selection.points_table(whole), *whole.lonlat, path, attrs=attrs)
+
     def _street_points(self) -> gpd.GeoDataFrame:
         from mlygeo import frames
 
-        return frames.placed(selection.points_table(self.points), *self.points.lonlat)
+        whole = self.points.whole
+        return frames.placed(selection.points_table(whole), *whole.lonlat)
 
 
 def _words(whole: Whole) -> Iterator[list[str]]:
@@ -434,17 +420,41 @@ def _refuse_other(folder: Path) -> None:
 
 
 def clear(folder: Path) -> None:
-    """Remove the parts that an earlier run has left in a folder, which gets the files of a run without parts."""
+    """
+    Remove the parts that an earlier run has left in a folder, which gets the files of a run without parts.
+
+    Those of a run that was killed go too; FileError where a run is at work on them.
+    """
+    from mlygeo.locks import FolderLock
     from mlygeo.store.datasets import layout
 
     target = folder / SELECTION
     beside = layout.index_of(target)
-    if store.names_file(folder) or not (target.exists() or beside.exists()):
+    if store.names_file(folder):
         return
-    _refuse_other(folder)
-    (folder / own_files.SUMMARY).unlink(missing_ok=True)
-    beside.unlink(missing_ok=True)
-    shutil.rmtree(target, ignore_errors=True)
+    if target.exists() or beside.exists():
+        _refuse_other(folder)
+        (folder / own_files.SUMMARY).unlink(missing_ok=True)
+        beside.unlink(missing_ok=True)
+        shutil.rmtree(target, ignore_errors=True)
+    if any((folder / STATE_FOLDER).glob("selection-*")):
+        with FolderLock(folder):
+            _forget(folder)
+        _leave(folder)
+
+
+def _forget(folder: Path) -> None:
+    """Remove what runs over parts have kept in a folder."""
+    for each in (folder / STATE_FOLDER).glob("selection-*"):
+        shutil.rmtree(each, ignore_errors=True)
+
+
+def _leave(folder: Path) -> None:
+    """Remove the folder of the lock, unless something else is in it."""
+    with suppress(OSError):
+        (folder / STATE_FOLDER / "lock").unlink()
+    with suppress(OSError):
+        (folder / STATE_FOLDER).rmdir()
 
 
 def _was_made_here(target: Path) -> bool:

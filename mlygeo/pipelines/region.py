@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from mlygeo.keys import Key
     from mlygeo.net.http import Service
+    from mlygeo.parts.points import GivenPoints
     from mlygeo.pipelines.options import Method
     from mlygeo.progress import Progress
     from mlygeo.regions import Region, RegionLike
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 @public
 def tiles(
     region: RegionLike,
+    output: PathLike | None = None,
     *,
     tile_list_file: PathLike | Iterable[PathLike] | None = None,
     tile_cache: PathLike | None = None,
@@ -44,6 +46,8 @@ def tiles(
     workers: int = 4,
     geojson: bool = False,
     tiles_only: bool = False,
+    add: bool = False,
+    rows_per_part: int = 1_000_000,
     dry_run: bool = False,
     pano: bool | None = None,
     since: str | datetime | None = None,
@@ -65,21 +69,33 @@ def tiles(
     one goes on where it stopped. A tile that cannot be fetched is reported, never taken for
     empty.
 
+    The images of a country go into a dataset, in bounded memory: a folder with a part for each cell of the world, as
+    `partition` makes one, with the rows of the images frame. The same command brings it up to date, and a run that was
+    killed is gone on with.
+
     Parameters
     ----------
     region
         A `Region`, a bounding box (west, south, east, north), a configuration file, a polygon
         file or a shapely polygon.
+    output
+        Folder of a dataset that the images are written to.
     tiles_only
         Only fill the cache; return the tiles with their status instead of the images.
+    add
+        Write the images into a dataset that is there. They replace its images in the region: those with the same id,
+        and those that are gone from their tiles; images in tiles that could not be fetched, outside the region or
+        left out by the filters stay. Only the parts concerned are written anew.
+    rows_per_part
+        Most rows of a part of a dataset. Default where one is there: as many as its parts have.
     dry_run
         Fetch nothing; say what would be fetched, and how long it would take.
 
     Returns
     -------
     images
-        Images frame, sorted by id; with `tiles_only` or `dry_run` the tiles frame (x, y, zoom,
-        path, status, error).
+        Images frame, sorted by id; with `output` a row for each part of the dataset, with its box as geometry; with
+        `tiles_only` or `dry_run` the tiles frame (x, y, zoom, path, status, error).
 
     Raises
     ------
@@ -91,13 +107,17 @@ def tiles(
         If the service refuses the token or the address.
     FormatError
         If a tile in the cache is damaged and cannot be fetched again.
+    FileError
+        If something else than a dataset, or one of other images, is at `output`.
 
     Examples
     --------
     >>> tiles((9.16, 48.76, 9.18, 48.78), since="2024-01-01")
     """
+    from pathlib import Path
+
     from mlygeo import frames, regions, store
-    from mlygeo.pipelines import inputs, provenance, versions
+    from mlygeo.pipelines import inputs, provenance, tile_datasets, versions
     from mlygeo.pipelines.whose import shares_text
     from mlygeo.store.point_sources import TablePoints
     from mlygeo.store.points import as_frame, keep
@@ -120,32 +140,57 @@ def tiles(
         raise RegionError("no region", hint=inputs.NO_REGION)
     if tiles_only:
         of_no_use(Filters, "with `tiles_only`")
+        of_no_use(("output",), "with `tiles_only`")
+    if output is None:
+        of_no_use(("add", "rows_per_part"), "without a dataset as `output`")
     conditions = filters.conditions()
     fetching = inputs.fetching(place, config, tiles=tile_options, access=access, progress=progress)
     if dry_run:
+        text, facts = "", dict[str, Any]()
+        if output is not None:
+            text, facts = tile_datasets.rehearsed(
+                tile_datasets.Asked(fetching, place, conditions), Path(output), add=add, rows_per_part=rows_per_part
+            )
         plan = fetching.plan()
-        return _tiles_listed(fetching.fetch(dry_run=True), f"{plan}; nothing was fetched", [])
+        listed = _tiles_listed(fetching.fetch(dry_run=True), f"{plan}{text}; nothing was fetched", [])
+        listed.summary |= facts
+        return listed
     if tiles_only:
         listed = fetching.fetch()
         worked = counted(fetching.summary["tiles"], "tile")
         return _tiles_listed(listed, f"{worked} in {fetching.cache}{fetching.warning}", fetching.failed)
+
+    def summed(known: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "region": inputs.region_summary(place),
+            "filters": provenance.shown(conditions),
+            "tiles": fetching.summary,
+            **known,
+            "left_out": inputs.left_out_around(place) | known.get("left_out", {}),
+            **fetching.attrs,
+            "attribution": known["attribution"],
+            "software": versions.software(shapes=True),
+            "date": provenance.today(),
+            "version": version(),
+        }
+
+    if output is not None:
+        return tile_datasets.write(
+            tile_datasets.Asked(fetching, place, conditions), Path(output), add=add, rows_per_part=rows_per_part,
+            summed=summed, progress=progress,
+        )  # fmt: skip
     everything = TablePoints(fetching.images(), "the images", fetching.attrs)
     kept = keep(everything, region=None, conditions=conditions)
     whose = inputs.shares_of(kept, fetching.providers)
-    summary = {
-        "region": inputs.region_summary(place),
-        "filters": provenance.shown(conditions),
-        "tiles": fetching.summary,
-        "images": len(kept),
-        "images_filtered_out": len(everything) - len(kept),
-        **({"providers": whose} if whose else {}),
-        "left_out": inputs.left_out_around(place),
-        **fetching.attrs,
-        "attribution": (credited := inputs.credited(kept)),
-        "software": versions.software(shapes=True),
-        "date": provenance.today(),
-        "version": version(),
-    }
+    credited = inputs.credited(kept)
+    summary = summed(
+        {
+            "images": len(kept),
+            "images_filtered_out": len(everything) - len(kept),
+            **({"providers": whose} if whose else {}),
+            "attribution": credited,
+        }
+    )
 
     def make_frame() -> gpd.GeoDataFrame:
         images = as_frame(kept, frames.IMAGES)
@@ -313,6 +358,7 @@ def select(
     """
     from mlygeo import regions
     from mlygeo.parts import images as datasets
+    from mlygeo.parts.points import GivenPoints
     from mlygeo.pipelines import inputs, own_files, parted, provenance, selection, versions
     from mlygeo.pipelines.whose import shares_text
     from mlygeo.store.point_sources import FramePoints, TablePoints
@@ -342,7 +388,7 @@ def select(
     dataset = None if images is None else datasets.dataset_of(images)
     spread = Spread(scheduler=scheduler, executor=executor, client=client, part=part)
     if dataset is None:
-        parted.refuse_without_index(images)
+        of_no_use([*inspect.get_annotations(Spread), "dry_run"], datasets.no_dataset(images))
     else:
         parted.check(spread, matching, laid, given_points=points is not None)
     if images is not None:
@@ -363,7 +409,19 @@ def select(
     known = at_hand if dataset is None else dataset.empty
     doubts: dict[str, int] = {} if known is None else inputs.doubts_of(known, "images")
     left_out = inputs.left_out_around(place)
-    if points is not None:
+    given_points: GivenPoints | None = None
+    if points is not None and dataset is not None:
+        given_points = _points_of_parts(points, place)
+        found = given_points.found
+        given["points"] = points, found.given
+        doubts |= inputs.doubts_of(given_points.everything, "points")
+        gone = found.unplaced - found.unplaced_kept if found.given > found.count else 0
+        left_out |= inputs.left_out_counts(
+            "points", given_points.attrs.get("left_out"), unplaced=found.unplaced,
+            cut={"outside the region": found.given - found.count - gone},
+        )  # fmt: skip
+        target = given_points.edge
+    elif points is not None:
         everything, target = _open_points(points, place)
         given["points"] = points, len(everything)
         doubts |= inputs.doubts_of(everything, "points")
@@ -418,9 +476,9 @@ def select(
     if dataset is not None:
         given["images"] = images if dataset.elsewhere is None else dataset.elsewhere, dataset.index.rows
         return parted.select(
-            target, dataset, projection=projection, matching=matching, region=place, conditions=conditions,
-            spread=spread, dry_run=dry_run, workers=workers if was_given("workers") else None, left_out=left_out,
-            doubts=doubts, summed=summed, said=said, progress=progress,
+            given_points or GivenPoints(target), dataset, projection=projection, matching=matching, region=place,
+            conditions=conditions, spread=spread, dry_run=dry_run, workers=workers if was_given("workers") else None,
+            left_out=left_out, doubts=doubts, summed=summed, said=said, progress=progress,
         )  # fmt: skip
     if at_hand is None:
         around = place or inputs.surroundings(target, matching.limit)
@@ -487,10 +545,21 @@ def _points_headline(facts: dict[str, Any]) -> str:
     return text if not share else f"{text}; {share:.1%} of the street length got no point"
 
 
+def _points_of_parts(points: FrameLike, region: Region | None) -> GivenPoints:
+    """Open a user's own points in a region, to be read some at a time."""
+    from mlygeo.parts.points import GivenPoints
+    from mlygeo.store.points import open_points
+
+    opened = GivenPoints(open_points(points, name="the points"), region)
+    if not len(opened.everything):
+        raise FrameError(f"{opened.name} holds no point")
+    if not len(opened) and region is not None:
+        raise _none_inside(GivenPoints(opened.everything).edge, region)
+    return opened
+
+
 def _open_points(points: FrameLike, region: Region | None) -> tuple[Points, Points]:
     """Open a user's own points; return all of them, and those in the region."""
-    from mlygeo import regions
-    from mlygeo.spatial import areas
     from mlygeo.store.points import keep, open_points
 
     everything = open_points(points, name="the points")
@@ -498,6 +567,13 @@ def _open_points(points: FrameLike, region: Region | None) -> tuple[Points, Poin
         raise FrameError(f"{everything.name} holds no point")
     kept = keep(everything, region=region, conditions={})
     if not len(kept) and region is not None:
-        hint = regions.outside_hint(region, areas.bounds(*everything.lonlat))
-        raise RegionError(f"no point of {everything.name} lies in {region.name}", hint=hint)
+        raise _none_inside(everything, region)
     return everything, kept
+
+
+def _none_inside(points: Points, region: Region) -> RegionError:
+    from mlygeo import regions
+    from mlygeo.spatial import areas
+
+    hint = regions.outside_hint(region, areas.bounds(*points.lonlat))
+    return RegionError(f"no point of {points.name} lies in {region.name}", hint=hint)

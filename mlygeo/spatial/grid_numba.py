@@ -14,6 +14,7 @@ import numpy as np
 
 from mlygeo.arrays import compiler, in_threads, workers
 from mlygeo.spatial.grid import SLACK, shape
+from mlygeo.spatial.kernels import given
 
 if TYPE_CHECKING:
     from mlygeo.arrays import Floats, Rows, Whole32
@@ -79,7 +80,7 @@ def _scatter(  # noqa: PLR0917 - compiled code takes arrays one by one
 def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
 
     west: float, south: float, side: float, columns: int, lines: int, starts: Any, grid_x: Any, grid_y: Any, rows: Any,
-    x: Any, y: Any, points: Any, begin: int, end: int, key_rank: Any, limit_square: float, slack: float,
+    x: Any, y: Any, points: Any, begin: int, end: int, first_row: int, key_rank: Any, limit_square: float, slack: float,
     tested: bool, bearing: Any, heading: Any, pano: Any, most: float, squares: Any, found: Any,
 ) -> None:  # fmt: skip
     k = squares.shape[1]
@@ -87,10 +88,9 @@ def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
         point = points[number]
         qx, qy = x[point], y[point]
         column, line = int((qx - west) / side), int((qy - south) / side)
-        for rank in range(k):
-            squares[point, rank] = np.inf
-            found[point, rank] = -1
         worst = limit_square
+        if found[point, k - 1] >= 0:
+            worst = min(worst, squares[point, k - 1])
         for ring in range(max(columns, lines)):
             if ring > 0:
                 # Positions beyond the searched rings are at least this far away.
@@ -119,7 +119,7 @@ def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
                         square = dx * dx + dy * dy
                         if not square <= worst:
                             continue
-                        image = rows[entry]
+                        image = first_row + rows[entry]
                         if tested and not pano[image]:
                             difference = np.fmod(abs(heading[image] - bearing[point]), 180.0)
                             if not min(difference, 180.0 - difference) <= most:
@@ -160,6 +160,7 @@ def search(
     test: HeadingTest | None,
     squares: Floats,
     rows: Rows,
+    first: int = 0,
 ) -> None:
     """
     Find the nearest images of points; see `mlygeo.spatial.knn.search`.
@@ -167,7 +168,7 @@ def search(
     Parameters
     ----------
     points, images, key_rank
-        Positions (x, y) of all points and images, and the ranks of the images' keys.
+        Positions (x, y) of all points and of some images, and the ranks of all images' keys.
     only, chosen
         Rows of the points and images to use (None for all).
     box
@@ -177,11 +178,15 @@ def search(
     test
         Which pairs may match by their headings; None for all.
     squares, rows
-        Filled in place.
+        What was found in other images, of which the nearest stay; filled in place.
+    first
+        The row of the first of these images among all.
     """
-    count = len(key_rank) if chosen is None else len(chosen)
+    points, images = (given(points[0]), given(points[1])), (given(images[0]), given(images[1]))
+    key_rank, only = given(key_rank), given(only)
+    count = len(images[0]) if chosen is None else len(chosen)
     side, _, columns, lines = shape(box, count, aspect=1, at_least=SMALLEST_CELL_M, per_image=CELLS_PER_IMAGE)
-    taken = np.empty(0, dtype=np.int32) if chosen is None else chosen
+    taken = given(np.empty(0, dtype=np.int32) if chosen is None else chosen)
     chunk, unit = max(-(-count // min(workers(), MOST_SORTERS)), 1), "images"
     # Each thread counts and then places its own share of the images, so that no thread waits.
     places = np.zeros((-(-count // chunk), columns * lines), dtype=np.int32)
@@ -194,11 +199,12 @@ def search(
 
     # Process neighbours one after another, so that look-ups stay in the caches.
     line = ((points[1][only] - box.south) / side).astype(np.int64)
-    only = only[np.argsort(line * columns + ((points[0][only] - box.west) / side).astype(np.int64))]
-    headings = (False, np.empty(0), np.empty(0), np.empty(0, dtype=bool), 0.0)
+    only = given(only[np.argsort(line * columns + ((points[0][only] - box.west) / side).astype(np.int64))])
+    nothing = given(np.empty(0))
+    headings = (False, nothing, nothing, given(np.empty(0, dtype=bool)), 0.0)
     if test is not None:
-        headings = (True, test.bearing, test.heading, test.pano, test.most)
+        headings = (True, given(test.bearing), given(test.heading), given(test.pano), test.most)
     grid = (box.west, box.south, side, columns, lines, starts, *entries)
-    rest: tuple[Any, ...] = (key_rank, limit_square, SLACK * side, *headings, squares, rows)
+    rest: tuple[Any, ...] = (first, key_rank, limit_square, SLACK * side, *headings, squares, rows)
     share = max(4096, -(-len(only) // (4 * workers())))
     in_threads(lambda start, stop: _search(*grid, *points, only, start, stop, *rest), len(only), share, "points")

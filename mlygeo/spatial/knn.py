@@ -9,7 +9,6 @@ images. The result does not depend on these steps.
 from __future__ import annotations
 
 import logging
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -18,6 +17,7 @@ import numpy as np
 from mlygeo.arrays import distinct
 from mlygeo.spatial import grid as grids
 from mlygeo.spatial.grid import CHUNK_IMAGES, SMALLEST_CELL_M, Box, HeadingTest, Search
+from mlygeo.spatial.kernels import kernel
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -37,8 +37,11 @@ FIRST_LIMIT_M, WIDER = 256.0, 8.0
 FARTHEST_M = 1e9
 """Larger than any projection of the Earth; coordinates beyond it could not be projected."""
 
-MANY_IMAGES = 5_000_000
-"""From this many images on, loading the compiled kernel saves time; once loaded, it always does."""
+SAVED_S = 2e-7
+"""Processor time that the compiled kernel saves for each image (measured)."""
+
+BATCH = 5_000_000
+"""Images that compiled code sorts at once: more take more memory, and no less time (measured)."""
 
 CROWDED, CROWDED_WORK = 32.0, 4e6
 """A box is halved if enough of its points have a density this many times the average."""
@@ -96,17 +99,25 @@ def search(
         return squares, rows
 
     compilable = test is None or isinstance(test, HeadingTest)
-    kernel = _kernel(len(key_rank), compiled=compiled) if compilable else None
+    compiled_code = _kernel(len(key_rank), compiled=compiled) if compilable else None
     # No two positions are farther apart than the diagonal of all.
     box = _union(_tight(*points, todo), _tight(*images, chosen))
     farthest = min(max_distance, 2 * np.hypot(box.east - box.west, box.north - box.south) + 1)
     limit = min(farthest, FIRST_LIMIT_M)
+    if chosen is None and compiled_code is not None and limit >= farthest:
+        batch = -(-len(key_rank) // -(-len(key_rank) // BATCH))
+        for first in range(0, len(key_rank), batch):
+            some = slice(first, first + batch)
+            part = images[0][some], images[1][some]
+            _Task(points, part, key_rank, limit, test, compiled_code, squares, rows, first).divide(todo, None)
+        return squares, rows
     while len(todo):
-        task = _Task(points, images, key_rank, limit, test, kernel, squares, rows)
+        task = _Task(points, images, key_rank, limit, test, compiled_code, squares, rows)
         task.divide(todo, chosen)
         if limit >= farthest:
             break
         todo = todo[rows[todo, k - 1] < 0]
+        squares[todo], rows[todo] = np.inf, -1
         limit = min(limit * WIDER, farthest)
     return squares, rows
 
@@ -182,16 +193,7 @@ def has_kernel() -> bool:
 
 
 def _kernel(images: int, *, compiled: bool | None) -> ModuleType | None:
-    loaded = "mlygeo.spatial.grid_numba" in sys.modules
-    if compiled is False or (compiled is None and images < MANY_IMAGES and not loaded):
-        return None
-    try:
-        from mlygeo.spatial import grid_numba
-    except (ImportError, RuntimeError) as error:
-        # Numba raises RuntimeError if no folder for its compiled code is writable.
-        LOG.debug("nearest images without Numba: %s", error)
-        return None
-    return grid_numba
+    return kernel("grid_numba", images * SAVED_S, compiled=compiled)
 
 
 @dataclass(frozen=True)
@@ -206,6 +208,8 @@ class _Task:
     kernel: ModuleType | None
     squares: Floats
     rows: Rows
+    first: int = 0
+    """The row of the first of these images among all."""
 
     def divide(self, only: Rows, chosen: Chosen, halvings: int = 0) -> None:
         """Search the images within the limit around some points, in halves if their box is mostly empty."""
@@ -238,6 +242,7 @@ class _Task:
                 test=self.test,
                 squares=self.squares,
                 rows=self.rows,
+                first=self.first,
             )
             return
         grid = grids.build(self.images, chosen, box, at_least=max(self.limit / 32, SMALLEST_CELL_M))
@@ -256,7 +261,7 @@ class _Task:
             return np.bincount(line * HISTOGRAM + column, minlength=HISTOGRAM**2)
 
         some = only[:: max(1, len(only) // SAMPLE)]
-        step = max(1, (len(self.key_rank) if chosen is None else len(chosen)) // SAMPLE)
+        step = max(1, (len(self.images[0]) if chosen is None else len(chosen)) // SAMPLE)
         rows = slice(None, None, step) if chosen is None else chosen[::step]
         of_points = histogram(self.points[0][some], self.points[1][some])
         of_images = histogram(self.images[0][rows], self.images[1][rows])

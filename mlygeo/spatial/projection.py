@@ -26,9 +26,11 @@ import numpy as np
 from mlygeo.arrays import in_threads, workers
 from mlygeo.errors import CrsError
 from mlygeo.spatial import areas
+from mlygeo.spatial.kernels import kernel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
     from mlygeo.arrays import Bounds, Floats, Indices, Whole, Whole32
 
@@ -64,6 +66,9 @@ BLOCK = 65_536
 
 FEW = 48
 """Fewer coordinates of a cell in a block are computed together with those of other cells."""
+
+SAVED_S = 4e-8
+"""Processor time that compiled code saves for each position (measured)."""
 
 REACH_LATTICE_DEG, REACH_LINES = 0.5, 181
 """Step of the lattice on which the scale is measured, degrees, and the most lines it has to a side."""
@@ -156,11 +161,14 @@ class Projection:
         x, y = np.empty(len(lon)), np.empty(len(lon))
         cells = _cells(self)
         chunk = max(BLOCK, -(-len(lon) // workers()))
+        code = kernel("projection_numba", len(lon) * SAVED_S)
 
         def work(start: int) -> list[Indices]:
             stop = min(start + chunk, len(lon))
             parts = [slice(first, min(first + BLOCK, stop)) for first in range(start, stop, BLOCK)]
-            return [cells.project(lon[part], lat[part], x[part], y[part]) + part.start for part in parts]
+            if code is None:
+                return [cells.project(lon[part], lat[part], x[part], y[part]) + part.start for part in parts]
+            return [cells.project_compiled(code, lon[part], lat[part], x[part], y[part]) + part.start for part in parts]
 
         starts = range(0, len(lon), chunk)
         if len(starts) == 1:
@@ -381,6 +389,7 @@ class Cells:
         self._jumps = np.array(longitudes, dtype=np.float64), np.array(latitudes, dtype=np.float64)
         none = np.empty(0, dtype=np.int64)
         self._known = _Known(none, none, np.empty((0, 2, DEGREES[-1] + 1, DEGREES[-1] + 1)))
+        self._of_degree: tuple[_Known, tuple[Whole, Floats]] | None = None
 
     def project(self, lon: Floats, lat: Floats, x: Floats, y: Floats) -> Indices:
         """
@@ -430,6 +439,26 @@ class Cells:
                 out_x[rows], out_y[rows] = some
         x[order], y[order] = out_x, out_y
         return np.concatenate((outside, order[np.repeat(degrees == 0, counts)]))
+
+    def project_compiled(self, code: ModuleType, lon: Floats, lat: Floats, x: Floats, y: Floats) -> Indices:
+        """Do the same as `project`, by compiled code where the polynomial has the degree that is compiled."""
+        known = self._compilable(code.DEGREE)
+        grid = (CELL_DEG, COLUMNS, LINES)
+        rows: Indices = code.project(lon, lat, x, y, numbers=known[0], coefficients=known[1], grid=grid)
+        if not len(rows):
+            return rows
+        others = np.empty(len(rows)), np.empty(len(rows))
+        left = self.project(lon[rows], lat[rows], *others)
+        x[rows], y[rows] = others
+        return rows[left]
+
+    def _compilable(self, degree: int) -> tuple[Whole, Floats]:
+        """Return the numbers of the cells with a polynomial of a degree that are known, and their coefficients."""
+        known, held = self._known, self._of_degree
+        if held is None or held[0] is not known:
+            own = np.flatnonzero(known.degrees == degree)
+            self._of_degree = held = known, (known.numbers[own], known.coefficients[own])
+        return held[1]
 
     def _fitted(self, numbers: Whole) -> tuple[_Known, Whole]:
         """Return what is known of cells with these numbers, and the place of each there."""

@@ -465,7 +465,10 @@ def check_writable(path: Path) -> None:
     FileError
         If the folder cannot be made, or the path is a folder.
     """
+    from mlygeo.store.datasets import layout
+
     paths.must_be_local(path, "the output")
+    layout.must_be_elsewhere(path)
     if paths.has_pattern(path.name):
         raise FormatError(f"{path}: a pattern names no file to write", hint="name one file")
     file, layer = parted(path)
@@ -542,7 +545,7 @@ def _part(
         from mlygeo.store.parquet.files import GeoFile
 
         _must_be_of_use(file.name, layer, srid)
-        opened = GeoFile(file.path)
+        opened = GeoFile(file.path, footer=file.footer)
         own = None if columns is None else [column for column in columns if column in opened.columns]
         part = parquet.read(opened, bbox=bbox, columns=own)
     if columns is not None:

@@ -19,6 +19,7 @@ import numpy as np
 from mlygeo import degrees, frames
 from mlygeo.errors import FormatError, FrameError, MlygeoError
 from mlygeo.store.columns import DAMAGED, warn_of_damage
+from mlygeo.store.datasets import alike
 from mlygeo.store.parquet import metadata
 from mlygeo.store.text import LON_NAMES, WKT_NAMES, check_alike, contradicted, lonlat_columns
 
@@ -159,12 +160,12 @@ def joined(parts: list[gpd.GeoDataFrame], name: str, *, of_one: bool = False) ->
     if len({part.crs is None for part in parts}) == 2:
         raise FrameError(f"some frames of {name} have a CRS and some have none", hint="set_crs on those without")
     geometry = first.geometry.name
-    alike = []
+    same = []
     for part in parts:
         here = part if part.geometry.name == geometry else _with_geometry_named(part, geometry, name)
-        alike.append(here if here.crs == first.crs else frames.in_degrees(here, name, first.crs))
-    filled = [part for part in alike if len(part)] or alike[:1]
-    columns = list(dict.fromkeys(column for part in alike for column in part.columns))
+        same.append(here if here.crs == first.crs else frames.in_degrees(here, name, first.crs))
+    filled = [part for part in same if len(part)] or same[:1]
+    columns = list(dict.fromkeys(column for part in same for column in part.columns))
     dtypes = {column: _common_dtype(column, filled, name) for column in columns if column != geometry}
     filled = [
         part.astype({column: dtypes[column] for column in part.columns if dtypes.get(column) is not None})
@@ -184,6 +185,9 @@ def _of_their_providers(parts: list[gpd.GeoDataFrame]) -> list[gpd.GeoDataFrame]
 
     with_ids = [part for part in parts if "id" in part.columns and getattr(part["id"], "ndim", 1) == 1]
     if len(with_ids) < len(parts) or not any("provider" in part.columns or _has_text(part["id"]) for part in parts):
+        return parts
+    filled = [part for part in parts if len(part)]
+    if alike.may_be_of_one([part["id"].dtype for part in filled], ["provider" in part.columns for part in filled]):
         return parts
     forms = [frames.form(frames.IMAGES, part.columns, part.__getitem__) for part in parts]
     text = any(form is not frames.IMAGES for form in forms)

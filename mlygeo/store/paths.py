@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from mlygeo import places
@@ -21,6 +21,23 @@ _ENDINGS = "gpkg|sqlite|gdb|geojson|json|fgb|gpx|kml|shp|parquet"
 """Endings behind which a colon names a layer, even where the file is missing."""
 
 _PATTERN = re.compile(r"[*?]|\[[^\]]+\]")
+
+
+def called(path: Any) -> str:
+    """
+    Return what messages call a file: its name, behind those of the folders that say values, as in `cell=q0/part-0`.
+
+    Parameters
+    ----------
+    path
+        A path, or anything else with a name.
+    """
+    name = str(path.name)
+    for folder in path.parents if isinstance(path, PurePath) else ():
+        if "=" not in folder.name:
+            break
+        name = f"{folder.name}/{name}"
+    return name
 
 
 def parted(path: str | os.PathLike[str]) -> tuple[Path, str | None]:

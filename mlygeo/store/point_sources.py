@@ -10,19 +10,21 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
 from mlygeo import degrees, dtypes, frames
+from mlygeo.arrays import workers
 from mlygeo.errors import FrameError
 from mlygeo.store.parquet import attributes, encodings, metadata
 from mlygeo.store.parquet.files import GeoFile
 from mlygeo.store.parquet.reading import groups_near
+from mlygeo.store.paths import called
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     import geopandas as gpd
     import pandas as pd
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Bounds, Floats, Rows
     from mlygeo.store.parquet.files import Elsewhere
+
+Result = TypeVar("Result")
 
 THREADS = 2
 """Row groups decoded at once: more gain little and need more memory (measured on 2 cores)."""
@@ -143,7 +147,12 @@ class FramePoints(_Placed, _Whole):
     @cached_property
     def native(self) -> tuple[Floats, Floats, CRS]:
         """The coordinates in the CRS of the frame, and that CRS."""
-        return *frames.lonlat(self.frame), self.frame.crs
+        return *frames.lonlat(self.frame), self.crs
+
+    @property
+    def crs(self) -> CRS:
+        """The CRS of the frame."""
+        return self.frame.crs
 
     def type_of(self, name: str) -> pa.DataType:
         """Return the Arrow type of an attribute."""
@@ -182,6 +191,10 @@ class PointFile(_Placed):
     bbox
         West, south, east, north in degrees; west > east crosses the antimeridian. Only row groups that may have
         points in it. None takes all.
+    groups
+        Only these row groups; None takes all.
+    footer
+        Hash of its footer, as an index of its dataset has it; None where there is no index.
     at_once
         Whether all columns of a file elsewhere are asked for at once, and kept: fewest requests for who needs all.
 
@@ -199,13 +212,22 @@ class PointFile(_Placed):
     """
 
     def __init__(
-        self, path: str | os.PathLike[str] | Elsewhere, *, bbox: Bounds | None = None, at_once: bool = False
+        self,
+        path: str | os.PathLike[str] | Elsewhere | GeoFile,
+        *,
+        bbox: Bounds | None = None,
+        groups: list[int] | None = None,
+        footer: str | None = None,
+        at_once: bool = False,
     ) -> None:
-        self.path = Path(path) if isinstance(path, str | os.PathLike) else path
-        self.name = self.path.name
-        self._file = GeoFile(self.path)
+        if isinstance(path, str | os.PathLike):
+            path = Path(path)
+        self._file = path if isinstance(path, GeoFile) else GeoFile(path, footer=footer)
+        self.path = self._file.path
+        self.name = called(self.path)
         rows = self._file.groups
-        self._groups = [*range(len(rows))] if bbox is None else groups_near(self._file, bbox)
+        everything = [*range(len(rows))] if groups is None else groups
+        self._groups = everything if bbox is None else groups_near(self._file, bbox)
         self._rows = [rows[group] for group in self._groups]
         if at_once:
             self._file.hold(self._groups)
@@ -234,22 +256,51 @@ class PointFile(_Placed):
         FormatError
             If the file has other geometries than points, or no CRS.
         """
-        primary = self._file.primary
-        crs = metadata.crs_of(primary, self.path.name)
+        primary, crs = self._file.primary, self.crs
         x, y = np.empty(len(self)), np.empty(len(self))
         ends = np.cumsum([0, *self._rows])
 
         def decode(some: range) -> None:
             part = slice(ends[some.start], ends[some.stop])
             groups = [self._groups[number] for number in some]
-            x[part], y[part] = encodings.coordinates(
-                self._file.read(groups, [primary.name], use_threads=False).column(0), self.path
-            )
+            if not self._fill_plain(groups, x[part], y[part]):
+                values = self._file.read(groups, [primary.name], use_threads=False).column(0)
+                x[part], y[part] = encodings.coordinates(values, self.path)
 
-        with ThreadPoolExecutor(THREADS) as pool:
-            for _ in pool.map(decode, self._file.batches(self._groups, [primary.name])):
-                pass
+        for _ in self._in_threads(decode, [primary.name]):
+            pass
         return x, y, crs
+
+    @property
+    def crs(self) -> CRS:
+        """The CRS of the coordinates; FormatError where the file names none."""
+        return metadata.crs_of(self._file.primary, self.name)
+
+    def pieces(self, most: int) -> Iterator[PointFile]:
+        """Yield the points of some row groups at a time, in their order, with so many rows or one row group each."""
+        start = 0
+        while start < len(self._groups):
+            stop, rows = start + 1, self._rows[start]
+            while stop < len(self._groups) and rows + self._rows[stop] <= most:
+                rows += self._rows[stop]
+                stop += 1
+            yield PointFile(self._file, groups=self._groups[start:stop])
+            start = stop
+
+    def _in_threads(self, work: Callable[[range], Result], names: list[str]) -> Iterator[Result]:
+        """Yield what is done with some row groups after others, by their places among those that are read."""
+        with ThreadPoolExecutor(min(THREADS, workers())) as pool:
+            yield from pool.map(work, self._file.batches(self._groups, names))
+
+    def _fill_plain(self, groups: list[int], x: Floats, y: Floats) -> bool:
+        """Fill in the coordinates of row groups; return whether all are plain points."""
+        start = 0
+        for piece in self._file.pieces(groups, [self._file.primary.name]):
+            stop = start + len(piece)
+            if not encodings.fill_plain(piece.column(0), x[start:stop], y[start:stop]):
+                return False
+            start = stop
+        return True
 
     def type_of(self, name: str) -> pa.DataType:
         """Return the Arrow type of an attribute."""
@@ -275,7 +326,22 @@ class PointFile(_Placed):
 
     @cached_property
     def _ids(self) -> pa.ChunkedArray:
-        return self._all("id")
+        if not pa.types.is_int64(self.type_of("id")):
+            return self._all("id")
+        # In one array, which NumPy takes as it is: to put chunks together takes as much memory again.
+        found, ends = np.empty(len(self), dtype=np.int64), np.cumsum([0, *self._rows])
+
+        def decode(some: range) -> bool:
+            start = ends[some.start]
+            for piece in self._file.pieces([self._groups[number] for number in some], ["id"]):
+                if piece.column(0).null_count:
+                    return False
+                stop = start + len(piece)
+                found[start:stop] = piece.column(0).to_numpy()
+                start = stop
+            return True
+
+        return pa.chunked_array([pa.array(found)]) if all(self._in_threads(decode, ["id"])) else self._all("id")
 
     @cached_property
     def _providers(self) -> pa.ChunkedArray:
@@ -322,29 +388,44 @@ class PointFile(_Placed):
             return pa.table({name: whose if name == "provider" else others[name] for name in names})
         order = np.argsort(rows, kind="stable")
         ordered = rows[order]
-        ends = np.cumsum(self._rows)
-        limits = np.searchsorted(ordered, np.concatenate([[0], ends]))
+        ends = np.cumsum([0, *self._rows])
+        limits = np.searchsorted(ordered, ends)
+        coded = [name for name in names if self._file.is_coded(name, self._groups)]
 
-        ends = np.concatenate([[0], ends])
-
-        def pick(some: range) -> pa.Table | None:
-            low, high = limits[some.start], limits[some.stop]
-            if low == high:
-                return None
+        def pick(some: range) -> list[pa.RecordBatch]:
             used = [number for number in some if limits[number] < limits[number + 1]]
             # Rows of groups that are not read are not counted.
-            gone = np.concatenate([np.full(limits[number + 1] - limits[number], ends[number] - start)
-                                   for number, start in zip(used, _starts(self._rows, used), strict=True)])  # fmt: skip
-            groups = [self._groups[number] for number in used]
-            return self._file.read(groups, names, use_threads=False).take(pa.array(ordered[low:high] - gone))
+            gone = [np.full(limits[number + 1] - limits[number], ends[number] - start)
+                    for number, start in zip(used, _starts(self._rows, used), strict=True)]  # fmt: skip
+            if not used:
+                return []
+            wanted = ordered[limits[some.start] : limits[some.stop]] - np.concatenate(gone)
+            found, start = [], 0
+            for piece in self._file.pieces([self._groups[number] for number in used], names, coded=coded):
+                first, last = np.searchsorted(wanted, [start, start + len(piece)])
+                if first < last:
+                    found.append(self._plain(piece.take(pa.array(wanted[first:last] - start)), coded))
+                start += len(piece)
+            return found
 
-        with ThreadPoolExecutor(THREADS) as pool:
-            parts = [part for part in pool.map(pick, self._file.batches(self._groups, names)) if part is not None]
+        parts = [part for found in self._in_threads(pick, names) for part in found]
         if not parts:
             return self._file.file.schema_arrow.empty_table().select(names).replace_schema_metadata(None)
+        whole = pa.Table.from_batches(parts).replace_schema_metadata(None)
+        if (order[1:] > order[:-1]).all():
+            return whole
         back = np.empty(len(order), dtype=np.int64)
         back[order] = np.arange(len(order))
-        return pa.concat_tables(parts).select(names).take(pa.array(back)).replace_schema_metadata(None)
+        return whole.take(pa.array(back))
+
+    def _plain(self, piece: pa.RecordBatch, coded: list[str]) -> pa.RecordBatch:
+        """Return rows with text where there are codes of text, in the types of the file."""
+        schema = self._file.file.schema_arrow
+        columns = {
+            name: values.dictionary_decode().cast(schema.field(name).type) if name in coded else values
+            for name, values in zip(piece.schema.names, piece.columns, strict=True)
+        }
+        return pa.record_batch(columns)
 
 
 def _starts(rows: list[int], used: list[int]) -> list[int]:

@@ -158,7 +158,7 @@ def _parts_of(near: Sequence[files.File], bbox: Bounds | None, *, at_once: bool)
 def _points_of(file: files.File, bbox: Bounds | None, *, briefly: bool, at_once: bool) -> Part:
     if file.is_parquet:
         path = Reopened(file.path) if briefly and isinstance(file.path, Path) else file.path
-        return PointFile(path, bbox=bbox, at_once=at_once)
+        return PointFile(path, bbox=bbox, footer=file.footer, at_once=at_once)
     name = f"{file.path}:{file.layer}" if file.layer else f"{file.path}"
     return FramePoints(store.read_frame(name, bbox=bbox), file.name)
 
@@ -172,9 +172,10 @@ def _of_their_providers(parts: list[Part], said: list[dict[str, Any]]) -> frozen
     if not all("id" in part.columns for part in parts):
         return frozenset()
     named = ["provider" in part.columns or "provider" in more for part, more in zip(parts, said, strict=True)]
-    kinds = {str(part.type_of("id")) for part in parts}
     text = any(not pa.types.is_integer(part.type_of("id")) for part in parts)
-    if (len(kinds) == 1 and all(named)) or not (text or any(named)):
+    if not (text or any(named)):
+        return frozenset()
+    if alike.may_be_of_one([part.type_of("id") for part in parts], named):
         return frozenset()
     forms = [form_of(part, frames.IMAGES) for part in parts]
     for number, form in enumerate(forms):

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 class Part(Points, Protocol):
     """Points of a file, which know the types of their columns."""
 
+    @property
+    def crs(self) -> CRS:
+        """The CRS that their coordinates come in."""
+
     def type_of(self, name: str) -> pa.DataType:
         """Return the type of an attribute."""
 
@@ -84,6 +88,12 @@ class United:
         x, y = (np.concatenate([first[axis], *(other[axis] for other in others)]) for axis in (0, 1))
         return x, y, first[2]
 
+    @cached_property
+    def crs(self) -> CRS:
+        """The CRS of `native`, for which no coordinate is read."""
+        first, *others = [part.crs for part in self.members]
+        return _degrees() if any(crs != first for crs in others) else first
+
     def type_of(self, name: str) -> pa.DataType:
         """
         Return the type of an attribute, which holds the values of all parts.
@@ -110,9 +120,9 @@ class United:
         for number, member in enumerate(self.members):
             if name in member.columns:
                 for part in member.parts(name):
-                    yield from self._as_here(pa.chunked_array([part]), number, name, len(part)).chunks
+                    yield from self.as_here(pa.chunked_array([part]), number, name, len(part)).chunks
             else:
-                yield from self._as_here(None, number, name, len(member)).chunks
+                yield from self.as_here(None, number, name, len(member)).chunks
 
     def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
         """Return attributes of chosen rows, in the given order."""
@@ -130,7 +140,7 @@ class United:
                 columns_of = {name: own[name] if name in own.column_names else None for name in names}
                 tables.append(
                     pa.table(
-                        {name: self._as_here(values, number, name, len(mine)) for name, values in columns_of.items()}
+                        {name: self.as_here(values, number, name, len(mine)) for name, values in columns_of.items()}
                     )
                 )
         if not tables:
@@ -156,13 +166,13 @@ class United:
         chunks = [
             chunk
             for number, part in enumerate(self.members)
-            for chunk in self._as_here(
+            for chunk in self.as_here(
                 part.arrow(name) if name in part.columns else None, number, name, len(part)
             ).chunks
         ]
         return pa.chunked_array(chunks, kind)
 
-    def _as_here(self, values: pa.ChunkedArray | None, number: int, name: str, rows: int) -> pa.ChunkedArray:
+    def as_here(self, values: pa.ChunkedArray | None, number: int, name: str, rows: int) -> pa.ChunkedArray:
         """Return values of a part in the type of all; those of a constant where the part has none."""
         kind = self.type_of(name)
         if values is None:

@@ -325,6 +325,38 @@ def test_adding_touches_only_the_parts_concerned(tmp_path):
     assert told(again) == told(parts)
 
 
+@pytest.mark.parametrize("leaves", ["first", "last", "middle"])
+def test_a_cell_whose_last_row_moves_away_costs_no_other(tmp_path, leaves):
+    place = {"first": -150.0, "middle": 0.0, "last": 150.0}[leaves]
+    frame = gpd.GeoDataFrame(
+        {"id": [1, 2, 3, 4]}, geometry=gpd.points_from_xy([-100, 50, 100, place], [10] * 4), crs=4326
+    )
+    mlygeo.partition(frame, tmp_path / "set", rows_per_part=1)
+    moved = frame.iloc[[3]].set_geometry(gpd.points_from_xy([60.0], [40.0]), crs=4326)
+
+    mlygeo.partition(moved, tmp_path / "set", rows_per_part=1, add=True)
+
+    mlygeo.partition(pd.concat([frame.iloc[:3], moved]), tmp_path / "once", rows_per_part=1)
+    assert digests(tmp_path / "set") == digests(tmp_path / "once")
+
+
+def test_rows_that_come_as_they_are_touch_no_part(tmp_path):
+    frame = images(1000, repeats=True, gaps=True)
+    mlygeo.partition(frame, tmp_path / "set", rows_per_part=100)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "set").rglob("*.parquet")}
+    there = gpd.read_parquet(tmp_path / "set").drop(columns=["cell", "bbox"], errors="ignore")
+    fresh = images(1, seed=7).assign(id=10**9)
+
+    same = mlygeo.partition(there.iloc[::3], tmp_path / "set", add=True)
+    assert same.attrs["summary"]["written"] == 0
+    mlygeo.partition(pd.concat([there.iloc[::2], fresh]), tmp_path / "set", add=True)
+
+    after = {path: path.stat().st_mtime_ns for path in (tmp_path / "set").rglob("*.parquet")}
+    assert sum(before.get(path) != at for path, at in after.items()) == 1
+    mlygeo.partition([frame, fresh], tmp_path / "once", rows_per_part=100)
+    assert digests(tmp_path / "set") == digests(tmp_path / "once")
+
+
 def test_a_new_column_comes_into_all_parts(tmp_path):
     mlygeo.partition(images(500), tmp_path / "set", rows_per_part=100)
     more = images(500, seed=1).assign(id=lambda frame: frame["id"] + 10**6, quality=0.5)
@@ -576,4 +608,4 @@ def test_a_damaged_part_is_named_once(tmp_path):
     with pytest.raises((FileError, FormatError)) as caught:
         mlygeo.partition(images(100, seed=3), tmp_path / "set", add=True)
 
-    assert str(caught.value).startswith("part-0.parquet ")
+    assert str(caught.value).startswith(f"{part.parent.name}/part-0.parquet ")

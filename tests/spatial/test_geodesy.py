@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlygeo.errors import CrsError
-from mlygeo.spatial import areas, geodesy
+from mlygeo.spatial import areas, geodesy, kernels, knn
 from mlygeo.spatial import projection as projections
 
 STUTTGART = (9.15, 48.76, 9.17, 48.78)
@@ -128,6 +128,27 @@ def test_the_place_in_the_plane_depends_on_the_position_alone(data, srid, size):
         assert np.array_equal(part[1].view(np.int64), whole[1][rows].view(np.int64))
     one = geodesy.projection(srid).forward(lon[:1], lat[:1])
     assert (one[0][0], one[1][0]) == (whole[0][0], whole[1][0]) or np.isnan(whole[0][0])
+
+
+@pytest.mark.skipif(not knn.has_kernel(), reason="Numba is not installed")
+@settings(deadline=None, max_examples=40)
+@given(st.data(), st.sampled_from([25832, 3857, 27700, 28992, 2263, 32660]), st.sampled_from([0.4, 3.0, 40.0]))
+def test_compiled_polynomials_give_the_same_bits(data, srid, size):
+    """Positions of one cell, of some and of many, of every degree, through PROJ, and such that are none."""
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    count = data.draw(st.sampled_from([1, 60, 3000, 40_000]))
+    west, south = rng.uniform(-185, 185 - size), rng.uniform(-91, 91 - size)
+    lon, lat = west + rng.random(count) * size, south + rng.random(count) * size
+    lon[rng.random(count) < 0.05], lat[rng.random(count) < 0.05] = np.nan, np.inf
+    if data.draw(st.booleans()):
+        projections._cells.cache_clear()
+    found = []
+    for compiled in (False, True):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(projections, "kernel", lambda *given, use=compiled: kernels.kernel(*given, compiled=use))
+            found.append(geodesy.projection(srid).forward(lon, lat))
+    for plain, fast in zip(*found, strict=True):
+        assert np.array_equal(plain.view(np.int64), fast.view(np.int64))
 
 
 def test_few_cells_are_kept(monkeypatch):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import mlygeo
 from mlygeo import arrays
 from mlygeo.errors import CrsError, FrameError, InputError
-from mlygeo.spatial import geodesy, grid, knn, nearest, pairing
+from mlygeo.spatial import geodesy, grid, kernels, knn, nearest, pairing
 from mlygeo.spatial.grid import HeadingTest, heading_difference
 from mlygeo.spatial.planes import InPlane
 
@@ -630,3 +630,32 @@ def test_pairs_that_fit_in_no_memory_are_refused():
 @settings(deadline=None)
 def test_different_keys_are_counted(values):
     assert arrays.distinct(np.array(values, dtype=np.int64)) == len(set(values))
+
+
+@pytest.mark.skipif(not knn.has_kernel(), reason="Numba is not installed")
+@given(seed=st.integers(0, 10**6), k=st.integers(1, 3), batch=st.integers(1, 40), limit=st.sampled_from([5.0, 40.0]))
+@settings(max_examples=60, deadline=None)
+def test_images_sorted_batch_by_batch_give_the_same_pairs(seed, k, batch, limit):
+    random = np.random.default_rng(seed)
+    points, images = random.integers(0, 60, (2, 30)) * 1.0, random.integers(0, 60, (2, 90)) * 1.0
+    ranks = random.integers(0, 60, 90)
+    plain = searched(points, images, ranks, max_distance=limit, k=k)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(knn, "BATCH", batch)
+        assert searched(points, images, ranks, max_distance=limit, k=k, compiled=True) == plain
+
+
+def test_many_small_searches_load_the_compiled_kernel_as_one_large_one_does(monkeypatch):
+    monkeypatch.setattr(kernels, "_loading", kernels._Loading())
+    monkeypatch.setattr(kernels, "is_loaded", lambda: False)
+    small = kernels.LOADING_S / 4.5
+    assert [kernels.kernel("grid", small) is None for _ in range(6)] == [True] * 4 + [False] * 2
+    assert kernels.kernel("grid", small, compiled=False) is None
+
+
+def test_without_numba_it_is_tried_once(monkeypatch):
+    monkeypatch.setattr(kernels, "_loading", kernels._Loading(missed_s=1.0))
+    monkeypatch.setattr(kernels, "is_loaded", lambda: False)
+    assert kernels.kernel("no_such_kernel", 1.0) is None
+    assert kernels.kernel("grid", 1.0) is None
+    assert kernels.kernel("grid", 0.0, compiled=True) is not None

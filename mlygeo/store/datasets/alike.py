@@ -80,6 +80,20 @@ def check(held: Sequence[Held], name: str) -> None:
     _warn_of_columns(held, name)
 
 
+def may_be_of_one(ids: Sequence[Any], named: Sequence[bool]) -> bool:
+    """
+    Return whether files may hold parts of one frame, so that the ids in one of them do not tell whose they are.
+
+    Parameters
+    ----------
+    ids
+        The type of the ids of each: a pandas dtype or an Arrow type.
+    named
+        Which of them name providers.
+    """
+    return len({family(kind) for kind in ids}) == 1 and len({*named}) == 1
+
+
 def family(kind: Any) -> str | None:
     """Return in a word what values a type has, of pandas or Arrow; None where that does not matter."""
     import pyarrow as pa

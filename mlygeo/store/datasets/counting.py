@@ -57,7 +57,8 @@ def count(work: Work, number: int) -> dict[str, Any]:
         _save(work.file(STEP, number, ".cells.npy"), np.stack([values.astype(np.int64), numbers.astype(np.int64)]))
         if names:
             _save_by_bucket(work, number, np.concatenate([np.empty(0, dtype=np.uint64), *held]))
-        return {"rows": len(code), "placeless": len(code) - len(known), "problems": problems}
+        placeless = 0 if work.hides(number) else len(code) - len(known)
+        return {"rows": len(code), "placeless": placeless, "problems": problems}
 
     return done(work, STEP, number, make)
 

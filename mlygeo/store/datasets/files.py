@@ -65,6 +65,11 @@ class File:
         return not isinstance(self.path, Path) or (self.layer is None and self.path.suffix.lower() in PARQUET)
 
     @property
+    def footer(self) -> str | None:
+        """The hash of its footer, as the index says; None where it does not."""
+        return None if self.part is None else self.part.footer_sha256
+
+    @property
     def bounds(self) -> Bounds | None:
         """The box around its rows in degrees, as the index says; None where it does not."""
         part = self.part

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 _KEY = b"mlygeo:dataset"
 """Where the metadata of the file have what is said of the whole."""
 
+_LATER = frozenset({"footer_sha256"})
+"""Columns that indexes of earlier versions do not have."""
+
 _TIME = pa.timestamp("us", tz="UTC")
 
 
@@ -52,6 +55,9 @@ class Part:
         Its earliest and latest capture time, UTC; None where unknown.
     sha256
         Hash of the file, in hexadecimal digits.
+    footer_sha256
+        Hash of its end, by which readers know it: they check the pages that they read by checksums in the file. None
+        where an earlier version has written it.
     written_at
         How old it is: the last change of the inputs that it was written from, UTC. So a run that was killed
         and gone on with has the same index.
@@ -72,6 +78,7 @@ class Part:
     max_captured_at: datetime | None
     sha256: str
     written_at: datetime
+    footer_sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -166,7 +173,7 @@ def index_of(content: bytes, path: Path | Elsewhere) -> Index:
 
 def _index_of(table: pa.Table, name: str) -> Index:
     raw = (table.schema.metadata or {}).get(_KEY)
-    if raw is None or (missing := {each.name for each in fields(Part)} - {*table.column_names}):
+    if raw is None or (missing := {each.name for each in fields(Part)} - {*table.column_names, *_LATER}):
         what = "" if raw is None else f": it has no column {', '.join(sorted(missing))}"
         raise FormatError(f"{name} is not the index of a dataset{what}")
     try:
@@ -179,7 +186,10 @@ def _index_of(table: pa.Table, name: str) -> Index:
                           hint="update mlygeo, or partition the dataset again")  # fmt: skip
     try:
         cells, counts = np.cumsum(_unpacked(said["cells"])), _unpacked(said["counts"])
-        parts = tuple(Part(**row) for row in table.select([each.name for each in fields(Part)]).to_pylist())
+        parts = tuple(
+            Part(**row)
+            for row in table.select([each.name for each in fields(Part) if each.name in table.column_names]).to_pylist()
+        )
         found = Index(parts, cells, counts, int(said["rows_per_part"]), version, dict(said["more"]))
         stated = int(said["rows"])
     except (ValueError, TypeError, KeyError, zlib.error, pa.ArrowException) as error:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlygeo.errors import FileError
 from mlygeo.spatial import cells
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from mlygeo.arrays import Rows
 
 VERSION = 1
@@ -76,6 +77,12 @@ class Leaves:
     def of(self, code: Rows) -> Rows:
         """Return the number of the cell that each code of zoom 14 lies in; the cells must cover all."""
         return np.searchsorted(self.first, code, side="right") - 1
+
+    def holding(self, code: Rows) -> Rows:
+        """Return the number of the cell that each code of zoom 14 lies in; -1 where none has it."""
+        number = self.of(code)
+        stop = np.append((self.code + 1) << 2 * (MOST_ZOOM - self.zoom), 0)
+        return np.where(code < stop[number], number, -1)
 
 
 def leaves(code: Rows, rows: Rows, most: int = ROWS_PER_PART) -> Leaves:
@@ -147,6 +154,34 @@ def index_of(dataset: Path) -> Path:
     return dataset.with_name(dataset.name + INDEX_ENDING)
 
 
+def is_named(text: str) -> bool:
+    """Return whether a path as it is given names a dataset: a folder by its last character, or one that is there."""
+    ends = [end for end in (os.sep, os.altsep) if end]
+    return text.endswith(tuple(ends)) or index_of(Path(text).expanduser().absolute()).is_file()
+
+
 def around(path: Path) -> Path | None:
     """Return the dataset that a path is in or names; None where there is none."""
     return next((each for each in (path, *path.parents) if each.name and index_of(each).is_file()), None)
+
+
+def must_be_elsewhere(path: Path, name: Path | None = None) -> None:
+    """
+    Raise where a path, to which something is to be written, is in a dataset, or that of one.
+
+    Parameters
+    ----------
+    path
+        The path; relative ones are those of the current folder.
+    name
+        What the message calls it, where that is another path.
+
+    Raises
+    ------
+    FileError
+        Naming the dataset.
+    """
+    place = path.expanduser().absolute()
+    if (dataset := around(place)) is not None:
+        where = "is a dataset" if name is None and place == dataset else f"lies in the dataset {dataset}"
+        raise FileError(f"{name or path} {where}, which would be changed", hint="name a place elsewhere")

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 PLAN, JOURNAL, INDEX = "plan.json", "journal.json", "index.parquet"
 
+READ = "read"
+"""Folder of what a run has read of inputs that are no frames, such as tiles, before it knows what to do with it."""
+
 HOLDER = "run.json"
 """File by which a run says in the folder that it is at work there; see `mlygeo.locks`."""
 
@@ -52,11 +55,7 @@ def check(dataset: Path, *, add: bool) -> Index | None:
     FileError
         If something else is there, or nothing that could be added to.
     """
-    if (around := layout.around(dataset.parent)) is not None:
-        raise FileError(
-            f"{dataset} lies in the dataset {around}, which would have parts that are not its own",
-            hint="name a folder elsewhere",
-        )
+    layout.must_be_elsewhere(dataset.parent, dataset)
     index = layout.index_of(dataset)
     found = read_index(index) if index.is_file() else None
     there = dataset.is_dir() and any(dataset.iterdir())
@@ -155,7 +154,8 @@ def cleared(folder: Path) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        over = not (folder / PLAN).exists() or isinstance(error, InputError | FormatError)
+        begun = (folder / PLAN).exists() or (folder / READ).exists()
+        over = not begun or isinstance(error, InputError | FormatError)
         raise
     finally:
         if over:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import io
 import os
-import posixpath
 import re
 import threading
 from collections import OrderedDict
@@ -28,6 +27,7 @@ from mlygeo import config
 from mlygeo.errors import FileError, FormatError, InputError, MlygeoError, NetworkError, ServiceError
 from mlygeo.net import answers, http
 from mlygeo.net.ranges import TAIL, RangeFile
+from mlygeo.store.paths import called
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -72,7 +72,7 @@ class Remote:
     address
         Its address.
     name
-        What messages call it: the last part of the path, without the query, which may hold a key.
+        What messages call it: the end of the path, without the query, which may hold a key.
     """
 
     address: str
@@ -285,7 +285,7 @@ def remote(address: str) -> Remote:
         If the address has a password in it, or would be read unencrypted.
     """
     parts = urlsplit(address)
-    name = unquote(posixpath.basename(parts.path.rstrip("/"))) or parts.hostname or address
+    name = called(PurePosixPath(unquote(parts.path.rstrip("/")))) or parts.hostname or address
     if parts.username or parts.password:
         raise InputError(f"the address of {name} has a password in it", hint="give it without; credentials come from "
                          "the environment")  # fmt: skip

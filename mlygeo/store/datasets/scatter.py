@@ -25,8 +25,8 @@ STEP, EXTRACT, SETTLE = "scatter", "extract", "settle"
 ROWS_AT_ONCE = 500_000
 """Rows that are ordered at once."""
 
-GENERATION = "/generation"
-"""Name of the column that tells which rows were added later, where ids are settled."""
+GENERATION, HIDES = "/generation", "/hides"
+"""Names of the columns that tell which rows were added later, and which keep others out, where ids are settled."""
 
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
 
@@ -65,11 +65,16 @@ def extract(work: Work, number: int) -> dict[str, Any]:
                 work.sources, work.pieces[number], work.form, work.form.id_columns, threads=work.threads
             )
         ]
-        schema = work.form.spilled.append(pa.field(GENERATION, pa.int32()))
+        schema = extracted(work)
         some = any(flags.any() for flags in repeated)
         return _by_number(work.file(EXTRACT, number, ".arrow"), schema, _repeated(work, number) if some else iter(()))
 
     return done(work, EXTRACT, number, make)
+
+
+def extracted(work: Work) -> pa.Schema:
+    """Return the schema of the rows that `extract` writes."""
+    return work.form.spilled.append(pa.field(GENERATION, pa.int32())).append(pa.field(HIDES, pa.bool_()))
 
 
 def read_batches(path: Path, batches: list[int], columns: list[str] | None = None) -> list[pa.RecordBatch]:
@@ -94,6 +99,8 @@ def cells_of(work: Work, code: Rows) -> Rows:
 
 def _of_piece(work: Work, number: int) -> Iterator[tuple[pa.Table, Rows]]:
     """Yield rows of a piece with the numbers of their cells, without those that are not written anew."""
+    if work.hides(number):
+        return
     code = counting.codes(work, number)
     if work.written is not None and not np.isin(np.unique(cells_of(work, code)), work.written).any():
         return
@@ -125,14 +132,15 @@ def _of_settled(work: Work, bucket: int) -> Iterator[tuple[pa.Table, Rows]]:
 
 def _repeated(work: Work, number: int) -> Iterator[tuple[pa.Table, Rows]]:
     for span in work.pieces[number]:
-        generation = work.sources[span.source].generation
+        source = work.sources[span.source]
         for chunk in sources.read(work.sources, [span], work.form, None, threads=work.threads):
             hashed = hashes.of_ids(chunk.table)
             kept = counting.are_repeated(work, hashed)
             table = sources.spilled(chunk, work.form).filter(pa.array(kept))
-            column = pa.array(np.full(len(table), generation, dtype=np.int32))
+            generation = pa.array(np.full(len(table), source.generation, dtype=np.int32))
+            hides = pa.array(np.full(len(table), source.hides))
             yield (
-                table.append_column(GENERATION, column),
+                table.append_column(GENERATION, generation).append_column(HIDES, hides),
                 counting.bucket_of(hashed[kept], work.buckets).astype(np.int64),
             )
 

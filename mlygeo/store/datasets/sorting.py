@@ -18,6 +18,7 @@ from mlygeo.store.datasets.form import LAT, LON, noted
 from mlygeo.store.datasets.work import Work, done, whole
 from mlygeo.store.parquet import metadata
 from mlygeo.store.parquet.encodings import points_to_wkb
+from mlygeo.store.parquet.files import footer_sha256
 from mlygeo.store.parquet.writing import boxes, free_name
 
 if TYPE_CHECKING:
@@ -173,6 +174,7 @@ def _write(work: Work, table: pa.Table, rows: Rows, lonlat: tuple[Floats, Floats
         path,
         schema,
         compression="zstd",
+        write_page_checksum=True,
         # A dictionary of nearly unique values only takes time.
         use_dictionary=[n for n in schema.names if n not in plain and n not in frames.IDS] or False,
         write_statistics=[n for n in schema.names if n not in plain]
@@ -223,6 +225,7 @@ def _facts(table: pa.Table, rows: Rows, lonlat: tuple[Floats, Floats], path: Pat
         "row_groups": -(-len(rows) // layout.ROWS_PER_GROUP),
         "bytes": path.stat().st_size,
         "sha256": digest,
+        "footer_sha256": footer_sha256(path),
         "box": _box(lon, lat) if np.isfinite(lon).any() else None,
         "min_id": None, "max_id": None, "min_captured_at": None, "max_captured_at": None,
     }  # fmt: skip

@@ -7,10 +7,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlygeo.store.paths import called
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from mlygeo.store.datasets.remote import Remote
+
+GOING = 1
+"""Generation of inputs that `hides` earlier rows: those of a dataset that is there are of generation 0."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,10 @@ class Source:
         Values of columns that the names of its folders say.
     digest
         Hash of a frame in memory, or of the end of a file on a server, by which it is known again; empty for others.
+    hides
+        Whether its rows are ids alone, and keep other rows with these out of the dataset: of generation `GOING` those
+        that are there and do not come anew; of a later one those of the new rows that are of the same generation or
+        earlier ones, and of these no others.
     """
 
     path: Path | Remote
@@ -56,6 +65,7 @@ class Source:
     notes: dict[str, Any] = field(default_factory=dict)
     keys: dict[str, int | str | None] = field(default_factory=dict)
     digest: str = ""
+    hides: bool = False
 
     @property
     def rows(self) -> int:
@@ -65,7 +75,7 @@ class Source:
     @property
     def name(self) -> str:
         """What messages call it."""
-        return "the frame" if self.is_held else self.path.name
+        return "the frame" if self.is_held else called(self.path)
 
     @property
     def is_held(self) -> bool:

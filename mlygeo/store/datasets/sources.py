@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from dataclasses import dataclass
 from functools import partial
@@ -13,13 +14,15 @@ import numpy as np
 import pyarrow as pa
 
 from mlygeo import degrees, store
-from mlygeo.errors import FrameError
+from mlygeo.errors import FileError, FrameError
+from mlygeo.processes import free_memory
 from mlygeo.store import stac
 from mlygeo.store.datasets import files
 from mlygeo.store.datasets.form import Form, plain
 from mlygeo.store.datasets.source import Source, Span
 from mlygeo.store.parquet import encodings, metadata
 from mlygeo.store.parquet.files import GeoFile, reading
+from mlygeo.store.paths import called
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,11 +31,22 @@ if TYPE_CHECKING:
     from mlygeo.store import FrameLike
     from mlygeo.store.datasets.remote import Remote
 
+log = logging.getLogger("mlygeo.store.datasets")
+
 ROWS_AT_ONCE = 131_072
 """Rows that are decoded at once."""
 
 ROWS_PER_PIECE = 1_000_000
 """Rows of a piece, which is one process's task: some row groups of some files."""
+
+MEMORY_PER_BYTE = 6
+"""Bytes of memory for a byte of a file that is read as a whole (measured: 2.6 for GeoJSON to 5.7 for CSV)."""
+
+STAC_BYTES_PER_ROW = 2_500
+"""Bytes of memory for a STAC item (measured: 2,040)."""
+
+MUCH_MEMORY = 1_000_000_000
+"""Bytes beyond which it is told that a file is read as a whole."""
 
 TURNED = "positions beyond ±180° of longitude, taken as the same place within"
 FLAT = "positions with a height, which is left out"
@@ -66,19 +80,22 @@ def sources(inputs: Sequence[FrameLike], *, folder: Path, generation: int = 0) -
     FrameError
         If one has no points.
     FileError
-        If one cannot be read.
+        If one cannot be read, or has to be read as a whole and does not fit into memory.
     """
     named = [each for each in inputs if isinstance(each, str | os.PathLike) and not store.is_table(each)]
     held = [each for each in inputs if not any(each is name for name in named)]
     found: list[Source] = []
     for file in files.listed(named).files if named else ():
         if file.is_parquet:
-            source = of_file(file.path, generation=generation, keys=file.keys)
+            source = of_file(file.path, generation=generation, keys=file.keys, footer=file.footer)
             if not stac.is_stac(source.schema.names):
                 found.append(source)
                 continue
+            must_fit(file.name, source.rows * STAC_BYTES_PER_ROW)
             frame = store.read_frame(files.Listing(file.name, (file,)), frame="images")
         else:
+            if isinstance(file.path, Path) and file.path.is_file():
+                must_fit(file.name, file.path.stat().st_size * MEMORY_PER_BYTE)
             frame = store.read_frame(files.Listing(file.name, (file,)))
         found.append(_of_frame(frame, folder, len(found), generation=generation))
     if held:
@@ -87,11 +104,45 @@ def sources(inputs: Sequence[FrameLike], *, folder: Path, generation: int = 0) -
     return found
 
 
+def must_fit(name: str, needed: int) -> None:
+    """
+    Raise where a file that is read as a whole does not fit into memory; tell where it needs much.
+
+    Parameters
+    ----------
+    name
+        What messages call it.
+    needed
+        The bytes of memory that reading it takes, about.
+
+    Raises
+    ------
+    FileError
+        If they are not free.
+    """
+    free = free_memory()
+    if free is not None and needed > free:
+        raise FileError(
+            f"{name} is read as a whole, which needs about {needed / 1e9:,.1f} GB of memory, and {free / 1e9:,.1f} GB"
+            " are free",
+            hint="part it into several files, which are read one after another, or convert it to GeoParquet,"
+            " which is read in pieces",
+        )
+    if needed > MUCH_MEMORY:
+        log.warning("%s is read as a whole, which needs about %.1f GB of memory; GeoParquet is read in pieces",
+                    name, needed / 1e9)  # fmt: skip
+
+
 def of_file(
-    path: Path | Remote, *, generation: int = 0, digest: str = "", keys: Mapping[str, int | str | None] | None = None
+    path: Path | Remote,
+    *,
+    generation: int = 0,
+    digest: str = "",
+    keys: Mapping[str, int | str | None] | None = None,
+    footer: str | None = None,
 ) -> Source:
-    """Return a GeoParquet file as an input; FormatError where it is none."""
-    file = GeoFile(path)
+    """Return a GeoParquet file as an input; FormatError where it is none, or has another footer than an index says."""
+    file = GeoFile(path, footer=footer)
     if isinstance(path, Path):
         state = path.stat()
         path, size, modified_ns = path.resolve(), state.st_size, state.st_mtime_ns
@@ -101,7 +152,7 @@ def of_file(
     names = [name for name in file.columns if name != file.primary.name]
     arrow = file.file.schema_arrow
     fields = [pa.field(name, pa.binary() if name in file.geometry else plain(arrow.field(name).type)) for name in names]
-    metadata.crs_of(file.primary, path.name)
+    metadata.crs_of(file.primary, called(path))
     keys = {name: value for name, value in (keys or {}).items() if name not in file.columns}
     fields += [pa.field(name, pa.scalar(value).type) for name, value in keys.items()]
     return Source(
@@ -124,14 +175,15 @@ def pieces(found: Sequence[Source], most: int = ROWS_PER_PIECE) -> list[tuple[Sp
     """
     Return the row groups of all inputs in tasks of about so many rows.
 
-    A row group is in one task, and rows of a task are of one generation.
+    A row group is in one task, and rows of a task are of one generation, and either all hide others or none does.
     """
     tasks: list[tuple[Span, ...]] = []
     spans: list[Span] = []
     rows = 0
     for number, source in enumerate(found):
         first = 0
-        if spans and source.generation != found[spans[-1].source].generation:
+        before = found[spans[-1].source] if spans else source
+        if (source.generation, source.hides) != (before.generation, before.hides):
             tasks.append(tuple(spans))
             spans, rows = [], 0
         for group, count in enumerate(source.groups):

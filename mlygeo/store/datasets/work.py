@@ -73,6 +73,15 @@ class Work:
         """The number of cells that may have parts, with the one for rows without position."""
         return len(self.leaves) + 1
 
+    def is_new(self, piece: int) -> bool:
+        """Return whether the rows of a piece come into a dataset that is there."""
+        first = self.sources[self.pieces[piece][0].source]
+        return first.generation > 0 and not first.hides
+
+    def hides(self, piece: int) -> bool:
+        """Return whether the rows of a piece only keep others out of the dataset."""
+        return self.sources[self.pieces[piece][0].source].hides
+
     def file(self, step: str, number: int, ending: str) -> Path:
         """Return the path of a result of a task."""
         return self.folder / f"{step}-{number}{ending}"

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Rows
     from mlygeo.store import FrameLike
+    from mlygeo.store.datasets.layout import Leaves
     from mlygeo.store.datasets.source import Source
 
 log = logging.getLogger("mlygeo.store.datasets")
@@ -52,6 +53,13 @@ BYTES_PER_ROW = 16
 """Bytes for the cell and the hash of a row, and a little."""
 
 
+BASE_BYTES, MEMORY_PER_ROW = 250_000_000, 250
+"""Bytes of memory of a process, and of each row of its task (measured: 430 MB for 1 M rows, 740 MB for 2 M)."""
+
+SECONDS_PER_PART, SECONDS_PER_ROW = 0.02, 1.6e-6
+"""Processor time, with that of all steps (measured)."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """
@@ -67,6 +75,10 @@ class Plan:
         The index of what is there; None where nothing is.
     inputs
         Hash of the inputs and options, by which a run knows what an earlier one has done.
+    base
+        Hash of what is there, by which a run knows that too.
+    noted
+        What else the index says of the dataset; JSON.
     processes
         Those that do the tasks.
     """
@@ -75,6 +87,8 @@ class Plan:
     dataset: Path
     there: Index | None
     inputs: str
+    base: str = ""
+    noted: dict[str, Any] = field(default_factory=dict)
     processes: Processes = field(default_factory=lambda: Processes(1))
 
     def on(self, processes: Processes, *, threads: bool) -> Plan:
@@ -95,6 +109,16 @@ class Plan:
         """Bytes of all inputs."""
         return sum(source.bytes for source in self.work.sources)
 
+    def memory(self, leaves: Leaves) -> int:
+        """Return the bytes of memory that a process needs, about, by the cells that get parts."""
+        piece = max(_rows(self.work), default=0)
+        part = min(self.work.most, int(leaves.rows.max(initial=0)))
+        return BASE_BYTES + MEMORY_PER_ROW * max(piece, part)
+
+    def seconds(self, parts: int, number: int) -> float:
+        """Return how long a number of processes takes for a number of parts, about."""
+        return (SECONDS_PER_PART * parts + SECONDS_PER_ROW * self.rows) / number
+
     @property
     def disk(self) -> int:
         """Bytes of disk that the run needs, with those of the parts."""
@@ -106,6 +130,8 @@ class Told:
     """What is told of a run: reasons why rows are left out, and what is in doubt, with their numbers."""
 
     placeless: int = 0
+    repeats: int = 0
+    passed_over: int = 0
     left_out: dict[str, int] = field(default_factory=dict)
     problems: dict[str, int] = field(default_factory=dict)
     shown: dict[str, list[str]] = field(default_factory=dict)
@@ -138,12 +164,47 @@ def plan(inputs: Sequence[FrameLike], dataset: Path, *, folder: Path, most: int,
     if not inputs:
         raise InputError("there is nothing to partition", hint="name files")
     later = 0 if there is None else 1
-    new = sources.sources(inputs, folder=folder, generation=later)
-    old = [] if there is None else [
-        sources.of_file(dataset / part.path) for part in there.parts if part.rows or len(there.parts) == 1
-    ]  # fmt: skip
-    found = tuple(sorted([*old, *new], key=lambda source: (source.generation, source.digest, str(source.path))))
-    united = form.united(found)
+    return planned(
+        sources.sources(inputs, folder=folder, generation=later), dataset, folder=folder, most=most, there=there
+    )
+
+
+def planned(
+    new: Sequence[Source],
+    dataset: Path,
+    *,
+    folder: Path,
+    most: int,
+    there: Index | None,
+    going: Sequence[Source] = (),
+    scope: str = "",
+    noted: dict[str, Any] | None = None,
+) -> Plan:
+    """
+    Return the plan of a run, by its inputs.
+
+    Parameters
+    ----------
+    new
+        The inputs. Of rows with the same id the one of the latest generation counts.
+    dataset, folder, most, there
+        As for `plan`.
+    going
+        Those that say which rows of the dataset go, if they do not come anew; see `Source`.
+    scope
+        What `going` is of, in whatever words; with it a run knows whether an earlier one did the same.
+    noted
+        What else the index says of the dataset; JSON.
+    """
+    kept = [] if there is None else [part for part in there.parts if part.rows or len(there.parts) == 1]
+    old = [sources.of_file(dataset / part.path, footer=part.footer_sha256) for part in kept]
+    found = tuple(
+        sorted(
+            [*old, *going, *new],
+            key=lambda source: (source.generation, source.hides, source.digest, str(source.path)),
+        )
+    )
+    united = form.united([source for source in found if not source.hides])
     found = _sharing(found)
     rows = sum(source.rows for source in found)
     buckets = 1
@@ -152,8 +213,13 @@ def plan(inputs: Sequence[FrameLike], dataset: Path, *, folder: Path, most: int,
     work = Work(
         folder, found, tuple(sources.pieces(found)), united, most, buckets if united.has_ids else 0, threads=True
     )
-    said = [layout.VERSION, most, sorted(str(source.identity) for source in new)]
-    return Plan(work, dataset, there, hashlib.sha256(json.dumps(said).encode()).hexdigest()[:32])
+    said = [layout.VERSION, most, sorted(str(source.identity) for source in new), *([scope] if scope else [])]
+    base = "" if there is None else json.dumps([there.more.get("inputs"), [part.sha256 for part in there.parts]])
+    return Plan(work, dataset, there, _hash(json.dumps(said)), _hash(base) if base else "", noted or {})
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _sharing(found: tuple[Source, ...]) -> tuple[Source, ...]:
@@ -199,13 +265,12 @@ def write(given: Plan) -> Index:
     _begin(given)
     work = given.work
     told, cells = histogram(given)
-    old: set[int] = set()
     if work.buckets:
         again = _all(given, counting.find_repeats, range(work.buckets), "looking for repeated ids")
         if any(counts["repeated"] for counts in again):
-            work, cells, old = _settled(given, replace(work, repeated=True), told, cells)
+            work, cells = _settled(given, replace(work, repeated=True), told, cells)
     work = replace(work, leaves=layout.leaves(*cells, work.most))
-    work = replace(work, written=_concerned(given, work, old, told.placeless))
+    work = replace(work, written=_concerned(given, work, told.placeless))
     work = _scattered(given, work)
     numbers = _cells_with_rows(work)
     found: dict[int, list[dict[str, Any]]] = {}
@@ -226,10 +291,10 @@ def _begin(given: Plan) -> None:
     """Keep what an earlier run of the same plan did, and nothing else; raise where the disk is too small."""
     work = given.work
     path = work.folder / publishing.PLAN
-    base = "" if given.there is None else json.dumps(given.there.more.get("inputs"))
-    said = json.dumps({"inputs": given.inputs, "base": base, "version": layout.VERSION})
+    said = json.dumps({"inputs": given.inputs, "base": given.base, "version": layout.VERSION})
     if not path.exists() or path.read_text(encoding="utf-8") != said:
-        publishing.clear(work.folder, keep=[STATE_FOLDER, *(each.path.name for each in work.sources if each.is_held)])
+        held = [each.path.name for each in work.sources if each.is_held]
+        publishing.clear(work.folder, keep=[STATE_FOLDER, publishing.READ, *held])
         with whole(path) as temporary:
             temporary.write_text(said, encoding="utf-8")
         free = shutil.disk_usage(existing(work.folder)).free
@@ -276,12 +341,14 @@ def _rows(work: Work) -> list[int]:
     ]
 
 
-def _settled(given: Plan, work: Work, told: Told, cells: tuple[Rows, Rows]) -> tuple[Work, tuple[Rows, Rows], set[int]]:
-    """Settle repeated ids; return the rows by cell without those left out, and the cells where some were."""
+def _settled(given: Plan, work: Work, told: Told, cells: tuple[Rows, Rows]) -> tuple[Work, tuple[Rows, Rows]]:
+    """Settle repeated ids; return the rows by cell without those left out."""
     _all(given, scatter.extract, range(len(work.pieces)), "gathering repeated ids", work=work, rows=_rows(work))
     for counts in _all(given, settling.settle, range(work.buckets), "settling repeated ids", work=work):
         _add(told.left_out, counts["left_out"])
         _add(told.problems, counts["problems"])
+        told.repeats += counts["repeats"]
+        told.passed_over += counts["passed_over"]
         for reason, ids in counts["shown"].items():
             told.shown[reason] = sorted([*told.shown.get(reason, []), *ids])[: settling.MOST_SHOWN]
     before = [settling.counted(work, bucket, "all") for bucket in range(work.buckets)]
@@ -290,10 +357,10 @@ def _settled(given: Plan, work: Work, told: Told, cells: tuple[Rows, Rows]) -> t
     there = counting.merged([each[:2] for each in before])
     cells = counting.added(cells, there, sign=-1)
     cells = counting.added(cells, *(each[:2] for each in after))
-    return work, cells, {*there[0].tolist(), *([-1] if any(each[2] for each in before) else [])}
+    return work, cells
 
 
-def _concerned(given: Plan, work: Work, old: set[int], placeless: int) -> tuple[int, ...] | None:
+def _concerned(given: Plan, work: Work, placeless: int) -> tuple[int, ...] | None:
     """
     Return the numbers of the cells that are written anew when rows are added; None for all.
 
@@ -304,13 +371,19 @@ def _concerned(given: Plan, work: Work, old: set[int], placeless: int) -> tuple[
         return None
     if there.rows_per_part != work.most:
         return None
-    changed = set(old)
-    for piece, spans in enumerate(work.pieces):
-        if any(work.sources[span.source].generation for span in spans):
-            changed |= {*counting.counted(work, piece)[0].tolist()}
-            changed |= {-1} if (counting.codes(work, piece) < 0).any() else set()
-    numbers = {*np.unique(scatter.cells_of(work, np.array(sorted(changed), dtype=np.int64))).tolist()}
-    before = {part.path.rpartition("/")[0] for part in there.parts}
+    buckets = range(work.buckets if work.repeated else 0)
+    new = [piece for piece in range(len(work.pieces)) if work.is_new(piece)]
+    come = counting.merged([counting.counted(work, piece) for piece in new])
+    lost = sum(int((counting.codes(work, piece) < 0).sum()) for piece in new)
+    # Rows whose ids stand in several count only where these change something.
+    settled = [settling.counted(work, bucket, "added") for bucket in buckets]
+    come = counting.added(come, *(each[:2] for each in settled), sign=-1)
+    changed = [settling.counted(work, bucket, "changed") for bucket in buckets]
+    code = counting.merged([come, *(each[:2] for each in changed)])[0]
+    numbers = {*np.unique(work.leaves.holding(code)).tolist()} - {-1}
+    if lost > sum(each[2] for each in settled) or any(each[2] for each in changed):
+        numbers.add(len(work.leaves))
+    before = {part.path.rpartition("/")[0] for part in there.parts if part.rows}
     numbers |= {number for number, name in enumerate(work.leaves.folders) if name not in before}
     if not placeless:
         numbers -= {len(work.leaves)}
@@ -364,7 +437,7 @@ def _index(
     if work.written is not None:
         stay -= {sorting.folder_of(work, number) for number in work.written}
     kept = [part for part in (there.parts if there else ()) if part.path.rpartition("/")[0] in stay]
-    new = [source for source in work.sources if source.generation or there is None]
+    new = [source for source in work.sources if (source.generation or there is None) and not source.hides]
     at = max(source.modified_at for source in new) if all(source.modified_ns for source in new) else datetime.now(UTC)
     parts = [*kept, *(_part(said, at) for several in found.values() for said in several)]
     folders = {name: number for number, name in enumerate([*work.leaves.folders, layout.PLACELESS])}
@@ -380,7 +453,10 @@ def _index(
         "problems": dict(sorted(told.problems.items())),
         "shown": dict(sorted(told.shown.items())),
         "written": len(parts) - len(kept),
+        **given.noted,
     }
+    if given.noted:
+        more |= {"repeats": told.repeats, "passed_over": told.passed_over}
     index = Index(tuple(parts), cells[0], cells[1], work.most, layout.VERSION, more)
     names = {part.path for part in parts}
     return index, [part.path for part in (there.parts if there else ()) if part.path not in names]
@@ -389,7 +465,7 @@ def _index(
 def _part(said: dict[str, Any], at: datetime) -> Part:
     cell = said["path"].partition("/")[0].removeprefix(layout.PLACELESS)
     west, south, east, north = said["box"] or (None,) * 4
-    same = ("path", "rows", "row_groups", "bytes", "min_id", "max_id", "sha256")
+    same = ("path", "rows", "row_groups", "bytes", "min_id", "max_id", "sha256", "footer_sha256")
     return Part(
         cell=cell,
         west=west,

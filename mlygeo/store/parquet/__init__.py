@@ -8,6 +8,7 @@ Specification: https://geoparquet.org/releases/v1.1.0/.
 """
 
 from mlygeo.store.parquet.reading import read
+from mlygeo.store.parquet.streaming import write_pieces
 from mlygeo.store.parquet.writing import write, write_points
 
-__all__ = ["read", "write", "write_points"]
+__all__ = ["read", "write", "write_pieces", "write_points"]

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from mlygeo import frames
 from mlygeo.errors import FormatError
+from mlygeo.store.paths import called
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -89,6 +90,14 @@ def plain_points(values: pa.ChunkedArray) -> tuple[Floats, Floats] | None:
         return None
     x, y = (np.concatenate([np.empty(0), *(part[axis] for part in known)]) for axis in (0, 1))
     return (x, y) if np.isfinite(x).all() and np.isfinite(y).all() else None
+
+
+def fill_plain(values: pa.Array, x: Floats, y: Floats) -> bool:
+    """Fill in the coordinates of points; return whether each row is a plain one, so that all were filled in."""
+    found = _plain_views(_storage(values))
+    if found is not None:
+        x[:], y[:] = found
+    return found is not None
 
 
 def shapes(values: pa.ChunkedArray, encoding: str, path: Named) -> tuple[Objects, Flags]:
@@ -181,19 +190,26 @@ def _offsets(array: pa.Array) -> Numbers:
 
 
 def _plain_points(array: pa.Array) -> tuple[Floats, Floats] | None:
+    found = _plain_views(array)
+    return None if found is None else (np.array(found[0]), np.array(found[1]))
+
+
+def _plain_views(array: pa.Array) -> tuple[Floats, Floats] | None:
+    """Return views of the coordinates; None unless each row is a point with two of them, in little-endian WKB."""
     if array.null_count:
         return None
     if pa.types.is_struct(array.type):
         return _fields(array) if _axes(array.type) == ["x", "y"] else None
     if not _is_wkb(array.type):
         return None
-    offsets = _offsets(array)
     if not len(array):
         return np.empty(0), np.empty(0)
+    wide = np.int64 if pa.types.is_large_binary(array.type) else np.int32
+    offsets = np.frombuffer(array.buffers()[1], dtype=wide)[array.offset : array.offset + len(array) + 1]
     if (np.diff(offsets) == POINT_WKB.itemsize).all():
         records = np.frombuffer(array.buffers()[2], dtype=POINT_WKB, count=len(array), offset=int(offsets[0]))
         if (records["order"] == 1).all() and (records["type"] == 1).all():
-            return records["x"].copy(), records["y"].copy()
+            return records["x"], records["y"]
     return None
 
 
@@ -214,13 +230,13 @@ def _coordinates(array: pa.Array, path: Named) -> tuple[Floats, Floats]:
     if pa.types.is_struct(array.type) and {"x", "y"} <= {*_axes(array.type)}:
         return _fields(array)
     if not _is_wkb(array.type):
-        raise FormatError(f"the geometry of {path.name} is {array.type}, which is no encoding of points")
+        raise FormatError(f"the geometry of {called(path)} is {array.type}, which is no encoding of points")
     import shapely  # takes longer to load than the coordinates of a million points
 
     points, damaged = _shapes(array, "wkb", path)
     kinds = shapely.get_type_id(points)
     if ((kinds != 0) & (kinds != -1)).any():
-        raise FormatError(f"{path.name} holds other geometries than points")
+        raise FormatError(f"{called(path)} holds other geometries than points")
     warn_of_damage(damaged, path)
     return frames.coordinates(points)
 
@@ -229,9 +245,9 @@ def warn_of_damage(damaged: Flags, path: Named) -> None:
     """Warn of rows with damaged geometry, which are left out; FormatError if there is no other."""
     count = int(damaged.sum())
     if count and count == len(damaged):
-        raise FormatError(f"{path.name} holds damaged geometry in every row")
+        raise FormatError(f"{called(path)} holds damaged geometry in every row")
     if count:
-        log.warning("%s: %s of %s rows have damaged geometry and are left out", path.name, count, len(damaged))
+        log.warning("%s: %s of %s rows have damaged geometry and are left out", called(path), count, len(damaged))
 
 
 def _shapes(array: pa.Array, encoding: str, path: Named) -> tuple[Objects, Flags]:
@@ -241,7 +257,7 @@ def _shapes(array: pa.Array, encoding: str, path: Named) -> tuple[Objects, Flags
     if encoding != "wkb":
         return _native(array, encoding, path), whole
     if not _is_wkb(array.type):
-        raise FormatError(f"the geometry of {path.name} is not WKB, as its metadata say, but {array.type}")
+        raise FormatError(f"the geometry of {called(path)} is not WKB, as its metadata say, but {array.type}")
     if (plain := _plain_points(array)) is not None and np.isfinite(plain).all():
         return frames.points(*plain), whole
     wkb = array.to_numpy(zero_copy_only=False)
@@ -270,7 +286,7 @@ def _native(array: pa.Array, encoding: str, path: Named) -> Objects:
     except (pa.ArrowException, shapely.errors.ShapelyError, ValueError, TypeError, AttributeError, KeyError,
             IndexError, NotImplementedError) as error:  # fmt: skip
         reason = " ".join(str(error).split())[:120]
-        raise FormatError(f"the geometry of {path.name} is not {encoding}, as its metadata say: {reason}") from error
+        raise FormatError(f"the geometry of {called(path)} is not {encoding}, as its metadata say: {reason}") from error
 
 
 def _too_deep(wkb: bytes) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import threading
 from contextlib import contextmanager
 from functools import cached_property
@@ -15,6 +17,7 @@ import pyarrow.parquet as pq
 from mlygeo import degrees
 from mlygeo.errors import FileError, FormatError, MlygeoError
 from mlygeo.store.parquet import encodings, metadata
+from mlygeo.store.paths import called
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +34,15 @@ MOST_EXPANDED = 1_000
 MUCH_BYTES = 400 * 2**20
 """What a file may expand to without being asked how small it was."""
 
+
+PIECE_ROWS = 1 << 17
+"""Rows that are decoded at once where the whole need not be held: their bytes stay in the caches (measured)."""
+
+LENGTH_BYTES = 4
+"""Bytes of the length of a text in Parquet."""
+
+BATCH_ROWS = 300_000
+"""Rows that a thread reads at once, unless a row group has more: each read takes its time, too."""
 
 BATCH = 32 << 20
 """Bytes of a file elsewhere that are asked for at once."""
@@ -66,6 +78,10 @@ ROUNDED = 2.0**-23
 """Share by which a side of a box may be off where it was rounded to float32."""
 
 
+_DAMAGED = re.compile("CRC checksum|deserialize thrift")
+"""Words of Arrow by which what a file says of a page is not so: it says them as of a disk that fails."""
+
+
 class Reopened:
     """
     A file here that is opened for each read: of thousands, a process may not have all open at once.
@@ -84,7 +100,7 @@ class Reopened:
     @property
     def name(self) -> str:
         """What messages call it."""
-        return self._path.name
+        return called(self._path)
 
     def open(self) -> Reopened:
         """Note which file it is."""
@@ -127,6 +143,8 @@ class GeoFile:
     ----------
     path
         The file.
+    footer
+        Hash of its footer, as an index of its dataset has it; None where there is no index.
 
     Attributes
     ----------
@@ -146,10 +164,10 @@ class GeoFile:
     FileError
         If it cannot be read.
     FormatError
-        If it is no GeoParquet, or a damaged one.
+        If it is no GeoParquet, or a damaged one, or has another footer.
     """
 
-    def __init__(self, path: Path | Elsewhere) -> None:
+    def __init__(self, path: Path | Elsewhere, *, footer: str | None = None) -> None:
         self.path = path
         # Opened once: another file may be moved to the path meanwhile.
         self._remote: Opened | None = None if isinstance(path, Path) else path.open()
@@ -160,6 +178,10 @@ class GeoFile:
         elif self._remote is not None:
             self._bytes = self._remote.stream()
         self.file = reading(path, lambda: _opened(self._bytes))
+        if footer is not None and reading(path, lambda: footer_sha256(self._bytes)) != footer:
+            raise FormatError(
+                f"{called(path)} is another file than the index of its dataset says", hint="partition it again"
+            )
         if isinstance(path, Reopened):
             self._bytes.close()
         self._local = threading.local()
@@ -167,14 +189,14 @@ class GeoFile:
         self._ahead: pa.NativeFile | None = None
         # Another reader's names may be text that is no UTF-8.
         self.geometry = {
-            column.name: column for column in reading(path, lambda: metadata.geometry_columns(self.file, path.name))
+            column.name: column for column in reading(path, lambda: metadata.geometry_columns(self.file, called(path)))
         }
         self.primary = next(iter(self.geometry.values()))
-        self.pandas: dict[str, Any] = metadata.pandas_metadata(metadata.stated(self.file, b"pandas"), path.name)
+        self.pandas: dict[str, Any] = metadata.pandas_metadata(metadata.stated(self.file, b"pandas"), called(path))
         _check_size(self.file, self.size, path)
         names = self.file.schema_arrow.names
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise FormatError(f"{path.name} has several columns called {', '.join(map(repr, twice))}")
+            raise FormatError(f"{called(path)} has several columns called {', '.join(map(repr, twice))}")
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -242,13 +264,55 @@ class GeoFile:
             self._remote.check()
         rows = self.groups
         if columns and len(whole) != sum(rows[group] for group in groups):
-            raise FormatError(f"{self.path.name} is a damaged Parquet file: its columns have different lengths")
+            raise FormatError(f"{called(self.path)} is a damaged Parquet file: its columns have different lengths")
         # Arrow takes a name with a dot for one in a struct, too.
         table = whole.select(list(columns))
         for name in columns:
             if _has_text(table.schema.field(name).type):
                 _check_text(table[name], name, self.path)
         return table
+
+    def pieces(
+        self, groups: Sequence[int], columns: Sequence[str], *, coded: Sequence[str] = ()
+    ) -> Iterator[pa.RecordBatch]:
+        """
+        Yield columns of row groups, some ten thousand rows at a time, so that they stay in the caches.
+
+        Parameters
+        ----------
+        groups, columns
+            As in `read`.
+        coded
+            Columns of text that come as codes of a dictionary, as Parquet has them; see `is_coded`.
+        """
+        file = self._reader_of(groups, columns, [*coded]) if coded else self._reader(groups, columns)
+        batches = reading(
+            self.path,
+            lambda: file.iter_batches(PIECE_ROWS, row_groups=list(groups), columns=list(columns), use_threads=False),
+        )
+        found = 0
+        while (batch := reading(self.path, lambda: next(batches, None))) is not None:
+            piece = batch.select(list(columns))
+            for name, values in zip(columns, piece.columns, strict=True):
+                if pa.types.is_dictionary(values.type):
+                    _check_text(values.dictionary, name, self.path)
+                elif _has_text(values.type):
+                    _check_text(values, name, self.path)
+            found += len(piece)
+            yield piece
+        if self._remote is not None and self._ahead is None:
+            self._remote.check()
+        rows = self.groups
+        if found != sum(rows[group] for group in groups):
+            raise FormatError(f"{self.path.name} is a damaged Parquet file: its columns have different lengths")
+
+    def is_coded(self, name: str, groups: Sequence[int]) -> bool:
+        """Return whether a column is text whose values are mostly codes: then it takes less than a text's length."""
+        if not _is_plain_text(self.file.schema_arrow.field(name).type) or name not in self.leaves:
+            return False
+        chunks = [self.file.metadata.row_group(group).column(self.leaves[name]) for group in groups]
+        size, rows = sum(each.total_uncompressed_size for each in chunks), sum(each.num_values for each in chunks)
+        return all(each.has_dictionary_page for each in chunks) and size < LENGTH_BYTES * rows
 
     def read_coded(self, name: str, groups: Sequence[int]) -> pa.ChunkedArray:
         """Return a column of row groups, text of few values as codes of a dictionary, as Parquet mostly has it."""
@@ -260,7 +324,7 @@ class GeoFile:
             _check_text(part.dictionary if pa.types.is_dictionary(part.type) else part, name, self.path)
         rows = self.groups
         if len(values) != sum(rows[group] for group in groups):
-            raise FormatError(f"{self.path.name} is a damaged Parquet file: its columns have different lengths")
+            raise FormatError(f"{called(self.path)} is a damaged Parquet file: its columns have different lengths")
         return values.unify_dictionaries()
 
     def hold(self, groups: Sequence[int]) -> None:
@@ -287,15 +351,16 @@ class GeoFile:
         """
         Return which of some row groups are read at once, by their places among these.
 
-        Each alone, but of a file elsewhere many: a request takes its time whatever it asks for.
+        Some hundred thousand rows, but of a file elsewhere more: a request takes its time whatever it asks for.
         """
-        if self._remote is None:
-            return [range(number, number + 1) for number in range(len(groups))]
         found: list[range] = []
-        size = 0
+        size, most = 0, BATCH_ROWS if self._remote is None else BATCH
+        rows = self.groups
         for number, group in enumerate(groups):
-            more = sum(stop - start for start, stop in self.bytes_of(group, columns))
-            if found and size + more <= BATCH:
+            more = rows[group]
+            if self._remote is not None:
+                more = sum(stop - start for start, stop in self.bytes_of(group, columns))
+            if found and size + more <= most:
                 found[-1], size = range(found[-1].start, number + 1), size + more
             else:
                 found.append(range(number, number + 1))
@@ -321,7 +386,13 @@ class GeoFile:
             if source is None:
                 source = self._remote.stream([each for group in groups for each in self.bytes_of(group, columns)])
         return reading(
-            self.path, lambda: pq.ParquetFile(source, metadata=self.file.metadata, read_dictionary=read_dictionary)
+            self.path,
+            lambda: pq.ParquetFile(
+                source,
+                metadata=self.file.metadata,
+                read_dictionary=read_dictionary,
+                page_checksum_verification=True,
+            ),
         )
 
     @cached_property
@@ -405,16 +476,30 @@ def reading(path: Named, action: Callable[[], Result]) -> Result:
         raise
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError, OverflowError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise FormatError(f"{path.name} is no Parquet file, or a damaged one: {reason}") from error
+        raise FormatError(f"{called(path)} is no Parquet file, or a damaged one: {reason}") from error
     except (pa.ArrowException, OSError, MemoryError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise FileError(f"{path.name} cannot be read: {reason}") from error
+        if isinstance(error, OSError) and _DAMAGED.search(reason):
+            raise FormatError(f"{called(path)} is damaged: {reason}") from error
+        raise FileError(f"{called(path)} cannot be read: {reason}") from error
 
 
 def _opened(source: pa.NativeFile) -> pq.ParquetFile:
-    file = pq.ParquetFile(source)
+    file = pq.ParquetFile(source, page_checksum_verification=True)
     _ = file.schema_arrow.names
     return file
+
+
+def footer_sha256(source: Path | pa.NativeFile) -> str:
+    """Return the hash of the end of a Parquet file, which says what its columns are and where; hexadecimal digits."""
+    if isinstance(source, Path):
+        with reading(source, lambda: pa.OSFile(str(source))) as opened:
+            return footer_sha256(opened)
+    size = source.size()
+    source.seek(max(size - 8, 0))
+    length = int.from_bytes(source.read(4), "little") + 8
+    source.seek(max(size - length, 0))
+    return hashlib.sha256(source.read(length)).hexdigest()
 
 
 def _check_size(file: pq.ParquetFile, size: int, path: Named) -> None:
@@ -422,11 +507,12 @@ def _check_size(file: pq.ParquetFile, size: int, path: Named) -> None:
     rows = file.metadata.num_rows
     groups = [file.metadata.row_group(group) for group in range(file.num_row_groups)]
     if rows < 0 or any(group.num_rows < 0 for group in groups) or rows != sum(group.num_rows for group in groups):
-        raise FormatError(f"{path.name} is a damaged Parquet file: its numbers of rows do not add up")
+        raise FormatError(f"{called(path)} is a damaged Parquet file: its numbers of rows do not add up")
     expanded = max(sum(max(group.total_byte_size, 0) for group in groups), 8 * rows * max(file.metadata.num_columns, 1))
     if expanded > max(MUCH_BYTES, MOST_EXPANDED * size):
         raise FormatError(
-            f"{path.name} has {size:,} bytes and would expand to {expanded:,}: it is damaged or made to fill the memory"
+            f"{called(path)} has {size:,} bytes and would expand to {expanded:,}:"
+            " it is damaged or made to fill the memory"
         )
 
 
@@ -435,7 +521,11 @@ def _check_text(values: pa.Array | pa.ChunkedArray, name: str, path: Path | Else
     try:
         values.validate(full=True)
     except pa.ArrowException as error:
-        raise FormatError(f"the column {name!r} of {path.name} is damaged: {error}") from error
+        raise FormatError(f"the column {name!r} of {called(path)} is damaged: {error}") from error
+
+
+def _is_plain_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _has_text(kind: pa.DataType) -> bool:

@@ -13,6 +13,7 @@ from mlygeo.store import extents
 from mlygeo.store.columns import DAMAGED
 from mlygeo.store.parquet import attributes, encodings, metadata
 from mlygeo.store.parquet.files import GeoFile, box_sides, may_be_null, near, widened
+from mlygeo.store.paths import called
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -76,7 +77,7 @@ def read(path: Path | GeoFile, *, bbox: Box | None = None, columns: Sequence[str
     found: dict[str, Any] = {}
     for name in names:
         if name not in file.geometry:
-            found[name] = attributes.to_pandas(table[name], file.described(name), name, file.path.name)
+            found[name] = attributes.to_pandas(table[name], file.described(name), name, called(file.path))
             continue
         column = file.geometry[name]
         own = shapes
@@ -85,10 +86,10 @@ def read(path: Path | GeoFile, *, bbox: Box | None = None, columns: Sequence[str
             if damaged.any():
                 count = int(damaged.sum())
                 raise FormatError(
-                    f"the column {name!r} of {file.path.name} holds damaged geometry in {count} of its rows",
+                    f"the column {name!r} of {called(file.path)} holds damaged geometry in {count} of its rows",
                     hint=f"leave it out: read_frame(…, columns=…) without {name!r}",
                 )
-        found[name] = GeometryArray(own, crs=metadata.known_crs(column, file.path.name))
+        found[name] = GeometryArray(own, crs=metadata.known_crs(column, called(file.path)))
     frame = gpd.GeoDataFrame(found, geometry=file.primary.name)
     frame.attrs = file.attrs
     if left_out:
@@ -107,7 +108,7 @@ def groups_near(file: GeoFile, bbox: Box) -> list[int]:
     bbox
         West, south, east, north in degrees; west > east crosses the antimeridian.
     """
-    crs = metadata.crs_of(file.primary, file.path.name)
+    crs = metadata.crs_of(file.primary, called(file.path))
     lonlat = crs.equals(frames.CRS, ignore_axis_order=True)
     if lonlat and file.primary.bbox is not None:
         whole = np.array(file.primary.bbox)[:, np.newaxis]
@@ -132,13 +133,13 @@ def _wanted(file: GeoFile, columns: Sequence[str] | None) -> list[str]:
     if columns is None:
         return file.columns
     if missing := [str(column) for column in columns if column not in file.columns]:
-        raise FrameError(f"{file.path.name} has no column {', '.join(missing)} (it has {', '.join(file.columns)})")
+        raise FrameError(f"{called(file.path)} has no column {', '.join(missing)} (it has {', '.join(file.columns)})")
     return [name for name in file.columns if name in columns or name == file.primary.name]
 
 
 def _in_box(file: GeoFile, names: list[str], bbox: Box) -> tuple[pa.Table, Objects, int]:
     """Return the rows that meet a box: their other columns, their geometry; and how many damaged ones were seen."""
-    crs = metadata.crs_of(file.primary, file.path.name)
+    crs = metadata.crs_of(file.primary, called(file.path))
     lonlat = crs.equals(frames.CRS, ignore_axis_order=True)
     others = [name for name in names if name != file.primary.name]
     empty = file.file.schema_arrow.empty_table().select(others)
@@ -269,9 +270,9 @@ def _wraps(extent: Floats) -> bool:
 def _meeting(values: pa.ChunkedArray, file: GeoFile, crs: CRS, bbox: Box) -> tuple[Flags, Objects, Flags]:
     """Return which geometries meet a box, those that do, and which are damaged; points become objects only then."""
     if (plain := encodings.plain_points(values)) is not None:
-        lon, lat = encodings.to_lonlat(*plain, crs, file.path.name)
+        lon, lat = encodings.to_lonlat(*plain, crs, called(file.path))
         inside = degrees.meets(np.array([lon, lat, lon, lat]), bbox)
         return inside, frames.points(plain[0][inside], plain[1][inside]), np.zeros(len(inside), dtype=bool)
     shapes, damaged = encodings.shapes(values, file.primary.encoding, file.path)
-    inside = degrees.meets(encodings.lonlat_bounds(shapes, crs, file.path.name), bbox)
+    inside = degrees.meets(encodings.lonlat_bounds(shapes, crs, called(file.path)), bbox)
     return inside, shapes[inside], damaged

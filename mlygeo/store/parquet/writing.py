@@ -19,6 +19,7 @@ from mlygeo.store.columns import check_names
 from mlygeo.store.parquet import attributes
 from mlygeo.store.parquet.encodings import points_to_wkb, types_of
 from mlygeo.store.parquet.metadata import SIDES
+from mlygeo.store.paths import called
 
 if TYPE_CHECKING:
     import os
@@ -196,6 +197,7 @@ def _write(
             path,
             table.schema,
             compression="zstd",
+            write_page_checksum=True,
             # A dictionary of nearly unique values only takes time.
             use_dictionary=[n for n in table.column_names if n not in plain and n not in frames.IDS] or False,
             write_statistics=[n for n in table.column_names if n not in plain]
@@ -227,7 +229,7 @@ def _check_written(
     written = pq.ParquetFile(path).read(columns=doubtful).select(doubtful)
     for name in doubtful:
         values = frame[name] if order is None else frame[name].iloc[order]
-        back = attributes.to_pandas(written[name], noted[name], name, path.name)
+        back = attributes.to_pandas(written[name], noted[name], name, called(path))
         if not attributes.same(values.reset_index(drop=True), back):
             raise attributes.unwritable(name, f"it would come back changed, as {written[name].type}")
 

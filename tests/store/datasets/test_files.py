@@ -193,7 +193,9 @@ def test_an_index_that_contradicts_its_folder_is_refused(tmp_path):
     assert len(store.read_frame(folder)) == 4
     with pytest.raises(FileError, match="is the index of a dataset"):
         store.read_frame([layout.index_of(folder), folder])
-    put(folder / "cell=q2/part-0.parquet")
+    (folder / "cell=q2").mkdir()
+    put(tmp_path / "other.parquet")
+    (tmp_path / "other.parquet").rename(folder / "cell=q2/part-0.parquet")
     with pytest.raises(FormatError, match=r"ds has cell=q2/part-0.parquet, which ds.partitions.parquet does not name"):
         store.read_frame(folder)
     (folder / "cell=q2/part-0.parquet").rename(folder / "cell=q1/part-0.parquet")

@@ -1,0 +1,370 @@
+"""
+The points of a selection over parts: looked through once, some at a time, and then sorted by task.
+
+They are held whole nowhere. What a plan needs of all of them, such as how many lie in each cell, is found while
+they are read; each task gets its own from a file beside the plan.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from mlygeo.arrays import distinct, mix
+from mlygeo.parts import sorting
+from mlygeo.parts.matching import planar, repeated_ids
+from mlygeo.progress import working
+from mlygeo.spatial import areas, cells, zones
+from mlygeo.store.datasets import layout
+from mlygeo.store.pieces import pieces
+from mlygeo.store.point_sources import FramePoints, TablePoints
+from mlygeo.store.points import floats_of, ids_of, keep
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from mlygeo.arrays import Bounds, Floats, Rows, Whole
+    from mlygeo.parts.plan import Plan
+    from mlygeo.regions import Region
+    from mlygeo.spatial.projection import Projection
+    from mlygeo.spatial.zones import Zones
+    from mlygeo.store.datasets.layout import Leaves
+    from mlygeo.store.point_sources import Points
+
+FILE = "points.arrow"
+"""Name of the file of the points by task, in the folder of a plan."""
+
+IDS_PER_BUCKET = 2_000_000
+"""Ids that are compared at once."""
+
+MOST_BUCKETS = 512
+
+CELLS_AT_ONCE = 1_000_000
+"""Cells with points that are held before they are brought together."""
+
+
+@dataclass(frozen=True)
+class Occupied:
+    """
+    Cells of zoom 14 that have points, ascending.
+
+    Parameters
+    ----------
+    code
+        Their Morton codes, int64.
+    count
+        How many points each has, int64.
+    box
+        The box of these in degrees: west, south, east, north; shape (4, cells).
+    """
+
+    code: Rows
+    count: Rows
+    box: Floats
+
+    @classmethod
+    def of(cls, lon: Floats, lat: Floats) -> Occupied:
+        """Return the cells of positions, in degrees; those that are not finite are in none."""
+        code = cells.codes(lon, lat, layout.MOST_ZOOM)
+        found = code >= 0
+        lon, lat, code = lon[found], lat[found], code[found]
+        return cls.joined([cls(code, np.ones(len(code), dtype=np.int64), np.stack((lon, lat, lon, lat)))])
+
+    @classmethod
+    def joined(cls, several: list[Occupied]) -> Occupied:
+        """Return the cells of several together; their codes may be in any order."""
+        code = np.concatenate([np.empty(0, dtype=np.int64), *(each.code for each in several)])
+        count = np.concatenate([np.empty(0, dtype=np.int64), *(each.count for each in several)])
+        box = np.concatenate([np.empty((4, 0)), *(each.box for each in several)], axis=1)
+        if not len(code):
+            return cls(code, count, box)
+        order = np.argsort(code, kind="stable")
+        code, count, box = code[order], count[order], box[:, order]
+        starts = np.flatnonzero(np.diff(code, prepend=-1))
+        ends = [
+            of.reduceat(side, starts)
+            for of, side in zip((np.minimum, np.minimum, np.maximum, np.maximum), box, strict=True)
+        ]
+        return cls(code[starts], np.add.reduceat(count, starts), np.stack(ends))
+
+    def bounds(self, some: slice = slice(None)) -> Bounds | None:
+        """Return the box of the points of some of the cells, as `mlygeo.spatial.areas.bounds` does."""
+        west, south, east, north = self.box[:, some]
+        return areas.bounds(np.concatenate((west, east)), np.concatenate((south, north)))
+
+
+@dataclass(frozen=True)
+class Found:
+    """
+    What is known of all points when they were looked through.
+
+    Parameters
+    ----------
+    given
+        How many there are.
+    count
+        How many of them are in the region.
+    unplaced, unplaced_kept
+        How many of all have no position, and of those in the region.
+    occupied
+        The cells that have points.
+    edge
+        Longitudes and latitudes of some points that have the same box and the same UTM zones as all.
+    digest
+        Hash of all that tasks are given.
+    """
+
+    given: int
+    count: int
+    unplaced: int
+    unplaced_kept: int
+    occupied: Occupied
+    edge: tuple[Floats, Floats]
+    digest: str
+
+
+@dataclass(frozen=True)
+class GivenPoints:
+    """
+    Points as they were given, those in a region.
+
+    Parameters
+    ----------
+    everything
+        All points.
+    region
+        None for the whole earth.
+    """
+
+    everything: Points
+    region: Region | None = None
+
+    @property
+    def name(self) -> str:
+        """What messages call them."""
+        return self.everything.name
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the attributes."""
+        return self.everything.columns
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """Attribution and the like."""
+        return self.everything.attrs
+
+    def __len__(self) -> int:
+        """Return the number of points in the region."""
+        return self.found.count
+
+    @property
+    def are_held(self) -> bool:
+        """Whether they are a frame in memory."""
+        return isinstance(self.everything, FramePoints)
+
+    @property
+    def whole(self) -> Points:
+        """All of them, held at once."""
+        return keep(self.everything, region=self.region, conditions={})
+
+    def pieces(self) -> Iterator[Points]:
+        """Yield them some at a time, in their order."""
+        for piece in pieces(self.everything):
+            yield keep(piece, region=self.region, conditions={})
+
+    def tables(self) -> Iterator[tuple[pa.Table, Floats, Floats]]:
+        """Yield their ids and other attributes, and their positions in degrees, some at a time; something at least."""
+        start = 0
+        for piece in self.pieces():
+            own = piece.take(np.arange(len(piece)), [name for name in piece.columns if name != "point_id"])
+            ids = _ids(piece, start)
+            start += len(piece)
+            yield pa.table({"point_id": ids, **{name: own[name] for name in own.column_names}}), *piece.lonlat
+
+    @property
+    def edge(self) -> Points:
+        """Some of them, which have the same box and lie in the same UTM zones as all."""
+        lon, lat = self.found.edge
+        return TablePoints(pa.table({"lon": lon, "lat": lat}), self.name, self.attrs)
+
+    @cached_property
+    def found(self) -> Found:
+        """
+        What is known of all, for which all are read.
+
+        Raises
+        ------
+        FrameError
+            If ids are no whole numbers, or not unique.
+        """
+        with working("reading the points") as step:
+            step.begin(len(self.everything), "points")
+            return self._looked_through(step.advance)
+
+    def _looked_through(self, advance: Any) -> Found:
+        given = count = unplaced = unplaced_kept = 0
+        occupied = Occupied.of(np.empty(0), np.empty(0))
+        some: list[Occupied] = []
+        edges: list[tuple[Floats, Floats]] = []
+        hashes = {name: hashlib.blake2b(digest_size=16) for name in ("x", "y", "point_id", "bearing")}
+        last = None
+        ascending = True
+        for piece in pieces(self.everything):
+            lon, lat = piece.lonlat
+            given += len(piece)
+            unplaced += _unplaced(lon, lat)
+            kept = keep(piece, region=self.region, conditions={})
+            lon, lat = kept.lonlat
+            unplaced_kept += _unplaced(lon, lat)
+            some.append(Occupied.of(lon, lat))
+            if sum(len(each.code) for each in some) > CELLS_AT_ONCE:
+                occupied, some = Occupied.joined([occupied, *some]), []
+            edges.append(_edge(lon, lat))
+            ids = _ids(kept, count)
+            for name, values in zip(("x", "y", "point_id"), (*kept.native[:2], ids), strict=True):
+                hashes[name].update(np.ascontiguousarray(values).data)
+            if "bearing" in self.columns:
+                hashes["bearing"].update(floats_of(kept, "bearing").data)
+            if len(ids):
+                ascending &= bool((np.diff(ids) > 0).all()) and (last is None or bool(ids[0] > last))
+                last = ids[-1]
+            count += len(kept)
+            advance(len(piece))
+        if not ascending:
+            self._check_ids(count)
+        digest = "".join(each.hexdigest() for each in hashes.values())
+        lon, lat = (np.concatenate([np.empty(0), *(each[axis] for each in edges)]) for axis in (0, 1))
+        return Found(given, count, unplaced, unplaced_kept, Occupied.joined([occupied, *some]), (lon, lat), digest)
+
+    def _check_ids(self, count: int) -> None:
+        """Raise if an id stands twice: ids are compared that have the first bits of a hash in common."""
+        bits = 0
+        while count > IDS_PER_BUCKET << bits and 1 << bits < MOST_BUCKETS:
+            bits += 1
+        with ExitStack() as opened:
+            buckets = [opened.enter_context(tempfile.TemporaryFile()) for _ in range(1 << bits)]
+            for piece in self.pieces():
+                ids = _ids(piece, 0)
+                bucket = (mix(ids.view(np.uint64)) >> np.uint64(64 - bits)).astype(np.uint16) if bits else None
+                order = slice(None) if bucket is None else np.argsort(bucket, kind="stable")
+                ends = [0, len(ids)] if bucket is None else np.searchsorted(bucket[order], np.arange((1 << bits) + 1))
+                ids = np.ascontiguousarray(ids[order])
+                for number, file in enumerate(buckets):
+                    file.write(ids[ends[number] : ends[number + 1]].data)
+            for file in buckets:
+                file.seek(0)
+                ids = np.frombuffer(file.read(), dtype=np.int64)
+                if distinct(ids) < len(ids):
+                    raise repeated_ids(self.name)
+
+    def columns_of_tasks(self, projection: Projection | Zones) -> list[str]:
+        """Return the names of the columns that tasks get: coordinates too where they came in the CRS to measure in."""
+        first = next(self.pieces(), None)
+        names = ["row", "point_id", "lon", "lat", *(["bearing"] if "bearing" in self.columns else [])]
+        return names if first is None or planar(first, projection) is None else [*names, "x", "y"]
+
+    def write(self, path: Path, leaves: Leaves, columns: list[str]) -> Rows:
+        """
+        Write the points by task.
+
+        Parameters
+        ----------
+        path
+            The file.
+        leaves
+            The cells of the tasks.
+        columns
+            As `columns_of_tasks` returns them.
+
+        Returns
+        -------
+        rows
+            How many points each task has, int64.
+        """
+        schema = pa.schema([(name, pa.int64() if name in {"row", "point_id"} else pa.float64()) for name in columns])
+
+        def tables() -> Iterator[tuple[pa.Table, Rows]]:
+            start = 0
+            for piece in self.pieces():
+                lon, lat = piece.lonlat
+                held: dict[str, Any] = {"row": np.arange(start, start + len(piece)), "point_id": _ids(piece, start)}
+                held |= {"lon": lon, "lat": lat}
+                if "bearing" in columns:
+                    held["bearing"] = floats_of(piece, "bearing")
+                if "x" in columns:
+                    held["x"], held["y"], _ = piece.native
+                start += len(piece)
+                code = cells.codes(lon, lat, layout.MOST_ZOOM)
+                yield pa.table([held[name] for name in columns], schema=schema), np.where(code < 0, -1, leaves.of(code))
+
+        return sorting.by_task(path, schema, tables(), len(leaves))
+
+
+def _unplaced(lon: Floats, lat: Floats) -> int:
+    return int(np.count_nonzero(~(np.isfinite(lon) & np.isfinite(lat))))
+
+
+def _ids(points: Points, start: int) -> Whole:
+    """Return the ids of points: their `point_id`, or their numbers."""
+    if "point_id" in points.columns:
+        return ids_of(points, "point_id")
+    return np.arange(start, start + len(points))
+
+
+def _edge(lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
+    """Return some positions that have the same box and lie in the same UTM zones as all."""
+    codes = zones.of(lon, lat)
+    placed = np.flatnonzero(codes)
+    if not len(placed):
+        return np.empty(0), np.empty(0)
+    east, north = lon[placed], lat[placed]
+    turned = np.where(east < 0, east + 360, east)
+    ends = [end(values) for values in (east, north, turned) for end in (np.argmin, np.argmax)]
+    rows = placed[np.union1d(ends, np.unique(codes[placed], return_index=True)[1])]
+    return lon[rows], lat[rows]
+
+
+@dataclass(frozen=True)
+class _TaskPoints(TablePoints):
+    """Points of a task; with the coordinates of the CRS to measure in where they came in that."""
+
+    srid: int | str
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the attributes."""
+        return [name for name in super().columns if name not in {"row", "x", "y"}]
+
+    @property
+    def native(self) -> tuple[Floats, Floats, Any]:
+        """The coordinates as they came."""
+        from pyproj import CRS
+
+        if "x" not in self.table.column_names:
+            return super().native
+        return self.table["x"].to_numpy(), self.table["y"].to_numpy(), CRS.from_epsg(self.srid)
+
+
+def of_task(made: Plan, number: int) -> Points:
+    """Return the points of a task."""
+    table = sorting.of_task(made.folder / FILE, number)
+    return _TaskPoints(table, made.given["points"]["name"], {}, made.given["srid"])
+
+
+def ids_of_all(made: Plan) -> tuple[Rows, Rows]:
+    """Return the ids of all points that have a task, and their row numbers among all points."""
+    some = [
+        sorting.of_task(made.folder / FILE, number).select(["point_id", "row"]) for number in range(len(made.tasks))
+    ]
+    none = pa.table({"point_id": pa.array([], pa.int64()), "row": pa.array([], pa.int64())})
+    table = pa.concat_tables([none, *some])
+    return table["point_id"].to_numpy().copy(), table["row"].to_numpy().copy()

@@ -1,0 +1,556 @@
+"""
+The tiles of a region as a dataset, in bounded memory: read some at a time, and partitioned.
+
+The rows are those of the images frame of the region. Where an image stands in several tiles, that of the first tile
+by name counts, whatever the conditions on images say of the others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlygeo import attribution, frames, own
+from mlygeo.errors import FileError, InputError
+from mlygeo.locks import FolderLock
+from mlygeo.pipelines import inputs, provenance
+from mlygeo.pipelines.arguments import was_given
+from mlygeo.pipelines.datasets import frame_of, processes_for
+from mlygeo.pipelines.job import Job, check_folder, tally
+from mlygeo.pipelines.own_files import TILES
+from mlygeo.processes import Processes
+from mlygeo.progress import Progress, counted, keep, running, working
+from mlygeo.providers import attribution_of
+from mlygeo.schemas import DEFAULT_PROVIDER
+from mlygeo.spatial import cells
+from mlygeo.store import parquet
+from mlygeo.store import points as point_frames
+from mlygeo.store.datasets import layout, publishing, settling, sources, writing
+from mlygeo.store.datasets.source import GOING
+from mlygeo.store.datasets.work import whole
+from mlygeo.store.point_sources import PointFile, TablePoints
+from mlygeo.store.points import SomeOf
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import geopandas as gpd
+    import pyarrow as pa
+
+    from mlygeo.arrays import Bounds, Flags, Rows
+    from mlygeo.pipelines.inputs import Fetching, SeveralFetching
+    from mlygeo.regions import Region
+    from mlygeo.store.datasets.index import Index
+    from mlygeo.store.datasets.source import Source
+    from mlygeo.store.point_sources import Points
+
+BYTES_AT_ONCE = 16 << 20
+"""Bytes of tiles that are read at once: some 250,000 images, which take some hundred MB in memory."""
+
+WAY = 1
+"""Number of this way of reading tiles: what another one left in the folder of a run is not used."""
+
+BYTES_PER_BYTE = 0.5
+"""Bytes of a dataset for a byte of its tiles (measured: 0.4 to 0.6)."""
+
+SECONDS_PER_BYTE = 1 / 8e6
+"""Seconds of reading and writing for a byte of tiles (measured: some 130,000 images a second, in one process)."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """
+    Which images are asked for.
+
+    Parameters
+    ----------
+    fetching
+        Fetches the tiles.
+    region
+        The region.
+    conditions
+        Those on its images; see `frames.conditions_of`.
+    """
+
+    fetching: Fetching | SeveralFetching
+    region: Region
+    conditions: dict[str, Any]
+
+    def digest(self, more: object = None) -> str:
+        """Return what tells this question from others, and with `more` from itself when something else is known."""
+        providers = [(part.provider.name, part.positions) for part in self.fetching.parts]
+        return _hash([WAY, providers, provenance.shown(self.conditions), self.region.geometry.wkb_hex, more])
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """
+    Some tiles of a provider that are read at once, in the order of their names.
+
+    Parameters
+    ----------
+    part
+        Fetches the tiles of the provider.
+    paths
+        The files.
+    generation
+        The larger, the earlier are the names of its tiles.
+    name
+        That of its files in the folder of the run, by the state of the tiles.
+    modified_ns
+        The last change of its tiles, nanoseconds since 1970.
+    """
+
+    part: Fetching
+    paths: list[Path]
+    generation: int
+    name: str
+    modified_ns: int
+
+
+def write(
+    asked: Asked,
+    dataset: Path,
+    *,
+    add: bool,
+    rows_per_part: int,
+    summed: Callable[[dict[str, Any]], dict[str, Any]],
+    progress: Progress | None,
+) -> Job[gpd.GeoDataFrame]:
+    """
+    Fetch the tiles of a region, and write the images in them as a dataset, or into one.
+
+    Parameters
+    ----------
+    asked
+        Which images.
+    dataset
+        The folder.
+    add
+        Whether they go into a dataset that is there.
+    rows_per_part
+        Most rows of a part.
+    summed
+        Makes the summary of what is known of the images.
+    progress
+        Where progress is shown.
+
+    Raises
+    ------
+    FileError
+        If something else is in the folder, or it cannot be written.
+    InputError
+        If positions of the dataset are of another kind.
+    """
+    dataset = checked(dataset, rows_per_part)
+    own.refuse_others(dataset.parent, TILES)
+    folder = publishing.run_folder(dataset)
+    question = asked.digest()
+    try:
+        with FolderLock(folder), publishing.cleared(folder):
+            there = publishing.check(dataset, add=add)
+            if there is not None and there.more.get("asked") == question:
+                add = True
+                publishing.check(dataset, add=True)
+            if there is not None and not add:
+                raise publishing.in_the_way(dataset)
+            if there is not None and not was_given("rows_per_part"):
+                rows_per_part = there.rows_per_part
+            fetched = [(part, part.fetch()) for part in asked.fetching.parts]
+            if there is not None:
+                _check_positions(there, dataset, asked)
+            with running(progress):
+                found, known = _read(asked, fetched, folder / publishing.READ)
+                scope = asked.digest([sorted(_names_read(tiles)) for _, tiles in fetched])
+                plan = writing.planned(
+                    found, dataset, folder=folder, most=rows_per_part, there=there, scope=scope,
+                    noted={"asked": question, **known},
+                )  # fmt: skip
+                if there is not None and there.more.get("inputs", [])[-1:] == [plan.inputs]:
+                    index = there
+                else:
+                    if there is not None:
+                        going = _going(asked, fetched, dataset, there, folder / publishing.READ)
+                        plan = writing.planned(
+                            found, dataset, folder=folder, most=rows_per_part, there=there, going=going, scope=scope,
+                            noted=plan.noted,
+                        )  # fmt: skip
+                    number = processes_for(None, plan.rows)
+                    with Processes(number) as processes:
+                        index = writing.write(plan.on(processes, threads=number == 1))
+    finally:
+        publishing.remove(folder)
+    return _written(asked, dataset, index, known, summed, anew=there is not None)
+
+
+def checked(dataset: Path, rows_per_part: int) -> Path:
+    """Return the folder of a dataset to write; raise where it has the name of a file, or parts would have no rows."""
+    check_folder(dataset)
+    if rows_per_part < 1:
+        raise InputError(f"`rows_per_part` is {rows_per_part}, and a part has at least one row")
+    return dataset.expanduser().absolute()
+
+
+def rehearsed(asked: Asked, dataset: Path, *, add: bool, rows_per_part: int) -> tuple[str, dict[str, Any]]:
+    """
+    Return what writing the dataset would take, in words and as facts; nothing is fetched or written.
+
+    Parameters
+    ----------
+    asked
+        Which images.
+    dataset, add, rows_per_part
+        As for `write`.
+    """
+    dataset = checked(dataset, rows_per_part)
+    if not publishing.is_begun(publishing.run_folder(dataset)):
+        there = publishing.check(dataset, add=add)
+        if there is not None and not add and there.more.get("asked") != asked.digest():
+            raise publishing.in_the_way(dataset)
+    tiles = missing = size = with_size = 0
+    for part in asked.fetching.parts:
+        listed = part.fetch(dry_run=True)
+        worked = listed[listed["status"] != "skipped"]
+        tiles += len(worked)
+        missing += int((worked["status"] == "missing").sum())
+        states = [_state(path) for path in _paths(worked)]
+        size += sum(each for _, each, _ in states)
+        with_size += len(states)
+    unknown = tiles - with_size
+    expected = None if unknown and not with_size else size + int(unknown * size / max(with_size, 1))
+    facts: dict[str, Any] = {"tiles": tiles, "missing": missing, "tile_bytes": size}
+    if expected is None:
+        text = "; how large the dataset becomes is not known before there are some tiles"
+        return text, {**facts, "bytes": None, "write_seconds": None}
+    becomes, seconds = int(expected * BYTES_PER_BYTE), expected * SECONDS_PER_BYTE
+    guess = f", if other tiles are like the {with_size:,} that are there" if unknown else ""
+    text = (
+        f"; the dataset becomes about {becomes / 1e6:,.1f} MB, and writing it takes about {max(1, round(seconds)):,} s"
+    )
+    return text + guess, {**facts, "bytes": becomes, "write_seconds": round(seconds, 1)}
+
+
+def _check_positions(there: Index, dataset: Path, asked: Asked) -> None:
+    """Raise where the dataset has computed positions and the tiles original ones, or the reverse."""
+    if not there.parts:
+        return
+    said = sources.of_file(dataset / there.parts[0].path).attrs.get("positions")
+    given = asked.fetching.parts[0].positions
+    if said is not None and said != given:
+        raise InputError(
+            f"{dataset.name} has {said} positions, and these tiles have {given} ones", hint="name another folder"
+        )
+
+
+def _read(
+    asked: Asked, fetched: list[tuple[Fetching, gpd.GeoDataFrame]], folder: Path
+) -> tuple[list[Source], dict[str, Any]]:
+    """Read the tiles as `_read_as` does, in the form that fits the images of all of them."""
+    names = asked.fetching.providers
+    if len(names) == 1 or {*names} == {DEFAULT_PROVIDER}:
+        return _read_as(frames.IMAGES, asked, fetched, folder)
+    found, known = _read_as(frames.IMAGES.of_any_provider, asked, fetched, folder)
+    if known.pop("others"):
+        return found, known
+    return _read_as(frames.IMAGES, asked, fetched, folder)
+
+
+def _read_as(
+    schema: frames.Schema, asked: Asked, fetched: list[tuple[Fetching, gpd.GeoDataFrame]], folder: Path
+) -> tuple[list[Source], dict[str, Any]]:
+    """
+    Read the tiles into files of the run, but for those that are there.
+
+    Returns
+    -------
+    found
+        The files.
+    known
+        How many images were `read` and are `kept`, with those that stand in several chunks, and how many of these are
+        of `others` than Mapillary; the `attribution` of those kept.
+    """
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise FileError(f"{folder}: {error.strerror}") from error
+    keep("the tiles read so far are kept")
+    form = asked.digest(str(schema.dtype("id")))
+    damaged: dict[int, list[Path]] = {}
+    chunks = [chunk for part, tiles in fetched for chunk in _chunks(form, part, _paths(tiles))]
+    _facts_of(schema, asked, chunks, folder, damaged)
+    if damaged:
+        fetched = [
+            (part, part.fetch_again(damaged[number]) if number in damaged else tiles)
+            for number, (part, tiles) in enumerate(fetched)
+        ]
+        chunks = [chunk for part, tiles in fetched for chunk in _chunks(form, part, _paths(tiles))]
+    facts = _facts_of(schema, asked, chunks, folder, None)
+    for part, _ in fetched:
+        part.note(sum(said["without_id"] for chunk, said in zip(chunks, facts, strict=True) if chunk.part is part))
+    names = {f"{chunk.name}{end}" for chunk in chunks for end in (".json", ".parquet", ".hidden.parquet")}
+    publishing.clear(folder, keep=names)
+    attrs = asked.fetching.attrs
+    told = None
+    if any(said["credits"] is not None for said in facts):
+        told = _tallied([row for said in facts for row in said["credits"] or ()])
+    attrs = {**attrs, "attribution": attribution.sources_of(told, attrs, attribution_of)}
+    found = []
+    # What has no rows has no say; where nothing has, one tells the columns.
+    some = [number for number, said in enumerate(facts) if said["rows"]] or [0]
+    for number, (chunk, said) in enumerate(zip(chunks, facts, strict=True)):
+        for end, digest in said["digests"].items():
+            hides = end != ".parquet"
+            if hides or number in some:
+                source = sources.of_file(folder / f"{chunk.name}{end}", generation=chunk.generation, digest=digest)
+                found.append(replace(source, attrs=attrs, modified_ns=chunk.modified_ns, hides=hides))
+    by_others = [chunk.part.provider.name != DEFAULT_PROVIDER for chunk in chunks]
+    known = {
+        "read": sum(said["rows"] + said["hidden"] for said in facts),
+        "kept": sum(said["rows"] for said in facts),
+        "others": sum(said["rows"] for said, is_other in zip(facts, by_others, strict=True) if is_other),
+        "attribution": attrs["attribution"],
+    }
+    return found, known
+
+
+def _hash(said: object) -> str:
+    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+
+def _paths(tiles: gpd.GeoDataFrame) -> list[Path]:
+    return sorted(Path(path) for path in tiles.loc[tiles["status"] != "skipped", "path"].dropna())
+
+
+def _state(path: Path) -> tuple[str, int, int]:
+    """Return the name of a file, its size, and its last change, nanoseconds since 1970."""
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise FileError(f"{path} cannot be read: {error.strerror}") from error
+    return path.name, state.st_size, state.st_mtime_ns
+
+
+def _chunks(form: str, part: Fetching, paths: Sequence[Path]) -> list[Chunk]:
+    """Return the tiles of a provider in chunks, one without tiles where there are none; `form`: how they are read."""
+    states = [_state(path) for path in paths]
+    sizes = np.cumsum([0, *(size for _, size, _ in states)])
+    at = sizes[:-1] // BYTES_AT_ONCE
+    starts = [0, *(np.flatnonzero(np.diff(at)) + 1).tolist()] if len(at) else [0]
+    found = []
+    for number, (start, stop) in enumerate(zip(starts, [*starts[1:], len(paths)], strict=True)):
+        name = _hash([form, part.provider.name, states[start:stop]])
+        last = max((modified for _, _, modified in states[start:stop]), default=0)
+        found.append(Chunk(part, list(paths[start:stop]), GOING + len(starts) - number, name, last))
+    return found
+
+
+def _facts_of(
+    schema: frames.Schema,
+    asked: Asked,
+    chunks: list[Chunk],
+    folder: Path,
+    damaged: dict[int, list[Path]] | None,
+) -> list[dict[str, Any]]:
+    """Return what is known of chunks, which are read unless they were; damaged files are noted by provider."""
+    facts = []
+    with working("reading the tiles") as step:
+        step.begin(sum(len(chunk.paths) for chunk in chunks), "tiles")
+        for chunk in chunks:
+            path = folder / f"{chunk.name}.json"
+            try:
+                said = json.loads(path.read_bytes())
+            except (FileNotFoundError, ValueError):
+                broken: list[Path] | None = None if damaged is None else []
+                with running(Progress()):  # one bar for all chunks
+                    said = _read_chunk(schema, asked, chunk, folder, broken)
+                if broken and damaged is not None:
+                    damaged.setdefault(asked.fetching.parts.index(chunk.part), []).extend(broken)
+                else:
+                    with whole(path) as temporary:
+                        temporary.write_text(json.dumps(said), encoding="utf-8")
+            facts.append(said)
+            step.advance(len(chunk.paths))
+    return facts
+
+
+def _read_chunk(
+    schema: frames.Schema, asked: Asked, chunk: Chunk, folder: Path, damaged: list[Path] | None
+) -> dict[str, Any]:
+    """Read the tiles of a chunk, and write their images: those that meet the conditions, and the ids of the others."""
+    table = chunk.part.read(chunk.paths, damaged=damaged)
+    without_id = inputs.without_id(table)
+    parts = asked.fetching.parts
+    if len(parts) > 1:  # each with the columns of all
+        table = inputs.together({part.provider.name: table if part is chunk.part else part.read([]) for part in parts})
+    everything = TablePoints(table, "the images", {})
+    kept = point_frames.keep(everything, region=None, conditions=asked.conditions)
+    whose = attribution.columns_in(kept.columns, kept.arrow)
+    said: dict[str, Any] = {
+        "rows": len(kept),
+        "hidden": len(everything) - len(kept),
+        "without_id": without_id,
+        "credits": None if whose is None else attribution.tallied(whose).to_pylist(),
+        "digests": {},
+    }
+    frame = point_frames.as_frame(kept, schema)
+    said["digests"][".parquet"] = _written_to(folder / f"{chunk.name}.parquet", lambda path: parquet.write(frame, path))
+    if said["hidden"] and isinstance(kept, SomeOf):
+        others = np.setdiff1d(np.arange(len(everything)), kept.rows)
+        path = folder / f"{chunk.name}.hidden.parquet"
+        said["digests"][".hidden.parquet"] = _write_ids(everything, others, path)
+    return said
+
+
+def _write_ids(points: Points, rows: Rows, path: Path) -> str:
+    """Write the ids of some rows; return the hash of the file."""
+    ids = points.take(rows, [name for name in ("id", "provider") if name in points.columns])
+    nowhere = np.full(len(ids), np.nan)
+    return _written_to(path, lambda file: parquet.write_points(ids, nowhere, nowhere, file))
+
+
+def _written_to(path: Path, write_to: Callable[[Path], None]) -> str:
+    """Write a file, whole or not at all; return its hash."""
+    with whole(path) as temporary:
+        write_to(temporary)
+        with temporary.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return digest
+
+
+def _tallied(rows: list[dict[str, Any]]) -> pa.Table:
+    """Return the sums of what `attribution.tallied` returned for several chunks."""
+    import pyarrow as pa
+
+    names = [name for name in attribution.COLUMNS if any(name in row for row in rows)]
+    columns = {name: pa.array([row.get(name) for row in rows], pa.string()) for name in names}
+    table = pa.table({**columns, "count_all": pa.array([row["count_all"] for row in rows], pa.int64())})
+    sums = table.group_by(names, use_threads=False).aggregate([("count_all", "sum")])
+    return sums.rename_columns({"count_all_sum": "count_all"})
+
+
+def _names_read(tiles: gpd.GeoDataFrame) -> Iterator[str]:
+    """Yield the names of tiles that are known as they are now."""
+    fine = tiles["status"].isin(["cached", "fetched"])
+    for path in tiles.loc[fine, "path"].dropna():
+        yield Path(path).name
+
+
+def _going(
+    asked: Asked,
+    fetched: list[tuple[Fetching, gpd.GeoDataFrame]],
+    dataset: Path,
+    there: Index,
+    folder: Path,
+) -> list[Source]:
+    """
+    Return files of the ids in a dataset that go unless they come anew.
+
+    These are the images in the region that meet the conditions and lie in tiles of their provider that were read.
+    Those in tiles that could not be fetched stay.
+    """
+    read = {part.provider.name: _tiles_read(tiles) for part, tiles in fetched}
+    found = []
+    with working("looking for images that are gone") as step:
+        step.begin(len(there.parts), "parts")
+        for part in there.parts:
+            box = None if part.west is None else (part.west, part.south, part.east, part.north)
+            if box is not None and _may_meet(box, asked.region.geometry.bounds):
+                with running(Progress()):
+                    points = _of_part(asked, dataset / part.path, read)
+                if len(points):
+                    path = folder / f"going-{part.sha256[:32]}.parquet"
+                    digest = _write_ids(points, np.arange(len(points)), path)
+                    found.append(replace(sources.of_file(path, generation=GOING, digest=digest), hides=True))
+            step.advance()
+    return found
+
+
+def _may_meet(box: Any, bounds: Bounds) -> bool:
+    return bool(box[0] <= bounds[2] and box[2] >= bounds[0] and box[1] <= bounds[3] and box[3] >= bounds[1])
+
+
+def _tiles_read(tiles: gpd.GeoDataFrame) -> tuple[int, Rows]:
+    """Return the zoom of tiles, and the codes of those that are known as they are now."""
+    fine = tiles["status"].isin(["cached", "fetched"]) & tiles["path"].notna()
+    zoom = int(tiles["zoom"].iloc[0]) if len(tiles) else 0
+    return zoom, cells.interleave(*(tiles.loc[fine, name].to_numpy(dtype=np.int64) for name in ("x", "y")))
+
+
+def _of_part(asked: Asked, path: Path, read: dict[str, tuple[int, Rows]]) -> Points:
+    """Return the images of a part that are asked for, and lie in tiles that were read."""
+    points: Points = PointFile(path)
+    providers = points.arrow("provider").to_pylist() if "provider" in points.columns else None
+    lon, lat = points.lonlat
+    lies: Flags = np.zeros(len(points), dtype=bool)
+    for name, (zoom, tiles) in read.items():
+        own_rows = np.array([(each or DEFAULT_PROVIDER) == name for each in providers]) if providers else (
+            np.full(len(points), name == DEFAULT_PROVIDER)
+        )  # fmt: skip
+        lies |= own_rows & np.isin(cells.codes(lon, lat, zoom), tiles)
+    some = SomeOf(points, np.flatnonzero(lies))
+    return point_frames.keep(some, region=asked.region, conditions=asked.conditions)
+
+
+def _written(
+    asked: Asked,
+    dataset: Path,
+    index: Index,
+    known: dict[str, Any],
+    summed: Callable[[dict[str, Any]], dict[str, Any]],
+    *,
+    anew: bool,
+) -> Job[gpd.GeoDataFrame]:
+    from mlygeo import store
+    from mlygeo.pipelines.whose import shares_text
+
+    fetching, more = asked.fetching, index.more
+    images = known["kept"] - more["passed_over"]
+    whose = _shares(dataset, index, fetching.providers)
+    told = {reason: more["left_out"].get(reason, 0) for reason in (settling.REPLACED, settling.GONE)}
+    told = {reason: count for reason, count in told.items() if count}
+    summary = summed(
+        {
+            "images": images,
+            "images_filtered_out": known["read"] - more["repeats"] - images,
+            **({"providers": whose} if whose else {}),
+            "left_out": told,
+            "attribution": known["attribution"],
+        }
+    )
+    summary |= {
+        "rows": index.rows,
+        "parts": len(index.parts),
+        "written": more["written"],
+        "bytes": sum(part.bytes for part in index.parts),
+        "output": str(dataset),
+        "index": str(layout.index_of(dataset)),
+    }
+    headline = f"{counted(images, 'image')} in {counted(fetching.summary['tiles'], 'tile')}"
+    headline += shares_text({name: facts["images"] for name, facts in whose.items()}) + fetching.warning
+    headline += f"; {counted(index.rows, 'row')} in {counted(len(index.parts), 'part')}"
+    headline += f", {more['written']:,} of them written anew" if anew else ""
+    headline += f"; left out: {tally(told)}" if told else ""
+    files = [dataset, layout.index_of(dataset), *inputs.write_failed(fetching.failed, dataset.parent)]
+    headline += "\n" + "  ".join(store.shown(file) for file in files)
+    return Job(lambda: frame_of(index), summary, headline, failed=fetching.failed)
+
+
+def _shares(dataset: Path, index: Index, asked: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return what each provider has given to the dataset, as `inputs.shares_of` does."""
+    import pyarrow as pa
+
+    from mlygeo.parts.facts import shares, shares_added
+
+    found = []
+    for part in index.parts:
+        points = PointFile(dataset / part.path)
+        if not {"id", "provider"} <= {*points.columns}:
+            return {}
+        names = [name for name in ("id", "provider", "licence") if name in points.columns]
+        found.append(shares(pa.table({name: points.arrow(name) for name in names})))
+    return inputs.with_asked(shares_added(found), asked)
