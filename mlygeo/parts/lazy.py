@@ -16,14 +16,12 @@ from typing import TYPE_CHECKING, Any, Self
 from mlygeo.errors import DependencyError, FrameError, InputError, install_hint
 
 if TYPE_CHECKING:
-    import inspect
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import geopandas as gpd
     import numpy as np
 
     from mlygeo.arrays import Bounds
-    from mlygeo.pipelines.values import Takes
     from mlygeo.schemas import Schema
 
 POINTS_AT_ONCE = 100_000
@@ -44,54 +42,64 @@ GROUPS = {
 PARTS = "take .compute() where it fits into memory, or 'mlygeo partition' and a selection over the parts"
 
 
-def called(
-    step: Callable[..., Any], public: Callable[..., Any], takes: dict[str, Takes], given: inspect.BoundArguments
-) -> Any:
+def has_twin(name: str, given: Mapping[str, Any]) -> bool:
     """
-    Call a public step with frames of Dask.
+    Return whether a step has a lazy twin; another computes frames of Dask.
 
     Parameters
     ----------
-    step
+    name
         The step.
-    public
-        The step with its arguments checked, which computes frames of Dask.
-    takes
-        What each of its parameters takes.
     given
-        What it is called with.
-
-    Returns
-    -------
-    frame
-        A `dask_geopandas` frame where the step has a lazy twin; else what the step returns.
+        Its arguments.
 
     Raises
     ------
     InputError
         If the step needs all rows at once.
     """
-    from mlygeo.pipelines import values
-
-    name, parameters = step.__name__, given.signature.parameters
-    if name == "street_points" and given.arguments.get("method") == "percept":
+    if name == "street_points" and given.get("method") == "percept":
         raise InputError(
             "`method=percept` is not possible with a frame of Dask: its squares begin at the corner of all points",
             hint="take `method=even`, or give the streets as a frame: .compute()",
         )
-    if name not in {"select_nearest", "filter_images", *GROUPS}:
-        return public(*given.args, **given.kwargs)
-    held = {each: value for each, value in given.arguments.items() if each in {"points", "images"}}
-    options = {
-        each: value if value is parameters[each].default else values.converted(value, takes[each], each)
-        for each, value in given.arguments.items()
-        if each not in held
-    }
+    return name in {"select_nearest", "filter_images", *GROUPS}
+
+
+def called(
+    step: Callable[..., Any],
+    held: Mapping[str, Any],
+    options: dict[str, Any],
+    kinds: Mapping[str, tuple[Schema, ...]],
+) -> Any:
+    """
+    Return the answer of a step to frames of Dask, as one.
+
+    Parameters
+    ----------
+    step
+        The step; see `has_twin`.
+    held
+        The frames, by their parameters, `images` and `points`.
+    options
+        The other arguments, checked.
+    kinds
+        The schemas that name the columns of each frame.
+
+    Raises
+    ------
+    InputError
+        If the step needs all rows at once.
+    FrameError
+        If a frame lacks a column.
+    """
+    name, own = step.__name__, partial(step, **options)
     if name == "select_nearest":
-        return _nearest(partial(step, **options), **held, **options)
+        return _nearest(own, held["points"], held["images"], options, kinds)
+    form = Form.of(held["images"], "images", kinds["images"])
     if name == "filter_images":
-        return _each(partial(step, **options), held["images"])
-    return _by_group(partial(step, **options), GROUPS[name], held["images"])
+        return _each(own, form, held["images"])
+    return _by_group(own, form, GROUPS[name], held["images"])
 
 
 @dataclass(frozen=True)
@@ -114,7 +122,7 @@ class Form:
     is_text: bool
 
     @classmethod
-    def of(cls, frame: Any, name: str) -> Self:
+    def of(cls, frame: Any, name: str, kinds: tuple[Schema, ...]) -> Self:
         """
         Return the form of a frame of Dask.
 
@@ -124,9 +132,8 @@ class Form:
         import pandas as pd
 
         from mlygeo import frames
-        from mlygeo.pipelines import values
 
-        kinds, none = values.kinds_of(name), _empty(frame)
+        none = _empty(frame)
         asked = [each for each in ("provider", "id", "creator_id") if each in none.columns]
         numbers = "provider" not in asked and all(_is_number(none, each) for each in asked[:1])
         if name != "images" or numbers or not asked:
@@ -181,9 +188,8 @@ def _like(meta: gpd.GeoDataFrame, found: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
 # One row after another
 
 
-def _each(step: Callable[..., gpd.GeoDataFrame], images: Any) -> Any:
+def _each(step: Callable[..., gpd.GeoDataFrame], form: Form, images: Any) -> Any:
     """Return a step on each partition."""
-    form = Form.of(images, "images")
     meta = step(form.settled(_empty(images))).iloc[:0]
     return images.map_partitions(_of_partition, step, form, meta, meta=meta, enforce_metadata=False)
 
@@ -199,7 +205,7 @@ def _of_partition(
 # Sequences
 
 
-def _by_group(step: partial[gpd.GeoDataFrame], column: str, images: Any) -> Any:
+def _by_group(step: partial[gpd.GeoDataFrame], form: Form, column: str, images: Any) -> Any:
     """Return a step on the images of each sequence, or folder, which Dask brings together."""
     if column not in images.columns:
         raise InputError(
@@ -207,7 +213,7 @@ def _by_group(step: partial[gpd.GeoDataFrame], column: str, images: Any) -> Any:
             " together",
             hint="add the column, or take .compute() where the frame fits into memory",
         )
-    form, none = Form.of(images, "images"), _empty(images)
+    none = _empty(images)
     meta = step(_module("dask.dataframe.dispatch").meta_nonempty(form.settled(none))).iloc[:0]
     numbered = images.map_partitions(_numbered, meta=_numbered(none, None))
     together = numbered.shuffle(on=column)
@@ -225,7 +231,13 @@ def _numbered(part: gpd.GeoDataFrame, partition_info: dict[str, int] | None) -> 
 # The nearest images
 
 
-def _nearest(step: Callable[..., gpd.GeoDataFrame], points: Any, images: Any, **options: Any) -> Any:
+def _nearest(
+    step: Callable[..., gpd.GeoDataFrame],
+    points: Any,
+    images: Any,
+    options: Mapping[str, Any],
+    kinds: Mapping[str, tuple[Schema, ...]],
+) -> Any:
     """Return the nearest images of each partition of points, by the partitions of images in reach of it."""
     from mlygeo.spatial import nearest
 
@@ -242,7 +254,7 @@ def _nearest(step: Callable[..., gpd.GeoDataFrame], points: Any, images: Any, **
         )
     dask, dataframe = _module("dask"), _module("dask.dataframe")
     points, images = _as_lazy(points, "points"), _as_lazy(images, "images")
-    forms = Form.of(points, "points"), Form.of(images, "images")
+    forms = Form.of(points, "points", kinds["points"]), Form.of(images, "images", kinds["images"])
     none = _empty(images)
     meta = step(forms[0].settled(_empty(points)), forms[1].settled(none))
     around, held = _boxes(points), _boxes(images)

@@ -13,12 +13,12 @@ from pandas.testing import assert_frame_equal
 
 import mlygeo
 from mlygeo.errors import CrsError, FrameError, InputError
-from mlygeo.pipelines import lazy
+from mlygeo.parts import lazy
 
 dask = pytest.importorskip("dask")
 dask_geopandas = pytest.importorskip("dask_geopandas")
 
-quick = settings(max_examples=25, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.target])
+quick = settings(max_examples=12, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.target])
 
 
 def country(seed, *, images=200, points=50, text=False, west=9.0):
