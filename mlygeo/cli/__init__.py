@@ -347,6 +347,7 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
     from mlygeo.pipelines import own_files
     from mlygeo.pipelines.arguments import given_by_user
     from mlygeo.pipelines.job import body_of, check_output
+    from mlygeo.store.datasets import layout
 
     typed = _typed(given)
     given = {name: None if value == () else value for name, value in given.items()}
@@ -387,7 +388,7 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
     target = None
     if verb.last_is_output and output is None:
         output = _taken_last(verb, given)
-    if verb.makes_datasets and output is not None and _names_dataset(output):
+    if verb.makes_datasets and output is not None and layout.is_named(output):
         given["output"] = output
     elif verb.acts:
         given["output"] = given.get("output") or output
@@ -420,12 +421,6 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
     statuses: mapillary_tools.Command | None = click.get_current_context().obj
     some_failed = SOME_FAILED if statuses is None else statuses.failed
     return some_failed if job.failed and not any(skipping) else 0
-
-
-def _names_dataset(output: str) -> bool:
-    from mlygeo.store.datasets import layout
-
-    return layout.is_named(output)
 
 
 def _typed(given: Iterable[str]) -> set[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ from mlygeo.schemas import DEFAULT_PROVIDER
 from mlygeo.spatial import cells
 from mlygeo.store import parquet
 from mlygeo.store import points as point_frames
-from mlygeo.store.datasets import layout, publishing, settling, sources, writing
+from mlygeo.store.datasets import hashes, layout, publishing, settling, sources, writing
 from mlygeo.store.datasets.source import GOING
 from mlygeo.store.datasets.work import whole
 from mlygeo.store.point_sources import PointFile, TablePoints
@@ -51,6 +52,12 @@ if TYPE_CHECKING:
 
 BYTES_AT_ONCE = 16 << 20
 """Bytes of tiles that are read at once: some 250,000 images, which take some hundred MB in memory."""
+
+HIDDEN = ".hidden.parquet"
+"""Ending of the files of ids of images that the conditions leave out."""
+
+IDS_AT_ONCE = 8_000_000
+"""Ids that are compared at once, where all images are left out."""
 
 WAY = 1
 """Number of this way of reading tiles: what another one left in the folder of a run is not used."""
@@ -113,6 +120,27 @@ class Chunk:
     modified_ns: int
 
 
+@dataclass(frozen=True)
+class Read:
+    """
+    The images of tiles, in files.
+
+    Parameters
+    ----------
+    files
+        The files.
+    order
+        Names of their columns.
+    known
+        How many images were `read` and are `kept`, with those that stand in several chunks, and how many of these are
+        of `others` than Mapillary; the `attribution` of those kept.
+    """
+
+    files: list[Source]
+    order: list[str]
+    known: dict[str, Any]
+
+
 def write(
     asked: Asked,
     dataset: Path,
@@ -165,27 +193,25 @@ def write(
             if there is not None:
                 _check_positions(there, dataset, asked)
             with running(progress):
-                found, known = _read(asked, fetched, folder / publishing.READ)
+                read = _read(asked, fetched, folder / publishing.READ)
                 scope = asked.digest([sorted(_names_read(tiles)) for _, tiles in fetched])
-                plan = writing.planned(
-                    found, dataset, folder=folder, most=rows_per_part, there=there, scope=scope,
-                    noted={"asked": question, **known},
+                planned = partial(
+                    writing.planned, read.files, dataset, folder=folder, most=rows_per_part, there=there,
+                    order=read.order, scope=scope, noted={"asked": question, **read.known},
                 )  # fmt: skip
+                plan = planned()
                 if there is not None and there.more.get("inputs", [])[-1:] == [plan.inputs]:
                     index = there
                 else:
                     if there is not None:
                         going = _going(asked, fetched, dataset, there, folder / publishing.READ)
-                        plan = writing.planned(
-                            found, dataset, folder=folder, most=rows_per_part, there=there, going=going, scope=scope,
-                            noted=plan.noted,
-                        )  # fmt: skip
+                        plan = planned(going=going)
                     number = processes_for(None, plan.rows)
                     with Processes(number) as processes:
                         index = writing.write(plan.on(processes, threads=number == 1))
     finally:
         publishing.remove(folder)
-    return _written(asked, dataset, index, known, summed, anew=there is not None)
+    return _written(asked, dataset, index, read.known, summed, anew=there is not None)
 
 
 def checked(dataset: Path, rows_per_part: int) -> Path:
@@ -247,33 +273,19 @@ def _check_positions(there: Index, dataset: Path, asked: Asked) -> None:
         )
 
 
-def _read(
-    asked: Asked, fetched: list[tuple[Fetching, gpd.GeoDataFrame]], folder: Path
-) -> tuple[list[Source], dict[str, Any]]:
+def _read(asked: Asked, fetched: list[tuple[Fetching, gpd.GeoDataFrame]], folder: Path) -> Read:
     """Read the tiles as `_read_as` does, in the form that fits the images of all of them."""
     names = asked.fetching.providers
     if len(names) == 1 or {*names} == {DEFAULT_PROVIDER}:
         return _read_as(frames.IMAGES, asked, fetched, folder)
-    found, known = _read_as(frames.IMAGES.of_any_provider, asked, fetched, folder)
-    if known.pop("others"):
-        return found, known
-    return _read_as(frames.IMAGES, asked, fetched, folder)
+    found = _read_as(frames.IMAGES.of_any_provider, asked, fetched, folder)
+    return found if found.known["others"] else _read_as(frames.IMAGES, asked, fetched, folder)
 
 
 def _read_as(
     schema: frames.Schema, asked: Asked, fetched: list[tuple[Fetching, gpd.GeoDataFrame]], folder: Path
-) -> tuple[list[Source], dict[str, Any]]:
-    """
-    Read the tiles into files of the run, but for those that are there.
-
-    Returns
-    -------
-    found
-        The files.
-    known
-        How many images were `read` and are `kept`, with those that stand in several chunks, and how many of these are
-        of `others` than Mapillary; the `attribution` of those kept.
-    """
+) -> Read:
+    """Read the tiles into files of the run, but for those that are there."""
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
@@ -292,7 +304,7 @@ def _read_as(
     facts = _facts_of(schema, asked, chunks, folder, None)
     for part, _ in fetched:
         part.note(sum(said["without_id"] for chunk, said in zip(chunks, facts, strict=True) if chunk.part is part))
-    names = {f"{chunk.name}{end}" for chunk in chunks for end in (".json", ".parquet", ".hidden.parquet")}
+    names = {f"{chunk.name}{end}" for chunk in chunks for end in (".json", ".parquet", HIDDEN)}
     publishing.clear(folder, keep=names)
     attrs = asked.fetching.attrs
     told = None
@@ -300,22 +312,24 @@ def _read_as(
         told = _tallied([row for said in facts for row in said["credits"] or ()])
     attrs = {**attrs, "attribution": attribution.sources_of(told, attrs, attribution_of)}
     found = []
-    # What has no rows has no say; where nothing has, one tells the columns.
-    some = [number for number, said in enumerate(facts) if said["rows"]] or [0]
-    for number, (chunk, said) in enumerate(zip(chunks, facts, strict=True)):
+    hidden = [folder / f"{chunk.name}{HIDDEN}" for chunk, said in zip(chunks, facts, strict=True) if said["hidden"]]
+    some = any(said["rows"] for said in facts)
+    for chunk, said in zip(chunks, facts, strict=True):
         for end, digest in said["digests"].items():
-            hides = end != ".parquet"
-            if hides or number in some:
-                source = sources.of_file(folder / f"{chunk.name}{end}", generation=chunk.generation, digest=digest)
-                found.append(replace(source, attrs=attrs, modified_ns=chunk.modified_ns, hides=hides))
+            if end == HIDDEN and not some:  # nothing that could be hidden
+                continue
+            source = sources.of_file(folder / f"{chunk.name}{end}", generation=chunk.generation, digest=digest)
+            found.append(replace(source, attrs=attrs, modified_ns=chunk.modified_ns, hides=end == HIDDEN))
+    columns = dict.fromkeys(name for said in facts for name in said["columns"])
+    first = [column.name for column in schema.columns if column.name in columns or not column.optional]
     by_others = [chunk.part.provider.name != DEFAULT_PROVIDER for chunk in chunks]
     known = {
-        "read": sum(said["rows"] + said["hidden"] for said in facts),
+        "read": sum(said["rows"] + said["hidden"] for said in facts) if some else _distinct(hidden),
         "kept": sum(said["rows"] for said in facts),
         "others": sum(said["rows"] for said, is_other in zip(facts, by_others, strict=True) if is_other),
         "attribution": attrs["attribution"],
     }
-    return found, known
+    return Read(found, [*first, *columns], known)
 
 
 def _hash(said: object) -> str:
@@ -384,9 +398,8 @@ def _read_chunk(
     """Read the tiles of a chunk, and write their images: those that meet the conditions, and the ids of the others."""
     table = chunk.part.read(chunk.paths, damaged=damaged)
     without_id = inputs.without_id(table)
-    parts = asked.fetching.parts
-    if len(parts) > 1:  # each with the columns of all
-        table = inputs.together({part.provider.name: table if part is chunk.part else part.read([]) for part in parts})
+    if len(asked.fetching.parts) > 1:
+        table = inputs.together({chunk.part.provider.name: table})
     everything = TablePoints(table, "the images", {})
     kept = point_frames.keep(everything, region=None, conditions=asked.conditions)
     whose = attribution.columns_in(kept.columns, kept.arrow)
@@ -394,6 +407,7 @@ def _read_chunk(
         "rows": len(kept),
         "hidden": len(everything) - len(kept),
         "without_id": without_id,
+        "columns": kept.columns,
         "credits": None if whose is None else attribution.tallied(whose).to_pylist(),
         "digests": {},
     }
@@ -401,9 +415,24 @@ def _read_chunk(
     said["digests"][".parquet"] = _written_to(folder / f"{chunk.name}.parquet", lambda path: parquet.write(frame, path))
     if said["hidden"] and isinstance(kept, SomeOf):
         others = np.setdiff1d(np.arange(len(everything)), kept.rows)
-        path = folder / f"{chunk.name}.hidden.parquet"
-        said["digests"][".hidden.parquet"] = _write_ids(everything, others, path)
+        path = folder / f"{chunk.name}{HIDDEN}"
+        said["digests"][HIDDEN] = _write_ids(everything, others, path)
     return said
+
+
+def _distinct(files: list[Path]) -> int:
+    """Return the number of different ids in files, some of them at a time."""
+    rows = sum(len(PointFile(path)) for path in files)
+    shares = 1 + rows // IDS_AT_ONCE
+    found = 0
+    for share in range(shares):
+        some = [np.empty(0, dtype=np.uint64)]
+        for path in files:
+            points = PointFile(path)
+            hashed = hashes.of_ids(points.take(np.arange(len(points))))
+            some.append(hashed[hashed % np.uint64(shares) == share])
+        found += len(np.unique(np.concatenate(some)))
+    return found
 
 
 def _write_ids(points: Points, rows: Rows, path: Path) -> str:

@@ -81,8 +81,8 @@ def test_requests_of_a_server_are_few(world, monkeypatch):
     with serving(files) as (url, asked, state):
         selected(world, url)
         # Once the index and the end of each part, then one range of each part that a task needs, and a byte of the
-        # index by which a task sees that it is the same.
-        assert len(asked) <= 5 * len(parts), (len(asked), len(parts))
+        # index, before and after a task, by which it sees that this is the same.
+        assert len(asked) <= 6 * len(parts), (len(asked), len(parts))
         assert state["sent"] <= 3 * sum(parts), (state["sent"], sum(parts))
         asked.clear()
         selected(world, url, region=(9.2, 48.2, 9.3, 48.3))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -52,6 +52,13 @@ class Form:
     provider: str | None = None
     attrs: dict[str, Any] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
+
+    def ordered(self, names: Iterable[str]) -> Form:
+        """Return the form with columns in the order of these names; others come last."""
+        listed = list(dict.fromkeys([*names, *self.schema.names]))
+        return replace(
+            self, schema=pa.schema([self.schema.field(each) for each in listed if each in self.schema.names])
+        )
 
     @property
     def has_ids(self) -> bool:

@@ -177,6 +177,7 @@ def planned(
     most: int,
     there: Index | None,
     going: Sequence[Source] = (),
+    order: Sequence[str] = (),
     scope: str = "",
     noted: dict[str, Any] | None = None,
 ) -> Plan:
@@ -191,6 +192,8 @@ def planned(
         As for `plan`.
     going
         Those that say which rows of the dataset go, if they do not come anew; see `Source`.
+    order
+        Names of the columns of `new` in the order of the parts, where nothing is there that has one.
     scope
         What `going` is of, in whatever words; with it a run knows whether an earlier one did the same.
     noted
@@ -205,6 +208,8 @@ def planned(
         )
     )
     united = form.united([source for source in found if not source.hides])
+    if order:
+        united = united.ordered([*(name for source in old[:1] for name in source.schema.names), *order])
     found = _sharing(found)
     rows = sum(source.rows for source in found)
     buckets = 1
