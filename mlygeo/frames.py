@@ -469,8 +469,29 @@ def in_dtypes(frame: gpd.GeoDataFrame, *schemas: Schema, name: str) -> gpd.GeoDa
     FrameError
         If a column fits none of its dtypes without loss, or stands twice.
     """
-    given, changed, problems = schemas, {}, []
-    schemas = tuple(form(schema, frame.columns, frame.__getitem__) for schema in given)
+    formed = tuple(form(schema, frame.columns, frame.__getitem__) for schema in schemas)
+    is_text = any(schema is not first for schema, first in zip(formed, schemas, strict=True))
+    return in_forms(frame, *formed, is_text=is_text, name=name)
+
+
+def in_forms(frame: gpd.GeoDataFrame, *schemas: Schema, is_text: bool, name: str) -> gpd.GeoDataFrame:
+    """
+    Return a frame as `in_dtypes` does, by schemas in the form that was settled before, such as by all rows of which
+    these are some.
+
+    Parameters
+    ----------
+    frame, *schemas, name
+        As there.
+    is_text
+        Whether one of the schemas is in the form of any provider; see `form`.
+
+    Raises
+    ------
+    FrameError
+        As there.
+    """
+    changed, problems = {}, []
     for column in dict.fromkeys(each.name for schema in schemas for each in schema.columns):
         if column not in frame.columns:
             continue
@@ -492,9 +513,8 @@ def in_dtypes(frame: gpd.GeoDataFrame, *schemas: Schema, name: str) -> gpd.GeoDa
             problems.append(failed)
     if problems:
         raise FrameError(f"{name}: {'; '.join(problems)}", hint=_hint_of(problems, frame))
-    is_text = any(schema is not first for schema, first in zip(schemas, given, strict=True))
     columns = ("provider", *KEYS, "sequence_id") if is_text else ("provider",)
-    for column in columns if any(schema.name in _HAVE_KEYS for schema in given) else ():
+    for column in columns if any(schema.name in _HAVE_KEYS for schema in schemas) else ():
         if column in frame.columns and getattr(frame[column], "ndim", 1) == 1:
             values = changed.get(column, frame[column])
             if (plain := _plain(values, column, is_text=is_text)) is not values:

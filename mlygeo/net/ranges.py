@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FileError, ServiceError
-from mlygeo.net.answers import ReplacedError
+from mlygeo.net.answers import NotFoundError, RefusedError, ReplacedError
 
 if TYPE_CHECKING:
     from mlygeo.net.answers import Piece
@@ -94,10 +94,18 @@ class RangeFile(io.RawIOBase):
 
     def check(self) -> None:
         """Raise FileError where another file is there by now, and the server has no tag that would have told."""
-        if self._match is None and self.size > len(self._tail.content):
-            now = self._get(f"bytes=-{TAIL}")
-            if now != self._tail:
-                raise self._replaced()
+        if self._match is None and self.size > len(self._tail.content) and not self.is_same():
+            raise self._replaced()
+
+    def is_same(self) -> bool:
+        """Ask whether the file is still the one that was opened; one request."""
+        try:
+            if self._match is None:
+                return self._asked(f"bytes=-{TAIL}") == self._tail
+            piece = self._asked("bytes=0-0")
+        except (NotFoundError, RefusedError, ReplacedError):
+            return False
+        return piece.size == self.size and piece.tag == self._tag
 
     def fetch(self, start: int, stop: int) -> bytes:
         """Return the bytes from one place to another, wherever `read` stands."""
@@ -122,9 +130,13 @@ class RangeFile(io.RawIOBase):
     def _get(self, wanted: str) -> Piece:
         piece = None
         with suppress(ReplacedError):
-            piece = self._client.get_part(self._url, wanted, what=self._what, tag=self._match)
+            piece = self._asked(wanted)
         if piece is None:
             raise self._replaced()
+        return piece
+
+    def _asked(self, wanted: str) -> Piece:
+        piece = self._client.get_part(self._url, wanted, what=self._what, tag=self._match)
         with self._counting:
             self.requests += 1
             self.bytes_read += len(piece.content)

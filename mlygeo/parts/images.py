@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+import os
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,8 @@ import pyarrow.compute as pc
 from mlygeo import frames, keys
 from mlygeo.errors import FileError, FormatError, FrameError
 from mlygeo.spatial import cells
-from mlygeo.store.datasets import layout, reading
+from mlygeo.store import paths
+from mlygeo.store.datasets import files, layout, reading, remote
 from mlygeo.store.datasets.index import Index, read_index
 from mlygeo.store.parquet.files import GeoFile
 from mlygeo.store.point_sources import PointFile, Points, TablePoints
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from mlygeo.arrays import Bounds, Rows
     from mlygeo.parts.plan import Task
     from mlygeo.regions import Region
+    from mlygeo.store.datasets.files import Listing
     from mlygeo.store.repeats import Repeats
 
 
@@ -43,28 +46,35 @@ class Images:
     Parameters
     ----------
     folder
-        Its folder.
+        Its folder, or the address of it.
     index
         Its index.
     hash
         Hash of the index.
     by_text
         Providers whose keys go by text; see `mlygeo.keys.text_ranks`.
+    elsewhere
+        Its files where it is on a server or in an object store.
     """
 
-    folder: Path
+    folder: Path | str
     index: Index
     hash: str
     by_text: frozenset[str] = frozenset()
+    elsewhere: Listing | None = field(default=None, repr=False, compare=False)
 
     @property
     def name(self) -> str:
         """What messages call it."""
-        return self.folder.name
+        return self.folder.name if isinstance(self.folder, Path) else remote.remote(self.folder.rstrip("/")).name
 
     def with_by_text(self, providers: frozenset[str]) -> Images:
         """Return the dataset with what was found out of its keys."""
-        return self if providers == self.by_text else replace(self, by_text=providers)
+        if providers == self.by_text:
+            return self
+        made = replace(self, by_text=providers)
+        vars(made)["_form"] = self._form  # which takes a column of a file
+        return made
 
     @cached_property
     def attrs(self) -> dict[str, Any]:
@@ -85,7 +95,7 @@ class Images:
     @cached_property
     def settled(self) -> Settled:
         """What is known of all images."""
-        return Settled(_form(self.folder, self.hash), self.by_text)
+        return Settled(self._form, self.by_text)
 
     def points(self, box: Bounds | None) -> Points:
         """
@@ -103,16 +113,17 @@ class Images:
         FormatError
             If a part is not what the index says.
         """
-        return self.as_part(self._dataset.points(box))
+        return self.as_part(self._dataset.points(box, at_once=True))
 
-    def part(self, number: int) -> Points:
-        """Return all images of a part."""
-        return self.as_part(self.plain(number))
+    def part(self, number: int, box: Bounds | None = None) -> Points:
+        """Return all images of a part, or those of its row groups that may have some in a box in degrees."""
+        return self.as_part(PointFile(self.file(number), bbox=box))
 
     def file(self, number: int) -> GeoFile:
         """Return the file of a part; raise FormatError where it is not that of the index."""
         part = self.index.parts[number]
-        file = GeoFile(self.folder / part.path, footer=part.footer_sha256)
+        where = self.folder / part.path if isinstance(self.folder, Path) else self._members[part.path]
+        file = GeoFile(where, footer=part.footer_sha256)
         if len(file) != part.rows:
             raise FormatError(
                 f"{part.path} of {self.name} has {len(file):,} rows, and {part.rows:,} by the index",
@@ -122,8 +133,7 @@ class Images:
 
     def plain(self, number: int) -> PointFile:
         """Return all rows of a part, as its file has them."""
-        self.file(number)
-        return PointFile(self.folder / self.index.parts[number].path)
+        return PointFile(self.file(number))
 
     def schema_of(self, schema: pa.Schema) -> pa.Schema:
         """Return the schema of a table of images in which columns without a value have the type that others have."""
@@ -136,6 +146,24 @@ class Images:
         """Return points that are a part of it, in the form that all images have."""
         return Conformed(PartOf(points, self.settled), frames.IMAGES)
 
+    @cached_property
+    def _form(self) -> frames.Schema:
+        """The form that fits all images: by the first file whose ids or providers settle it, else by all."""
+        form = frames.IMAGES
+        for number in range(len(self.index.parts)):
+            points = self.plain(number)
+            if "id" not in points.columns:
+                raise FrameError(
+                    f"{self.name} has no column 'id', so its images cannot be named"
+                    f" (it has {', '.join(points.columns) or 'none but the geometry'})"
+                )
+            if pa.types.is_integer(points.type_of("id")) and "provider" not in points.columns:
+                break
+            form = form_of(points, frames.IMAGES)
+            if form is not frames.IMAGES:
+                break
+        return form
+
     @property
     def has_texts(self) -> bool:
         """Whether ids are text in the files."""
@@ -143,7 +171,11 @@ class Images:
 
     @cached_property
     def _dataset(self) -> reading.Dataset:
-        return reading.open(self.folder)
+        return reading.open(self.folder) if self.elsewhere is None else reading.Dataset(self.elsewhere)
+
+    @cached_property
+    def _members(self) -> dict[str, Path | remote.Remote]:
+        return {} if self.elsewhere is None else {file.name: file.path for file in self.elsewhere.files}
 
     @cached_property
     def _first(self) -> GeoFile | None:
@@ -163,15 +195,17 @@ class Images:
 
 def dataset_of(value: object) -> Images | None:
     """
-    Return the dataset with an index that a path names; None for anything else.
+    Return the dataset with an index that a path or an address names; None for anything else.
 
     Raises
     ------
     FileError
         If the index cannot be read.
     FormatError
-        If the index is damaged.
+        If the index is damaged, or an object store has other files than it names.
     """
+    if isinstance(value, str | os.PathLike) and (address := paths.address_of(value)) is not None:
+        return _dataset_at(address)
     try:
         path = Path(value).expanduser().absolute()  # type: ignore[arg-type]
         beside = layout.index_of(path)
@@ -185,6 +219,9 @@ def dataset_of(value: object) -> Images | None:
 def no_dataset(value: object) -> str:
     """Return in words that what a caller gives as images is no dataset with an index, and why a folder is none."""
     why = "without a dataset as `images`"
+    if isinstance(value, str | os.PathLike) and (address := paths.address_of(value)) is not None:
+        name = remote.remote(address).name
+        return f"{why}: the index that 'mlygeo partition' writes is not beside {name}"
     try:
         path = Path(value).expanduser().absolute()  # type: ignore[arg-type]
         if path.is_dir():
@@ -196,14 +233,48 @@ def no_dataset(value: object) -> str:
     return why
 
 
-def opened(folder: Path, expected: str | None = None) -> Images:
+def _dataset_at(address: str) -> Images | None:
+    ending = PurePosixPath(address.rstrip("/")).suffix.lower()
+    is_file = "?" in address or (ending and not address.endswith("/") and remote.is_web(address))
+    if is_file or ending in files.PARQUET or paths.has_pattern(address) or address.rstrip("/").count("/") < 3:
+        return None
+    found = _at(address.rstrip("/"))
+    if found is None:
+        return None
+    if found.elsewhere is not None:
+        files.check_store(address, found.elsewhere)
+    return found
+
+
+def _at(address: str) -> Images | None:
+    """Return the dataset at an address, asked for once; again where its index is another one by now."""
+    known, index_file = _elsewhere.get(address, (None, None))
+    if known is not None and index_file is not None and index_file.is_same():
+        return known
+    found = files.indexed_elsewhere(address)
+    if found is None:
+        return None
+    listing, content, index_file = found
+    if listing.index is None:
+        return None
+    made = Images(address, listing.index, hashlib.sha256(content).hexdigest(), elsewhere=listing)
+    _elsewhere.clear()
+    _elsewhere[address] = made, index_file
+    return made
+
+
+_elsewhere: dict[str, tuple[Images, remote.RemoteFile]] = {}
+"""The dataset elsewhere that this process works on, and the opened file of its index."""
+
+
+def opened(folder: Path | str, expected: str | None = None) -> Images:
     """
     Return a dataset.
 
     Parameters
     ----------
     folder
-        Its folder.
+        Its folder, or the address of it.
     expected
         Hash of its index.
 
@@ -214,6 +285,15 @@ def opened(folder: Path, expected: str | None = None) -> Images:
     FormatError
         If it is damaged, or another than was expected.
     """
+    address = paths.address_of(folder)
+    if address is not None:
+        found = _at(address)
+        if found is None:
+            raise FileError(f"the index of {address} is not beside it any more", hint="run the command again")
+        if expected is not None and found.hash != expected:
+            raise _changed(folder)
+        return found
+    folder = Path(folder)
     path = layout.index_of(folder)
     try:
         content = path.read_bytes()
@@ -221,34 +301,19 @@ def opened(folder: Path, expected: str | None = None) -> Images:
         raise FileError(
             f"{path} cannot be read: {error.strerror}", hint="is it on a disk that all workers see?"
         ) from error
-    found = hashlib.sha256(content).hexdigest()
-    if expected is not None and found != expected:
-        raise FormatError(f"{folder} was changed since the plan was made", hint="run the command again")
-    return _opened(folder, found)
+    digest = hashlib.sha256(content).hexdigest()
+    if expected is not None and digest != expected:
+        raise _changed(folder)
+    return _opened(folder, digest)
+
+
+def _changed(folder: Path | str) -> FormatError:
+    return FormatError(f"{folder} was changed since the plan was made", hint="run the command again")
 
 
 @lru_cache(maxsize=4)
 def _opened(folder: Path, found: str) -> Images:
     return Images(folder, read_index(layout.index_of(folder)), found)
-
-
-@lru_cache(maxsize=4)
-def _form(folder: Path, found: str) -> frames.Schema:
-    """Return the form that fits all images: by the first file whose ids or providers settle it, else by all."""
-    dataset = _opened(folder, found)
-    form = frames.IMAGES
-    for number in range(len(dataset.index.parts)):
-        points = dataset.plain(number)
-        if "id" not in points.columns:
-            raise FrameError(
-                f"{dataset.name} has no column 'id', so its images cannot be named"
-                f" (it has {', '.join(points.columns) or 'none but the geometry'})"
-            )
-        form = form_of(points, frames.IMAGES)
-        whole = pa.types.is_integer(points.arrow("id").type) and "provider" not in points.columns
-        if form is not frames.IMAGES or whole:
-            break
-    return form
 
 
 def by_text(dataset: Images, region: Region | None, conditions: dict[str, Any]) -> set[str]:

@@ -8,7 +8,6 @@ the same images, distances and ranks wherever the world is cut.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +24,8 @@ from mlygeo.store import parquet
 from mlygeo.store.datasets import layout
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mlygeo.arrays import Bounds, Floats
     from mlygeo.parts.images import Images
     from mlygeo.parts.plan import Plan
@@ -230,7 +231,7 @@ class Inputs:
     def of(cls, made: Plan) -> Inputs:
         """Return it of a plan; raise FormatError if its images are others by now."""
         given = made.given
-        dataset = images.opened(Path(made.images), given["images"]).with_by_text(frozenset(given["by_text"]))
+        dataset = images.opened(made.images, given["images"]).with_by_text(frozenset(given["by_text"]))
         projection = Zones() if given["srid"] == Zones.srid else geodesy.projection(given["srid"])
         region, conditions = images.region_of_json(given["region"]), images.conditions_of_json(given["conditions"])
         return cls(dataset, projection, region, conditions)
@@ -265,7 +266,7 @@ def write_part(
         **_described(table, lon, lat),
     }
     with plan.writing(made, number) as temporary:
-        attrs = {**images.opened(Path(made.images), made.given["images"]).attrs, "plan": made.hash, COUNTS: counts}
+        attrs = {**images.opened(made.images, made.given["images"]).attrs, "plan": made.hash, COUNTS: counts}
         parquet.write_points(table, lon, lat, temporary, attrs=attrs)
     return counts
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import sys
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -83,9 +84,39 @@ def at_the_door(function: Callable[P, T], name: str) -> Callable[P, T]:
     name
         Its public name in `mlygeo`, by which it is pickled.
     """
-    public = received(function)
+    eager = received(function)
+
+    @functools.wraps(function)
+    def public(*args: P.args, **kwargs: P.kwargs) -> T:
+        if "dask" in sys.modules:
+            from mlygeo.store.held import is_dask
+
+            if any(is_dask(value) for value in (*args, *kwargs.values())):
+                found = _lazily(function, name, inspect.signature(function).bind(*args, **kwargs).arguments)
+                if found is not None:
+                    return found
+        return eager(*args, **kwargs)
+
     public.__module__, public.__qualname__ = "mlygeo", name
     return public
+
+
+def _lazily(function: Callable[P, T], name: str, given: dict[str, Any]) -> T | None:
+    """Return the answer to frames of Dask as one; None where the step has no lazy twin."""
+    from mlygeo.parts import lazy
+    from mlygeo.pipelines import values
+
+    if not lazy.has_twin(name, given):
+        return None
+    signature, takes = _parameters(function)
+    held = {each: value for each, value in given.items() if values.kinds_of(each)}
+    options = {
+        each: value if value is signature.parameters[each].default else values.converted(value, takes[each], each)
+        for each, value in given.items()
+        if each not in held
+    }
+    found: T = lazy.called(function, held, options, {each: values.kinds_of(each) for each in held})
+    return found
 
 
 @contextlib.contextmanager

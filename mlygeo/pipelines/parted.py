@@ -166,7 +166,7 @@ def _check_inside(region: Region, dataset: Images) -> None:
     for number, part in placed:
         near = files.File(Path(part.path), part.path, part=part).may_meet(region.bounds)
         near |= 180.0 in (abs(part.west or 0.0), abs(part.east or 0.0))  # which is the same place as -180
-        if near and region.contains(*dataset.part(number).lonlat).any():
+        if near and region.contains(*dataset.part(number, region.bounds).lonlat).any():
             return
     if dataset.index.rows:
         lon = [side for _, part in placed for side in (part.west, part.east)]

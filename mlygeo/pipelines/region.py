@@ -524,7 +524,7 @@ def select(
     if dataset is not None:
         if not was_given("workers") and not any(vars(spread).values()):
             inputs.load_ahead(dataset.index.rows)
-        given["images"] = images, dataset.index.rows
+        given["images"] = images if dataset.elsewhere is None else dataset.elsewhere, dataset.index.rows
         source = source or networks.AtHand(GivenPoints(target))
         return parted.select(
             source.points, dataset, projection=projected, matching=matching, region=place, conditions=conditions,

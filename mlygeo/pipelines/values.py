@@ -27,6 +27,8 @@ from mlygeo.errors import FileError, InputError, RegionError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mlygeo.schemas import Schema
+
 NAMED_IN = (
     "mlygeo.pipelines.options",
     "mlygeo.readers.cameras",
@@ -513,8 +515,8 @@ def _stays_path(path: str | os.PathLike[str], takes: Takes) -> bool:
     return "frame" in takes.kinds or ("path" in takes.kinds and not is_table)
 
 
-def _in_dtypes(value: Any, name: str) -> Any:
-    """Return a frame whose columns are in their dtypes, which a file of text or another program's table has not."""
+def kinds_of(name: str) -> tuple[Schema, ...]:
+    """Return the schemas that name the columns of the frame that a parameter takes."""
     from mlygeo import frames
 
     schemas = {
@@ -524,7 +526,14 @@ def _in_dtypes(value: Any, name: str) -> Any:
         "track": (frames.TRACKS,),
         "tracks": (frames.TRACKS,),
     }
-    kinds = schemas.get(name, ())
+    return schemas.get(name, ())
+
+
+def _in_dtypes(value: Any, name: str) -> Any:
+    """Return a frame whose columns are in their dtypes, which a file of text or another program's table has not."""
+    from mlygeo import frames
+
+    kinds = kinds_of(name)
     return frames.in_dtypes(value, *kinds, name=f"`{name}`") if kinds and hasattr(value, "columns") else value
 
 

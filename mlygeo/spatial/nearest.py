@@ -28,7 +28,16 @@ if TYPE_CHECKING:
     from mlygeo.arrays import Bounds, Flags, Floats, Rows
     from mlygeo.spatial.projection import Projection
 
-__all__ = ["Matches", "PartOfPairs", "check_options", "choose_projection", "match", "match_part", "select_nearest"]
+__all__ = [
+    "Matches",
+    "PartOfPairs",
+    "check_options",
+    "check_unique",
+    "choose_projection",
+    "match",
+    "match_part",
+    "select_nearest",
+]
 
 LOG = logging.getLogger("mlygeo.spatial.nearest")
 
@@ -71,6 +80,9 @@ def select_nearest(
     at the same distance the one with the lowest id comes first, so the answer does not depend on the order
     of rows. An image may serve several points. An id that occurs in the images frame more than once counts
     once, at its nearest position. Points and images without a position are left out.
+
+    Frames of Dask give such a frame, lazily, whose partitions are those of the points; then `max_distance` is
+    needed, and `unique` is refused.
 
     Parameters
     ----------
@@ -124,7 +136,7 @@ def select_nearest(
     frames.check(points, BEARING_POINTS if by_heading else frames.POINTS)
     frames.check(images, frames.IMAGES.only("id", *(("compass_angle", "is_pano") if by_heading else ())))
     point_id = points["point_id"].to_numpy()
-    _check_unique(point_id)
+    check_unique(point_id)
     point_lon, point_lat = _positions(points, "points")
     image_lon, image_lat = _positions(images, "images")
 
@@ -590,7 +602,8 @@ def _nothing() -> Matches:
     return Matches(point, image, distance, point)
 
 
-def _check_unique(point_id: Rows) -> None:
+def check_unique(point_id: Rows) -> None:
+    """Raise FrameError if an id of points stands in several rows."""
     values, counts = np.unique(point_id, return_counts=True)
     if len(values) < len(point_id):
         raise FrameError(

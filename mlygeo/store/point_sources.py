@@ -203,6 +203,8 @@ class PointFile(_Placed):
         Only these row groups; None takes all.
     footer
         Hash of its footer, as an index of its dataset has it; None where there is no index.
+    at_once
+        Whether all columns of a file elsewhere are asked for at once, and kept: fewest requests for who needs all.
 
     Attributes
     ----------
@@ -224,6 +226,7 @@ class PointFile(_Placed):
         bbox: Bounds | None = None,
         groups: list[int] | None = None,
         footer: str | None = None,
+        at_once: bool = False,
     ) -> None:
         if isinstance(path, str | os.PathLike):
             path = Path(path)
@@ -234,6 +237,8 @@ class PointFile(_Placed):
         everything = [*range(len(rows))] if groups is None else groups
         self._groups = everything if bbox is None else groups_near(self._file, bbox)
         self._rows = [rows[group] for group in self._groups]
+        if at_once:
+            self._file.hold(self._groups)
 
     def __len__(self) -> int:
         """Return the number of rows."""

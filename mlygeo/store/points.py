@@ -8,6 +8,7 @@ selected images. `open_points` gives the same view of a GeoDataFrame and of file
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,7 +29,7 @@ from mlygeo.store.point_sources import FramePoints, PointFile, Points
 from mlygeo.store.united import United
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     import geopandas as gpd
     import pandas as pd
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 
 MOST_OPEN = 200
 """Files that stay open; of more, each is opened when it is read."""
+
+OPENED_AT_ONCE = 8
+"""Files elsewhere that are opened side by side."""
 
 
 def open_points(value: Any, *, name: str, placed: bool = True) -> Points:
@@ -91,7 +95,7 @@ def open_points(value: Any, *, name: str, placed: bool = True) -> Points:
     return FramePoints(value, name)
 
 
-def open_several(listing: files.Listing, bbox: Bounds | None = None) -> Points:
+def open_several(listing: files.Listing, bbox: Bounds | None = None, *, at_once: bool = False) -> Points:
     """
     Return the points of the files of a dataset, read column by column as needed.
 
@@ -102,6 +106,8 @@ def open_several(listing: files.Listing, bbox: Bounds | None = None) -> Points:
     bbox
         West, south, east, north in degrees; west > east crosses the antimeridian. Only points in it; files and row
         groups that can have none are not read. None takes all, those without a position among them.
+    at_once
+        Whether all columns of files elsewhere are asked for at once; see `PointFile`.
 
     Returns
     -------
@@ -116,7 +122,7 @@ def open_several(listing: files.Listing, bbox: Bounds | None = None) -> Points:
         If one is no GeoParquet, or a damaged one.
     """
     near = listing.near(bbox).files
-    parts = [_points_of(file, bbox, briefly=len(near) > MOST_OPEN) for file in near]
+    parts = _parts_of(near, bbox, at_once=at_once)
     alike.check([_held(file, part) for file, part in zip(near, parts, strict=True)], listing.name)
     if any(stac.is_stac(part.columns) for part in parts):
         frame = store.read_frame(listing, frame="images", bbox=bbox)
@@ -141,10 +147,18 @@ def _held(file: files.File, part: Part) -> alike.Held:
     return alike.Held(file.name, {name: part.type_of(name) for name in part.columns})
 
 
-def _points_of(file: files.File, bbox: Bounds | None, *, briefly: bool) -> Part:
+def _parts_of(near: Sequence[files.File], bbox: Bounds | None, *, at_once: bool) -> list[Part]:
+    briefly = len(near) > MOST_OPEN
+    if len(near) == 1 or all(isinstance(file.path, Path) for file in near):
+        return [_points_of(file, bbox, briefly=briefly, at_once=at_once) for file in near]
+    with ThreadPoolExecutor(OPENED_AT_ONCE) as pool:  # a request takes its time whatever it asks for
+        return [*pool.map(lambda file: _points_of(file, bbox, briefly=briefly, at_once=at_once), near)]
+
+
+def _points_of(file: files.File, bbox: Bounds | None, *, briefly: bool, at_once: bool) -> Part:
     if file.is_parquet:
         path = Reopened(file.path) if briefly and isinstance(file.path, Path) else file.path
-        return PointFile(path, bbox=bbox, footer=file.footer)
+        return PointFile(path, bbox=bbox, footer=file.footer, at_once=at_once)
     name = f"{file.path}:{file.layer}" if file.layer else f"{file.path}"
     return FramePoints(store.read_frame(name, bbox=bbox), file.name)
 

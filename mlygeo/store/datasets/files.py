@@ -15,13 +15,13 @@ from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.progress import counted
 from mlygeo.store import paths
 from mlygeo.store.datasets import layout
-from mlygeo.store.datasets.index import Index, Part, read_index
+from mlygeo.store.datasets.index import Index, Part, content_of, index_of, read_index
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from mlygeo.arrays import Bounds
-    from mlygeo.store.datasets.remote import Remote
+    from mlygeo.store.datasets.remote import Remote, RemoteFile
 
 log = logging.getLogger("mlygeo.store")
 
@@ -234,7 +234,6 @@ def _elsewhere(
     name: str | None = None,
     *,
     keys: Mapping[str, int | str | None] | None = None,
-    part: Part | None = None,
 ) -> File:
     ending = PurePosixPath(file.name).suffix.lower()
     if file.name.endswith(layout.INDEX_ENDING):
@@ -243,41 +242,86 @@ def _elsewhere(
         raise FileError(
             f"{file.name} lies elsewhere, and only GeoParquet is read from there", hint="download the file first"
         )
-    return File(file, name or file.name, keys=keys or {}, part=part)
+    return File(file, name or file.name, keys=keys or {})
 
 
 def _of_folder_on_server(address: str, name: str) -> Listing:
     """Return the files of a dataset by its index: a server lists no files."""
-    from mlygeo.store.datasets import remote
-
-    beside = remote.remote(address + layout.INDEX_ENDING)
-    if not remote.exists(beside):
+    found = indexed_elsewhere(address)
+    if found is None:
         raise FileError(
-            f"{name} is a folder on a server, which lists no files, and {beside.name} is not beside it",
+            f"{name} is a folder on a server, which lists no files, and {name}{layout.INDEX_ENDING} is not beside it",
             hint="name the files, or partition the dataset and put its index beside the folder",
         )
-    index = read_index(beside)
-    files = [
-        _elsewhere(remote.remote(f"{address}/{quote(part.path, safe='/=')}"), part.path, part=part)
-        for part in sorted(index.parts, key=lambda part: part.path)
-    ]
-    if not files:
-        raise FileError(f"{name} is a dataset without rows")
-    return Listing(name, tuple(files), index)
+    return found[0]
+
+
+def indexed_elsewhere(address: str) -> tuple[Listing, bytes, RemoteFile] | None:
+    """
+    Return the files of a dataset on a server or in a store, by the index beside it.
+
+    Parameters
+    ----------
+    address
+        The address of its folder.
+
+    Returns
+    -------
+    listing, content, file
+        The files, each of which is opened once; the bytes of the index, and its opened file. None without an index.
+
+    Raises
+    ------
+    FileError
+        If the index cannot be read, or has no rows.
+    FormatError
+        If it is damaged.
+    """
+    from mlygeo.store.datasets import remote
+
+    folder = remote.remote(address.rstrip("/"))
+    beside = remote.remote(folder.address + layout.INDEX_ENDING)
+    if (opened := remote.open_if_there(beside)) is None:
+        return None
+    content = content_of(opened)
+    index = index_of(content, beside)
+    openings = remote.Openings()
+    is_web = remote.is_web(address)
+    parts = sorted(index.parts, key=lambda part: part.path)
+    found = [f"{folder.address}/{quote(part.path, safe='/=') if is_web else part.path}" for part in parts]
+    names = [remote.remote(each).name for each in found]
+    members = tuple(
+        File(remote.Member(each, name, part.bytes, openings), part.path, part=part)
+        for each, name, part in zip(found, names, parts, strict=True)
+    )
+    if not members:
+        raise FileError(f"{folder.name} is a dataset without rows")
+    return Listing(folder.name, members, index), content, opened
+
+
+def check_store(address: str, listing: Listing) -> None:
+    """Raise FormatError if a folder of an object store has other files than its index names."""
+    from mlygeo.store.datasets import remote
+
+    if listing.index is None or remote.is_web(address):
+        return
+    found = remote.walked(address.rstrip("/"))
+    sizes = {
+        path: size for path, size in found if not _is_hidden(path) and PurePosixPath(path).suffix.lower() in PARQUET
+    }
+    _checked_parts(listing.index, sizes, listing.name, listing.name + layout.INDEX_ENDING)
 
 
 def _of_folder_in_store(address: str, name: str) -> Listing:
     from mlygeo.store.datasets import remote
 
-    there = {path: size for path, size in remote.walked(address) if not _is_hidden(path)}
-    beside = remote.remote(address + layout.INDEX_ENDING) if address.count("/") > 2 else None
-    if beside is not None and remote.exists(beside):
-        index = read_index(beside)
-        sizes = {path: size for path, size in there.items() if PurePosixPath(path).suffix.lower() in PARQUET}
-        parts = _checked_parts(index, sizes, name, beside.name)
-        files = [_elsewhere(remote.remote(f"{address}/{path}"), path, part=part) for path, part in parts.items()]
-        return Listing(name, tuple(files), index)
-    return Listing(name, _chosen_elsewhere(address, name, [*there]))
+    found = indexed_elsewhere(address) if address.count("/") > 2 else None
+    if found is not None:
+        check_store(address, found[0])
+        return found[0]
+    return Listing(
+        name, _chosen_elsewhere(address, name, [path for path, _ in remote.walked(address) if not _is_hidden(path)])
+    )
 
 
 def _of_pattern_in_store(address: str) -> Listing:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Rows
     from mlygeo.keys import Key
-    from mlygeo.store.parquet.files import Elsewhere
+    from mlygeo.store.parquet.files import Elsewhere, Opened
 
 _KEY = b"mlygeo:dataset"
 """Where the metadata of the file have what is said of the whole."""
@@ -155,22 +155,34 @@ def read_index(path: Path | Elsewhere) -> Index:
         If it is not an index, or a damaged one, or of a layout that this version does not know.
     """
     if isinstance(path, Path):
-        table = reading(path, lambda: pq.read_table(path, partitioning=None))
-    else:
-        remote = path.open()
-        table = reading(path, lambda: pq.ParquetFile(remote.stream([(0, remote.size)])).read())
-        remote.check()
+        return _index_of(reading(path, lambda: pq.read_table(path, partitioning=None)), path.name)
+    return index_of(content_of(path.open()), path)
+
+
+def content_of(file: Opened) -> bytes:
+    """Return all bytes of an index elsewhere."""
+    content: bytes = file.stream([(0, file.size)]).read()
+    file.check()
+    return content
+
+
+def index_of(content: bytes, path: Path | Elsewhere) -> Index:
+    """Return the index in the bytes of a file, as `read_index` does; the path is for messages."""
+    return _index_of(reading(path, lambda: pq.ParquetFile(pa.BufferReader(content)).read()), path.name)
+
+
+def _index_of(table: pa.Table, name: str) -> Index:
     raw = (table.schema.metadata or {}).get(_KEY)
     if raw is None or (missing := {each.name for each in fields(Part)} - {*table.column_names, *_LATER}):
         what = "" if raw is None else f": it has no column {', '.join(sorted(missing))}"
-        raise FormatError(f"{path.name} is not the index of a dataset{what}")
+        raise FormatError(f"{name} is not the index of a dataset{what}")
     try:
         said = json.loads(raw)
         version = int(said["layout"])
     except (ValueError, TypeError, KeyError) as error:
-        raise FormatError(f"{path.name} is a damaged index: {error}") from error
+        raise FormatError(f"{name} is a damaged index: {error}") from error
     if version > layout.VERSION:
-        raise FormatError(f"{path.name} has layout {version}, which is newer than this version of mlygeo",
+        raise FormatError(f"{name} has layout {version}, which is newer than this version of mlygeo",
                           hint="update mlygeo, or partition the dataset again")  # fmt: skip
     try:
         cells, counts = np.cumsum(_unpacked(said["cells"])), _unpacked(said["counts"])
@@ -181,9 +193,9 @@ def read_index(path: Path | Elsewhere) -> Index:
         found = Index(parts, cells, counts, int(said["rows_per_part"]), version, dict(said["more"]))
         stated = int(said["rows"])
     except (ValueError, TypeError, KeyError, zlib.error, pa.ArrowException) as error:
-        raise FormatError(f"{path.name} is a damaged index: {str(error)[:120]}") from error
+        raise FormatError(f"{name} is a damaged index: {str(error)[:120]}") from error
     if len(cells) != len(counts) or found.rows != stated:
-        raise FormatError(f"{path.name} is a damaged index: its numbers of rows do not add up")
+        raise FormatError(f"{name} is a damaged index: its numbers of rows do not add up")
     return found
 
 

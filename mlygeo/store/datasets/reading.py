@@ -49,7 +49,7 @@ class Dataset:
         """What is known of its parts without opening one; None where no index lies beside the folder."""
         return self.listing.index
 
-    def points(self, bbox: Bounds | None = None) -> Points:
+    def points(self, bbox: Bounds | None = None, *, at_once: bool = False) -> Points:
         """
         Return its points, whose columns are read as needed.
 
@@ -58,6 +58,8 @@ class Dataset:
         bbox
             West, south, east, north in degrees; west > east crosses the antimeridian. Only points in it: files are
             left out by the index, row groups by the boxes of their rows. None takes all.
+        at_once
+            Whether all columns of files elsewhere are asked for at once, with fewest requests; in memory then.
 
         Raises
         ------
@@ -68,7 +70,7 @@ class Dataset:
         RegionError
             If `bbox` is no box.
         """
-        return open_several(self.listing, None if bbox is None else extents.checked(bbox))
+        return open_several(self.listing, None if bbox is None else extents.checked(bbox), at_once=at_once)
 
     def read(
         self, columns: Sequence[str] | None = None, bbox: Bounds | None = None, *, frame: str | None = None

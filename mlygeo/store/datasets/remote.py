@@ -12,8 +12,9 @@ import io
 import os
 import re
 import threading
+from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol
@@ -23,7 +24,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from mlygeo import config
-from mlygeo.errors import FileError, InputError, MlygeoError, NetworkError, ServiceError
+from mlygeo.errors import FileError, FormatError, InputError, MlygeoError, NetworkError, ServiceError
 from mlygeo.net import answers, http
 from mlygeo.net.ranges import TAIL, RangeFile
 from mlygeo.store.paths import called
@@ -36,8 +37,11 @@ if TYPE_CHECKING:
 AT_ONCE = 8
 """Requests at once for one file: the time that a request takes to come back is nearly all of it."""
 
-NEAR = 32 << 10
-"""Bytes between two ranges that are read with them, since another request would take longer."""
+NEAR, FAR = 32 << 10, 1 << 20
+"""Bytes between two ranges that are read with them: of a box that a user waits for, and of all that a part needs."""
+
+MOST_OPEN = 32
+"""Files that stay open: each has the end of its file in memory."""
 
 LARGEST = 32 << 20
 """Bytes of a request; more is asked for in several."""
@@ -52,7 +56,10 @@ class Bytes(Protocol):
         """Return the bytes from one place to another."""
 
     def check(self) -> None:
-        """Raise FileError where the file is another one by now."""
+        """Raise FileError where the file is another one by now, and reads would not have said so."""
+
+    def is_same(self) -> bool:
+        """Ask whether the file is still the one that was opened; one request."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +99,53 @@ class Remote:
         return RemoteFile(_opened(self.address, self.name))
 
 
+class Openings:
+    """Files that stay open, the last ones: the end of each is read once, and it is refused where it was replaced."""
+
+    def __init__(self) -> None:
+        self._files: OrderedDict[str, RemoteFile] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def open(self, address: str, name: str) -> RemoteFile:
+        """Return the file at an address, as `Remote.open` does."""
+        with self._lock:
+            found = self._files.pop(address, None)
+        if found is None:
+            found = RemoteFile(_opened(address, name))
+        with self._lock:
+            self._files[address] = found
+            if len(self._files) > MOST_OPEN:
+                self._files.popitem(last=False)
+        return found
+
+
+@dataclass(frozen=True)
+class Member(Remote):
+    """
+    A file of a dataset that has an index.
+
+    Parameters
+    ----------
+    bytes
+        Its size by the index.
+    openings
+        Where it stays open.
+    """
+
+    bytes: int
+    openings: Openings = field(compare=False, repr=False)
+
+    def open(self) -> RemoteFile:
+        """Return it opened, as `Remote.open` does; raise FormatError where it is not that of the index."""
+        found = self.openings.open(self.address, self.name)
+        if found.size != self.bytes:
+            raise FormatError(
+                f"{self.name} has {found.size:,} bytes, and by the index of its dataset {self.bytes:,}",
+                hint="was it replaced? put the index of this dataset beside it, or partition it again",
+            )
+        return found
+
+
 class RemoteFile:
     """
     An opened file, of which several ranges are read at once.
@@ -100,11 +154,15 @@ class RemoteFile:
     ----------
     content
         Its bytes.
+    pieces
+        What is there of it already.
     """
 
-    def __init__(self, content: Bytes) -> None:
-        self._content = content
+    def __init__(self, content: Bytes, pieces: Mapping[Range, bytes] | None = None) -> None:
+        self._content, self._held = content, dict(pieces or {})
         self.size = content.size
+        self._lock = threading.Lock()
+        self._asked, self._checked = len(self._held), 0
 
     def stream(self, ranges: Sequence[Range] = ()) -> pa.NativeFile:
         """
@@ -115,27 +173,54 @@ class RemoteFile:
         ranges
             First byte and the one after the last of each.
         """
-        wanted = _together(ranges)
+        wanted = [(start, stop) for start, stop in ranges if _in_pieces(self._held, start, stop) is None]
+        return pa.PythonFile(_Pieces(self, {**self._held, **self._fetched(_together(wanted, NEAR))}), mode="r")
+
+    def holding(self, ranges: Sequence[Range]) -> RemoteFile:
+        """
+        Return the file with some ranges, which are asked for at once; what lies between them comes with them.
+
+        Parameters
+        ----------
+        ranges
+            As of `stream`, which asks for none of these any more.
+        """
+        return RemoteFile(self._content, self._fetched(_together(ranges, FAR)))
+
+    def fetch(self, start: int, stop: int) -> bytes:
+        """Return the bytes from one place to another."""
+        found = self._content.fetch(start, stop)
+        with self._lock:
+            self._asked += 1
+        return found
+
+    def check(self) -> None:
+        """Raise FileError where the file is another one by now than when it was last read."""
+        asked = self._asked  # what comes after this is checked by whoever asked for it
+        if asked > self._checked:
+            self._content.check()
+            self._checked = max(self._checked, asked)
+
+    def is_same(self) -> bool:
+        """Ask whether the file is still the one that was opened; one request."""
+        return self._content.is_same()
+
+    def _fetched(self, wanted: Sequence[Range]) -> dict[Range, bytes]:
         single = [(low, min(low + LARGEST, stop)) for start, stop in wanted for low in range(start, stop, LARGEST)]
         if len(single) > 1:
             with ThreadPoolExecutor(AT_ONCE) as pool:
-                came = dict(zip(single, pool.map(lambda each: self._content.fetch(*each), single), strict=True))
+                came = dict(zip(single, pool.map(lambda each: self.fetch(*each), single), strict=True))
         else:
-            came = {each: self._content.fetch(*each) for each in single}
-        pieces = {
+            came = {each: self.fetch(*each) for each in single}
+        return {
             (start, stop): b"".join(came[each] for each in single if start <= each[0] < stop) for start, stop in wanted
         }
-        return pa.PythonFile(_Pieces(self._content, pieces), mode="r")
-
-    def check(self) -> None:
-        """Raise FileError where the file is another one by now."""
-        self._content.check()
 
 
 class _Pieces(io.RawIOBase):
     """A file of which some pieces are there already."""
 
-    def __init__(self, content: Bytes, pieces: Mapping[Range, bytes]) -> None:
+    def __init__(self, content: RemoteFile, pieces: Mapping[Range, bytes]) -> None:
         super().__init__()
         self._content, self._pieces = content, pieces
         self._at = 0
@@ -159,17 +244,23 @@ class _Pieces(io.RawIOBase):
     def read(self, size: int = -1, /) -> bytes:
         stop = self._content.size if size is None or size < 0 else min(self._at + size, self._content.size)
         start, self._at = self._at, max(self._at, stop)
-        for (low, high), piece in self._pieces.items():
-            if low <= start and stop <= high:
-                return piece[start - low : stop - low]
-        return self._content.fetch(start, stop)
+        piece = _in_pieces(self._pieces, start, stop)
+        return self._content.fetch(start, stop) if piece is None else piece
 
 
-def _together(ranges: Sequence[Range]) -> list[Range]:
+def _in_pieces(pieces: Mapping[Range, bytes], start: int, stop: int) -> bytes | None:
+    """Return the bytes of a range where one piece has all of them."""
+    for (low, high), piece in pieces.items():
+        if low <= start and stop <= high:
+            return piece[start - low : stop - low]
+    return None
+
+
+def _together(ranges: Sequence[Range], gap: int) -> list[Range]:
     """Return ranges in order, with those that lie near each other as one."""
     found: list[list[int]] = []
     for start, stop in sorted(ranges):
-        if found and start - found[-1][1] <= NEAR:
+        if found and start - found[-1][1] <= gap:
             found[-1][1] = max(found[-1][1], stop)
         elif start < stop:
             found.append([start, stop])
@@ -215,6 +306,18 @@ def exists(file: Remote) -> bool:
             return False
         return True
     return bool(_info(file.address).type == pafs.FileType.File)
+
+
+def open_if_there(file: Remote) -> RemoteFile | None:
+    """Return the file at an address, opened; None where there is none."""
+    if not is_web(file.address):
+        return file.open() if exists(file) else None
+    try:
+        return file.open()
+    except FileError as error:
+        if isinstance(error.__cause__, answers.NotFoundError):
+            return None
+        raise
 
 
 def is_folder(address: str) -> bool:
@@ -291,11 +394,16 @@ class _Object:
 
     def check(self) -> None:
         """Raise FileError where the object has another tag by now: Arrow asks for none when it reads."""
-        if not self.size > len(self._end) or "generation" in _plain(self._facts):
-            return
-        with _asked(self._address, lambda: self._files.open_input_file(self._path)) as now:
-            if _plain(now.metadata()) != _plain(self._facts) or now.size() != self.size:
-                raise FileError(f"{self._name} was replaced while it was read", hint="run the same command again")
+        if self.size > len(self._end) and "generation" not in _plain(self._facts) and not self.is_same():
+            raise FileError(f"{self._name} was replaced while it was read", hint="run the same command again")
+
+    def is_same(self) -> bool:
+        """Ask whether the object has the same tag and size."""
+        try:
+            with _asked(self._address, lambda: self._files.open_input_file(self._path)) as now:
+                return bool(_plain(now.metadata()) == _plain(self._facts) and now.size() == self.size)
+        except _MissingError:
+            return False
 
     def _read(self, start: int, stop: int) -> bytes:
         found: bytes = _asked(self._address, lambda: self._file.read_at(stop - start, start))
@@ -352,6 +460,10 @@ class _RefusedError(FileError):
     """A store refuses the credentials."""
 
 
+class _MissingError(FileError):
+    """A store does not have the object."""
+
+
 @cache
 def _store(
     scheme: str,
@@ -395,7 +507,7 @@ def _asked(address: str, action: Callable[[], Any]) -> Any:
     except MlygeoError:
         raise
     except FileNotFoundError as error:
-        raise FileError(f"{address} does not exist") from error
+        raise _MissingError(f"{address} does not exist") from error
     except (OSError, pa.ArrowException) as error:
         said = " ".join(str(error).split())
         if re.search(r"ACCESS_DENIED|INVALID_ACCESS_KEY|SIGNATURE|PERMISSION_DENIED|"
@@ -412,5 +524,5 @@ def _asked(address: str, action: Callable[[], Any]) -> Any:
                 f"{address}: the store cannot be reached: {reason}", hint="check the network connection"
             ) from error
         if re.search(r"NO_SUCH_BUCKET|\b404\b|NOT_FOUND", said):
-            raise FileError(f"{address} does not exist") from error
+            raise _MissingError(f"{address} does not exist") from error
         raise FileError(f"{address} cannot be read: {said[:160]}") from error

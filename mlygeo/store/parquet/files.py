@@ -56,6 +56,9 @@ class Opened(Protocol):
     def stream(self, ranges: Sequence[tuple[int, int]] = ()) -> pa.NativeFile:
         """Return a file for Arrow that has some ranges already."""
 
+    def holding(self, ranges: Sequence[tuple[int, int]]) -> Opened:
+        """Return the file with some ranges, which are asked for at once."""
+
     def check(self) -> None:
         """Raise FileError where the file is another one by now."""
 
@@ -114,6 +117,10 @@ class Reopened:
         self.check()
         return opened
 
+    def holding(self, ranges: Sequence[tuple[int, int]]) -> Reopened:  # noqa: ARG002 - all of it is here
+        """Return the file."""
+        return self
+
     def check(self) -> None:
         """Raise FileError where the file is another one by now."""
         try:
@@ -163,7 +170,7 @@ class GeoFile:
     def __init__(self, path: Path | Elsewhere, *, footer: str | None = None) -> None:
         self.path = path
         # Opened once: another file may be moved to the path meanwhile.
-        self._remote = None if isinstance(path, Path) else path.open()
+        self._remote: Opened | None = None if isinstance(path, Path) else path.open()
         if isinstance(path, Path):
             if not path.exists():
                 raise FileError(f"{path} does not exist")
@@ -319,6 +326,12 @@ class GeoFile:
         if len(values) != sum(rows[group] for group in groups):
             raise FormatError(f"{called(self.path)} is a damaged Parquet file: its columns have different lengths")
         return values.unify_dictionaries()
+
+    def hold(self, groups: Sequence[int]) -> None:
+        """Ask at once for all columns of row groups of a file elsewhere, which are read from memory then."""
+        if self._remote is not None and len(groups):
+            ranges = [each for group in groups for each in self.bytes_of(group, self.columns)]
+            self._remote = self._remote.holding(ranges)
 
     @contextmanager
     def ahead(self, groups: Sequence[int], columns: Sequence[str]) -> Iterator[None]:

@@ -306,7 +306,7 @@ def test_a_file_elsewhere_goes_to_another_process(made):
 
 def test_ranges_near_each_other_are_asked_for_together():
     near, far = remote.NEAR, 10 * remote.NEAR
-    assert remote._together([(0, 10), (10 + near, 20 + near), (far, far + 5), (5, 8), (3, 3)]) == [
+    assert remote._together([(0, 10), (10 + near, 20 + near), (far, far + 5), (5, 8), (3, 3)], near) == [
         (0, 20 + near),
         (far, far + 5),
     ]
