@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FrameError
@@ -146,10 +147,7 @@ def opened(
     CrsError
         If the CRS does not serve the place of the streets.
     """
-
-    def whole() -> gpd.GeoDataFrame:
-        return inputs.network(region, streets, retain_all=retain_all)
-
+    whole = partial(inputs.network, region, streets, retain_all=retain_all)
     given = _row_by_row(region, streets)
     if given is None:
         network = whole()
@@ -180,10 +178,7 @@ def laying_of(
     CrsError
         If the CRS does not serve the place of the streets.
     """
-
-    def whole() -> gpd.GeoDataFrame:
-        return inputs.network(region, streets, retain_all=retain_all)
-
+    whole = partial(inputs.network, region, streets, retain_all=retain_all)
     given = _row_by_row(region, streets)
     return _laying(HeldStreets(whole()) if given is None else given, laid, plane, whole)
 

@@ -106,19 +106,19 @@ def told(frame):
 @given(
     seed=st.integers(0, 10**6), files=st.integers(0, 4), group=st.sampled_from([20, 10**6]),
     rows=st.sampled_from([7, 50, 10**6]), places=st.sampled_from([60, 150, 10**6]), task=st.sampled_from([80, 10**6]),
-    interval=st.sampled_from([9.0, 25.0, 130.0]), region=st.booleans(), odd=st.booleans(),
+    interval=st.sampled_from([9.0, 25.0, 130.0]), region=st.booleans(), odd=st.booleans(), unique=st.booleans(),
     place=st.sampled_from([((9.0, 48.75), 25832), ((5.99, 50.0), None), ((179.99, -17.0), 3832), ((3.0, -0.01), None)]),
     crs=st.sampled_from([4326, 4326, 3857]),
 )  # fmt: skip
 @settings(deadline=None, max_examples=6, phases=PHASES)
 def test_a_selection_along_streets_laid_in_parts_is_that_of_one_run(
-    seed, files, group, rows, places, task, interval, region, odd, place, crs
+    seed, files, group, rows, places, task, interval, region, odd, unique, place, crs
 ):
     around, srid = place
     streets = town(seed, around=around, odd=odd)
     images = images_in(streets, seed)
     streets = streets.to_crs(crs)
-    options = {"interval": interval, "srid": srid, "max_distance": 60.0}
+    options = {"interval": interval, "srid": srid, "max_distance": 60.0, "unique": unique}
     if region:
         west, south = around
         options["region"] = (west + 0.004, south + 0.003, (west + 0.015 + 180) % 360 - 180, south + 0.018)
