@@ -577,7 +577,7 @@ def _shares(dataset: Path, index: Index, asked: Sequence[str]) -> dict[str, dict
 
     found = []
     for part in index.parts:
-        points = PointFile(dataset / part.path)
+        points = PointFile(dataset / part.path, footer=part.footer_sha256)
         if not {"id", "provider"} <= {*points.columns}:
             return {}
         names = [name for name in ("id", "provider", "licence") if name in points.columns]

@@ -59,6 +59,7 @@ def write_pieces(
         path,
         schema,
         compression="zstd",
+        write_page_checksum=True,
         use_dictionary=[n for n in schema.names if n not in plain and n not in frames.IDS] or False,
         write_statistics=[n for n in schema.names if n not in plain] + [f"{covering}.{side}" for side in SIDES],
     ) as writer:
