@@ -74,7 +74,7 @@ class Images:
     @cached_property
     def empty(self) -> Points:
         """The images without any: what columns there are."""
-        return self._as_part(self._no_rows)
+        return self.as_part(self._no_rows)
 
     @property
     def nothing(self) -> pa.Table:
@@ -103,11 +103,11 @@ class Images:
         FormatError
             If a part is not what the index says.
         """
-        return self._as_part(self._dataset.points(box))
+        return self.as_part(self._dataset.points(box))
 
     def part(self, number: int) -> Points:
         """Return all images of a part."""
-        return self._as_part(self.plain(number))
+        return self.as_part(self.plain(number))
 
     def file(self, number: int) -> GeoFile:
         """Return the file of a part; raise FormatError where it is not that of the index."""
@@ -132,7 +132,8 @@ class Images:
         kinds["id"] = pa.string() if self.settled.form.dtype("id") == "str" else pa.int64()
         return pa.schema([pa.field(each.name, kinds.get(each.name, each.type)) for each in schema])
 
-    def _as_part(self, points: Points) -> Points:
+    def as_part(self, points: Points) -> Points:
+        """Return points that are a part of it, in the form that all images have."""
         return Conformed(PartOf(points, self.settled), frames.IMAGES)
 
     @property

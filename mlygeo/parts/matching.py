@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import pyarrow as pa
 
-    from mlygeo.arrays import Flags, Floats, Whole
+    from mlygeo.arrays import Bounds, Flags, Floats, Whole
     from mlygeo.keys import Keyed
-    from mlygeo.spatial.nearest import Matches
+    from mlygeo.spatial.nearest import Matches, PartOfPairs
     from mlygeo.spatial.projection import Projection
     from mlygeo.spatial.zones import Zones
     from mlygeo.store.point_sources import Points
@@ -92,29 +92,59 @@ class Matched:
         FrameError
             If ids are missing or no numbers, or `point_id` is not unique.
         """
-        from mlygeo.spatial import grid, nearest
-        from mlygeo.store.points import floats_of
+        from mlygeo.spatial import nearest
 
-        point_ids = ids_of_points(points)
-        bearing = floats_of(points, "bearing") if "bearing" in points.columns else None
-        heading = (
-            floats_of(images, "compass_angle") if bearing is not None and "compass_angle" in images.columns else None
-        )
-        pano = None
-        if max_heading_difference is not None:
-            check_headings(points, images)
-            pano = _panoramas(images) if "is_pano" in images.columns else None
+        compared = _Compared.of(points, images, projection=projection, headings=max_heading_difference is not None)
         matches = nearest.match(
             *points.lonlat, *images.lonlat, keyed.ranks, projection=projection, max_distance=max_distance,
-            k=k, unique=unique, max_heading_difference=max_heading_difference,
-            point_id=point_ids, point_bearing=bearing, image_heading=heading, image_is_pano=pano,
-            point_xy=planar(points, projection), image_xy=planar(images, projection),
+            k=k, unique=unique, max_heading_difference=max_heading_difference, **vars(compared),
         )  # fmt: skip
-        unknown = np.full(len(matches.point_row), np.nan)
-        difference = unknown
-        if bearing is not None and heading is not None:
-            difference = grid.heading_difference(heading[matches.image_row], bearing[matches.point_row])
-        return cls(points, point_ids, images, keyed, matches, difference)
+        return cls(points, compared.point_id, images, keyed, matches, compared.difference(matches))
+
+    @classmethod
+    def of_part(
+        cls,
+        points: Points,
+        images: Points,
+        *,
+        keyed: Keyed,
+        projection: Projection | Zones,
+        core: Flags,
+        known: Bounds,
+        elsewhere: Flags | None,
+        max_distance: float,
+        k: int,
+        max_heading_difference: float | None,
+    ) -> tuple[Self, PartOfPairs]:
+        """
+        Match images to the points of a part, each image to one point, as far as the part can know.
+
+        Parameters
+        ----------
+        points, images, keyed, projection
+            As in `of`; all points and images in `known`.
+        core, known, elsewhere
+            See `mlygeo.spatial.nearest.match_part`.
+        max_distance, k, max_heading_difference
+            Which images are near enough.
+
+        Returns
+        -------
+        certain
+            The pairs that are certain.
+        part
+            The same, and what is open.
+        """
+        from mlygeo.spatial import nearest
+
+        compared = _Compared.of(points, images, projection=projection, headings=max_heading_difference is not None)
+        part = nearest.match_part(
+            *points.lonlat, *images.lonlat, keyed.ranks, core=core, known=known, projection=projection,
+            max_distance=max_distance, k=k, max_heading_difference=max_heading_difference, elsewhere=elsewhere,
+            **vars(compared),
+        )  # fmt: skip
+        found = cls(points, compared.point_id, images, keyed, part.matches, compared.difference(part.matches))
+        return found, part
 
     @cached_property
     def chosen_ids(self) -> Whole | pa.StringArray | pa.LargeStringArray:
@@ -143,6 +173,42 @@ class Matched:
         """Positions of the selected images, degrees."""
         lon, lat = self.images.lonlat
         return lon[self.matches.image_row], lat[self.matches.image_row]
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """What of points and images is compared beside their places, as `mlygeo.spatial.nearest.match` takes it."""
+
+    point_id: Whole
+    point_bearing: Floats | None
+    image_heading: Floats | None
+    image_is_pano: Flags | None
+    point_xy: tuple[Floats, Floats] | None
+    image_xy: tuple[Floats, Floats] | None
+
+    @classmethod
+    def of(cls, points: Points, images: Points, *, projection: Projection | Zones, headings: bool) -> Self:
+        """Return it of points and images; raise FrameError if `headings` count, and are not there."""
+        from mlygeo.store.points import floats_of
+
+        point_ids = ids_of_points(points)
+        bearing = floats_of(points, "bearing") if "bearing" in points.columns else None
+        heading = (
+            floats_of(images, "compass_angle") if bearing is not None and "compass_angle" in images.columns else None
+        )
+        pano = None
+        if headings:
+            check_headings(points, images)
+            pano = _panoramas(images) if "is_pano" in images.columns else None
+        return cls(point_ids, bearing, heading, pano, planar(points, projection), planar(images, projection))
+
+    def difference(self, matches: Matches) -> Floats:
+        """Return the angle between camera and street of each match, degrees; NaN when unknown."""
+        from mlygeo.spatial import grid
+
+        if self.point_bearing is None or self.image_heading is None:
+            return np.full(len(matches.point_row), np.nan)
+        return grid.heading_difference(self.image_heading[matches.image_row], self.point_bearing[matches.point_row])
 
 
 def ids_of_points(points: Points) -> Whole:

@@ -36,8 +36,8 @@ PLAN_FILE, RESULT = "plan.json", "result"
 ROWS_PER_TASK = 500_000
 """Images of a task: the overhead of a task is below a third from 100,000, and memory grows with more (measured)."""
 
-BASE_BYTES, BYTES_PER_IMAGE = 250_000_000, 400
-"""Memory of a process at work on a part: whatever it holds, and for each image in reach (measured)."""
+BASE_BYTES, BYTES_PER_IMAGE, BYTES_PER_POINT = 250_000_000, 400, 200
+"""Memory of a process at work on a part: whatever it holds, and for each image in reach and each point (measured)."""
 
 SECONDS_PER_TASK, SECONDS_PER_IMAGE = 0.03, 0.5e-6
 """Processor time of a task, whatever it holds, and for each image in reach (measured)."""
@@ -76,7 +76,7 @@ class Task:
     @property
     def bytes(self) -> int:
         """Memory that a process needs for it."""
-        return BASE_BYTES + BYTES_PER_IMAGE * self.images
+        return BASE_BYTES + BYTES_PER_IMAGE * self.images + BYTES_PER_POINT * self.points
 
     @property
     def seconds(self) -> float:

@@ -334,7 +334,7 @@ def _edge(lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
 
 
 @dataclass(frozen=True)
-class _TaskPoints(TablePoints):
+class TaskPoints(TablePoints):
     """Points of a task; with the coordinates of the CRS to measure in where they came in that."""
 
     srid: int | str
@@ -342,7 +342,7 @@ class _TaskPoints(TablePoints):
     @property
     def columns(self) -> list[str]:
         """Names of the attributes."""
-        return [name for name in super().columns if name not in {"row", "x", "y"}]
+        return [name for name in super().columns if name not in {"row", "task", "x", "y"}]
 
     @property
     def native(self) -> tuple[Floats, Floats, Any]:
@@ -357,7 +357,14 @@ class _TaskPoints(TablePoints):
 def of_task(made: Plan, number: int) -> Points:
     """Return the points of a task."""
     table = sorting.of_task(made.folder / FILE, number)
-    return _TaskPoints(table, made.given["points"]["name"], {}, made.given["srid"])
+    return TaskPoints(table, made.given["points"]["name"], {}, made.given["srid"])
+
+
+def of_tasks(made: Plan, numbers: list[int]) -> TaskPoints:
+    """Return the points of some tasks, with the numbers of these as `task`."""
+    tables = [sorting.of_task(made.folder / FILE, number) for number in numbers]
+    table = pa.concat_tables(tables).append_column("task", pa.array(np.repeat(numbers, [*map(len, tables)])))
+    return TaskPoints(table, made.given["points"]["name"], {}, made.given["srid"])
 
 
 def ids_of_all(made: Plan) -> tuple[Rows, Rows]:

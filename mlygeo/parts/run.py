@@ -84,6 +84,7 @@ def do(
     client: Any = None,
     scheduler: str | None = None,
     progress: Progress | None = None,
+    label: str = "parts",
 ) -> None:
     """
     Do tasks of a plan: one after another in this process, unless processes or an executor are named.
@@ -104,6 +105,8 @@ def do(
         Address of a Dask scheduler.
     progress
         Where progress is shown.
+    label
+        What is said to be done there.
 
     Raises
     ------
@@ -113,7 +116,7 @@ def do(
         If a part cannot be made, or whoever should make it is gone.
     """
     display, total = progress or Progress(), len(made.tasks)
-    with display.bar("parts", total=total, unit="parts") as bar:
+    with display.bar(label, total=total, unit="parts") as bar:
         if done := total - len(numbers):
             bar.advance(done)
         if not numbers:

@@ -33,7 +33,11 @@ if TYPE_CHECKING:
     from mlygeo.spatial.projection import Projection
     from mlygeo.store.datasets.layout import Leaves
 
-STEP = "selection"
+STEP, UNIQUE = "selection", "unique"
+"""Modules whose `task` makes a part; the second where each image serves one point."""
+
+HALOS = (5, 3, 2)
+"""Largest distances around the points of a task within which others are known, where each image serves one point."""
 
 COUNTS = "part"
 """Where the attributes of a part's file have what is counted in it."""
@@ -46,12 +50,13 @@ class Options:
 
     Parameters
     ----------
-    max_distance, k, max_heading_difference
+    max_distance, k, unique, max_heading_difference
         As there.
     """
 
     max_distance: float | None
     k: int
+    unique: bool
     max_heading_difference: float | None
 
 
@@ -143,6 +148,8 @@ def planned(
     for number, (code, zoom) in enumerate(zip(leaves.code.tolist(), leaves.zoom.tolist(), strict=True)):
         own = slice(ends[number], ends[number + 1])
         reach = _reach(projection, occupied.bounds(own), distance_m)
+        if options.unique:
+            reach = _wider(reach, occupied.bounds(own), projection, options, dataset)
         near = plan.in_reach(reach, index.cells, index.counts)
         tasks.append(plan.Task(cells.quadkey(code, zoom), int(occupied.count[own].sum()), near, reach))
     if region is not None or conditions:
@@ -167,7 +174,9 @@ def planned(
         "by_text": sorted(images.by_text(dataset, region, conditions)),
     }
     name = plan.digest(given)
-    made = plan.Plan(folder / f"{STEP}-{name}", name, STEP, str(dataset.folder), given, tuple(tasks))
+    made = plan.Plan(
+        folder / f"{STEP}-{name}", name, UNIQUE if options.unique else STEP, str(dataset.folder), given, tuple(tasks)
+    )
     return Planned(made, given_points, leaves)
 
 
@@ -187,30 +196,75 @@ def task(made: Plan, number: int) -> dict[str, Any]:
     FileError
         If an input cannot be read, or the part not be written.
     """
-    given, own = made.given, made.tasks[number]
-    dataset = images.opened(Path(made.images), given["images"])
-    dataset = dataset.with_by_text(frozenset(given["by_text"]))
-    projection = Zones() if given["srid"] == Zones.srid else geodesy.projection(given["srid"])
-    own_points = points.of_task(made, number)
-    region = images.region_of_json(given["region"])
-    conditions = images.conditions_of_json(given["conditions"])
-    options = dict(given["options"])
+    own, inputs, own_points = made.tasks[number], Inputs.of(made), points.of_task(made, number)
+    options = dict(made.given["options"])
+    del options["unique"]
     distance_m = options.pop("max_distance")
-    search = Search(dataset, projection, region, conditions, **options)
+    search = Search(inputs.dataset, inputs.projection, inputs.region, inputs.conditions, **options)
     if distance_m is None:
         table, lon, lat = search.nearest(own_points)
     else:
         matched = search.within(own_points, own.reach, distance_m)
-        table, (lon, lat) = matched.table.cast(dataset.schema_of(matched.table.schema)), matched.lonlat
+        table, (lon, lat) = matched.table.cast(inputs.dataset.schema_of(matched.table.schema)), matched.lonlat
+    return write_part(made, number, table, lon, lat, count=len(own_points), counted=inputs.counted(own))
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """
+    What a plan names: the images, those of them that may be chosen, and the plane to measure in.
+
+    Parameters
+    ----------
+    dataset, projection, region, conditions
+        As of `planned`.
+    """
+
+    dataset: Images
+    projection: Projection | Zones
+    region: Region | None
+    conditions: dict[str, Any]
+
+    @classmethod
+    def of(cls, made: Plan) -> Inputs:
+        """Return it of a plan; raise FormatError if its images are others by now."""
+        given = made.given
+        dataset = images.opened(Path(made.images), given["images"]).with_by_text(frozenset(given["by_text"]))
+        projection = Zones() if given["srid"] == Zones.srid else geodesy.projection(given["srid"])
+        region, conditions = images.region_of_json(given["region"]), images.conditions_of_json(given["conditions"])
+        return cls(dataset, projection, region, conditions)
+
+    def counted(self, task: plan.Task) -> dict[str, int]:
+        """Return what a task counts of the images; see `mlygeo.parts.images.counted`."""
+        return images.counted(self.dataset, task.counts, self.region, self.conditions)
+
+
+def write_part(
+    made: Plan, number: int, table: pa.Table, lon: Floats, lat: Floats, *, count: int, counted: dict[str, int]
+) -> dict[str, Any]:
+    """
+    Write the part of a task, and return what is counted in it.
+
+    Parameters
+    ----------
+    made, number
+        The plan, and the number of the task.
+    table, lon, lat
+        The pairs, sorted by point and rank, and the places of the images.
+    count
+        Number of points that were searched for.
+    counted
+        What is counted of the images.
+    """
     counts = {
         "number": number,
         "rows": len(table),
-        "sums": facts.sums_of(table, len(own_points)),
-        "counted": images.counted(dataset, own.counts, region, conditions),
+        "sums": facts.sums_of(table, count),
+        "counted": counted,
         **_described(table, lon, lat),
     }
     with plan.writing(made, number) as temporary:
-        attrs = {**dataset.attrs, "plan": made.hash, COUNTS: counts}
+        attrs = {**images.opened(Path(made.images), made.given["images"]).attrs, "plan": made.hash, COUNTS: counts}
         parquet.write_points(table, lon, lat, temporary, attrs=attrs)
     return counts
 
@@ -249,4 +303,19 @@ def _reach(projection: Projection | Zones, bounds: Bounds | None, distance_m: fl
             f" {lon:.3f}, {lat:.3f} in EPSG:{projection.srid}",
             hint="leave out points near a pole or beyond the area of use of `srid`, or take another `srid`",
         )
+    return reach
+
+
+def _wider(
+    reach: Bounds, bounds: Bounds | None, projection: Projection | Zones, options: Options, dataset: Images
+) -> Bounds:
+    """Return the box that a task knows where each image serves one point: wide, but not of too many images."""
+    index = dataset.index
+    if bounds is None or options.max_distance is None:
+        return reach
+    most = max(2 * plan.in_reach(reach, index.cells, index.counts), plan.ROWS_PER_TASK)
+    for times in HALOS:
+        wider = projection.reach(bounds, times * options.max_distance)
+        if wider is not None and plan.in_reach(wider, index.cells, index.counts) <= most:
+            return wider
     return reach

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,12 +35,15 @@ if TYPE_CHECKING:
     from mlygeo.regions import Region
     from mlygeo.spatial.projection import Projection
     from mlygeo.spatial.zones import Zones
+    from mlygeo.store.repeats import Repeats
 
     Summed = Callable[[dict[str, Any], int, list[str]], dict[str, Any]]
     Said = Callable[[dict[str, Any], dict[str, Any]], str]
 
 SELECTION = "selection"
 """Folder of the parts of a selection."""
+
+WHAT_IS_OPEN = "; each image serves one point, and what they leave open is then matched as one"
 
 HELD_POINTS = 1_000_000
 """Points that are held when they are written, along a curve; more are written as they come."""
@@ -67,11 +71,10 @@ def check(spread: Spread, matching: Matching, laid: StreetPoints, *, given_point
         Naming the option.
     """
     spread.check(None)
-    instead = "select from a file that fits into memory"
-    if matching.unique:
+    if matching.unique and matching.limit is None:
         raise InputError(
-            "`unique` is not possible with a dataset of images: whom an image serves may hang on points far away",
-            hint=f"leave it out, or {instead}",
+            "`unique` needs a `max_distance` with a dataset of images: without it any point may compete with any other",
+            hint="name the largest distance, such as `max_distance=1000`, or select from a file that fits into memory",
         )
     if not given_points and laid.method == "percept":
         raise InputError(
@@ -131,7 +134,7 @@ def select(
     frames.columns_for(conditions, dataset.empty.columns)
     if region is not None:
         _check_inside(region, dataset)
-    options = step.Options(matching.limit, matching.k, matching.max_heading_difference)
+    options = step.Options(matching.limit, matching.k, matching.unique, matching.max_heading_difference)
 
     def planned(folder: Path) -> Planned:
         return step.planned(
@@ -255,8 +258,8 @@ class _Run:
         text = (
             f"{counted(facts['parts'], 'part')} with {counted(facts['points'], 'point')}, to read"
             f" {facts['bytes'] / 1e6:,.0f} MB; a process needs up to {facts['memory_bytes'] / 1e6:,.0f} MB, and all"
-            f" take about {facts['seconds']:,.0f} s in {'1 process' if at_once == 1 else f'{at_once:,} processes'};"
-            " nothing was done"
+            f" take about {facts['seconds']:,.0f} s in {'1 process' if at_once == 1 else f'{at_once:,} processes'}"
+            f"{WHAT_IS_OPEN if plan.step == 'unique' else ''}; nothing was done"
         )
         return Job(lambda: parts, facts, text)
 
@@ -278,17 +281,34 @@ class _Run:
 
     def _done(self, planned: Planned) -> Whole:
         """Do what is left of a plan, and return its parts."""
-        from mlygeo.parts import run
+        from mlygeo.parts import rounds, run
         from mlygeo.parts.whole import Whole
 
         plan = planned.write()
+        if plan.step == "unique" and plan.left():
+            turn: Plan | None = rounds.first(plan, self._elsewhere)
+            while turn is not None:
+                self._do(turn, turn.left(), run, f"round {turn.given['round'] + 1}")
+                turn = rounds.following(plan, turn)
         self._do(plan, plan.left(), run)
         return Whole(plan)
 
+    def _elsewhere(self) -> Any:
+        """Return the ids of images that stand at several places."""
+        return self._repeats.placed
+
+    @cached_property
+    def _repeats(self) -> Repeats:
+        from mlygeo.parts import images
+
+        return images.repeated(self.dataset, self.region, self.conditions)
+
     def _do_share(self, planned: Planned) -> None:
-        from mlygeo.parts import run
+        from mlygeo.parts import rounds, run
 
         plan = planned.write()
+        if plan.step == "unique" and plan.left():
+            plan = rounds.first(plan, self._elsewhere)
         number, of = self.spread.share or (0, 1)
         left = set(plan.left())
         own_tasks = [each for each in range(number, len(plan.tasks), of) if each in left]
@@ -300,17 +320,16 @@ class _Run:
             text += "; the same command without `part` brings them together"
         self.job[0].headline = text
 
-    def _do(self, plan: Plan, numbers: list[int], run: Any) -> None:
+    def _do(self, plan: Plan, numbers: list[int], run: Any, label: str = "parts") -> None:
         spread = self.spread
         run.do(
             plan, numbers, workers=self.workers, executor=spread.executor, client=spread.client,
-            scheduler=spread.scheduler, progress=self.progress,
+            scheduler=spread.scheduler, progress=self.progress, label=label,
         )  # fmt: skip
 
     def _settle(self, whole: Whole) -> None:
         """Fill in the summary and the headline."""
         from mlygeo import frames
-        from mlygeo.parts import images
         from mlygeo.providers import attribution_of
         from mlygeo.store import repeats
 
@@ -322,7 +341,7 @@ class _Run:
             kept, kept_unplaced = (sum(each[name] for each in counts) for name in ("kept", "unplaced"))
         if not kept:
             inputs.log.warning("no image of %s passes the filters and lies in the region", self.dataset.name)
-        found = images.repeated(self.dataset, self.region, self.conditions)
+        found = self._repeats
         gone = unplaced - kept_unplaced if index.rows > kept else 0
         cut = {"outside the region, or by the filters": index.rows - kept - gone}
         self.left_out |= inputs.left_out_counts(

@@ -327,6 +327,7 @@ def match_part(
     image_is_pano: Any = None,
     point_xy: tuple[Floats, Floats] | None = None,
     image_xy: tuple[Floats, Floats] | None = None,
+    elsewhere: Flags | None = None,
     compiled: bool | None = None,
 ) -> PartOfPairs:
     """
@@ -340,7 +341,7 @@ def match_part(
     ----------
     point_lon, point_lat, image_lon, image_lat, key_rank
         As in `match`: all points and images in `known`, and any others. An id that is in several rows of images
-        has to be given with all of them; the ranks have the order of those of all images.
+        has to be given with all of them, or be flagged in `elsewhere`; the ranks have the order of those of all images.
     core
         Which points belong to the part.
     known
@@ -350,7 +351,11 @@ def match_part(
         Settles ties between points.
     projection, max_distance, k, max_heading_difference, point_bearing, image_heading, image_is_pano
         As in `match`; there has to be a largest distance.
-    point_xy, image_xy, compiled
+    point_xy, image_xy
+        As in `match`.
+    elsewhere
+        Images whose id may also be in rows that are not given, so that somebody far away may have them.
+    compiled
         As in `match`.
 
     Returns
@@ -374,7 +379,8 @@ def match_part(
         for lon, lat in ((point_lon, point_lat), (image_lon, image_lat))
     )
     key_rank = np.ascontiguousarray(key_rank, dtype=np.int64)
-    k, unit_m = operator.index(k), _unit(projection, point_xy, image_xy)
+    # No more than one can have, and be short of one: then it may get another beyond the part.
+    k, unit_m = min(operator.index(k), len(key_rank) + 1), _unit(projection, point_xy, image_xy)
     tested = _tested(
         max_heading_difference, point_bearing, image_heading, image_is_pano,
         points=len(points[0]), images=len(key_rank),
@@ -384,6 +390,8 @@ def match_part(
         image_xy=image_xy, compiled=compiled,
     )  # fmt: skip
     margins = projection.margin(*points, known), projection.margin(*images, known)
+    if elsewhere is not None:
+        margins[1][elsewhere] = -np.inf
     placed = np.isfinite(points[0]) & np.isfinite(points[1])
     if (margins[0][core & placed] < limit).any():
         raise InputError(f"what is known has to hold all within {limit:g} m of the part", hint="see Projection.reach")

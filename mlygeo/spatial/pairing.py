@@ -8,6 +8,7 @@ beyond it; those of all parts that are left are matched as one.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,9 +28,6 @@ BATCH = 4
 
 CHUNK_PAIRS = 1 << 21
 """Pairs of positions compared at once."""
-
-FINER, SIDES = 4.0, 4
-"""Pairs are listed by squares as wide as they are far, in so many sizes, each so many times finer than the last."""
 
 
 def assign(planes: Sequence[InPlane], *, number: Rows, place: Rows, k: int) -> tuple[Rows, Rows, Floats]:
@@ -164,38 +162,36 @@ def certain(
     doubt = np.zeros(taken + count, dtype=bool)
     doubt[:taken] = (margins[0][point] < distance) | (least_margin[number[image]] < distance)
     doubt[taken:] = (has < k) & (margins[0] < limit)
-    nodes: list[Rows] = []
-    hang_on: list[Rows] = []
-    for plane in planes if taken else ():
-        # What is as near to a point as its farthest image, or within the limit where it has room for more.
-        wide = np.full(count, knn.largest_square(limit))
-        full = has == k
-        wide[full] = square[first[1:][full] - 1]
-        for one, other, apart in _near(plane, plane.of_points(wide), of_points=True):
-            holder = holding[number[other]]
-            hangs = (holder >= 0) & ((point[holder] != one) | (image[holder] != other))
-            roomy = hangs & (has[one] < k)
-            nodes.append(taken + one[roomy])
-            hang_on.append(holder[roomy])
-            for turn in range(int(has.max(initial=0))):
-                own = np.minimum(first[one] + turn, taken - 1)
-                before = hangs & (turn < has[one]) & (holder != own)
-                before &= (apart < square[own]) | ((apart == square[own]) & (key_rank[other] < key_rank[image[own]]))
-                nodes.append(own[before])
-                hang_on.append(holder[before])
-        # What is as near to an image as the point that has it.
-        held = holding[plane.of_images(number)]
-        wide = np.where(held >= 0, square[np.maximum(held, 0)], -1.0)
-        for rival, wanted, apart in _near(plane, wide, of_points=False):
-            own = holding[number[wanted]]
-            before = (rival != point[own]) & ((apart < square[own]) | (place[rival] < place[point[own]]))
-            mine, others = own[before], rival[before]
-            doubt[mine[has[others] < k]] = True
-            for turn in range(int(has.max(initial=0))):
-                there = turn < has[others]
-                nodes.append(mine[there])
-                hang_on.append(first[others[there]] + turn)
-    _spread(doubt, np.concatenate([*nodes, _NONE]), np.concatenate([*hang_on, _NONE]))
+    # As far as its farthest image, or the limit where it has room for more, a point wants others.
+    wide = np.full(count, knn.largest_square(limit))
+    full = has == k
+    wide[full] = square[first[1:][full] - 1]
+    around = [(_Around.of(plane, of_points=True), _Around.of(plane, of_points=False)) for plane in planes]
+    most, new = int(has.max(initial=0)), doubt.copy()
+    while new[:taken].any():
+        known = doubt.copy()
+        in_front = np.flatnonzero(new[:taken])
+        wanted, rivals = np.zeros(numbers, dtype=bool), np.zeros(count, dtype=bool)
+        wanted[number[image[in_front]]], rivals[point[in_front]] = True, True
+        for images_around, points_around in around:
+            # What points get hangs on images that others have, and are nearer, not being left to them.
+            for one, other, apart in points_around.near(wanted[number]):
+                holder = holding[number[other]]
+                hangs = (apart <= wide[one]) & ((point[holder] != one) | (image[holder] != other))
+                doubt[taken + one[hangs & (has[one] < k)]] = True
+                for turn in range(most):
+                    own = np.minimum(first[one] + turn, taken - 1)
+                    before = hangs & (turn < has[one]) & (holder != own)
+                    before &= (apart < square[own]) | (
+                        (apart == square[own]) & (key_rank[other] < key_rank[image[own]])
+                    )
+                    doubt[own[before]] = True
+            # Who has an image hangs on those that are nearer to it having others. None of them has room for more.
+            for rival, other, apart in images_around.near(rivals):
+                own = holding[number[other]]
+                nearer = (apart < square[own]) | ((apart == square[own]) & (place[rival] < place[point[own]]))
+                doubt[own[(own >= 0) & (rival != point[own]) & nearer]] = True
+        new = doubt & ~known
     sure = ~doubt[taken:]
     sure[point[doubt[:taken]]] = False
     return sure
@@ -205,105 +201,109 @@ def within_limit(planes: Sequence[InPlane], points: Flags, images: int) -> Flags
     """Return which of so many images at least one of some points (flags of all) may match."""
     found = np.zeros(images, dtype=bool)
     for plane in planes:
-        wide = np.where(plane.of_points(points), knn.largest_square(plane.limit), -1.0)
-        for _, image, _ in _near(plane, wide, of_points=True):
+        for _, image, _ in _Around.of(plane, of_points=True).near(points):
             found[image] = True
     return found
 
 
-_NONE = np.empty(0, dtype=np.int64)
-
-
-def _spread(doubt: Flags, nodes: Rows, hang_on: Rows) -> None:
-    """Flag each node that hangs on a flagged one."""
-    while True:
-        open_ = ~doubt[nodes]
-        nodes, hang_on = nodes[open_], hang_on[open_]
-        new = nodes[doubt[hang_on]]
-        if not len(new):
-            return
-        doubt[new] = True
-
-
-def _near(plane: InPlane, wide: Floats, *, of_points: bool) -> Iterator[tuple[Rows, Rows, Floats]]:
+@dataclass(frozen=True)
+class _Around:
     """
-    Yield the pairs that the plane's test passes, as far as each point, or each image, reaches.
+    What lies within the limit of points, or images, of a plane: the images, or points, in the order of squares.
 
     Parameters
     ----------
     plane
         Where to look.
-    wide
-        Largest squared distance of each of its points, or images: negative for nothing.
     of_points
-        Which of the two.
-
-    Yields
-    ------
-    points, images, squares
-        Rows among all, and squared distances, in parts of bounded size.
+        Whether images around points are looked for, or points around images.
+    rows
+        Rows of those that are looked for, by square.
+    squares
+        Numbers of their squares.
+    west, south, side
+        Where the squares begin, and how wide they are.
+    width, height
+        Numbers of columns and lines, with a border.
     """
-    sources, targets = (plane.points, plane.images) if of_points else (plane.images, plane.points)
-    usable = np.flatnonzero(np.isfinite(targets[0]) & np.isfinite(targets[1]))
-    asking = np.flatnonzero((wide >= 0) & np.isfinite(sources[0]) & np.isfinite(sources[1]))
-    if not len(usable) or not len(asking):
-        return
-    reach = np.sqrt(wide[asking])
-    west, south = targets[0][usable].min(), targets[1][usable].min()
-    far = float(max(targets[0][usable].max() - west, targets[1][usable].max() - south, 1.0))
-    sides = [max(float(reach.max()) * 1.001, far * 1e-6, 1e-3) / FINER**step for step in range(SIDES)]
-    # Wider than they reach by far more than the rounding of coordinates.
-    size = np.searchsorted(-np.array(sides[1:]), -reach * 1.0005, side="right")
-    for step, side in enumerate(sides):
-        here = size == step
-        if not here.any():
-            continue
-        lines, columns = (
-            np.floor((values[usable] - low) / side).astype(np.int64) + 2
-            for values, low in ((targets[1], south), (targets[0], west))
-        )
-        width = int(columns.max()) + 4
-        key = lines * width + columns
-        sorted_ = np.argsort(key, kind="stable")
-        key, rows = key[sorted_], usable[sorted_]
-        some = asking[here]
-        line, column = (
-            np.clip(np.floor((values[some] - low) / side) + 2, 0, most).astype(np.int64)
-            for values, low, most in (
-                (sources[1], south, int(lines.max()) + 2),
-                (sources[0], west, width - 2),
-            )
+
+    plane: InPlane
+    of_points: bool
+    rows: Rows
+    squares: Rows
+    west: float
+    south: float
+    side: float
+    width: int
+    height: int
+
+    @classmethod
+    def of(cls, plane: InPlane, *, of_points: bool) -> _Around:
+        """Return those of a plane."""
+        x, y = plane.images if of_points else plane.points
+        rows = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
+        if not len(rows):
+            return cls(plane, of_points, rows, rows, 0.0, 0.0, 1.0, 4, 4)
+        west, south = float(x[rows].min()), float(y[rows].min())
+        far = max(float(x[rows].max()) - west, float(y[rows].max()) - south, 1.0)
+        # Wider than the limit by far more than the rounding of coordinates.
+        side = max(plane.limit * 1.001, far * 1e-6, 1e-3)
+        column, line = (np.floor((v[rows] - low) / side).astype(np.int64) + 2 for v, low in ((x, west), (y, south)))
+        width = int(column.max()) + 4
+        squares = line * width + column
+        order = np.argsort(squares, kind="stable")
+        return cls(plane, of_points, rows[order], squares[order], west, south, side, width, int(line.max()) + 3)
+
+    def near(self, which: Flags) -> Iterator[tuple[Rows, Rows, Floats]]:
+        """
+        Yield the pairs within the limit, which the plane's test passes, of some points, or images.
+
+        Parameters
+        ----------
+        which
+            Flags of all.
+
+        Yields
+        ------
+        points, images, squares
+            Rows among all, and squared distances, in parts of bounded size.
+        """
+        plane, of_points = self.plane, self.of_points
+        x, y = plane.points if of_points else plane.images
+        flags = plane.of_points(which) if of_points else plane.of_images(which)
+        some = np.flatnonzero(flags & np.isfinite(x) & np.isfinite(y))
+        if not len(some) or not len(self.rows):
+            return
+        column, line = (
+            np.clip(np.floor((values[some] - low) / self.side) + 2, 0, most).astype(np.int64)
+            for values, low, most in ((x, self.west, self.width - 2), (y, self.south, self.height - 1))
         )
         for up in (-1, 0, 1):
-            start = np.searchsorted(key, (line + up) * width + np.maximum(column - 1, 0))
-            stop = np.searchsorted(key, (line + up) * width + column + 1, side="right")
-            yield from _listed(plane, wide, some, rows, (start, stop), of_points=of_points)
+            start = np.searchsorted(self.squares, (line + up) * self.width + np.maximum(column - 1, 0))
+            stop = np.searchsorted(self.squares, (line + up) * self.width + column + 1, side="right")
+            yield from self._listed(some, start, np.maximum(stop - start, 0))
 
-
-def _listed(
-    plane: InPlane, wide: Floats, some: Rows, rows: Rows, runs: tuple[Rows, Rows], *, of_points: bool
-) -> Iterator[tuple[Rows, Rows, Floats]]:
-    """Yield the pairs of some sources with runs of the sorted targets, in parts of bounded size."""
-    sources, targets = (plane.points, plane.images) if of_points else (plane.images, plane.points)
-    start, counts = runs[0], np.maximum(runs[1] - runs[0], 0)
-    total = np.cumsum(counts)
-    at = 0
-    while at < len(some):
-        done = int(total[at - 1]) if at else 0
-        stop = max(int(np.searchsorted(total, done + CHUNK_PAIRS, side="right")), at + 1)
-        count = counts[at:stop]
-        one = np.repeat(some[at:stop], count)
-        offset = np.arange(len(one)) - np.repeat(np.cumsum(count) - count, count)
-        other = rows[np.repeat(start[at:stop], count) + offset]
-        east, north = sources[0][one] - targets[0][other], sources[1][one] - targets[1][other]
-        apart = east * east + north * north
-        passes = apart <= wide[one]
-        one, other, apart = one[passes], other[passes], apart[passes]
-        if plane.test is not None:
-            passes = plane.test(*((one, other) if of_points else (other, one)), apart)
-            one, other, apart = one[passes], other[passes], apart[passes]
-        if of_points:
-            yield plane.points_among_all(one), plane.images_among_all(other), apart
-        else:
-            yield plane.points_among_all(other), plane.images_among_all(one), apart
-        at = stop
+    def _listed(self, some: Rows, start: Rows, counts: Rows) -> Iterator[tuple[Rows, Rows, Floats]]:
+        """Yield the pairs of some rows with runs of the others, in parts of bounded size."""
+        plane, of_points = self.plane, self.of_points
+        sources, targets = (plane.points, plane.images) if of_points else (plane.images, plane.points)
+        most = knn.largest_square(plane.limit)
+        total = np.cumsum(counts)
+        at = 0
+        while at < len(some):
+            done = int(total[at - 1]) if at else 0
+            stop = max(int(np.searchsorted(total, done + CHUNK_PAIRS, side="right")), at + 1)
+            count = counts[at:stop]
+            one = np.repeat(some[at:stop], count)
+            offset = np.arange(len(one)) - np.repeat(np.cumsum(count) - count, count)
+            other = self.rows[np.repeat(start[at:stop], count) + offset]
+            east, north = sources[0][one] - targets[0][other], sources[1][one] - targets[1][other]
+            apart = east * east + north * north
+            passes = apart <= most
+            point, image = (one, other) if of_points else (other, one)
+            point, image, apart = point[passes], image[passes], apart[passes]
+            if plane.test is not None:
+                passes = plane.test(point, image, apart)
+                point, image, apart = point[passes], image[passes], apart[passes]
+            yield plane.points_among_all(point), plane.images_among_all(image), apart
+            at = stop
