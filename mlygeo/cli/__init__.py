@@ -390,6 +390,7 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
         output = _taken_last(verb, given)
     if verb.makes_datasets and output is not None and layout.is_named(output):
         given["output"] = output
+        check_output("dataset", Path(output).expanduser())
     elif verb.acts:
         given["output"] = given.get("output") or output
         if output is not None and verb.writes in {"folder", "dataset"}:

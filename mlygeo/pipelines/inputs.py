@@ -60,6 +60,9 @@ SAVED_S = 2e-7
 
 UNPLACED = "without a position"
 
+MANY_BYTES = 500_000_000
+"""Bytes of tiles whose images take gigabytes of memory as one frame: some five million images."""
+
 
 def photo_import(root: Path, folder: PhotoFolder, files: tuple[str, ...] | None = None) -> PhotoImport:
     """Return the import of a folder of photos, or of some photos in it, by the options."""
@@ -396,7 +399,14 @@ class Fetching:
     def images(self) -> pa.Table:
         """Return the images of the region."""
         damaged: list[Path] = []
-        table = self._tiles.read(_files(self.fetch()), region=self.region, damaged=damaged)
+        files = _files(self.fetch())
+        if (size := sum(path.stat().st_size for path in files)) >= MANY_BYTES:
+            log.warning(
+                "the images of %s tiles (%.1f GB) go into memory at once; in bounded memory 'mlygeo tiles' writes them "
+                "as a dataset, where its output is a folder, and 'mlygeo select' takes that as images",
+                f"{len(files):,}", size / 1e9,
+            )  # fmt: skip
+        table = self._tiles.read(files, region=self.region, damaged=damaged)
         if damaged:
             table = self._tiles.read(_files(self.fetch_again(damaged)), region=self.region)
         self.note(without_id(table))

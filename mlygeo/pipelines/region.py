@@ -49,7 +49,7 @@ def tiles(
     geojson: bool = False,
     tiles_only: bool = False,
     add: bool = False,
-    rows_per_part: int = 1_000_000,
+    rows_per_part: int | None = None,
     dry_run: bool = False,
     pano: bool | None = None,
     since: str | datetime | None = None,
@@ -89,7 +89,7 @@ def tiles(
         and those that are gone from their tiles; images in tiles that could not be fetched, outside the region or
         left out by the filters stay. Only the parts concerned are written anew.
     rows_per_part
-        Most rows of a part of a dataset. Default where one is there: as many as its parts have.
+        Most rows of a part of a dataset. Default: as many as the parts that are there have, else a million.
     dry_run
         Fetch nothing; say what would be fetched, and how long it would take.
 

@@ -1,9 +1,9 @@
 """
 OpenStreetMap files -> the edges of OSMnx's simplified graph, bucket by bucket.
 
-The graph is never held; links that do not reach from end to end are, while they are joined. Pieces of ways are cut into links at the nodes where streets end, links are joined to
-chains, and each chain is an edge in either direction that traffic has. Edges come in the order of the file: of their
-first nodes, and then as OSMnx orders them.
+The graph is never held; links that do not reach from end to end are, while they are joined. Pieces of ways are cut
+into links at the nodes where streets end, links are joined to chains, and each chain is an edge in either direction
+that traffic has. Edges come in the order of the file: of their first nodes, and then as OSMnx orders them.
 """
 
 from __future__ import annotations
