@@ -59,7 +59,7 @@ def to_arrow(values: pd.Series, name: str) -> tuple[pa.ChunkedArray, dict[str, A
         if isinstance(values.dtype, pd.CategoricalDtype):
             # Parquet keeps neither unused categories nor those that are not text.
             note["metadata"] = {**(note["metadata"] or {}), "categories": _plain_list(values.dtype.categories)}
-        if values.dtype == object and _is_text(table.schema.field(0).type):
+        if values.dtype == object and is_text(table.schema.field(0).type):
             note["metadata"] = {**(note["metadata"] or {}), "objects": True}
         _check_years(table.column(0))
     except UNREADABLE as error:
@@ -207,7 +207,7 @@ def _restored(values: pa.ChunkedArray, note: dict[str, Any]) -> pd.Series:
         # Before pandas 3 all text was objects; only our own note tells that it is meant.
         noted = note.get("metadata")
         meant = isinstance(noted, dict) and noted.get("objects") is True
-        return _objects(values) if meant or not _is_text(kind) else _unnoted(values)
+        return _objects(values) if meant or not is_text(kind) else _unnoted(values)
     if dtype.endswith("[pyarrow]") and dtype != "string[pyarrow]":
         return pd.Series(pd.arrays.ArrowExtensionArray(values))
     if dtype.startswith(("datetime64[", "timedelta64[")) and (
@@ -255,7 +255,8 @@ def _categories(values: pa.ChunkedArray, note: dict[str, Any]) -> pd.Series:
     return pd.Series(pd.Categorical(codes, categories=categories, ordered=ordered))
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
+    """Return whether a type is one of plain text."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
@@ -269,7 +270,7 @@ def _pandas_types(field: pa.Field, *, has_gaps: bool) -> dict[str, str]:
         return {"pandas_type": str(kind), "numpy_type": "Int64" if has_gaps or dtypes == {"Int64"} else str(kind)}
     if pa.types.is_timestamp(kind):
         return {"pandas_type": "datetimetz" if kind.tz else "datetime", "numpy_type": f"datetime64[{kind.unit}]"}
-    if _is_text(kind):
+    if is_text(kind):
         return {"pandas_type": "unicode", "numpy_type": "str"}
     if pa.types.is_boolean(kind):
         return {"pandas_type": "bool", "numpy_type": "boolean" if has_gaps else "bool"}

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from mlygeo import degrees
 from mlygeo.errors import FileError, FormatError, MlygeoError
-from mlygeo.store.parquet import encodings, metadata
+from mlygeo.store.parquet import attributes, encodings, metadata
 from mlygeo.store.paths import called
 
 if TYPE_CHECKING:
@@ -301,7 +301,7 @@ class GeoFile:
 
     def is_coded(self, name: str, groups: Sequence[int]) -> bool:
         """Return whether a column is text whose values are mostly codes: then it takes less than a text's length."""
-        if not _is_plain_text(self.file.schema_arrow.field(name).type) or name not in self.leaves:
+        if not attributes.is_text(self.file.schema_arrow.field(name).type) or name not in self.leaves:
             return False
         chunks = [self.file.metadata.row_group(group).column(self.leaves[name]) for group in groups]
         size, rows = sum(each.total_uncompressed_size for each in chunks), sum(each.num_values for each in chunks)
@@ -509,10 +509,6 @@ def _check_text(values: pa.Array | pa.ChunkedArray, name: str, path: Path | Else
         values.validate(full=True)
     except pa.ArrowException as error:
         raise FormatError(f"the column {name!r} of {called(path)} is damaged: {error}") from error
-
-
-def _is_plain_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _has_text(kind: pa.DataType) -> bool:
