@@ -99,7 +99,9 @@ VERBS = (
         "Lay a point every so many metres along every street.",
         "mlygeo streets -c myconfig.json -S 28992 -I 50 -o mygrid.geojson",
         "street_points.parquet",
-        "File for the street points; its ending tells the format.",
+        "File for the street points; its ending tells the format. A folder with a slash at its end (points/): for a "
+        "dataset of points, laid part by part.",
+        makes_datasets=True,
     ),
     Verb(
         "select",
@@ -354,8 +356,10 @@ VERBS = (
         "Cut images into sequences, flag duplicates, derive headings.",
         "mlygeo cut images.parquet --cutoff-distance 100 -o cut.parquet",
         "cut.parquet",
-        "File for the images frame; its ending tells the format.",
+        "File for the images frame; its ending tells the format. A folder with a slash at its end (cut/): for a "
+        "dataset of images.",
         takes_region=False,
+        makes_datasets=True,
         arguments="images",
         words="FILE|DIR...",
     ),

@@ -84,7 +84,7 @@ def task(made: Plan, number: int) -> dict[str, Any]:
     if made.given["round"]:
         points, core, images = _left_open(made, number, inputs)
     else:
-        points, core = _around(whole, number)
+        points, core = _around(whole, number, own.reach)
         images = keep(inputs.dataset.points(own.reach), region=inputs.region, conditions=inputs.conditions)
     images, repeated = once(images)
     no_rows = np.empty(0, dtype=np.int64)
@@ -153,11 +153,10 @@ def pairs_of(made: Plan, of: int) -> pa.Table | None:
     return None
 
 
-def _around(whole: Plan, number: int) -> tuple[TaskPoints, Flags]:
-    """Return the points that a task of the first round knows, and which of them are its own."""
-    box = whole.tasks[number].reach
-    others = [each for each in _near(tuple(task.cell for task in whole.tasks), box) if each != number]
-    points = of_tasks(whole, [number, *others])
+def _around(whole: Plan, number: int, box: Bounds | None) -> tuple[TaskPoints, Flags]:
+    """Return the points that a task of the first round knows, and which of them are its own; None is the world."""
+    near = _near(tuple(task.cell for task in whole.tasks), box)
+    points = of_tasks(whole, sorted({number, *near}))
     core = points.table["task"].to_numpy() == number
     if box is None:
         return points, core

@@ -342,7 +342,7 @@ def repeated(dataset: Images, region: Region | None, conditions: dict[str, Any])
             chosen = keep(dataset.part(number), region=region, conditions=conditions)
             key = [name for name in ("id", "provider") if name in chosen.columns]
             own = np.flatnonzero(spread(chosen.arrow("id")) % shares_of == share)
-            seen.append(pa.table({name: _in_plain(chosen.arrow(name).take(pa.array(own))) for name in key}))
+            seen.append(pa.table({name: in_plain(chosen.arrow(name).take(pa.array(own))) for name in key}))
             places.append(np.stack([np.full(len(own), number), own]))
         if not seen:
             break
@@ -363,7 +363,8 @@ def repeated(dataset: Images, region: Region | None, conditions: dict[str, Any])
     return once(PartOf(whole, dataset.settled))[1]
 
 
-def _in_plain(values: pa.ChunkedArray) -> pa.ChunkedArray:
+def in_plain(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column without a dictionary."""
     return values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
 
 

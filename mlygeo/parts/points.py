@@ -20,18 +20,19 @@ import pyarrow as pa
 from mlygeo.arrays import distinct, mix
 from mlygeo.parts import sorting
 from mlygeo.parts.matching import planar, repeated_ids
+from mlygeo.parts.occupied import Occupied
 from mlygeo.progress import working
-from mlygeo.spatial import areas, cells, zones
+from mlygeo.spatial import cells, zones
 from mlygeo.store.datasets import layout
 from mlygeo.store.pieces import pieces
 from mlygeo.store.point_sources import FramePoints, TablePoints
-from mlygeo.store.points import floats_of, ids_of, keep
+from mlygeo.store.points import SomeOf, floats_of, ids_of, keep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from mlygeo.arrays import Bounds, Floats, Rows, Whole
+    from mlygeo.arrays import Floats, Rows, Whole
     from mlygeo.parts.plan import Plan
     from mlygeo.regions import Region
     from mlygeo.spatial.projection import Projection
@@ -46,59 +47,6 @@ IDS_PER_BUCKET = 2_000_000
 """Ids that are compared at once."""
 
 MOST_BUCKETS = 512
-
-CELLS_AT_ONCE = 1_000_000
-"""Cells with points that are held before they are brought together."""
-
-
-@dataclass(frozen=True)
-class Occupied:
-    """
-    Cells of zoom 14 that have points, ascending.
-
-    Parameters
-    ----------
-    code
-        Their Morton codes, int64.
-    count
-        How many points each has, int64.
-    box
-        The box of these in degrees: west, south, east, north; shape (4, cells).
-    """
-
-    code: Rows
-    count: Rows
-    box: Floats
-
-    @classmethod
-    def of(cls, lon: Floats, lat: Floats) -> Occupied:
-        """Return the cells of positions, in degrees; those that are not finite are in none."""
-        code = cells.codes(lon, lat, layout.MOST_ZOOM)
-        found = code >= 0
-        lon, lat, code = lon[found], lat[found], code[found]
-        return cls.joined([cls(code, np.ones(len(code), dtype=np.int64), np.stack((lon, lat, lon, lat)))])
-
-    @classmethod
-    def joined(cls, several: list[Occupied]) -> Occupied:
-        """Return the cells of several together; their codes may be in any order."""
-        code = np.concatenate([np.empty(0, dtype=np.int64), *(each.code for each in several)])
-        count = np.concatenate([np.empty(0, dtype=np.int64), *(each.count for each in several)])
-        box = np.concatenate([np.empty((4, 0)), *(each.box for each in several)], axis=1)
-        if not len(code):
-            return cls(code, count, box)
-        order = np.argsort(code, kind="stable")
-        code, count, box = code[order], count[order], box[:, order]
-        starts = np.flatnonzero(np.diff(code, prepend=-1))
-        ends = [
-            of.reduceat(side, starts)
-            for of, side in zip((np.minimum, np.minimum, np.maximum, np.maximum), box, strict=True)
-        ]
-        return cls(code[starts], np.add.reduceat(count, starts), np.stack(ends))
-
-    def bounds(self, some: slice = slice(None)) -> Bounds | None:
-        """Return the box of the points of some of the cells, as `mlygeo.spatial.areas.bounds` does."""
-        west, south, east, north = self.box[:, some]
-        return areas.bounds(np.concatenate((west, east)), np.concatenate((south, north)))
 
 
 @dataclass(frozen=True)
@@ -142,10 +90,16 @@ class GivenPoints:
         All points.
     region
         None for the whole earth.
+    by_id
+        Whether they are in the order of their ids, in whatever order they are read.
+    said
+        Attribution and the like; None where these are those of the points.
     """
 
     everything: Points
     region: Region | None = None
+    by_id: bool = False
+    said: dict[str, Any] | None = None
 
     @property
     def name(self) -> str:
@@ -160,7 +114,7 @@ class GivenPoints:
     @property
     def attrs(self) -> dict[str, Any]:
         """Attribution and the like."""
-        return self.everything.attrs
+        return self.everything.attrs if self.said is None else self.said
 
     def __len__(self) -> int:
         """Return the number of points in the region."""
@@ -173,8 +127,9 @@ class GivenPoints:
 
     @property
     def whole(self) -> Points:
-        """All of them, held at once."""
-        return keep(self.everything, region=self.region, conditions={})
+        """All of them, held at once, in their order."""
+        whole = keep(self.everything, region=self.region, conditions={})
+        return SomeOf(whole, np.argsort(ids_of(whole, "point_id"))) if self.by_id else whole
 
     def pieces(self) -> Iterator[Points]:
         """Yield them some at a time, in their order."""
@@ -212,8 +167,7 @@ class GivenPoints:
 
     def _looked_through(self, advance: Any) -> Found:
         given = count = unplaced = unplaced_kept = 0
-        occupied = Occupied.of(np.empty(0), np.empty(0))
-        some: list[Occupied] = []
+        occupied = [Occupied.none()]
         edges: list[tuple[Floats, Floats]] = []
         hashes = {name: hashlib.blake2b(digest_size=16) for name in ("x", "y", "point_id", "bearing")}
         last = None
@@ -225,9 +179,7 @@ class GivenPoints:
             kept = keep(piece, region=self.region, conditions={})
             lon, lat = kept.lonlat
             unplaced_kept += _unplaced(lon, lat)
-            some.append(Occupied.of(lon, lat))
-            if sum(len(each.code) for each in some) > CELLS_AT_ONCE:
-                occupied, some = Occupied.joined([occupied, *some]), []
+            occupied = Occupied.gathered([*occupied, Occupied.of(lon, lat)])
             edges.append(_edge(lon, lat))
             ids = _ids(kept, count)
             for name, values in zip(("x", "y", "point_id"), (*kept.native[:2], ids), strict=True):
@@ -243,7 +195,7 @@ class GivenPoints:
             self._check_ids(count)
         digest = "".join(each.hexdigest() for each in hashes.values())
         lon, lat = (np.concatenate([np.empty(0), *(each[axis] for each in edges)]) for axis in (0, 1))
-        return Found(given, count, unplaced, unplaced_kept, Occupied.joined([occupied, *some]), (lon, lat), digest)
+        return Found(given, count, unplaced, unplaced_kept, Occupied.joined(occupied), (lon, lat), digest)
 
     def _check_ids(self, count: int) -> None:
         """Raise if an id stands twice: ids are compared that have the first bits of a hash in common."""
@@ -296,8 +248,9 @@ class GivenPoints:
             start = 0
             for piece in self.pieces():
                 lon, lat = piece.lonlat
-                held: dict[str, Any] = {"row": np.arange(start, start + len(piece)), "point_id": _ids(piece, start)}
-                held |= {"lon": lon, "lat": lat}
+                ids = _ids(piece, start)
+                row = ids if self.by_id else np.arange(start, start + len(piece))
+                held: dict[str, Any] = {"row": row, "point_id": ids, "lon": lon, "lat": lat}
                 if "bearing" in columns:
                     held["bearing"] = floats_of(piece, "bearing")
                 if "x" in columns:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo.errors import FileError
+from mlygeo.errors import FileError, InputError
 from mlygeo.parts import certain, plan
 from mlygeo.parts.plan import Plan, Task
 from mlygeo.parts.selection import HALOS, Inputs
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 MOST_OPEN = 1_000_000
 """Open points and images that are matched at once."""
+
+SECONDS_PER_POINT = 20e-6
+"""Processor time of a point of the first round, beside what a task takes anyway (measured with crowded points)."""
 
 SHARES = (4, 2, 1)
 """Which share of these has a part of the second round, the third, and those after it."""
@@ -49,7 +52,48 @@ def first(made: Plan, elsewhere: Callable[[], Any]) -> Plan:
     if (folder / plan.PLAN_FILE).exists():
         return plan.read(folder)
     certain.write_elsewhere(made, elsewhere())
-    return _written(made, 0, list(made.tasks), [[number] for number in range(len(made.tasks))], [])
+    every = [*range(len(made.tasks))]
+    if _limit(made) is None:
+        rows = sum(part.rows for part in Inputs.of(made).dataset.index.parts)
+        return _written(made, 0, first_tasks(made, rows), [every] if every else [], [])
+    return _written(made, 0, list(made.tasks), [[number] for number in every], [])
+
+
+def first_tasks(made: Plan, images: int) -> list[Task]:
+    """Return the tasks of the first round, of so many images: one of all where no distance limits them."""
+    if _limit(made) is not None or not made.tasks:
+        return list(made.tasks)
+    return [Task("", sum(task.points for task in made.tasks), images, None)]
+
+
+def check_whole(points: int, images: int) -> None:
+    """
+    Raise unless so many points and images can be matched at once, as is needed where no distance limits them.
+
+    Raises
+    ------
+    InputError
+        Naming the options.
+    """
+    if points + images > MOST_OPEN:
+        raise InputError(
+            f"`unique` needs a `max_distance` for more than {MOST_OPEN:,} points and images of a dataset: without it"
+            " any point may compete with any other, so that no part is certain of anything",
+            hint="name the largest distance, such as `max_distance=1000`, or select from a file that fits into memory",
+        )
+
+
+def remark(made: Plan) -> str:
+    """Return what a dry run says of the rounds after the first."""
+    if _limit(made) is None:
+        return "; without a largest distance, all is matched as one"
+    most = Task("", 0, MOST_OPEN, None).bytes / 1e6
+    return f"; each image serves one point: what the parts leave open is then matched at once, in up to {most:,.0f} MB"
+
+
+def _limit(made: Plan) -> float | None:
+    limit: float | None = made.given["options"]["max_distance"]
+    return limit
 
 
 def following(made: Plan, last: Plan) -> Plan | None:
@@ -88,7 +132,7 @@ def following(made: Plan, last: Plan) -> Plan | None:
 
 def _in_groups(made: Plan, left: _Open, number: int) -> Plan:
     """Write the plan of a round over groups of the parts of the last one."""
-    projection, limit = Inputs.of(made).projection, made.given["options"]["max_distance"]
+    projection, limit = Inputs.of(made).projection, _limit(made) or 0.0
     places = np.flatnonzero(left.points > 0)
     code, place = np.unique(left.firsts[places], return_inverse=True)
     rows = np.zeros(len(code), dtype=np.int64)

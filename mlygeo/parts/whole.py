@@ -96,32 +96,7 @@ class Whole:
 
     def index(self, more: dict[str, Any]) -> Index:
         """Return the index of the selection as a dataset; `more` is noted in it."""
-        parts, cells, rows = [], [], []
-        for number, counted in enumerate(self.counts):
-            if not counted["rows"]:
-                continue
-            task, path = self.plan.tasks[number], self.plan.path(number)
-            with path.open("rb") as file:
-                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            west, south, east, north = counted["box"]
-            times = {
-                name: None if counted[name] is None else datetime.fromisoformat(counted[name])
-                for name in ("min_captured_at", "max_captured_at")
-            }
-            parts.append(
-                Part(
-                    task.cell, task.path, counted["rows"], len(self._file(number).groups), path.stat().st_size,
-                    west, south, east, north, counted["min_id"], counted["max_id"], **times, sha256=sha256,
-                    written_at=datetime.fromisoformat(self.plan.given["written_at"]), footer_sha256=footer_sha256(path),
-                )
-            )  # fmt: skip
-            cells.append(np.cumsum(np.array(counted["cells"], dtype=np.int64)))
-            rows.append(np.array(counted["cell_rows"], dtype=np.int64))
-        code, count = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-        if cells:
-            code, inverse = np.unique(np.concatenate(cells), return_inverse=True)
-            count = np.bincount(inverse, weights=np.concatenate(rows)).astype(np.int64)
-        return Index(tuple(parts), code, count, layout.ROWS_PER_PART, more=more)
+        return index_of(self.plan, self.counts, more, datetime.fromisoformat(self.plan.given["written_at"]))
 
     def table(self) -> tuple[pa.Table, Floats, Floats]:
         """Return all parts as one table, in the order of the points' rows and of ranks; and the places, degrees."""
@@ -187,3 +162,33 @@ class Whole:
             if "provider" in names:
                 shares.append(facts.shares(together))
         return number, first, facts.shares_added(shares) if "provider" in names else None
+
+
+def index_of(made: Plan, counts: list[dict[str, Any]], more: dict[str, Any], written_at: datetime) -> Index:
+    """Return the index of parts as a dataset, of those that have rows, by what is counted in each."""
+    parts, cells, rows = [], [], []
+    for number, counted in enumerate(counts):
+        if not counted["rows"]:
+            continue
+        task, path = made.tasks[number], made.path(number)
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        west, south, east, north = counted["box"]
+        times = {
+            name: None if counted[name] is None else datetime.fromisoformat(counted[name])
+            for name in ("min_captured_at", "max_captured_at")
+        }
+        parts.append(
+            Part(
+                task.cell, task.path, counted["rows"], len(GeoFile(path).groups), path.stat().st_size,
+                west, south, east, north, counted["min_id"], counted["max_id"], **times, sha256=sha256,
+                written_at=written_at, footer_sha256=footer_sha256(path),
+            )
+        )  # fmt: skip
+        cells.append(np.cumsum(np.array(counted["cells"], dtype=np.int64)))
+        rows.append(np.array(counted["cell_rows"], dtype=np.int64))
+    code, count = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    if cells:
+        code, inverse = np.unique(np.concatenate(cells), return_inverse=True)
+        count = np.bincount(inverse, weights=np.concatenate(rows)).astype(np.int64)
+    return Index(tuple(parts), code, count, layout.ROWS_PER_PART, more=more)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 from pathlib import Path
@@ -11,15 +12,17 @@ from mlygeo import places
 from mlygeo.errors import DependencyError, FileError, FormatError, InputError
 from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job, public, public_with, version
-from mlygeo.pipelines.options import Cutting, Geotagging
+from mlygeo.pipelines.options import Cutting, Geotagging, Spread
 from mlygeo.pipelines.sources import EXIFTOOL, EXIFTOOL_XML, Pattern
 from mlygeo.progress import counted
 from mlygeo.readers.cameras import VIDEO_SOURCES, GeotagSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from concurrent.futures import Executor
 
     import geopandas as gpd
+    from distributed import Client
 
     from mlygeo.pipelines.sources import Sources
     from mlygeo.progress import Progress
@@ -84,6 +87,7 @@ def geotag_photos(
     >>> geotag_photos("DCIM", geotag_source="gpx", geotag_source_path="ride.gpx", offset_time=2)
     """
     from mlygeo import store
+    from mlygeo.parts.cutting import without_zone
     from mlygeo.pipelines import steps
 
     how = Geotagging(
@@ -110,7 +114,7 @@ def geotag_photos(
         "reasons": {str(kind): int(count) for kind, count in kinds.items()},
         "problems": steps.problems_of(_warnings(tagged)),
         "left_out": steps.left_out_of(found),
-        "without_time_zone": int(steps.without_zone(tagged).sum()),
+        "without_time_zone": int(without_zone(tagged).sum()),
         "failed_files": failed,
         "version": version(),
     }
@@ -125,6 +129,7 @@ def geotag_photos(
 def cut(
     images: FrameLike | Iterable[PathLike],
     *,
+    output: PathLike | None = None,
     cutoff_distance: float = 600.0,
     cutoff_time: float = 60.0,
     max_images: int = 500,
@@ -137,6 +142,12 @@ def cut(
     preset: str | None = None,
     endpoint: str | None = None,
     skip_subfolders: bool = False,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    executor: Executor | None = None,
+    client: Client | None = None,
+    part: str | None = None,
+    dry_run: bool = False,
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
@@ -144,10 +155,24 @@ def cut(
 
     What `extract_sequence_data` does to a folder, for a frame; nothing is kept or written into photos.
 
+    A dataset of images, as `partition` makes one, is cut in bounded memory and with the same answer; a folder of
+    results gets a dataset. Images that belong together, a million at most, have to fit into memory: those of a folder,
+    or where images have none, those that follow each other without a gap.
+
+    Parameters
+    ----------
+    output
+        Folder of a dataset of images, as `partition` makes one, for the images; without one they are returned.
+    workers
+        Processes that cut the images of a dataset. Default: one.
+    dry_run
+        With a dataset: do nothing, and say in how many parts the images are cut, and which memory and time it takes.
+
     Returns
     -------
     images
-        The images with `sequence_id`, `compass_angle`, `is_duplicate`, `duplicate_of` and `problem`.
+        The images with `sequence_id`, `compass_angle`, `is_duplicate`, `duplicate_of` and `problem`; those of a
+        dataset in the order of one. With `output` a row for each part of the dataset.
 
     Raises
     ------
@@ -163,8 +188,9 @@ def cut(
     >>> cut("images.parquet", cutoff_distance=100, cutoff_time=120).groupby("sequence_id").size()
     """
     from mlygeo import store
-    from mlygeo.pipelines import steps
-    from mlygeo.spatial.sequences import summarise
+    from mlygeo.parts import images as datasets
+    from mlygeo.parts import sequences as step
+    from mlygeo.pipelines import parted_cut, steps
 
     cutting = Cutting(
         cutoff_distance=cutoff_distance,
@@ -179,28 +205,47 @@ def cut(
         preset=preset,
         endpoint=endpoint,
     )
+
+    def said(facts: dict[str, Any], left_out: dict[str, int]) -> tuple[dict[str, Any], str]:
+        summary: dict[str, Any] = {
+            "images": facts["images"],
+            "sequences": facts["sequences"],
+            "length_m": round(facts["length_um"] / 1e6, 1),
+            "duplicates": facts["duplicates"],
+            "without_sequence": facts["without_sequence"],
+            "problems": facts["problems"],
+            "left_out": left_out,
+            "without_time_zone": facts["without_time_zone"],
+            "version": version(),
+        }
+        headline = (
+            f"{counted(summary['images'], 'image')} in {counted(summary['sequences'], 'sequence')}"
+            f" ({summary['length_m'] / 1000:,.1f} km), {counted(summary['duplicates'], 'duplicate')}"
+        )
+        if summary["without_sequence"]:
+            headline += f"; {counted(summary['without_sequence'], 'image')} without time or position in none"
+        return summary, "\n".join([headline, *steps.doubts(summary)])
+
+    words = images if isinstance(images, list | tuple) else [images]
+    dataset = datasets.dataset_of(words[0]) if len(words) == 1 else None
+    spread = Spread(scheduler=scheduler, executor=executor, client=client, part=part)
+    if dataset is None:
+        of_no_use([*inspect.get_annotations(Spread), "workers", "dry_run"], "without a dataset of images")
+    else:
+        of_no_use(("skip_subfolders",), "beside a dataset of images")
+        attrs = dataset.attrs
+        return parted_cut.cut(
+            dataset, steps.rules_of(cutting), output=None if output is None else Path(output), spread=spread,
+            workers=workers, dry_run=dry_run, said=lambda facts: said(facts, steps.left_out_in(attrs)),
+            progress=progress,
+        )  # fmt: skip
     found, _ = _images(images, skip_subfolders=skip_subfolders, progress=progress, local=False)
     made = steps.cut_and_flagged(found, cutting)
-    sequences = summarise(made)
-    summary: dict[str, Any] = {
-        "images": len(made),
-        "sequences": len(sequences),
-        "length_m": round(float(sequences["length_m"].fillna(0).sum()), 1),
-        "duplicates": int(made["is_duplicate"].sum()),
-        "without_sequence": int(made["sequence_id"].isna().sum()),
-        "problems": steps.problems_of(made["problem"]),
-        "left_out": steps.left_out_of(found),
-        "without_time_zone": int(steps.without_zone(made).sum()),
-        "version": version(),
-    }
-    headline = (
-        f"{counted(len(made), 'image')} in {counted(len(sequences), 'sequence')}"
-        f" ({summary['length_m'] / 1000:,.1f} km), {counted(summary['duplicates'], 'duplicate')}"
-    )
-    if summary["without_sequence"]:
-        headline += f"; {counted(summary['without_sequence'], 'image')} without time or position in none"
-    headline = "\n".join([headline, *steps.doubts(summary)])
-    return Job(lambda: made, summary, headline, lambda path: [store.write_frame(made, path)])
+    facts = {**step.told(made), "problems": steps.problems_of(made["problem"])}
+    told = said(facts, steps.left_out_of(found))
+    if output is not None:
+        return parted_cut.as_dataset(made, Path(output), *told, workers=None, progress=progress)
+    return Job(lambda: made, *told, lambda path: [store.write_frame(made, path)])
 
 
 def placed(images: gpd.GeoDataFrame, how: Geotagging, base: Path, *, progress: Progress | None) -> gpd.GeoDataFrame:

@@ -75,11 +75,10 @@ def photo_import(root: Path, folder: PhotoFolder, files: tuple[str, ...] | None 
 def network(region: Region | None, streets: FrameLike | None, *, retain_all: bool) -> gpd.GeoDataFrame:
     """Return the streets of a region, downloaded or from given ones: a frame or file, which are cut alike."""
     from mlygeo import regions
-    from mlygeo.readers.streets import is_osm, street_network, streets_of
+    from mlygeo.readers.streets import street_network, streets_of
     from mlygeo.spatial import areas
 
-    if streets is not None and not (isinstance(streets, str | os.PathLike) and is_osm(streets)):
-        of_no_use(("retain_all",), "beside streets that are lines, of which all are kept")
+    are_lines(streets)
 
     def found(where: Region | None, *, retain_all: bool) -> gpd.GeoDataFrame:
         if streets is None or isinstance(streets, str | os.PathLike):
@@ -93,6 +92,16 @@ def network(region: Region | None, streets: FrameLike | None, *, retain_all: boo
             raise
         whole = areas.bounds(*all_coordinates(found(None, retain_all=True)))
         raise RegionError(str(error), hint=regions.outside_hint(region, whole)) from error
+
+
+def are_lines(streets: FrameLike | None) -> bool:
+    """Return whether given streets are lines, no file of OpenStreetMap; then `retain_all` is of no use."""
+    from mlygeo.readers.streets import is_osm
+
+    if streets is None or (isinstance(streets, str | os.PathLike) and is_osm(streets)):
+        return False
+    of_no_use(("retain_all",), "beside streets that are lines, of which all are kept")
+    return True
 
 
 def open_images(images: FrameLike, conditions: dict[str, Any]) -> Points:
@@ -157,10 +166,9 @@ def region_summary(region: Region) -> dict[str, Any]:
     return {"name": region.name, "bounds": list(region.bounds), **left_out}
 
 
-def left_out_around(region: Region | None, streets: gpd.GeoDataFrame | None = None) -> dict[str, int]:
-    """Return how many shapes of a region, and rows of given streets, are left out, by reason."""
-    given = {"region": {} if region is None else region.left_out}
-    given["streets"] = {} if streets is None else streets.attrs.get("left_out") or {}
+def left_out_around(region: Region | None, streets: Mapping[str, int] | None = None) -> dict[str, int]:
+    """Return how many shapes of a region, and rows of given streets (as their frame says), are left out, by reason."""
+    given = {"region": {} if region is None else region.left_out, "streets": streets or {}}
     return {f"{noun}: {reason}": count for noun, reasons in given.items() for reason, count in reasons.items() if count}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from mlygeo.errors import FileError, InputError, RegionError
 from mlygeo.pipelines import inputs, own_files, provenance, selection
 from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job
+from mlygeo.pipelines.spreading import leave
 from mlygeo.places import STATE_FOLDER
 from mlygeo.progress import counted
 
@@ -37,13 +38,12 @@ if TYPE_CHECKING:
     from mlygeo.spatial.zones import Zones
     from mlygeo.store.repeats import Repeats
 
+    Do = Callable[[Plan], None]
     Summed = Callable[[dict[str, Any], int, list[str]], dict[str, Any]]
     Said = Callable[[dict[str, Any], dict[str, Any]], str]
 
 SELECTION = "selection"
 """Folder of the parts of a selection."""
-
-WHAT_IS_OPEN = "; each image serves one point, and what they leave open is then matched as one"
 
 HELD_POINTS = 1_000_000
 """Points that are held when they are written, along a curve; more are written as they come."""
@@ -52,7 +52,7 @@ WHOLE = "whole"
 """Folder of the parts of a plan that are about to take their place."""
 
 
-def check(spread: Spread, matching: Matching, laid: StreetPoints, *, given_points: bool) -> None:
+def check(spread: Spread, laid: StreetPoints, *, given_points: bool) -> None:
     """
     Raise for what is not defined over parts, with the reason.
 
@@ -60,8 +60,8 @@ def check(spread: Spread, matching: Matching, laid: StreetPoints, *, given_point
     ----------
     spread
         Who works on the parts.
-    matching, laid
-        Which images match, and where points are laid.
+    laid
+        Where points are laid.
     given_points
         Whether the user has points, and none are laid.
 
@@ -71,26 +71,27 @@ def check(spread: Spread, matching: Matching, laid: StreetPoints, *, given_point
         Naming the option.
     """
     spread.check(None)
-    if matching.unique and matching.limit is None:
-        raise InputError(
-            "`unique` needs a `max_distance` with a dataset of images: without it any point may compete with any other",
-            hint="name the largest distance, such as `max_distance=1000`, or select from a file that fits into memory",
-        )
-    if not given_points and laid.method == "percept":
-        raise InputError(
-            "`method=percept` is not possible with a dataset of images: its squares begin at the corner of all points,"
-            " and the first row in each is kept, so that a part of the points does not tell which they are",
-            hint="take `method=even`, or lay the points first, with 'mlygeo streets', and give them as `points`",
-        )
+    if not given_points:
+        refuse_percept(laid, "with a dataset of images")
     if spread.part is not None:
         of_no_use(("dry_run",), "with `part`")
 
 
+def refuse_percept(laid: StreetPoints, where: str) -> None:
+    """Raise InputError for points that hang on all others, with the reason; `where` they are not possible."""
+    if laid.method == "percept":
+        raise InputError(
+            f"`method=percept` is not possible {where}: its squares begin at the corner of all points,"
+            " and the first row in each is kept, so that a part of the points does not tell which they are",
+            hint="take `method=even`, or lay the points first, with 'mlygeo streets', and give them as `points`",
+        )
+
+
 def select(
-    points: GivenPoints,
+    points: Callable[[Path, Do], GivenPoints],
     dataset: Images,
     *,
-    projection: Projection | Zones,
+    projection: Callable[[GivenPoints], Projection | Zones],
     matching: Matching,
     region: Region | None,
     conditions: dict[str, Any],
@@ -109,10 +110,12 @@ def select(
     Parameters
     ----------
     points
-        All points.
+        Returns all points, which may have to be laid: for the folder of their plan, and what does plans.
     dataset
         The images.
-    projection, matching, region, conditions
+    projection
+        Returns the plane to measure in for the points.
+    matching, region, conditions
         As of a selection from a frame.
     spread, workers
         Who works on the parts; None for `workers` where it was not given.
@@ -128,6 +131,7 @@ def select(
         Where progress is shown.
     """
     from mlygeo import frames
+    from mlygeo.parts import rounds
     from mlygeo.parts import selection as step
 
     spread.check(workers)
@@ -136,9 +140,11 @@ def select(
         _check_inside(region, dataset)
     options = step.Options(matching.limit, matching.k, matching.unique, matching.max_heading_difference)
 
-    def planned(folder: Path) -> Planned:
+    def planned(found: GivenPoints, folder: Path) -> Planned:
+        if matching.unique and matching.limit is None:
+            rounds.check_whole(len(found), dataset.index.rows)
         return step.planned(
-            points, dataset, folder / STATE_FOLDER, projection=projection, options=options, region=region,
+            found, dataset, folder, projection=projection(found), options=options, region=region,
             conditions=conditions,
         )  # fmt: skip
 
@@ -173,7 +179,7 @@ def _check_inside(region: Region, dataset: Images) -> None:
 class _Run:
     """A selection over parts; what it finds out goes into the summary and the headline of its job."""
 
-    points: GivenPoints
+    given: Callable[[Path, Do], GivenPoints]
     dataset: Images
     region: Region | None
     conditions: dict[str, Any]
@@ -184,9 +190,15 @@ class _Run:
     summed: Summed
     said: Said
     progress: Progress | None
-    planned: Callable[[Path], Planned]
+    plan: Callable[[GivenPoints, Path], Planned]
     summary: dict[str, Any] = field(default_factory=dict)
     job: list[Job[gpd.GeoDataFrame]] = field(default_factory=list)
+    points: GivenPoints = field(init=False)
+
+    def planned(self, folder: Path) -> Planned:
+        """Return the plan in a folder, for which the points are there or made."""
+        self.points = self.given(folder / STATE_FOLDER, self._lay)
+        return self.plan(self.points, folder / STATE_FOLDER)
 
     def write(self, folder: Path) -> list[Path]:
         """Make the parts in a folder, and bring them together; what a killed run has made is kept."""
@@ -194,8 +206,8 @@ class _Run:
 
         _refuse_dataset(folder, self.dataset)
         if store.names_file(folder):
-            frame = self.frame()
-            placed = self._street_points()
+            with self._temporary() as whole:
+                frame, placed = self._frame(whole), self._street_points()
             placed.attrs = self.points.attrs | {"run": self.summary["run"]}
             return [store.write_layers({"selection": frame, "street_points": placed}, folder)]
         own.refuse_others(folder, own_files.SELECT)
@@ -209,7 +221,7 @@ class _Run:
             whole = self._done(planned)
             files = self._publish(whole, folder)
             _forget(folder)
-        _leave(folder)
+        leave(folder)
         return files
 
     def frame(self) -> gpd.GeoDataFrame:
@@ -227,31 +239,36 @@ class _Run:
         import geopandas as gpd
         from shapely import box
 
+        from mlygeo.parts import rounds
         from mlygeo.spatial import cells
 
-        plan = self.planned(Path()).plan
-        bounds = [cells.bounds(*cells.from_quadkey(task.cell)) for task in plan.tasks]
+        with tempfile.TemporaryDirectory(prefix="mlygeo-") as folder:
+            plan = self.planned(Path(folder)).plan
+        is_unique = plan.step == "unique"
+        tasks = rounds.first_tasks(plan, self.dataset.index.rows) if is_unique else plan.tasks
+        seconds_of = [task.seconds + is_unique * rounds.SECONDS_PER_POINT * task.points for task in tasks]
+        bounds = [cells.bounds(*cells.from_quadkey(task.cell)) for task in tasks]
         parts = gpd.GeoDataFrame(
             {
-                "cell": [task.cell for task in plan.tasks],
-                "points": [task.points for task in plan.tasks],
-                "images": [task.images for task in plan.tasks],
-                "memory_bytes": [task.bytes for task in plan.tasks],
-                "seconds": [task.seconds for task in plan.tasks],
+                "cell": [task.cell for task in tasks],
+                "points": [task.points for task in tasks],
+                "images": [task.images for task in tasks],
+                "memory_bytes": [task.bytes for task in tasks],
+                "seconds": seconds_of,
             },
             geometry=[box(*each) for each in bounds],
             crs=4326,
         )
         rows = max(self.dataset.index.rows, 1)
         size = sum(part.bytes for part in self.dataset.index.parts)
-        seconds = sum(task.seconds for task in plan.tasks)
-        at_once = min(self.workers or 1, max(len(plan.tasks), 1))
+        seconds = sum(seconds_of)
+        at_once = min(self.workers or 1, max(len(tasks), 1))
         facts: dict[str, Any] = {
-            "parts": len(plan.tasks),
-            "points": sum(task.points for task in plan.tasks),
-            "images_in_reach": sum(task.images for task in plan.tasks),
-            "bytes": round(size * sum(task.images for task in plan.tasks) / rows),
-            "memory_bytes": max((task.bytes for task in plan.tasks), default=0),
+            "parts": len(tasks),
+            "points": sum(task.points for task in tasks),
+            "images_in_reach": sum(task.images for task in tasks),
+            "bytes": round(size * sum(task.images for task in tasks) / rows),
+            "memory_bytes": max((task.bytes for task in tasks), default=0),
             "processes": at_once,
             "seconds": round(seconds / at_once, 1),
         }
@@ -259,7 +276,7 @@ class _Run:
             f"{counted(facts['parts'], 'part')} with {counted(facts['points'], 'point')}, to read"
             f" {facts['bytes'] / 1e6:,.0f} MB; a process needs up to {facts['memory_bytes'] / 1e6:,.0f} MB, and all"
             f" take about {facts['seconds']:,.0f} s in {'1 process' if at_once == 1 else f'{at_once:,} processes'}"
-            f"{WHAT_IS_OPEN if plan.step == 'unique' else ''}; nothing was done"
+            f"{rounds.remark(plan) if is_unique else ''}; nothing was done"
         )
         return Job(lambda: parts, facts, text)
 
@@ -319,6 +336,13 @@ class _Run:
         if done == len(plan.tasks):
             text += "; the same command without `part` brings them together"
         self.job[0].headline = text
+
+    def _lay(self, plan: Plan) -> None:
+        """Do what is left of a plan whose parts all shares need: of several at once each begins elsewhere."""
+        from mlygeo.parts import run
+
+        number, of = self.spread.share or (0, 1)
+        self._do(plan, sorted(plan.left(), key=lambda task: (task - number) % of), run, "laying points")
 
     def _do(self, plan: Plan, numbers: list[int], run: Any, label: str = "parts") -> None:
         spread = self.spread
@@ -459,21 +483,14 @@ def clear(folder: Path) -> None:
     if any((folder / STATE_FOLDER).glob("selection-*")):
         with FolderLock(folder):
             _forget(folder)
-        _leave(folder)
+        leave(folder)
 
 
 def _forget(folder: Path) -> None:
     """Remove what runs over parts have kept in a folder."""
-    for each in (folder / STATE_FOLDER).glob("selection-*"):
-        shutil.rmtree(each, ignore_errors=True)
-
-
-def _leave(folder: Path) -> None:
-    """Remove the folder of the lock, unless something else is in it."""
-    with suppress(OSError):
-        (folder / STATE_FOLDER / "lock").unlink()
-    with suppress(OSError):
-        (folder / STATE_FOLDER).rmdir()
+    for kind in ("selection-*", "laying-*"):
+        for each in (folder / STATE_FOLDER).glob(kind):
+            shutil.rmtree(each, ignore_errors=True)
 
 
 def _was_made_here(target: Path) -> bool:

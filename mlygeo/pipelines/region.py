@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from mlygeo.pipelines.options import Method
     from mlygeo.progress import Progress
     from mlygeo.regions import Region, RegionLike
+    from mlygeo.spatial.projection import Projection
+    from mlygeo.spatial.zones import Zones
     from mlygeo.store import FrameLike
     from mlygeo.store.point_sources import Points
 
@@ -209,6 +211,7 @@ def tiles(
 @public
 def streets(
     region: RegionLike | None = None,
+    output: PathLike | None = None,
     *,
     streets: FrameLike | None = None,
     interval: float = 50.0,
@@ -216,6 +219,7 @@ def streets(
     method: Method = "even",
     retain_all: bool = False,
     force_srid: bool = False,
+    workers: int | None = None,
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
@@ -226,14 +230,19 @@ def streets(
     region
         A `Region`, a bounding box (west, south, east, north), a configuration file, a polygon
         file or a shapely polygon. Not needed where the file of streets is all that is wanted.
+    output
+        Folder of a dataset that the points are written to, part by part and in bounded memory, however many they are;
+        with `even` alone. Streets are read some at a time where they are GeoParquet with `u`, `v` and `key`.
     interval
         Distance between points, metres.
+    workers
+        Processes that lay the points of a dataset. Default: one.
 
     Returns
     -------
     street_points
         Street points frame. `attrs["street_points"]` says how long the streets are, and which
-        share of them got no point.
+        share of them got no point. With `output` a row for each part of the dataset, with its box as geometry.
 
     Raises
     ------
@@ -241,13 +250,19 @@ def streets(
         If the region makes no sense, or has no street.
     CrsError
         If the CRS cannot serve the region.
+    FileError
+        If something else than a dataset of these points is at `output`.
+    InputError
+        If `percept` is asked for with `output`, since its points hang on all others.
 
     Examples
     --------
     >>> streets("myconfig.json", interval=50, srid=28992, method="percept")
     """
+    from pathlib import Path
+
     from mlygeo import regions, store
-    from mlygeo.pipelines import inputs, provenance, versions
+    from mlygeo.pipelines import inputs, networks, parted, provenance, street_datasets, versions
 
     laid = StreetPoints(interval=interval, method=method)
     plane = Plane(srid=srid, force_srid=force_srid)
@@ -255,26 +270,43 @@ def streets(
     if place is None and streets is None:
         raise RegionError("no region", hint=inputs.NO_REGION)
     plane.check()
+    if output is None:
+        of_no_use(("workers",), "without a dataset as `output`")
+
+    def summed(found: dict[str, Any], counts: dict[str, int], rows: int, credited: list[str]) -> dict[str, Any]:
+        return {
+            "region": None if place is None else inputs.region_summary(place),
+            "streets": found["streets"],
+            "street_points": found["street_points"],
+            "left_out": inputs.left_out_around(place, counts),
+            "inputs": provenance.inputs_of({"streets": (streets, rows)}),
+            "attribution": credited,
+            "software": versions.software(shapes=True),
+            "date": provenance.today(),
+            "version": version(),
+        }
+
+    if output is not None:
+        parted.refuse_percept(laid, "as a dataset")
+        with running(progress):
+            laying = networks.laying_of(place, streets, retain_all=retain_all, laid=laid, plane=plane)
+        given = laying.streets
+        return street_datasets.write(
+            laying, Path(output), workers=workers, said=_points_headline, progress=progress,
+            summed=lambda found: summed(found, given.left_out, len(given), given.attribution),
+        )  # fmt: skip
     with running(progress):
         network = inputs.network(place, streets, retain_all=retain_all)
         points = _street_points(network, laid, plane)
     facts = points.attrs["street_points"]
-    left_out = inputs.left_out_around(place, network)
-    summary = {
-        "region": None if place is None else inputs.region_summary(place),
-        "streets": network.attrs.get("streets", {}),
-        "street_points": facts,
-        "left_out": left_out,
-        "inputs": provenance.inputs_of({"streets": (streets, len(network))}),
-        "attribution": points.attrs.get("attribution", []),
-        "software": versions.software(shapes=True),
-        "date": provenance.today(),
-        "version": version(),
-    }
+    summary = summed(
+        {"streets": network.attrs.get("streets", {}), "street_points": facts}, network.attrs.get("left_out") or {},
+        len(network), points.attrs.get("attribution", []),
+    )  # fmt: skip
     return Job(
         lambda: points,
         summary,
-        _points_headline(facts) + inputs.left_out_remark(left_out),
+        _points_headline(facts) + inputs.left_out_remark(summary["left_out"]),
         lambda path: [store.write_frame(points, path)],
     )
 
@@ -327,9 +359,6 @@ def select(
     points
         Points frame, or a file of points of your own instead of street points: any vector file
         or GPX.
-    images
-        Images frame, or a file of images with an `id`, instead of the region's vector tiles. A dataset, as
-        `partition` makes one, is worked on part by part, in bounded memory and with the same answer.
     dry_run
         With a dataset of images: do nothing, and say in how many parts the work is cut, and which memory and time it
         takes.
@@ -359,7 +388,7 @@ def select(
     from mlygeo import regions
     from mlygeo.parts import images as datasets
     from mlygeo.parts.points import GivenPoints
-    from mlygeo.pipelines import inputs, own_files, parted, provenance, selection, versions
+    from mlygeo.pipelines import inputs, networks, own_files, parted, provenance, selection, versions
     from mlygeo.pipelines.whose import shares_text
     from mlygeo.store.point_sources import FramePoints, TablePoints
     from mlygeo.store.points import keep
@@ -390,7 +419,7 @@ def select(
     if dataset is None:
         of_no_use([*inspect.get_annotations(Spread), "dry_run"], datasets.no_dataset(images))
     else:
-        parted.check(spread, matching, laid, given_points=points is not None)
+        parted.check(spread, laid, given_points=points is not None)
     if images is not None:
         kept = {"workers"} if dataset is not None else set()
         of_no_use([name for name in inspect.get_annotations(TileOptions) if name not in kept], "beside `images`")
@@ -409,9 +438,10 @@ def select(
     known = at_hand if dataset is None else dataset.empty
     doubts: dict[str, int] = {} if known is None else inputs.doubts_of(known, "images")
     left_out = inputs.left_out_around(place)
-    given_points: GivenPoints | None = None
+    source: networks.AtHand | networks.Laying | None = None
     if points is not None and dataset is not None:
         given_points = _points_of_parts(points, place)
+        source = networks.AtHand(given_points)
         found = given_points.found
         given["points"] = points, found.given
         doubts |= inputs.doubts_of(given_points.everything, "points")
@@ -427,16 +457,33 @@ def select(
         doubts |= inputs.doubts_of(everything, "points")
         left_out |= inputs.left_out_of(everything, target, "points", cut="outside the region")
     else:
-        network = inputs.network(place, streets, retain_all=retain_all)
-        left_out |= inputs.left_out_around(None, network)
-        street_points = _street_points(network, laid, plane)
-        network_facts = {
-            "streets": network.attrs.get("streets", {}),
-            "street_points": street_points.attrs["street_points"],
-        }
-        target = FramePoints(street_points, "the street points")
-        given["streets"] = streets, len(network)
-    projection = inputs.projection(place, target, srid=srid, force_srid=force_srid)
+        network: gpd.GeoDataFrame | networks.Laying
+        if dataset is None:
+            network = inputs.network(place, streets, retain_all=retain_all)
+        else:
+            network = networks.opened(place, streets, retain_all=retain_all, laid=laid, plane=plane)
+        if isinstance(network, networks.Laying):
+            source, network_facts = network, network.found
+            left_out |= inputs.left_out_around(None, network.streets.left_out)
+            given["streets"] = streets, len(network.streets)
+        else:
+            left_out |= inputs.left_out_around(None, network.attrs.get("left_out"))
+            street_points = _street_points(network, laid, plane)
+            network_facts = {
+                "streets": network.attrs.get("streets", {}),
+                "street_points": street_points.attrs["street_points"],
+            }
+            target = FramePoints(street_points, "the street points")
+            given["streets"] = streets, len(network)
+    projection: Projection | Zones
+    if not isinstance(source, networks.Laying):
+        projection = inputs.projection(place, target, srid=srid, force_srid=force_srid)
+
+    def projected(found: GivenPoints) -> Projection | Zones:
+        nonlocal projection
+        if isinstance(source, networks.Laying):
+            projection = inputs.projection(place, found.edge, srid=srid, force_srid=force_srid)
+        return projection
 
     fetching = None
 
@@ -475,10 +522,11 @@ def select(
 
     if dataset is not None:
         given["images"] = images, dataset.index.rows
+        source = source or networks.AtHand(GivenPoints(target))
         return parted.select(
-            given_points or GivenPoints(target), dataset, projection=projection, matching=matching, region=place,
-            conditions=conditions, spread=spread, dry_run=dry_run, workers=workers if was_given("workers") else None,
-            left_out=left_out, doubts=doubts, summed=summed, said=said, progress=progress,
+            source.points, dataset, projection=projected, matching=matching, region=place, conditions=conditions,
+            spread=spread, dry_run=dry_run, workers=workers if was_given("workers") else None, left_out=left_out,
+            doubts=doubts, summed=summed, said=said, progress=progress,
         )  # fmt: skip
     if at_hand is None:
         around = place or inputs.surroundings(target, matching.limit)

@@ -19,16 +19,18 @@ import numpy as np
 
 from mlygeo.errors import InputError
 from mlygeo.formats.times import NO_ZONE
+from mlygeo.parts.cutting import ZONELESS, without_zone
 from mlygeo.pipelines.job import tally, version
 from mlygeo.pipelines.options import TURNS
 from mlygeo.progress import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     import geopandas as gpd
     import pandas as pd
 
+    from mlygeo.parts.cutting import Rules
     from mlygeo.pipelines.options import Cutting, Geotagging, MetaData, User
 
     Tags = dict[str, list[dict[str, Any]]]
@@ -50,9 +52,6 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 REASONS_SHOWN = 4
 
 FILES_SHOWN = 5
-
-ZONELESS = ("clock", "filename")
-"""Sources of times that have no offset from UTC; `local` is the same, taken as local time."""
 
 _KINDS = tuple(
     (re.compile(pattern), kind)
@@ -352,57 +351,29 @@ def with_sequences(images: gpd.GeoDataFrame, photos: gpd.GeoDataFrame, cutting: 
 
 
 def cut_and_flagged(images: gpd.GeoDataFrame, cutting: Cutting) -> gpd.GeoDataFrame:
-    """
-    Return images with sequences, duplicates, derived headings and problems.
+    """Return images with sequences, duplicates, derived headings and problems; see `parts.cutting`."""
+    from mlygeo.parts import cutting as step
 
-    Duplicates are flagged by the headings that photos or track give, and headings derived over the images kept:
-    between images of a camera that rests, directions are those of errors of its GPS.
-    """
-    from mlygeo import dtypes, frames
+    return step.cut_and_flagged(images, rules_of(cutting), now=datetime.now(UTC))
+
+
+def rules_of(cutting: Cutting) -> Rules:
+    """Return options as the rules of cutting."""
+    from mlygeo.parts.cutting import Rules
     from mlygeo.pipelines.options import NO_LIMIT
-    from mlygeo.spatial.checks import check_images
-    from mlygeo.spatial.dispatch import dispatch_images
-    from mlygeo.spatial.duplicates import flag_duplicates
-    from mlygeo.spatial.sequences import cut_sequences, interpolate_directions, split_sequences
 
-    if cutting.preset is None:
-        images = cut_sequences(images, cutoff_distance=cutting.cutoff_distance, cutoff_time=cutting.cutoff_time)
-    else:
-        images = dispatch_images(
-            images,
-            cutoff_distance=cutting.cutoff_distance,
-            cutoff_time=cutting.cutoff_time,
-            duplicate_distance=cutting.duplicate_distance,
-            duplicate_angle=cutting.duplicate_angle,
-        )
-    if cutting.keep_duplicates:
-        images = images.assign(
-            is_duplicate=np.zeros(len(images), dtype=bool), duplicate_of=dtypes.nulls("str", len(images), images.index)
-        )
-    elif cutting.preset is None:
-        images = flag_duplicates(
-            images,
-            duplicate_distance=cutting.duplicate_distance,
-            duplicate_angle=cutting.duplicate_angle,
-            without_heading="travel",
-        )
-    images = interpolate_directions(images, offset_angle=cutting.offset_angle, overwrite=cutting.interpolate_directions)
-    if cutting.max_images < NO_LIMIT:
-        images = split_sequences(images, max_images=cutting.max_images)
-    doubted = images
-    if (zoneless := without_zone(images)).any():
-        warning = images["warning"] if "warning" in images.columns else _all(None, images)
-        unsaid = zoneless & ~warning.fillna("").str.contains(NO_ZONE, regex=False).to_numpy(dtype=bool)
-        doubted = frames.with_phrases(images, "warning", _all(NO_ZONE, images).where(unsaid))
-    checked = check_images(doubted, max_speed=cutting.max_speed, now=datetime.now(UTC))
-    return images.assign(problem=checked["problem"])
-
-
-def without_zone(images: gpd.GeoDataFrame) -> Any:
-    """Return which images have a time that tells no zone and was taken as UTC."""
-    if "time_source" not in images.columns:
-        return np.zeros(len(images), dtype=bool)
-    return (images["captured_at"].notna() & images["time_source"].isin(ZONELESS)).to_numpy(dtype=bool)
+    return Rules(
+        cutoff_distance=cutting.cutoff_distance,
+        cutoff_time=cutting.cutoff_time,
+        max_images=None if cutting.max_images >= NO_LIMIT else cutting.max_images,
+        interpolate_directions=cutting.interpolate_directions,
+        offset_angle=cutting.offset_angle,
+        keep_duplicates=cutting.keep_duplicates,
+        duplicate_distance=cutting.duplicate_distance,
+        duplicate_angle=cutting.duplicate_angle,
+        max_speed=cutting.max_speed,
+        preset=cutting.preset,
+    )
 
 
 def _all(value: str | None, images: pd.DataFrame) -> Any:
@@ -547,7 +518,12 @@ def problems_of(texts: pd.Series) -> dict[str, int]:
 
 def left_out_of(images: gpd.GeoDataFrame) -> dict[str, int]:
     """Return the reasons for what was left out when images were read (`attrs["left_out"]`), and how much."""
-    return {str(reason): int(count) for reason, count in (images.attrs.get("left_out") or {}).items() if count}
+    return left_out_in(images.attrs)
+
+
+def left_out_in(attrs: Mapping[Any, Any]) -> dict[str, int]:
+    """Return the same of the attributes of images."""
+    return {str(reason): int(count) for reason, count in (attrs.get("left_out") or {}).items() if count}
 
 
 def doubts(summary: dict[str, Any], *, column: str = "problem") -> list[str]:

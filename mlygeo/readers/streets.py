@@ -190,6 +190,29 @@ def streets_of(frame: gpd.GeoDataFrame, *, name: str, region: Region | None = No
     return frames.attribute(streets, *frame.attrs.get("attribution", []))
 
 
+def some_of(
+    frame: gpd.GeoDataFrame, *, name: str, region: Region | None = None
+) -> tuple[gpd.GeoDataFrame, dict[str, Any]]:
+    """
+    Return the streets of some rows of a file of lines with `u`, `v` and `key`, as `streets_of` does of all.
+
+    Parameters
+    ----------
+    frame, name, region
+        As there; there may be no lines among the rows, and none in the region.
+
+    Returns
+    -------
+    streets, facts
+        The streets, and what is to be added up: rows by reason as `left_out`, `edges`, and `length_um`, micrometres.
+    """
+    found, facts = _lines(frame, name, region, some=True)
+    streets = _finish(found, name, facts)
+    said = streets.attrs.pop("streets")
+    counts = {"edges": said["edges"], "length_um": round(said["length_m"] * 1e6)}
+    return streets, {"left_out": streets.attrs.pop("left_out", {}), "rows_left_out": said["rows_left_out"], **counts}
+
+
 def _of_region(frame: gpd.GeoDataFrame, name: str, region: Region | None, facts: dict[str, Any]) -> gpd.GeoDataFrame:
     """Return a finished streets frame; an error where it is empty."""
     if not len(frame):
@@ -225,14 +248,15 @@ def _finish(frame: gpd.GeoDataFrame, source: str, facts: dict[str, Any]) -> gpd.
 
 
 def _length(frame: gpd.GeoDataFrame) -> float:
-    """Return the geodesic length of all rows, metres."""
+    """Return the geodesic length of all rows, metres: added up in micrometres, so that their order does not matter."""
     import shapely
 
     from mlygeo.spatial import geodesy
 
     lonlat, row = shapely.get_coordinates(np.asarray(frame.geometry.values), return_index=True)
     (lon, lat), same = lonlat.T, row[1:] == row[:-1]
-    return float(geodesy.distance(lon[:-1], lat[:-1], lon[1:], lat[1:])[same].sum())
+    length_m = geodesy.distance(lon[:-1], lat[:-1], lon[1:], lat[1:])[same]
+    return float(np.rint(length_m * 1e6).astype(np.int64).sum() / 1e6)
 
 
 # OpenStreetMap's own formats
@@ -367,7 +391,9 @@ def _where(region: Region) -> str:
 # Vector files of lines
 
 
-def _lines(frame: gpd.GeoDataFrame, name: str, region: Region | None) -> tuple[gpd.GeoDataFrame, dict[str, Any]]:
+def _lines(
+    frame: gpd.GeoDataFrame, name: str, region: Region | None, *, some: bool = False
+) -> tuple[gpd.GeoDataFrame, dict[str, Any]]:
     """
     Return the lines of any frame, in its order.
 
@@ -379,6 +405,8 @@ def _lines(frame: gpd.GeoDataFrame, name: str, region: Region | None) -> tuple[g
         What messages call it.
     region
         Region at whose border lines are cut; None takes all lines.
+    some
+        Whether these are some of the rows, among which may be no line.
 
     Returns
     -------
@@ -404,7 +432,7 @@ def _lines(frame: gpd.GeoDataFrame, name: str, region: Region | None) -> tuple[g
     rows, attrs = len(frame), frame.attrs
     kinds = frame.geom_type
     lines = kinds.isin(["LineString", "LinearRing", "MultiLineString"]) & ~frame.geometry.is_empty
-    if rows and not lines.any():
+    if rows and not lines.any() and not some:
         found = ", ".join(sorted({str(kind) for kind in kinds.dropna()})) or "rows without geometry"
         raise FrameError(f"{name} holds no lines, but {found}", hint="`streets` takes a file of lines")
     frame = frame[lines]

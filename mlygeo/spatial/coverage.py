@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import geopandas as gpd
+    import numpy.typing as npt
     import pandas as pd
 
     from mlygeo.arrays import Floats, Whole
     from mlygeo.spatial.polylines import Lines
     from mlygeo.spatial.projection import Projection
+
+    AnyWhole = npt.NDArray[np.integer[Any]]
 
 __all__ = [
     "BY",
@@ -323,8 +326,7 @@ class Coverage:
 
     def facts(self) -> dict[str, Any]:
         """Return the sums over all streets."""
-        length = float(self.lines.length.sum())
-        covered = float(self.covered_m.sum())
+        length, covered = total_m(self.lines.length), total_m(self.covered_m)
         newest = self.reached.newest[self.reached.newest != reach.NEVER]
         return {
             "streets": len(self.streets),
@@ -363,22 +365,24 @@ class Coverage:
                 {
                     "value": self.streets["highway"].to_numpy(dtype=object),
                     "streets": 1,
-                    "length_m": self.lines.length,
-                    "covered_m": self.covered_m,
+                    "length_m": _micrometres(self.lines.length),
+                    "covered_m": _micrometres(self.covered_m),
                 }
             )
             table = frame.groupby("value", dropna=False, sort=False).sum().reset_index()
+            table = table.assign(length_m=table["length_m"] / 1e6, covered_m=table["covered_m"] / 1e6)
             table = table.sort_values(["length_m", "value"], ascending=[False, True], kind="stable")
         else:
             found, labels = self.reached.groups[name], self.values[name]
-            total = float(self.lines.length.sum())
+            covered = np.zeros(len(labels), dtype=np.int64)
+            np.add.at(covered, found.code, _micrometres(found.covered_m))
             table = pd.DataFrame(
                 {
                     "value": pd.Series(_text(labels), dtype="str"),
                     "streets": np.bincount(found.code, minlength=len(labels)),
                     "images": self.images[name],
-                    "length_m": total,
-                    "covered_m": np.bincount(found.code, found.covered_m, minlength=len(labels)),
+                    "length_m": total_m(self.lines.length),
+                    "covered_m": covered / 1e6,
                     **{column: pd.Series(_text(values), dtype="str") for column, values in self._beside(name)},
                 }
             )
@@ -427,31 +431,151 @@ def measure(
         Do not look at the area of use of `srid`.
     """
     check_options(distance=distance)
-    frames.check(streets, frames.STREETS)
-    time = _milliseconds(columns.get("captured_at"), len(lonlat[0]))
-    classes, values = _classes(columns, time, by)
-    once, vertices, first = _each_once(streets)
-    projection = _projection(vertices, srid, force_srid=force_srid)
-    image_x, image_y = lonlat
-    x, y = np.empty(0), np.empty(0)
-    if projection is not None:
-        x, y = projection.forward(vertices[:, 0], vertices[:, 1])
-        image_x, image_y = projection.forward(*lonlat)
-    lines = polylines.measure(x, y, first)
-    if projection is not None and not np.isfinite(lines.length).all():
-        raise CrsError(f"EPSG:{projection.srid} has no coordinates for some of the streets", hint="leave `srid` out")
-    reached = reach.reach(lines, (image_x, image_y), distance, time=time, classes=classes)
-    near = np.flatnonzero(reached.near)
-    images = {name: np.bincount(kind.codes[near], minlength=kind.count) for name, kind in classes.items()}
-    measured = Coverage(
-        once, vertices, lines, projection, distance, reached, values, {"all": np.array([len(near)]), **images}
-    )
+    laid = lay(streets, srid, force_srid=force_srid)
+    nearby = near(laid, lonlat, columns, distance=distance, by=by)
+    rows = np.flatnonzero(nearby.reached.near)
+    images = {name: np.bincount(kind.codes[rows], minlength=kind.count) for name, kind in nearby.classes.items()}
+    measured = laid.coverage(nearby.reached, nearby.values, {"all": np.array([len(rows)]), **images}, distance)
     facts = measured.facts()
     log.info(
         "%.1f of %.1f km of streets (%s) within %g m of an image, %s images near them",
-        facts["covered_m"] / 1000, facts["length_m"] / 1000, f"{facts['streets']:,}", distance, f"{len(near):,}",
+        facts["covered_m"] / 1000, facts["length_m"] / 1000, f"{facts['streets']:,}", distance, f"{len(rows):,}",
     )  # fmt: skip
     return measured
+
+
+@dataclass(frozen=True)
+class Laid:
+    """
+    Streets, each once, in the plane.
+
+    Parameters
+    ----------
+    streets, lonlat, lines, projection
+        As of `Coverage`.
+    """
+
+    streets: gpd.GeoDataFrame
+    lonlat: Floats
+    lines: Lines
+    projection: Projection | None
+
+    def coverage(
+        self, reached: reach.Reached, values: dict[str, pd.Series], images: dict[str, Whole], distance: float
+    ) -> Coverage:
+        """Return the coverage of the streets; see `Coverage` for what it is made of."""
+        return Coverage(self.streets, self.lonlat, self.lines, self.projection, distance, reached, values, images)
+
+
+def lay(streets: gpd.GeoDataFrame, srid: int | None, *, force_srid: bool) -> Laid:
+    """
+    Return streets, each once, in the plane.
+
+    Parameters
+    ----------
+    streets
+        Streets frame, EPSG:4326.
+    srid
+        EPSG code; None for the UTM zone of the streets.
+    force_srid
+        Do not look at the area of use of `srid`.
+
+    Raises
+    ------
+    FrameError
+        If the streets lack a column, or are no lines.
+    CrsError
+        If `srid` does not suit the streets.
+    """
+    frames.check(streets, frames.STREETS)
+    once, vertices, first = _each_once(streets)
+    projection = _projection(vertices, srid, force_srid=force_srid)
+    return Laid(once, vertices, in_plane(vertices, first, projection), projection)
+
+
+def in_plane(vertices: Floats, first: Whole, projection: Projection | None) -> Lines:
+    """
+    Return lines in the plane.
+
+    Parameters
+    ----------
+    vertices
+        Degrees, shape (vertices, 2).
+    first
+        The first vertex of each line, and one more.
+    projection
+        The projection; None where there is no line.
+
+    Raises
+    ------
+    CrsError
+        If the projection has no coordinates for some of them, or they are longer than `reach.LONGEST_M`.
+    """
+    x, y = np.empty(0), np.empty(0)
+    if projection is not None:
+        x, y = projection.forward(vertices[:, 0], vertices[:, 1])
+    lines = polylines.measure(x, y, first)
+    if projection is not None and not (lines.length <= reach.LONGEST_M).all():
+        raise CrsError(f"EPSG:{projection.srid} has no coordinates for some of the streets", hint="leave `srid` out")
+    return lines
+
+
+@dataclass(frozen=True)
+class Near:
+    """
+    What lies near streets.
+
+    Parameters
+    ----------
+    reached
+        The parts of the streets that lie near images.
+    classes
+        The class of each image, by names in `BY`.
+    values
+        As of `Coverage`.
+    """
+
+    reached: reach.Reached
+    classes: dict[str, reach.Classes]
+    values: dict[str, pd.Series]
+
+
+def near(
+    laid: Laid,
+    lonlat: tuple[Floats, Floats],
+    columns: Mapping[str, pd.Series],
+    *,
+    distance: float,
+    by: tuple[str, ...],
+) -> Near:
+    """
+    Return which parts of streets lie near images.
+
+    Parameters
+    ----------
+    laid
+        The streets.
+    lonlat, columns, distance, by
+        As in `measure`.
+    """
+    time = _milliseconds(columns.get("captured_at"), len(lonlat[0]))
+    classes, values = classes_of(columns, by, time=time)
+    image_x, image_y = lonlat if laid.projection is None else laid.projection.forward(*lonlat)
+    reached = reach.reach(laid.lines, (image_x, image_y), distance, time=time, classes=classes)
+    if "creator.creator" in values:
+        kind = classes["creator"]
+        rows = np.flatnonzero(reached.near)
+        values["creator.creator"] = _only_names(_names(columns, len(time)).iloc[rows], kind.codes[rows], kind.count)
+    return Near(reached, classes, values)
+
+
+def total_m(lengths: Floats) -> float:
+    """Return the sum of lengths, each in whole micrometres: so it does not depend on their order."""
+    return int(_micrometres(lengths).sum()) / 1e6
+
+
+def _micrometres(lengths: Floats) -> Whole:
+    return np.rint(lengths * 1e6).astype(np.int64)
 
 
 def check_options(*, distance: float, min_gap: float = 0.0) -> None:
@@ -506,10 +630,24 @@ def _milliseconds(times: pd.Series | None, length: int) -> Whole:
     return plain.to_numpy(dtype="datetime64[ms]").astype("int64")
 
 
-def _classes(
-    columns: Mapping[str, pd.Series], time: Whole, by: tuple[str, ...]
+def classes_of(
+    columns: Mapping[str, pd.Series], by: tuple[str, ...], *, time: Whole | None = None
 ) -> tuple[dict[str, reach.Classes], dict[str, pd.Series]]:
-    """Number the values of a column in their order, unknown ones last."""
+    """
+    Number the values of columns in their order, unknown ones last.
+
+    Parameters
+    ----------
+    columns, by
+        As in `measure`.
+    time
+        Capture times, milliseconds; None for those in the columns.
+
+    Returns
+    -------
+    classes, values
+        As of `Near`; a creator's name is that of all of these images.
+    """
     import pandas as pd
 
     classes: dict[str, reach.Classes] = {}
@@ -517,6 +655,7 @@ def _classes(
     for name in by:
         column = pd.Series(columns[BY[name]])
         if name == "year":
+            time = _milliseconds(column, len(column)) if time is None else time
             years = pd.Series(time.astype("M8[ms]").astype("M8[Y]").astype("int64") + 1970, dtype="Int64")
             column = years.mask(time == reach.NEVER)
         if name == "creator" and "provider" in columns:
@@ -542,21 +681,34 @@ def _creators(ids: pd.Series, columns: Mapping[str, pd.Series]) -> tuple[reach.C
     """
     import pandas as pd
 
-    name = pd.Series(None, range(len(ids)), dtype="str")
-    for column in NAMES:
-        if column in columns:
-            name = name.fillna(pd.Series(columns[column].array).astype("str"))
+    name = _names(columns, len(ids))
     facts = pd.DataFrame({"provider": columns["provider"].array, "creator_id": ids.array, "creator": name.array})
     only = facts["creator"].where(facts["creator_id"].isna())
     keys = [facts["provider"], facts["creator_id"], only]
     codes = facts.groupby(keys, sort=True, dropna=False).ngroup().to_numpy()
     first = np.unique(codes, return_index=True)[1]
-    named = facts["creator"].groupby(codes)
     found = facts.iloc[first].reset_index(drop=True)
-    found["creator"] = named.min().where(named.min() == named.max()).array
+    found["creator"] = _only_names(facts["creator"], codes, len(first)).array
     if not any(column in columns for column in NAMES):
         found = found.drop(columns="creator")
     return reach.Classes(codes.astype(np.int32), len(first)), found
+
+
+def _names(columns: Mapping[str, pd.Series], length: int) -> pd.Series:
+    """Return the name of each image's creator."""
+    import pandas as pd
+
+    name = pd.Series(None, range(length), dtype="str")
+    for column in NAMES:
+        if column in columns:
+            name = name.fillna(pd.Series(columns[column].array).astype("str"))
+    return name
+
+
+def _only_names(names: pd.Series, codes: AnyWhole, count: int) -> pd.Series:
+    """Return the name of each of so many creators; null where they have several, or none."""
+    named = names.groupby(codes)
+    return named.min().where(named.min() == named.max()).reindex(range(count))
 
 
 def _text(values: pd.Series) -> list[str | None]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import geopandas as gpd
 
     from mlygeo.arrays import Flags, Floats, Rows
+    from mlygeo.spatial.ordering import Order
 
 LOG = logging.getLogger("mlygeo.spatial.dispatch")
 
@@ -91,10 +92,7 @@ def dispatch_images(
         if not value >= 0:
             raise InputError(f"`{option}` must be 0 or more, not {value}")
     order = ordering.by_time(images, ("folder",))
-    starts = order.first.copy()
-    gap_s = np.diff(order.time_ms) / 1000
-    gap_m = haversine(order.lon[:-1], order.lat[:-1], order.lon[1:], order.lat[1:])
-    starts[1:] |= (gap_m > cutoff_distance) | (gap_s > cutoff_time)
+    starts = cuts(order, cutoff_distance, cutoff_time)
     heading = np.round(order.sort(images["compass_angle"].to_numpy(dtype=np.float64)))
     keeper = np.full(len(order), -1, dtype=np.int64)
     bounds = [*np.flatnonzero(starts).tolist(), len(order)]
@@ -104,6 +102,15 @@ def dispatch_images(
         keeper[part] = np.where(found >= 0, found + start, -1)
     LOG.info("%d sequences, %d duplicates of %d images", starts.sum(), np.count_nonzero(keeper >= 0), len(images))
     return marked(images.assign(sequence_id=named(images, order, starts)), order, keeper)
+
+
+def cuts(order: Order, cutoff_distance: float, cutoff_time: float) -> Flags:
+    """Return which images of an order start a sequence."""
+    starts: Flags = order.first.copy()
+    gap_s = np.diff(order.time_ms) / 1000
+    gap_m = haversine(order.lon[:-1], order.lat[:-1], order.lon[1:], order.lat[1:])
+    starts[1:] |= (gap_m > cutoff_distance) | (gap_s > cutoff_time)
+    return starts
 
 
 def haversine(lon: Floats, lat: Floats, other_lon: Floats, other_lat: Floats) -> Floats:

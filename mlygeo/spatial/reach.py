@@ -29,6 +29,13 @@ TOUCH_M = 1e-6
 APART_M = 1.0
 """Space between the lines of a chunk, which are laid one after another on one axis."""
 
+STEPS_PER_M = float(1 << 24)
+"""Places along lines are whole numbers of this part of a metre, 0.06 micrometres: they are sorted and joined exactly,
+whatever other lines are at hand."""
+
+LONGEST_M = 1e11
+"""The longest line: 2,500 times round the earth. Such places fit into whole numbers."""
+
 CHUNK_SEGMENTS = 4096
 
 CHUNK_PAIRS = 1 << 19
@@ -140,7 +147,7 @@ def join(owner: Whole, start: Floats, stop: Floats, length: Floats) -> Stretches
     Join stretches that overlap or touch.
 
     With starts and stops sorted separately, there is a gap wherever the next start exceeds the stop of
-    the same rank; so the pairs need no order.
+    the same rank; so the pairs need no order. What is found on a line does not depend on the other lines.
 
     Parameters
     ----------
@@ -153,18 +160,25 @@ def join(owner: Whole, start: Floats, stop: Floats, length: Floats) -> Stretches
     """
     if not len(owner):
         return _NO_STRETCHES
-    base = np.cumsum(length + APART_M) - length
-    starts, stops = start + base[owner], stop + base[owner]
+    size = _steps(length)
+    base = np.cumsum(size + int(APART_M * STEPS_PER_M)) - size
+    starts, stops = _steps(start) + base[owner], _steps(stop) + base[owner]
     starts.sort()
     stops.sort()
-    gap = np.flatnonzero(starts[1:] > stops[:-1] + TOUCH_M)
+    touch = round(TOUCH_M * STEPS_PER_M)
+    gap = np.flatnonzero(starts[1:] > stops[:-1] + touch)
     starts, stops = starts[np.concatenate(([0], gap + 1))], stops[np.concatenate((gap, [len(stops) - 1]))]
-    owner = np.searchsorted(base, starts + APART_M / 2, side="right") - 1
+    owner = np.searchsorted(base, starts, side="right") - 1
     starts, stops = starts - base[owner], stops - base[owner]
-    starts[starts < TOUCH_M] = 0.0
-    ends = stops > length[owner] - TOUCH_M
-    stops[ends] = length[owner][ends]
-    return Stretches(owner, np.minimum(starts, stops), stops)
+    starts[starts < touch] = 0
+    ends = stops > size[owner] - touch
+    begin, end = starts / STEPS_PER_M, stops / STEPS_PER_M
+    end[ends] = length[owner][ends]
+    return Stretches(owner, np.minimum(begin, end), end)
+
+
+def _steps(metres: Floats) -> Whole:
+    return np.rint(metres * STEPS_PER_M).astype(np.int64)
 
 
 def covered_m(stretches: Stretches, lines: int) -> Floats:

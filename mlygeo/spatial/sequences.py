@@ -96,7 +96,7 @@ def cut_sequences(
         if not value >= 0:
             raise InputError(f"`{option}` must be 0 or more, not {value}")
     order = ordering.by_time(images, ("folder", *ordering.CAMERA))
-    starts = _cuts(order, cutoff_distance, cutoff_time)
+    starts = cuts(order, cutoff_distance, cutoff_time)
     cut = images.assign(sequence_id=named(images, order, starts))
     LOG.info(
         "%d sequences of %d images (gaps over %g m or %g s)%s",
@@ -375,7 +375,7 @@ def next_known(values: Floats, first: Flags) -> Floats:
     return values
 
 
-def _cuts(order: Order, cutoff_distance: float, cutoff_time: float) -> Flags:
+def cuts(order: Order, cutoff_distance: float, cutoff_time: float) -> Flags:
     """Return which images of an order start a sequence: the array floor of `cut_sequences`."""
     starts = order.first.copy()
     starts[1:] |= order.time_ms[1:] - order.time_ms[:-1] > cutoff_time * 1000

@@ -142,10 +142,61 @@ def street_points(
     return _finish(streets, points, facts | {"points": len(points.row)})
 
 
+class Places(NamedTuple):
+    """Where points may be laid on streets, before some are left out; and what tells to which part a street belongs."""
+
+    lon: Floats
+    lat: Floats
+    """Of each place that `even` gives a street; each street once. Degrees."""
+    west: Floats
+    south: Floats
+    """The corner of each row, by which a street belongs to a part; see `even_points_of_part`. Degrees."""
+    boxes: Floats
+    """The box of each row (`polylines.boxes`): whose boxes meet a part's surroundings, are streets of it."""
+
+
+def even_places(streets: gpd.GeoDataFrame, *, interval: float = INTERVAL_M, srid: int) -> Places:
+    """
+    Return where points of `street_points` with `even` may be: all of them lie at these places, to the last bit.
+
+    Parameters
+    ----------
+    streets
+        Streets frame, EPSG:4326; any of all streets.
+    interval
+        Distance between points along a street, metres.
+    srid
+        EPSG number of the projected coordinate reference system to measure in; see `even_points_of_part`.
+
+    Returns
+    -------
+    places
+        In no order.
+
+    Raises
+    ------
+    InputError
+        If the interval is not a positive number, or gives more points than fit in memory.
+    CrsError
+        If the srid is unknown or geographic, or has no coordinates for some of the streets.
+    FrameError
+        If this is not a streets frame, or holds geometry other than lines.
+    """
+    frames.check(streets, frames.STREETS)
+    _check_interval(interval)
+    if not len(streets):
+        none = np.empty(0)
+        return Places(none, none, none, none, np.empty((4, 0)))
+    network = _Network.of(streets, interval, srid, force_srid=None)
+    _, x, y, _ = network.even(network.once(streets), network.even_parts(interval))
+    boxes = polylines.boxes(network.lonlat, network.lines.first)
+    return Places(*network.projection.inverse(x, y), *network.corners(), boxes)
+
+
 def even_points_of_part(
     streets: gpd.GeoDataFrame,
     core: Callable[[Floats, Floats], Flags],
-    known: Bounds,
+    known: Bounds | None,
     *,
     interval: float = INTERVAL_M,
     srid: int,
@@ -165,7 +216,8 @@ def even_points_of_part(
         Tells for longitudes and latitudes in degrees which positions belong to the part.
     known
         The box around the part whose streets are given: west, south, east, north in degrees. How far it
-        has to reach depends on the streets: six intervals mostly do (see `Projection.reach`).
+        has to reach depends on the streets: six intervals mostly do (see `Projection.reach`). None where
+        all streets there are are given.
     interval
         Distance between points along a street, metres.
     srid
@@ -258,6 +310,13 @@ class _Network:
     def even_parts(self, interval: float) -> Floats:
         """Return into how many parts each row is divided, one at least."""
         return np.maximum(np.ceil(self.lines.length / interval * (1 - TOLERANCE)), 1)
+
+    def even(self, edges: Whole, parts: Floats) -> tuple[Whole, Floats, Floats, Whole]:
+        """Return the middles of the parts of some rows: the row of each, its place, and its segment's first vertex."""
+        place, number = _spread(parts[edges], 0)
+        row = edges[place]
+        distance = (number + 0.5) * (self.lines.length / parts)[row]
+        return row, *polylines.locate(self.lines, row, distance)
 
     def corners(self) -> tuple[Floats, Floats]:
         """Return the south-western corner of each row's box, degrees."""
@@ -417,10 +476,7 @@ def _even_points(
 ) -> tuple[_Laid, int]:
     """Return the points in a part, in the order of their numbers, and how many there are undecided."""
     lines, projection = network.lines, network.projection
-    place, number = _spread(parts[edges], 0)
-    row = edges[place]
-    distance = (number + 0.5) * (lines.length / parts)[row]
-    x, y, segment = polylines.locate(lines, row, distance)
+    row, x, y, segment = network.even(edges, parts)
     lon, lat = projection.inverse(x, y)
     ids = spacing.place_ids(lon, lat)
     complete = None if known is None else projection.margin(lon, lat, known) >= interval / 2

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import mlygeo
 from mlygeo.errors import FrameError, MlygeoError, RegionError
-from mlygeo.parts import plan, sorting
+from mlygeo.parts import occupied, plan, sorting
 from mlygeo.parts import points as parts_points
 from mlygeo.pipelines import parted
 from mlygeo.spatial import areas, cells, zones
@@ -77,7 +77,7 @@ def test_points_in_any_files_give_the_answer_of_all_at_once(
         patch.setattr(plan, "ROWS_PER_TASK", task)
         patch.setattr(pieces, "ROWS_AT_ONCE", most)
         patch.setattr(parts_points, "IDS_PER_BUCKET", 10)
-        patch.setattr(parts_points, "CELLS_AT_ONCE", 3)
+        patch.setattr(occupied, "AT_ONCE", 3)
         patch.setattr(parted, "HELD_POINTS", 0 if most == 13 else 10**6)
         patch.setattr("mlygeo.store.parquet.streaming.ROWS_PER_GROUP", 17)
         given_points = written(points, Path(folder) / "points", files, group, mixed=mixed)
@@ -111,7 +111,7 @@ def test_cells_boxes_and_zones_are_those_of_all(places, most):
     frame.loc[np.isnan(lon), "geometry"] = None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pieces, "ROWS_AT_ONCE", most)
-        patch.setattr(parts_points, "CELLS_AT_ONCE", 4)
+        patch.setattr(occupied, "AT_ONCE", 4)
         found = parts_points.GivenPoints(open_points(frame, name="the points")).found
     code = cells.codes(lon, lat, 14)
     codes, counts = np.unique(code[code >= 0], return_counts=True)

@@ -428,7 +428,6 @@ def test_a_client_of_python_gives_the_frame_of_one_run(world, cluster):
         ({"part": "half"}, "`part` is a share such as 3/8"),
         ({"part": "1/3"}, "`part` needs a folder"),
         ({"part": "1/3", "dry_run": True}, "`dry_run` is of no use with `part`"),
-        ({"unique": True, "max_distance": None}, "`unique` needs a `max_distance` with a dataset"),
         ({"overwrite": True}, "`overwrite` is of no use beside `images`"),
     ],
 )

@@ -18,7 +18,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import mlygeo
-from mlygeo.errors import FileError
+from mlygeo.errors import FileError, InputError
 from mlygeo.parts import plan, rounds, selection
 from mlygeo.spatial import geodesy
 
@@ -173,6 +173,18 @@ def test_what_does_not_fit_into_memory_is_settled_in_larger_parts():
     assert 1 < count[1] < count[0]
 
 
+@pytest.mark.parametrize("k", [1, 2])
+def test_without_a_largest_distance_all_is_matched_at_once_or_refused(k):
+    points, images = crowd(8, images=300, points=400, wide_m=20_000, around=(9.009, 48.7508), text=True)
+    options = {"srid": 25832, "max_distance": None, "k": k}
+    whole = mlygeo.select(points=points, images=images, unique=True, pano=True, **options)
+    parts, count = over_parts(points, images, pano=True, **options)
+    same(parts, whole)
+    assert count == [1]
+    with pytest.raises(InputError, match="`unique` needs a `max_distance` for more than 500 points and images"):
+        over_parts(points, images, open_at_once=500, **options)
+
+
 def test_a_chain_that_does_not_fit_into_memory_is_refused():
     """Each point is nearer to the image of its western neighbour than to the one on its east, ever more so."""
     x = np.concatenate(([0.0], np.cumsum(20.0 - 0.01 * np.arange(600))))
@@ -255,7 +267,7 @@ def test_a_dry_run_tells_of_the_rounds(world, tmp_path, capsys):
     status, out, said = run(capsys, *words_of(world), "--dry-run", "--json", "-o", tmp_path / "out")
     assert status == 0
     assert json.loads(out)["parts"] == len([*(world / "expected").glob("selection/cell=*")])
-    assert "what they leave open is then matched as one" in said
+    assert "what the parts leave open is then matched at once, in up to 650 MB" in said
     assert not (tmp_path / "out").exists()
 
 

@@ -36,7 +36,8 @@ class Shared:
         Streets frame, or a file of streets: .osm.pbf, .osm, .osm.gz, .osm.bz2, .graphml or any
         vector file of lines. Default: OpenStreetMap, asked over the network.
     images
-        Images frame, or a file of images with an `id`, instead of the region's vector tiles.
+        Images frame, or a file of images with an `id`, instead of the region's vector tiles. A dataset, as
+        `partition` makes one, is worked on part by part, in bounded memory and with the same answer.
     retain_all
         Keep street networks that are not connected with the largest one.
     config_file

@@ -27,7 +27,13 @@ if TYPE_CHECKING:
     Box = tuple[float, float, float, float]
 
 
-def read(path: Path | GeoFile, *, bbox: Box | None = None, columns: Sequence[str] | None = None) -> gpd.GeoDataFrame:
+def read(
+    path: Path | GeoFile,
+    *,
+    bbox: Box | None = None,
+    columns: Sequence[str] | None = None,
+    groups: Sequence[int] | None = None,
+) -> gpd.GeoDataFrame:
     """
     Read a GeoParquet file into a frame.
 
@@ -42,6 +48,8 @@ def read(path: Path | GeoFile, *, bbox: Box | None = None, columns: Sequence[str
         that may have such rows are read, and geometry is made of the rows that are returned.
     columns
         Attribute columns to read, further geometry columns among them; None reads all.
+    groups
+        Only these row groups; None takes all that may have such rows.
 
     Returns
     -------
@@ -66,14 +74,14 @@ def read(path: Path | GeoFile, *, bbox: Box | None = None, columns: Sequence[str
     file = path if isinstance(path, GeoFile) else GeoFile(path)
     names = _wanted(file, columns)
     if bbox is None:
-        table = file.read(range(file.file.num_row_groups), names)
+        table = file.read(range(file.file.num_row_groups) if groups is None else groups, names)
         shapes, damaged = encodings.shapes(table[file.primary.name], file.primary.encoding, file.path)
         encodings.warn_of_damage(damaged, file.path)
         if damaged.any():
             table, shapes = table.filter(pa.array(~damaged)), shapes[~damaged]
         left_out = int(damaged.sum())
     else:
-        table, shapes, left_out = _in_box(file, names, bbox)
+        table, shapes, left_out = _in_box(file, names, bbox, groups)
     found: dict[str, Any] = {}
     for name in names:
         if name not in file.geometry:
@@ -137,7 +145,7 @@ def _wanted(file: GeoFile, columns: Sequence[str] | None) -> list[str]:
     return [name for name in file.columns if name in columns or name == file.primary.name]
 
 
-def _in_box(file: GeoFile, names: list[str], bbox: Box) -> tuple[pa.Table, Objects, int]:
+def _in_box(file: GeoFile, names: list[str], bbox: Box, groups: Sequence[int] | None) -> tuple[pa.Table, Objects, int]:
     """Return the rows that meet a box: their other columns, their geometry; and how many damaged ones were seen."""
     crs = metadata.crs_of(file.primary, called(file.path))
     lonlat = crs.equals(frames.CRS, ignore_axis_order=True)
@@ -145,7 +153,7 @@ def _in_box(file: GeoFile, names: list[str], bbox: Box) -> tuple[pa.Table, Objec
     empty = file.file.schema_arrow.empty_table().select(others)
     tables, shapes = [empty], [np.empty(0, dtype=object)]
     all_damaged = [np.empty(0, dtype=bool)]
-    for group in _ahead(file, names, bbox):
+    for group in _ahead(file, names, groups_near(file, bbox) if groups is None else groups):
         near = _near(file, group, bbox) if lonlat else _near_in_plane(file, group, crs, bbox)
         if near is not None and not near.any():
             continue
@@ -171,9 +179,8 @@ def _in_box(file: GeoFile, names: list[str], bbox: Box) -> tuple[pa.Table, Objec
     return whole_table, np.concatenate(shapes), int(damaged.sum())
 
 
-def _ahead(file: GeoFile, names: list[str], bbox: Box) -> Iterator[int]:
-    """Return the row groups that may have rows in a box one by one, while what is read of them is asked for ahead."""
-    groups = groups_near(file, bbox)
+def _ahead(file: GeoFile, names: list[str], groups: Sequence[int]) -> Iterator[int]:
+    """Return row groups one by one, while what is read of them is asked for ahead."""
     wanted = [*names, *([file.primary.covering] if file.primary.covering else [])]
     for some in file.batches(groups, wanted):
         chosen = [groups[number] for number in some]

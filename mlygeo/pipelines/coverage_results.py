@@ -1,0 +1,242 @@
+"""What is said of a coverage, and its files."""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mlygeo.errors import DependencyError
+from mlygeo.pipelines.own_files import PICTURE, SUMMARY
+from mlygeo.progress import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    import geopandas as gpd
+    import pandas as pd
+
+    from mlygeo.spatial.coverage import Coverage
+
+log = logging.getLogger("mlygeo.pipelines")
+
+TITLES = {
+    "highway": "street class",
+    "year": "year of capture",
+    "pano": "panorama",
+    "creator": "contributor",
+    "provider": "provider",
+}
+
+
+MOST_ROWS = 12
+"""Rows of one section of the printed table; the summary has them all."""
+
+
+@dataclass(frozen=True)
+class Considered:
+    """
+    The images that a coverage looks at.
+
+    Parameters
+    ----------
+    count
+        How many they are.
+    left_out, doubts
+        How many rows of all inputs are left out, and are in doubt, by reason.
+    shares
+        What each provider has given, as `inputs.shares_of` returns it.
+    attribution
+        Whose images and streets are.
+    """
+
+    count: int
+    left_out: dict[str, int]
+    doubts: dict[str, int]
+    shares: dict[str, dict[str, Any]]
+    attribution: list[str]
+
+
+class Results:
+    """
+    What is said of a coverage: sums, tables, gaps; and its files.
+
+    Parameters
+    ----------
+    coverage
+        The coverage.
+    names
+        What lengths are told apart by.
+    min_gap
+        Gaps shorter than this are left out, metres.
+    considered
+        The images.
+    summed
+        Makes the summary of the facts of the coverage, and the images.
+    """
+
+    def __init__(
+        self,
+        coverage: Coverage,
+        names: tuple[str, ...],
+        min_gap: float,
+        considered: Considered,
+        summed: Callable[[dict[str, Any], Considered], dict[str, Any]],
+    ) -> None:
+        from mlygeo.pipelines import inputs, provenance
+        from mlygeo.spatial.coverage import total_m
+
+        self._coverage = coverage
+        self._gaps = gaps = coverage.gaps(min_gap)
+        self._tables = {name: coverage.table(name) for name in names}
+        gaps.attrs["attribution"] = considered.attribution
+        facts = coverage.facts()
+        told = {
+            **{name: _rounded(value) for name, value in facts.items()},
+            "gaps": len(gaps),
+            "gaps_m": round(total_m(gaps["length_m"].to_numpy()), 3),
+            "min_gap_m": min_gap,
+            "by": {name: [_plain(row) for row in table.to_dict("records")] for name, table in self._tables.items()},
+        }
+        self.summary = summed(told, considered)
+        self.summary["run"] = provenance.run_of(self.summary, gaps["length_m"].to_numpy())
+        gaps.attrs["run"] = self.summary["run"]
+        covered = _covered_by(self._tables.get("provider"), considered.shares, facts["length_m"])
+        self.headline = _headline(facts, gaps, covered)
+        self.headline += inputs.left_out_remark(considered.left_out) + inputs.problems_remark(considered.doubts)
+        if considered.count and not facts["covered_m"]:
+            log.warning("no image lies within %g m of a street", coverage.distance)
+
+    def frame(self) -> gpd.GeoDataFrame:
+        """Return the coverage frame."""
+        frame = self._coverage.frame()
+        frame.attrs |= {"attribution": self.summary["attribution"], "run": self.summary["run"]}
+        return frame
+
+    def printed(self) -> str:
+        """Return covered lengths by everything measured, as a table that reads well at 80 columns."""
+        return _printed(self._tables)
+
+    def write(self, folder: Path, failed: list[str]) -> list[Path]:
+        """
+        Write the files of the coverage, which replace those of an earlier run together.
+
+        Parameters
+        ----------
+        folder
+            Their folder, or a file of frames.
+        failed
+            Names of tiles that could not be fetched.
+
+        Returns
+        -------
+        files
+            The files.
+        """
+        from mlygeo.pipelines import inputs, own_files
+
+        with inputs.as_set(folder, own_files.COVERAGE):
+            failed_file = inputs.write_failed(failed, folder, own=True)
+            return _write(self.frame(), self._gaps, self._coverage, self.summary, folder) + failed_file
+
+
+def _covered_by(table: pd.DataFrame | None, whose: Iterable[str], length_m: float) -> str:
+    """Return which share of the streets is near images of each provider, where there are several."""
+    from mlygeo.pipelines.whose import title
+
+    if table is None or not length_m:
+        return ""
+    covered = {
+        name if isinstance(name, str) else "unknown": metres
+        for name, metres in zip(table["value"], table["covered_m"], strict=True)
+    }
+    shown = [f"{covered.get(name, 0.0) / length_m:.1%} of {title(name)}" for name in whose]
+    return f" ({', '.join(shown)})" if len(shown) > 1 else ""
+
+
+def _headline(facts: dict[str, Any], gaps: gpd.GeoDataFrame, covered: str) -> str:
+    """Return the facts in a sentence."""
+    share = facts["share_covered"]
+    text = f"{facts['covered_m'] / 1000:,.2f} of {facts['length_m'] / 1000:,.2f} km of streets"
+    text += "" if share is None else f" ({share:.1%})"
+    text += f" within {facts['distance_m']:g} m of an image{covered}"
+    if facts["median_newest"]:
+        text += f", half of them photographed since {facts['median_newest']}"
+    return text + f"; {counted(len(gaps), 'gap')} of {gaps['length_m'].sum() / 1000:,.2f} km"
+
+
+def _printed(tables: dict[str, pd.DataFrame]) -> str:
+    """Return covered lengths by everything measured, as a table that reads well at 80 columns."""
+    lines = []
+    for name, table in tables.items():
+        lines += [f"{TITLES[name]:<28} {'covered':>10} {'of':>10} {'share':>7} {'streets':>9}", "-" * 68]
+        for row in table.head(MOST_ROWS).to_dict("records"):
+            value = _label(name, row.get("creator") if isinstance(row.get("creator"), str) else row["value"])
+            share = "" if math.isnan(row["share_covered"]) else f"{row['share_covered']:.1%}"
+            covered, length = (f"{row[column] / 1000:,.2f} km" for column in ("covered_m", "length_m"))
+            lines.append(f"{value:<28} {covered:>10} {length:>10} {share:>7} {row['streets']:>9,}")
+        if len(table) > MOST_ROWS:
+            lines.append(f"and {len(table) - MOST_ROWS:,} more")
+        lines.append("")
+    return "\n".join(lines).rstrip()
+
+
+def _label(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        return "unknown"
+    if name == "pano":
+        return {"True": "panoramas", "False": "flat pictures"}.get(value, value)
+    text = "".join(letter if letter.isprintable() else "?" for letter in value)
+    return text if len(text) <= 28 else text[:27] + "…"
+
+
+def _plain(row: dict[Any, Any]) -> dict[str, Any]:
+    """Return a row of a table as JSON."""
+    return {
+        str(name): _rounded(None if isinstance(value, float) and math.isnan(value) else value)
+        for name, value in row.items()
+    }
+
+
+def _rounded(value: Any) -> Any:
+    """Return a number as summaries have it."""
+    if isinstance(value, float):
+        return round(value, 6)
+    return value.item() if hasattr(value, "item") else value
+
+
+def _write(
+    streets: gpd.GeoDataFrame, gaps: gpd.GeoDataFrame, measured: Coverage, summary: dict[str, Any], folder: Path
+) -> list[Path]:
+    """Write the frames, the map, and the summary last: where there is one, all files belong to it."""
+    import json
+
+    from mlygeo import store
+
+    if store.names_file(folder):
+        return [store.write_layers({"coverage": streets, "gaps": gaps}, folder)]
+    files = [store.write_frame(streets, folder / "coverage.parquet"), store.write_frame(gaps, folder / "gaps.parquet")]
+    picture = _draw(streets, measured, summary, folder) if len(streets) else None
+    if picture is None:
+        store.remove(folder / PICTURE)
+    text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
+    files.append(store.write_text(text, folder / SUMMARY))
+    return files if picture is None else [*files, picture]
+
+
+def _draw(streets: gpd.GeoDataFrame, measured: Coverage, summary: dict[str, Any], folder: Path) -> Path | None:
+    from mlygeo import plotting, store
+
+    title = f"{summary['share_covered']:.0%} of the streets have an image within {measured.distance:g} m"
+    everywhere = measured.gaps(0.0)
+    try:
+        figure = plotting.draw([streets, everywhere], title=title if summary["length_m"] else None)
+    except DependencyError as error:
+        log.warning("no map was drawn: %s (%s)", error, error.hint)
+        return None
+    picture = folder / PICTURE
+    with store.atomic(picture) as temporary:
+        figure.savefig(temporary)
+    return picture
