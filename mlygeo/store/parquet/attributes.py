@@ -256,7 +256,7 @@ def _categories(values: pa.ChunkedArray, note: dict[str, Any]) -> pd.Series:
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Return whether a column is of text, each with its own."""
+    """Return whether a type is one of plain text."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
