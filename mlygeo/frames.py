@@ -481,10 +481,12 @@ def in_forms(frame: gpd.GeoDataFrame, *schemas: Schema, is_text: bool, name: str
 
     Parameters
     ----------
-    frame, *schemas, name
+    frame, *schemas
         As there.
     is_text
         Whether one of the schemas is in the form of any provider; see `form`.
+    name
+        As there.
 
     Raises
     ------
