@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -403,7 +402,7 @@ def _counts_in(table: pa.Table) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class AllParts:
+class Covered(plan.AllParts):
     """
     The parts of a coverage, all of which are there.
 
@@ -417,14 +416,8 @@ class AllParts:
         The form that fits the images.
     """
 
-    plan: Plan
     laid: Laid
     form: frames.Schema
-
-    @cached_property
-    def counts(self) -> list[dict[str, Any]]:
-        """What is counted in each part, in the order of the tasks."""
-        return [counts_of(self.plan.path(number)) for number in range(len(self.plan.tasks))]
 
     def coverage(self) -> Coverage:
         """Return the coverage, as a run on whole frames measures it."""

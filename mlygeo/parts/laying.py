@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -327,7 +326,7 @@ def _corners(streets: gpd.GeoDataFrame) -> tuple[Floats, Floats]:
 
 
 @dataclass(frozen=True)
-class Laid:
+class Laid(plan.AllParts):
     """
     Points that were laid: all parts are there.
 
@@ -336,13 +335,6 @@ class Laid:
     plan
         The plan.
     """
-
-    plan: Plan
-
-    @cached_property
-    def counts(self) -> list[dict[str, Any]]:
-        """What is counted in each part, in the order of the tasks."""
-        return [counts_of(self.plan.path(number)) for number in range(len(self.plan.tasks))]
 
     @property
     def files(self) -> list[Path]:

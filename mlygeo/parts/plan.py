@@ -8,10 +8,11 @@ killed goes on where it was, and never mixes the parts of two.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -158,6 +159,26 @@ def writing(plan: Plan, number: int) -> Iterator[Path]:
             plan.folder.rmdir()
             plan.folder.parent.rmdir()
         raise FileError(f"{plan.folder} has no parts any more: its run has ended") from error
+
+
+@dataclass(frozen=True)
+class AllParts:
+    """
+    The parts of a plan, all of which are there.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    """
+
+    plan: Plan
+
+    @cached_property
+    def counts(self) -> list[dict[str, Any]]:
+        """What is counted in each part, in the order of the tasks."""
+        step = importlib.import_module(f"mlygeo.parts.{self.plan.step}")
+        return [step.counts_of(self.plan.path(number)) for number in range(len(self.plan.tasks))]
 
 
 def digest(values: Mapping[str, Any], *arrays: Any) -> str:

@@ -12,8 +12,9 @@ import numpy as np
 import pyarrow as pa
 
 from mlygeo import attribution
-from mlygeo.parts import facts, points, selection
+from mlygeo.parts import facts, points
 from mlygeo.parts.images import AT_ONCE, spread
+from mlygeo.parts.plan import AllParts
 from mlygeo.store.datasets import layout
 from mlygeo.store.datasets.index import Index, Part
 from mlygeo.store.parquet import encodings
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Whole:
+class Whole(AllParts):
     """
     The parts of a selection, all of which are there.
 
@@ -37,13 +38,6 @@ class Whole:
     plan
         The plan.
     """
-
-    plan: Plan
-
-    @cached_property
-    def counts(self) -> list[dict[str, Any]]:
-        """What is counted in each part, in the order of the tasks."""
-        return [selection.counts_of(self.plan.path(number)) for number in range(len(self.plan.tasks))]
 
     @property
     def columns(self) -> list[str]:

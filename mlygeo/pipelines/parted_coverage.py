@@ -88,7 +88,7 @@ def coverage(
         return spreading.dry("street")
 
     def results(plan: Plan) -> Results:
-        whole = step.AllParts(plan, laid, dataset.settled.form)
+        whole = step.Covered(plan, laid, dataset.settled.form)
         considered, providers = _considered(dataset, whole.counts, conditions, left_out, credited)
         told = names
         if not one_provider_is_told and len(providers) < 2:
