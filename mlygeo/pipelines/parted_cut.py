@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
     Said = Callable[[dict[str, Any]], tuple[dict[str, Any], str]]
 
+OF_DATASET = ("parts", "bytes", "output", "index")
+"""What the summary says of a dataset that is written, beside what it says of its images."""
+
 
 def cut(
     dataset: Images,
@@ -89,6 +92,7 @@ class _Run:
     said: Said
     progress: Progress | None
     job: Job[gpd.GeoDataFrame] = field(init=False)
+    headline: str = ""
 
     def written(self, path: Path) -> Job[gpd.GeoDataFrame]:
         """Write the images as a dataset, and return its parts; what a killed run has done is kept."""
@@ -108,7 +112,9 @@ class _Run:
     def frame(self) -> gpd.GeoDataFrame:
         """Return the images, in the order of a dataset."""
         with tempfile.TemporaryDirectory(prefix="mlygeo-") as folder:
-            self.job.summary.update(self._cut(Path(folder) / "work", Path(folder) / "images").summary)
+            told = self._cut(Path(folder) / "work", Path(folder) / "images").summary
+            self.job.summary.update({name: value for name, value in told.items() if name not in OF_DATASET})
+            self.job.headline = self.headline
             return store.read_frame(Path(folder) / "images", frame="images")
 
     def dry(self) -> Job[gpd.GeoDataFrame]:
@@ -141,6 +147,9 @@ class _Run:
         """Cut the images in a folder of work, where what is done is kept; write the dataset, and return its parts."""
         from mlygeo.parts import sequences as step
 
+        if not self.dataset.index.rows:
+            none = step.cut_of_none(self.dataset, self.rules)
+            return self._as_dataset(none, target, {**step.told(none), "problems": {}})
         first = self._done(step.scattering(self.dataset, work, self.rules, datetime.now(UTC)))
         more: dict[str, Any] = {}
         if not step.by_folder(self.dataset):
@@ -153,7 +162,11 @@ class _Run:
             problems.update(steps.problems_of(store.read_frame(file, columns=["problem"])["problem"]))
         facts: dict[str, Any] = step.added(each["told"] for each in counts)
         facts["problems"] = dict(problems.most_common())
-        return as_dataset(files, target, *self.said(facts), workers=self.workers, progress=self.progress)
+        return self._as_dataset(files, target, facts)
+
+    def _as_dataset(self, images: Any, target: Path, facts: dict[str, Any]) -> Job[gpd.GeoDataFrame]:
+        summary, self.headline = self.said(facts)
+        return as_dataset(images, target, summary, self.headline, workers=self.workers, progress=self.progress)
 
     def _done(self, plan: Plan) -> Plan:
         from mlygeo.parts import plan as plans
@@ -189,5 +202,5 @@ def as_dataset(
     from mlygeo.pipelines.datasets import partition
 
     made = body_of(partition)(images, target, workers=workers, progress=progress)
-    told = {name: made.summary[name] for name in ("parts", "bytes", "output", "index")}
+    told = {name: made.summary[name] for name in OF_DATASET}
     return Job(lambda: made.result, {**summary, **told}, f"{headline}\n{made.headline}")
