@@ -108,14 +108,7 @@ def scattering(dataset: Images, folder: Path, rules: Rules, now: datetime) -> Pl
     now
         The time after which no image was captured; of a run that goes on, that of its beginning counts.
     """
-    given = {
-        "version": plan.VERSION,
-        "step": STEP,
-        "stage": SCATTER,
-        "images": dataset.hash,
-        "rules": vars(rules),
-        "rows": ROWS_PER_BUCKET,
-    }
+    given = _given(dataset, rules)
     name = plan.digest(given)
     tasks = tuple(
         plan.Task(f"{number:06d}", 0, part.rows, None, (number,)) for number, part in enumerate(dataset.index.parts)
@@ -127,6 +120,22 @@ def scattering(dataset: Images, folder: Path, rules: Rules, now: datetime) -> Pl
     return plan.Plan(
         place, name, STEP, str(dataset.folder), {**given, "borders": borders, "now": now.isoformat()}, tasks
     )
+
+
+def hash_of(dataset: Images, rules: Rules) -> str:
+    """Return the hash of what the answer depends on."""
+    return plan.digest(_given(dataset, rules))
+
+
+def _given(dataset: Images, rules: Rules) -> dict[str, Any]:
+    return {
+        "version": plan.VERSION,
+        "step": STEP,
+        "stage": SCATTER,
+        "images": dataset.hash,
+        "rules": vars(rules),
+        "rows": ROWS_PER_BUCKET,
+    }
 
 
 def _borders(dataset: Images, rules: Rules) -> list[list[int]]:

@@ -148,7 +148,13 @@ def test_a_folder_of_results_gets_a_dataset_and_processes_make_no_difference(wor
     assert (status, "4,000 images in " in said) == (0, True)
     assert tree(tmp_path / "out") == tree(world / "expected")
     assert {path.name for path in tmp_path.iterdir()} == {"out", "out.partitions.parquet"}
-    status, _, said = run(capsys, "cut", world / "images", "-o", f"{tmp_path}/out/")
+    for begun in (False, True):  # and killed when all was there, and nothing was cleared up
+        if begun:
+            (tmp_path / ".out.cut").mkdir()
+        again = run(capsys, "cut", world / "images", "-o", f"{tmp_path}/out/")
+        assert (again[0], "4,000 images in " in again[2]) == (0, True)
+        assert {path.name for path in tmp_path.iterdir()} == {"out", "out.partitions.parquet"}
+    status, _, said = run(capsys, "cut", world / "images", "--cutoff-time", "7", "-o", f"{tmp_path}/out/")
     assert (status != 0, "is a dataset of other inputs already" in said) == (True, True)
 
 
