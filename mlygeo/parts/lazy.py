@@ -39,6 +39,9 @@ GROUPS = {
 }
 """The steps on images in time order, and the column whose values they treat each for itself."""
 
+NAMING = {"cut_sequences", "split_sequences"}
+"""The steps that name sequences by their first images; of those that agree, in the order of all rows."""
+
 PARTS = "take .compute() where it fits into memory, or 'mlygeo partition' and a selection over the parts"
 
 
@@ -217,7 +220,41 @@ def _by_group(step: partial[gpd.GeoDataFrame], form: Form, column: str, images: 
     meta = step(_module("dask.dataframe.dispatch").meta_nonempty(form.settled(none))).iloc[:0]
     numbered = images.map_partitions(_numbered, meta=_numbered(none, None))
     together = numbered.shuffle(on=column)
-    return together.map_partitions(_of_partition, step, form, meta, meta=meta, enforce_metadata=False)
+    found = together.map_partitions(_of_partition, step, form, meta, meta=meta, enforce_metadata=False)
+    if step.func.__name__ not in NAMING or found.npartitions == 1:
+        return found
+    dask, dataframe = _module("dask"), _module("dask.dataframe")
+    parts = found.to_delayed()
+    told = dask.delayed(_check_names)([dask.delayed(_names)(part) for part in parts], column)
+    settled = dask.delayed(_once_told, pure=False)
+    return dataframe.from_delayed([settled(part, told) for part in parts], meta=meta, verify_meta=False)
+
+
+def _names(part: gpd.GeoDataFrame) -> Any:
+    """Return what the sequences of a partition are named by their first images."""
+    from mlygeo.spatial import ordering, sequences
+
+    order = ordering.by_time(part, ("sequence_id",))
+    return sequences.named(part, order, order.first).dropna().unique()
+
+
+def _check_names(names: Sequence[Any], column: str) -> bool:
+    """Raise FrameError where sequences of two partitions have the same name: all rows tell which is the first."""
+    import numpy as np
+
+    found, count = np.unique(np.concatenate(names).astype(str), return_counts=True)
+    if again := int(np.count_nonzero(count > 1)):
+        raise FrameError(
+            f"the first images of sequences of several `{column}` agree in path, id, time and device"
+            f" ({again:,} of {len(found):,}), and a frame of Dask does not tell which of them is the first",
+            hint="tell them apart by `path`, leave out images that are there twice, or take .compute() where the"
+            " frame fits into memory",
+        )
+    return True
+
+
+def _once_told(part: gpd.GeoDataFrame, _told: bool) -> gpd.GeoDataFrame:
+    return part
 
 
 def _numbered(part: gpd.GeoDataFrame, partition_info: dict[str, int] | None) -> gpd.GeoDataFrame:

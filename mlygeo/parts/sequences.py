@@ -12,7 +12,7 @@ import itertools
 import json
 from collections import Counter
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,14 +108,7 @@ def scattering(dataset: Images, folder: Path, rules: Rules, now: datetime) -> Pl
     now
         The time after which no image was captured; of a run that goes on, that of its beginning counts.
     """
-    given = {
-        "version": plan.VERSION,
-        "step": STEP,
-        "stage": SCATTER,
-        "images": dataset.hash,
-        "rules": vars(rules),
-        "rows": ROWS_PER_BUCKET,
-    }
+    given = _given(dataset, rules)
     name = plan.digest(given)
     tasks = tuple(
         plan.Task(f"{number:06d}", 0, part.rows, None, (number,)) for number, part in enumerate(dataset.index.parts)
@@ -127,6 +120,22 @@ def scattering(dataset: Images, folder: Path, rules: Rules, now: datetime) -> Pl
     return plan.Plan(
         place, name, STEP, str(dataset.folder), {**given, "borders": borders, "now": now.isoformat()}, tasks
     )
+
+
+def hash_of(dataset: Images, rules: Rules) -> str:
+    """Return the hash of what the answer depends on."""
+    return plan.digest(_given(dataset, rules))
+
+
+def _given(dataset: Images, rules: Rules) -> dict[str, Any]:
+    return {
+        "version": plan.VERSION,
+        "step": STEP,
+        "stage": SCATTER,
+        "images": dataset.hash,
+        "rules": vars(rules),
+        "rows": ROWS_PER_BUCKET,
+    }
 
 
 def _borders(dataset: Images, rules: Rules) -> list[list[int]]:
@@ -316,6 +325,11 @@ def task(made: Plan, number: int) -> dict[str, Any]:
     return {SCATTER: work.scatter, EDGES: work.edges, CUT: work.cut}[given["stage"]](number)
 
 
+def cut_of_none(dataset: Images, rules: Rules) -> gpd.GeoDataFrame:
+    """Return the images of a dataset that has none, with the columns that images get when they are cut."""
+    return cutting.cut_and_flagged(_frame(dataset, dataset.nothing), rules, now=datetime.now(UTC))
+
+
 def counts_of(path: Path) -> dict[str, Any] | None:
     """Return what is counted in the file of a part, as `task` does; None where it is not known."""
     try:
@@ -406,7 +420,7 @@ class _Work:
             for other in given["takes"][number]:
                 more = self._bucket(other)
                 tables.append(more.table.take(pa.array(more.rows[: given["heads"][other]])))
-        frame = self._frame(pa.concat_tables(tables))
+        frame = _frame(self.dataset, pa.concat_tables(tables))
         made = cutting.cut_and_flagged(frame, self.rules, now=datetime.fromisoformat(given["now"]))
         counts = {"number": number, "rows": len(made), "told": told(made)}
         _counted(path, counts)
@@ -427,7 +441,7 @@ class _Work:
         table, group = table.take(pa.array(order)), group[order]
         if by_folder(self.dataset):
             return _Bucket(table, group, Order(np.empty(0, dtype=np.int64), *[np.empty(0)] * 4))  # type: ignore[arg-type]
-        frame = self._frame(table)
+        frame = _frame(self.dataset, table)
         found = _Bucket(table, group, ordering.by_time(frame, self.rules.groups))
         if len(np.unique(group[found.rows])) != np.count_nonzero(found.order.first):
             raise FormatError(
@@ -436,13 +450,14 @@ class _Work:
             )
         return found
 
-    def _frame(self, table: pa.Table) -> gpd.GeoDataFrame:
-        points = PartOf(TablePoints(table, self.dataset.name, self.dataset.attrs), self.dataset.settled)
-        found = as_frame(points, self.dataset.settled.form)
-        schema = frames.LOCAL_IMAGES if "path" in found.columns else frames.IMAGES
-        # In the form of the whole dataset, which a bucket does not tell.
-        is_text = self.dataset.settled.form.dtype("id") == "str"
-        return frames.conform(found, schema.of_any_provider if is_text else schema)
+
+def _frame(dataset: Images, table: pa.Table) -> gpd.GeoDataFrame:
+    points = PartOf(TablePoints(table, dataset.name, dataset.attrs), dataset.settled)
+    found = as_frame(points, dataset.settled.form)
+    schema = frames.LOCAL_IMAGES if "path" in found.columns else frames.IMAGES
+    # In the form of the whole dataset, which a bucket does not tell.
+    is_text = dataset.settled.form.dtype("id") == "str"
+    return frames.conform(found, schema.of_any_provider if is_text else schema)
 
 
 def told(made: gpd.GeoDataFrame) -> dict[str, int]:

@@ -123,7 +123,7 @@ def partition(
     _refuse_inside(given, dataset)
     streets = street_files.partition_streets(given, dataset, rows_per_part=rows_per_part, progress=progress)
     if streets is not None:
-        return _written(streets, dataset, add=False)
+        return job_of(streets, dataset, add=False)
     folder = publishing.run_folder(dataset)
     if dry_run:
         if not publishing.is_begun(folder):
@@ -144,7 +144,7 @@ def partition(
                     index = writing.write(plan.on(processes, threads=number == 1))
     finally:
         publishing.remove(folder)
-    return _written(index, dataset, add=add)
+    return job_of(index, dataset, add=add)
 
 
 def _are_several(inputs: Any) -> TypeGuard[Sequence[Any]]:
@@ -256,7 +256,8 @@ def _rehearsed(
     return Job(lambda: parts, summary, headline)
 
 
-def _written(index: Index, dataset: Path, *, add: bool) -> Job[gpd.GeoDataFrame]:
+def job_of(index: Index, dataset: Path, *, add: bool) -> Job[gpd.GeoDataFrame]:
+    """Return the job of a dataset that is written; `add` tells whether rows were added to it."""
     from mlygeo import store
     from mlygeo.store.datasets import layout
 

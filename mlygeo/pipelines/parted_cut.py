@@ -5,15 +5,17 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlygeo import store
 from mlygeo.errors import InputError
-from mlygeo.pipelines import steps
+from mlygeo.pipelines import datasets, steps
 from mlygeo.pipelines.job import Job, body_of, check_folder
+from mlygeo.store.datasets import layout
+from mlygeo.store.datasets.index import read_index, write_index
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +29,12 @@ if TYPE_CHECKING:
     from mlygeo.progress import Progress
 
     Said = Callable[[dict[str, Any]], tuple[dict[str, Any], str]]
+
+CUT = "cut"
+"""What the index says of a dataset of images that were cut."""
+
+OF_DATASET = ("parts", "bytes", "output", "index")
+"""What the summary says of a dataset that is written, beside what it says of its images."""
 
 
 def cut(
@@ -89,26 +97,47 @@ class _Run:
     said: Said
     progress: Progress | None
     job: Job[gpd.GeoDataFrame] = field(init=False)
+    headline: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
 
     def written(self, path: Path) -> Job[gpd.GeoDataFrame]:
-        """Write the images as a dataset, and return its parts; what a killed run has done is kept."""
+        """
+        Write the images as a dataset, and return its parts; what a killed run has done is kept.
+
+        The index says by which plan, so that the same command again does nothing.
+        """
         from mlygeo.locks import FolderLock
+        from mlygeo.parts import sequences as step
         from mlygeo.store.datasets import publishing
 
         check_folder(path, is_dataset=True)
         target = path.expanduser().absolute()
         work = target.with_name(f".{target.name}.cut")
-        if publishing.check(target, add=False) is not None and not work.exists():
+        there, name = publishing.check(target, add=False), step.hash_of(self.dataset, self.rules)
+        is_done = there is not None and there.more.get(CUT, {}).get("plan") == name
+        if there is not None and not is_done and not work.exists():
             raise publishing.in_the_way(target)
-        with FolderLock(work):
-            made = self._cut(work, target)
-            shutil.rmtree(work, ignore_errors=True)
-        return made
+        if not is_done or work.exists():
+            with FolderLock(work):
+                if not is_done:
+                    self._cut(work, target)
+                    self._note(target, name)
+                shutil.rmtree(work, ignore_errors=True)
+        index = read_index(layout.index_of(target))
+        return told(datasets.job_of(index, target, add=False), *self.said(index.more[CUT]["facts"]))
+
+    def _note(self, target: Path, name: str) -> None:
+        """Note in the index of the dataset by which plan it was made, and what is said of it."""
+        path = layout.index_of(target)
+        index = read_index(path)
+        write_index(replace(index, more={**index.more, CUT: {"plan": name, "facts": self.facts}}), path)
 
     def frame(self) -> gpd.GeoDataFrame:
         """Return the images, in the order of a dataset."""
         with tempfile.TemporaryDirectory(prefix="mlygeo-") as folder:
-            self.job.summary.update(self._cut(Path(folder) / "work", Path(folder) / "images").summary)
+            told = self._cut(Path(folder) / "work", Path(folder) / "images").summary
+            self.job.summary.update({name: value for name, value in told.items() if name not in OF_DATASET})
+            self.job.headline = self.headline
             return store.read_frame(Path(folder) / "images", frame="images")
 
     def dry(self) -> Job[gpd.GeoDataFrame]:
@@ -141,6 +170,9 @@ class _Run:
         """Cut the images in a folder of work, where what is done is kept; write the dataset, and return its parts."""
         from mlygeo.parts import sequences as step
 
+        if not self.dataset.index.rows:
+            none = step.cut_of_none(self.dataset, self.rules)
+            return self._as_dataset(none, target, {**step.told(none), "problems": {}})
         first = self._done(step.scattering(self.dataset, work, self.rules, datetime.now(UTC)))
         more: dict[str, Any] = {}
         if not step.by_folder(self.dataset):
@@ -153,7 +185,12 @@ class _Run:
             problems.update(steps.problems_of(store.read_frame(file, columns=["problem"])["problem"]))
         facts: dict[str, Any] = step.added(each["told"] for each in counts)
         facts["problems"] = dict(problems.most_common())
-        return as_dataset(files, target, *self.said(facts), workers=self.workers, progress=self.progress)
+        return self._as_dataset(files, target, facts)
+
+    def _as_dataset(self, images: Any, target: Path, facts: dict[str, Any]) -> Job[gpd.GeoDataFrame]:
+        self.facts = facts
+        summary, self.headline = self.said(facts)
+        return as_dataset(images, target, summary, self.headline, workers=self.workers, progress=self.progress)
 
     def _done(self, plan: Plan) -> Plan:
         from mlygeo.parts import plan as plans
@@ -186,8 +223,11 @@ def as_dataset(
     progress
         Where progress is shown.
     """
-    from mlygeo.pipelines.datasets import partition
+    made = body_of(datasets.partition)(images, target, workers=workers, progress=progress)
+    return told(made, summary, headline)
 
-    made = body_of(partition)(images, target, workers=workers, progress=progress)
-    told = {name: made.summary[name] for name in ("parts", "bytes", "output", "index")}
-    return Job(lambda: made.result, {**summary, **told}, f"{headline}\n{made.headline}")
+
+def told(made: Job[gpd.GeoDataFrame], summary: dict[str, Any], headline: str) -> Job[gpd.GeoDataFrame]:
+    """Return the job of a dataset that was made, with what is said of its images."""
+    of_dataset = {name: made.summary[name] for name in OF_DATASET}
+    return Job(lambda: made.result, {**summary, **of_dataset}, f"{headline}\n{made.headline}")

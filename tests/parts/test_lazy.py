@@ -121,6 +121,20 @@ def test_steps_give_the_rows_of_frames_in_memory(name, options, seed, cuts, text
     assert_frame_equal(pd.DataFrame(computed.sort_index()), pd.DataFrame(expected.sort_index()))
 
 
+@pytest.mark.parametrize(("name", "column"), [("cut_sequences", "folder"), ("split_sequences", "sequence_id")])
+def test_sequences_whose_first_images_agree_are_refused_where_a_part_does_not_number_them(name, column):
+    images = country(1, images=120)[1]
+    copies = images.assign(**{each: "copy of " + images[each] for each in ("folder", "sequence_id")})
+    twice, step = pd.concat([images, copies], ignore_index=True), getattr(mlygeo, name)
+    options = {"max_images": 3} if name == "split_sequences" else {}
+    found = step(parted(twice, [50, 90, 200]), **options)
+    with pytest.raises(FrameError, match=f"sequences of several `{column}` agree in path, id, time and device"):
+        found.compute(scheduler="sync")
+    for told_apart, cuts in ((twice.assign(path=[f"{number}.jpg" for number in twice.index]), [50, 90]), (twice, [])):
+        computed = step(parted(told_apart, cuts), **options).compute(scheduler="sync")
+        assert computed["sequence_id"].sort_index().tolist() == step(told_apart, **options)["sequence_id"].tolist()
+
+
 def test_nothing_but_places_is_computed_before_it_is_asked_for():
     points, images = country(1)
     asked = []

@@ -117,6 +117,17 @@ def test_a_dataset_whose_ids_may_stand_twice_is_refused(tmp_path):
         mlygeo.cut(write_dataset(rides(1, nulls=False), tmp_path / "images"))
 
 
+@pytest.mark.parametrize("text", [False, True])
+def test_a_dataset_without_images_is_cut_into_one_without_images(tmp_path, text):
+    mlygeo.partition(rides(1, text=text, folders=2).iloc[:0], tmp_path / "images")
+    whole = mlygeo.cut(mlygeo.read_frame(tmp_path / "images"))
+    parts = mlygeo.cut(tmp_path / "images")
+    assert_frame_equal(pd.DataFrame(sorted_by_id(parts)), pd.DataFrame(sorted_by_id(whole)), check_dtype=False)
+    assert parts.attrs["summary"] == whole.attrs["summary"]
+    mlygeo.cut(tmp_path / "images", output=tmp_path / "cut")
+    assert mlygeo.read_frame(tmp_path / "cut").columns.tolist() == parts.columns.tolist()
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     """A folder with a dataset of rides, in several parts, and what is cut from it."""
@@ -137,12 +148,19 @@ def test_a_folder_of_results_gets_a_dataset_and_processes_make_no_difference(wor
     assert (status, "4,000 images in " in said) == (0, True)
     assert tree(tmp_path / "out") == tree(world / "expected")
     assert {path.name for path in tmp_path.iterdir()} == {"out", "out.partitions.parquet"}
-    status, _, said = run(capsys, "cut", world / "images", "-o", f"{tmp_path}/out/")
+    for begun in (False, True):  # and killed when all was there, and nothing was cleared up
+        if begun:
+            (tmp_path / ".out.cut").mkdir()
+        again = run(capsys, "cut", world / "images", "-o", f"{tmp_path}/out/")
+        assert (again[0], "4,000 images in " in again[2]) == (0, True)
+        assert {path.name for path in tmp_path.iterdir()} == {"out", "out.partitions.parquet"}
+    status, _, said = run(capsys, "cut", world / "images", "--cutoff-time", "7", "-o", f"{tmp_path}/out/")
     assert (status != 0, "is a dataset of other inputs already" in said) == (True, True)
 
 
 def test_a_file_of_results_gets_a_frame(world, tmp_path, capsys):
-    assert run(capsys, "cut", world / "images", "-o", tmp_path / "cut.parquet")[0] == 0
+    status, _, said = run(capsys, "cut", world / "images", "-o", tmp_path / "cut.parquet")
+    assert (status, "4,000 images in " in said) == (0, True)
     written = mlygeo.read_frame(tmp_path / "cut.parquet", frame="images")
     expected = mlygeo.read_frame(world / "expected", frame="images")
     assert_frame_equal(pd.DataFrame(sorted_by_id(written)), pd.DataFrame(sorted_by_id(expected)))

@@ -307,6 +307,19 @@ def test_streets_become_a_dataset_of_which_points_are_laid(tmp_path):
     assert_geodataframe_equal(points, mlygeo.streets(streets=HELSINKI, interval=50, retain_all=True))
 
 
+def test_what_a_file_lacks_is_counted_once_for_all_parts_of_its_dataset(tmp_path):
+    path, dataset = tmp_path / "streets.osm", tmp_path / "streets"
+    nodes = "".join(f'<node id="{number}" lat="60" lon="{24 + number / 1000}"/>' for number in range(1, 9))
+    way = '<way id="{0}"><nd ref="{0}"/><nd ref="{1}"/><tag k="highway" v="residential"/></way>'
+    ways = "".join(way.format(number, number + 1) for number in (1, 3, 5, 7))
+    path.write_text(f'<osm version="0.6">{nodes}{ways}{way.format(90, 91)}</osm>')
+    assert len(mlygeo.partition(path, dataset, rows_per_part=2)) > 1
+    expected = read_streets(path, retain_all=True).attrs["left_out"]
+    assert expected == {LOST: 1}
+    assert read_streets(dataset).attrs["left_out"] == expected
+    assert mlygeo.read_frame(dataset).attrs["left_out"] == expected
+
+
 def test_the_same_command_again_changes_nothing_and_another_file_is_refused(tmp_path):
     dataset = tmp_path / "streets"
     mlygeo.partition(AMSTERDAM, dataset)

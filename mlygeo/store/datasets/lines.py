@@ -118,6 +118,7 @@ def write(
     np.add.at(total, np.searchsorted(found, codes), counts)
     leaves = layout.leaves(found, total, most)
     parts: list[Part] = []
+    left_out = attrs.get("left_out") or {}
     with pa.OSFile(str(_scattered(folder, schema, leaves))) as source, working("writing the parts") as step:
         step.begin(rows, "rows")
         reader = pa.ipc.open_file(source)
@@ -127,9 +128,11 @@ def write(
                 [reader.get_batch(batch) for batch in np.flatnonzero(cell_of == number).tolist()]
             ).combine_chunks()
             parts += _parts(table, folder / PARTS / name, most, attrs, at or datetime.now(UTC))
+            # Who reads all parts adds up what is left out of each, so one of them says it.
+            attrs = {key: value for key, value in attrs.items() if key != "left_out"}
             step.advance(len(table))
     more = {
-        "inputs": [inputs], "form": "lines", "gaps": [], "placeless": 0, "left_out": attrs.get("left_out") or {},
+        "inputs": [inputs], "form": "lines", "gaps": [], "placeless": 0, "left_out": left_out,
         "problems": {}, "shown": {}, "written": len(parts),
     }  # fmt: skip
     index = Index(tuple(parts), found, total, most, layout.VERSION, more)
@@ -192,7 +195,8 @@ def _parts(table: pa.Table, folder: Path, most: int, attrs: dict[str, Any], at: 
         rows = order[start : start + size]
         path = folder / layout.part(number)
         box = bounds[:, rows]
-        schema = _schema(columns.schema, attrs, _joined(None, box))
+        told = attrs if number == 0 else {key: value for key, value in attrs.items() if key != "left_out"}
+        schema = _schema(columns.schema, told, _joined(None, box))
         with whole(path) as temporary, _writer(temporary, schema) as writer:
             for first in range(0, len(rows), layout.ROWS_PER_GROUP):
                 some = rows[first : first + layout.ROWS_PER_GROUP]
