@@ -110,7 +110,7 @@ def partition(
 
     dataset = Path(output or DEFAULT).expanduser()
     check_folder(dataset, is_dataset=True)
-    dataset = layout.followed(dataset.absolute())
+    dataset = layout.followed(dataset.absolute(), to_write=True)
     if rows_per_part is not None and rows_per_part < 1:
         raise InputError(f"`rows_per_part` is {rows_per_part}, and a part has at least one row")
     if workers is not None and workers < 1:

@@ -217,7 +217,7 @@ def checked(dataset: Path, rows_per_part: int | None) -> Path:
     check_folder(dataset, is_dataset=True)
     if rows_per_part is not None and rows_per_part < 1:
         raise InputError(f"`rows_per_part` is {rows_per_part}, and a part has at least one row")
-    return layout.followed(dataset.expanduser().absolute())
+    return layout.followed(dataset.expanduser().absolute(), to_write=True)
 
 
 def rehearsed(asked: Asked, dataset: Path, *, add: bool, rows_per_part: int | None) -> tuple[str, dict[str, Any]]:

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 import mlygeo
 from mlygeo.errors import FileError, FormatError, FrameError, InputError
 from mlygeo.spatial import cells, hilbert
-from mlygeo.store.datasets import layout, publishing, sorting, sources
+from mlygeo.store.datasets import layout, publishing, sorting, sources, writing
 from mlygeo.store.datasets.index import read_index
 
 
@@ -539,9 +539,21 @@ def test_a_link_to_a_dataset_is_that_dataset(tmp_path):
         mlygeo.write_frame(frame, link / "more.parquet")
     with pytest.raises(FileError, match="lies in the dataset"):
         mlygeo.partition(frame, link / "more")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "other" / "new").symlink_to(tmp_path / "empty")
+    mlygeo.partition(frame, tmp_path / "other" / "new", rows_per_part=100)
+    assert digests(tmp_path / "empty") == digests(tmp_path / "once")
     next((tmp_path / "set").rglob("*.parquet")).unlink()
     with pytest.raises(FormatError, match="which link does not have"):
         mlygeo.read_frame(link)
+
+
+def test_a_disk_that_is_too_small_is_told_each_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(writing, "SPILLED", 10**15)
+    for _ in range(2):
+        with pytest.raises(FileError, match="of disk are needed"):
+            mlygeo.partition(images(10), tmp_path / "set")
+    assert names_in(tmp_path) == []
 
 
 def test_a_path_over_an_input_or_a_dataset_lies_elsewhere(tmp_path):

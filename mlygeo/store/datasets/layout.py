@@ -160,11 +160,11 @@ def is_named(text: str) -> bool:
     return text.endswith(tuple(ends)) or index_of(followed(Path(text).expanduser().absolute())).is_file()
 
 
-def followed(folder: Path) -> Path:
-    """Return a folder; of a link without an index beside it, where it leads to, if an index is there."""
+def followed(folder: Path, *, to_write: bool = False) -> Path:
+    """Return a folder; of a link without an index beside it, where it leads to, if an index is there or to come."""
     if folder.is_symlink() and not index_of(folder).is_file():
         place = Path(os.path.realpath(folder))
-        if place.name and index_of(place).is_file():
+        if place.name and (to_write or index_of(place).is_file()):
             return place
     return folder
 
