@@ -207,7 +207,7 @@ def dataset_of(value: object) -> Images | None:
     if isinstance(value, str | os.PathLike) and (address := paths.address_of(value)) is not None:
         return _dataset_at(address)
     try:
-        path = Path(value).expanduser().absolute()  # type: ignore[arg-type]
+        path = layout.followed(Path(value).expanduser().absolute())  # type: ignore[arg-type]
         beside = layout.index_of(path)
         if not path.is_dir() or not beside.is_file():
             return None

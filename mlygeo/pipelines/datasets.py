@@ -106,11 +106,11 @@ def partition(
     from mlygeo.locks import FolderLock
     from mlygeo.pipelines import street_files
     from mlygeo.processes import Processes
-    from mlygeo.store.datasets import publishing, writing
+    from mlygeo.store.datasets import layout, publishing, writing
 
     dataset = Path(output or DEFAULT).expanduser()
     check_folder(dataset, is_dataset=True)
-    dataset = dataset.absolute()
+    dataset = layout.followed(dataset.absolute(), to_write=True)
     if rows_per_part is not None and rows_per_part < 1:
         raise InputError(f"`rows_per_part` is {rows_per_part}, and a part has at least one row")
     if workers is not None and workers < 1:
@@ -130,12 +130,12 @@ def partition(
             publishing.check(dataset, add=add)
         return _rehearsed(given, dataset, rows_per_part, workers, add=add)
     try:
-        with FolderLock(folder), publishing.cleared(folder):
+        with FolderLock(folder), publishing.cleared(folder) as ended:
             there = publishing.check(dataset, add=add)
             most = _most(rows_per_part, there if add else None)
             plan = writing.plan(given, dataset, folder=folder, most=most, there=there if add else None)
             if there is not None and there.more.get("inputs", [])[-1:] == [plan.inputs]:
-                index = there
+                index = there if ended else publishing.as_it_is(there)
             elif there is not None and not add:
                 raise publishing.in_the_way(dataset)
             else:
@@ -161,7 +161,7 @@ def _refuse_inside(given: Sequence[Any], dataset: Path) -> None:
     for each in given:
         if isinstance(each, str | os.PathLike) and "://" not in os.fspath(each):
             folder = Path(each).expanduser().absolute()
-            if folder in dataset.parents and folder.is_dir():
+            if Path(os.path.realpath(folder)) in Path(os.path.realpath(dataset)).parents and folder.is_dir():
                 raise InputError(f"`output` {dataset} lies in {folder}, an input", hint="name a folder elsewhere")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from contextlib import contextmanager
@@ -437,7 +438,10 @@ def _refuse_dataset(folder: Path, dataset: Images) -> None:
     from mlygeo.store.datasets import layout
 
     place = folder.expanduser().absolute()
-    if (around := layout.around(place)) is not None or place / SELECTION == dataset.folder:
+    if (around := layout.around(place)) is not None or str(dataset.folder) in {
+        str(place / SELECTION),
+        os.path.realpath(place / SELECTION),
+    }:
         raise FileError(
             f"{folder} is no place for the selection: {around or dataset.folder} is a dataset, which would be changed",
             hint="name a folder elsewhere",

@@ -104,7 +104,8 @@ def run_standin(
             raise InputError(f"`{name}` is a number of seconds, not {seconds:g}")
     faults = standin.Faults(seed=seed, latency=latency, missing=missing, url_lifetime=lifetime)
     of_panoramax = faults.spread(fail, *standin.faults.PASSING_PANORAMAX)
-    faults = replace(faults.spread(fail), routes={"panoramax": of_panoramax})
+    of_tiles = faults.spread(fail, *standin.faults.PASSING_TILES)
+    faults = replace(faults.spread(fail), routes={"panoramax": of_panoramax, "tiles": of_tiles})
     frame = None if images is None else as_frame(images, frame="images")
     server = standin.start(frame, photos=photos, faults=faults, port=port, token=token, store=store)
     summary = {"url": server.url, "images": server.images, "photos": server.photos, "version": version()}

@@ -66,7 +66,7 @@ def write(
         raise InputError(f"`workers` is {workers}, and at least one process has to work")
     dataset = dataset.expanduser()
     check_folder(dataset, is_dataset=True)
-    dataset = dataset.absolute()
+    dataset = layout.followed(dataset.absolute(), to_write=True)
     folder = publishing.run_folder(dataset)
     try:
         with FolderLock(folder), publishing.cleared(folder):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo import attribution, frames, own
-from mlygeo.errors import FileError, InputError
+from mlygeo.errors import FileError, FrameError, InputError
 from mlygeo.locks import FolderLock
 from mlygeo.pipelines import inputs, provenance
 from mlygeo.pipelines.datasets import frame_of, processes_for
@@ -30,7 +30,7 @@ from mlygeo.schemas import DEFAULT_PROVIDER
 from mlygeo.spatial import cells
 from mlygeo.store import parquet
 from mlygeo.store import points as point_frames
-from mlygeo.store.datasets import hashes, layout, publishing, settling, sources, writing
+from mlygeo.store.datasets import form, hashes, layout, publishing, settling, sources, writing
 from mlygeo.store.datasets.source import GOING
 from mlygeo.store.datasets.work import whole
 from mlygeo.store.point_sources import PointFile, TablePoints
@@ -179,7 +179,7 @@ def write(
     folder = publishing.run_folder(dataset)
     question = asked.digest()
     try:
-        with FolderLock(folder), publishing.cleared(folder):
+        with FolderLock(folder), publishing.cleared(folder) as ended:
             there = publishing.check(dataset, add=add)
             if there is not None and there.more.get("asked") == question:
                 add = True
@@ -189,7 +189,7 @@ def write(
             most = rows_per_part or (layout.ROWS_PER_PART if there is None else there.rows_per_part)
             fetched = [(part, part.fetch()) for part in asked.fetching.parts]
             if there is not None:
-                _check_positions(there, dataset, asked)
+                _check_images(there, dataset, asked)
             with running(progress):
                 read = _read(asked, fetched, folder / publishing.READ)
                 scope = asked.digest([sorted(_names_read(tiles)) for _, tiles in fetched])
@@ -199,7 +199,7 @@ def write(
                 )  # fmt: skip
                 plan = planned()
                 if there is not None and there.more.get("inputs", [])[-1:] == [plan.inputs]:
-                    index = there
+                    index = there if ended else publishing.as_it_is(there)
                 else:
                     if there is not None:
                         going = _going(asked, fetched, dataset, there, folder / publishing.READ)
@@ -217,7 +217,7 @@ def checked(dataset: Path, rows_per_part: int | None) -> Path:
     check_folder(dataset, is_dataset=True)
     if rows_per_part is not None and rows_per_part < 1:
         raise InputError(f"`rows_per_part` is {rows_per_part}, and a part has at least one row")
-    return dataset.expanduser().absolute()
+    return layout.followed(dataset.expanduser().absolute(), to_write=True)
 
 
 def rehearsed(asked: Asked, dataset: Path, *, add: bool, rows_per_part: int | None) -> tuple[str, dict[str, Any]]:
@@ -259,11 +259,14 @@ def rehearsed(asked: Asked, dataset: Path, *, add: bool, rows_per_part: int | No
     return text + guess, {**facts, "bytes": becomes, "write_seconds": round(seconds, 1)}
 
 
-def _check_positions(there: Index, dataset: Path, asked: Asked) -> None:
-    """Raise where the dataset has computed positions and the tiles original ones, or the reverse."""
-    if not there.parts:
+def _check_images(there: Index, dataset: Path, asked: Asked) -> None:
+    """Raise where the dataset has no images; or has computed positions and the tiles original ones, or the reverse."""
+    if not there.rows:
         return
-    said = sources.of_file(dataset / there.parts[0].path).attrs.get("positions")
+    first = sources.of_file(dataset / there.parts[0].path)
+    if "id" not in first.schema.names or form.POINT_ID in first.schema.names:
+        raise FrameError(f"{dataset.name} is no dataset of images", hint="name another folder")
+    said = first.attrs.get("positions")
     given = asked.fetching.parts[0].positions
     if said is not None and said != given:
         raise InputError(

@@ -56,6 +56,9 @@ PASSING: tuple[Fault, ...] = (
 )
 """Faults that a client overcomes by repeating the request, at once or after some seconds."""
 
+PASSING_TILES: tuple[Fault, ...] = tuple(fault for fault in PASSING if fault != "empty")
+"""The same for vector tiles, of which an empty one is an answer."""
+
 PASSING_UPLOADS: tuple[Fault, ...] = (
     "server_error",
     "temporary",

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 import mlygeo
 from mlygeo.errors import FileError, FormatError, FrameError, InputError
 from mlygeo.spatial import cells, hilbert
-from mlygeo.store.datasets import layout, publishing, sorting, sources
+from mlygeo.store.datasets import layout, publishing, sorting, sources, writing
 from mlygeo.store.datasets.index import read_index
 
 
@@ -323,6 +323,7 @@ def test_adding_touches_only_the_parts_concerned(tmp_path):
     assert (found["sequence_id"], found.geometry.x) == ("moved", -120.0)
     again = mlygeo.partition(moved, tmp_path / "set", rows_per_part=300, add=True)
     assert told(again) == told(parts)
+    assert again.attrs["summary"]["written"] == 0
 
 
 @pytest.mark.parametrize("leaves", ["first", "last", "middle"])
@@ -503,6 +504,67 @@ def test_an_input_without_ids_beside_one_with_them(tmp_path):
 
     assert told(parts)["rows"] == 40
     assert gpd.read_parquet(tmp_path / "set")["id"].notna().sum() == 20
+
+
+def test_images_are_not_mixed_with_street_points_or_selections(tmp_path):
+    frame = images(20)
+    mlygeo.partition(frame, tmp_path / "set")
+    kinds = r"different kinds: .* has a column 'point_id', and .* has none"
+    for number, other in enumerate((frame.drop(columns="id"), frame)):
+        path = tmp_path / f"{number}.parquet"
+        other.assign(point_id=range(20)).to_parquet(path)
+        before = digests(tmp_path)
+        with pytest.raises(FrameError, match=kinds):
+            mlygeo.partition(path, tmp_path / "set", add=True)
+        with pytest.raises(FrameError, match=kinds):
+            mlygeo.partition([tmp_path / "set", path], tmp_path / "new")
+        assert digests(tmp_path) == before
+    # What has no rows has no say.
+    mlygeo.partition([frame, frame.assign(point_id=1).iloc[:0]], tmp_path / "empty")
+
+
+def test_a_link_to_a_dataset_is_that_dataset(tmp_path):
+    frame = images(500)
+    mlygeo.partition(frame.iloc[:300], tmp_path / "set", rows_per_part=100)
+    (tmp_path / "other").mkdir()
+    link = tmp_path / "other" / "link"
+    link.symlink_to(tmp_path / "set")
+
+    mlygeo.partition(frame.iloc[300:], link, add=True)
+    mlygeo.partition(frame, tmp_path / "once", rows_per_part=100)
+
+    assert digests(tmp_path / "set") == digests(tmp_path / "once")
+    assert names_in(tmp_path / "other") == ["link"]
+    with pytest.raises(FileError, match="lies in the dataset"):
+        mlygeo.write_frame(frame, link / "more.parquet")
+    with pytest.raises(FileError, match="lies in the dataset"):
+        mlygeo.partition(frame, link / "more")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "other" / "new").symlink_to(tmp_path / "empty")
+    mlygeo.partition(frame, tmp_path / "other" / "new", rows_per_part=100)
+    assert digests(tmp_path / "empty") == digests(tmp_path / "once")
+    next((tmp_path / "set").rglob("*.parquet")).unlink()
+    with pytest.raises(FormatError, match="which link does not have"):
+        mlygeo.read_frame(link)
+
+
+def test_a_disk_that_is_too_small_is_told_each_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(writing, "SPILLED", 10**15)
+    for _ in range(2):
+        with pytest.raises(FileError, match="of disk are needed"):
+            mlygeo.partition(images(10), tmp_path / "set")
+    assert names_in(tmp_path) == []
+
+
+def test_a_path_over_an_input_or_a_dataset_lies_elsewhere(tmp_path):
+    (tmp_path / "inputs").mkdir()
+    images(5).to_parquet(tmp_path / "inputs" / "a.parquet")
+
+    mlygeo.partition(tmp_path / "inputs", tmp_path / "inputs" / ".." / "set")
+    mlygeo.partition(tmp_path / "set", tmp_path / "set" / ".." / "again")
+
+    assert digests(tmp_path / "set") == digests(tmp_path / "again")
+    assert names_in(tmp_path) == ["again", "again.partitions.parquet", "inputs", "set", "set.partitions.parquet"]
 
 
 def test_uuids_and_names_of_providers_are_the_same_in_any_case(tmp_path):

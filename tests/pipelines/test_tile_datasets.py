@@ -361,7 +361,8 @@ def test_on_the_command_line_a_slash_or_a_dataset_that_is_there_says_dataset(tmp
     status, out, said = run(capsys, *words, "set/", "--json")
     assert (status, json.loads(out)["parts"]) == (0, 1), said
     assert "in 1 part\nset  set.partitions.parquet" in said
-    assert run(capsys, *words, "set")[0] == 0
+    status, out, said = run(capsys, *words, "set", "--json")
+    assert (status, json.loads(out)["written"], "0 of them written anew" in said) == (0, 0, True)
     assert run(capsys, *words, "one.parquet")[0] == 0
     assert same_rows("set", mlygeo.read_frame("one.parquet"))
     status, _, said = run(capsys, *words, "other.parquet", "--add")
@@ -373,6 +374,9 @@ def test_on_the_command_line_a_slash_or_a_dataset_that_is_there_says_dataset(tmp
     status, _, said = run(capsys, *words, "new/", "--add")
     assert (status, "is not there yet" in said) == (1, True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "one.parquet", "set", "set.partitions.parquet"]
+    mlygeo.partition(mlygeo.read_frame("one.parquet").drop(columns="id").assign(point_id=1), "points")
+    status, _, said = run(capsys, *words, "points", "--add")
+    assert (status, "points is no dataset of images" in said) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -131,6 +132,15 @@ class TestFunction:
             url = ask(f"{server.url}/{images['id'].iloc[0]}", fields="thumb_256_url").json["thumb_256_url"]
             time.sleep(1)
             assert ask(url).status == 403
+
+    def test_no_failure_is_a_tile_without_images_which_would_be_taken_for_one(self, images):
+        with mlygeo.run_standin(images=images, fail=1, token=TOKEN) as server:
+            for number in range(60):
+                try:
+                    tile = ask(f"{server.url}/maps/vtp/mly1_public/2/14/8609/5642", access_token=TOKEN, again=number)
+                except (OSError, http.client.HTTPException):
+                    continue
+                assert (tile.status, tile.body) != (200, b"")
 
     def test_errors(self, images):
         with pytest.raises(FileError):

@@ -369,6 +369,7 @@ def _is_hidden(path: str) -> bool:
 def _of_folder(folder: Path) -> Listing:
     root = Path(os.path.realpath(folder)) if not folder.name or folder.name == ".." else folder
     name = root.name or str(root)
+    root = layout.followed(root)
     found = sorted(_walked(root), key=lambda path: path.as_posix())
     index_file = layout.index_of(root) if root.name else None
     if index_file is not None and index_file.is_file():

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 LON, LAT = "/lon", "/lat"
 """Names of the columns of positions on the way from the inputs to the parts; no attribute may be called so."""
 
+POINT_ID = "point_id"
+"""Column of street points and selections, which images do not have."""
+
 _US_UTC = pa.timestamp("us", tz="UTC")
 
 
@@ -133,8 +136,10 @@ def united(sources: Sequence[Source]) -> Form:
     Raises
     ------
     FrameError
-        If a column is of one kind in one input and of another in the next, or has a name that a part cannot have.
+        If a column is of one kind in one input and of another in the next, or has a name that a part cannot have;
+        or if some have street points or selections, and others have none.
     """
+    _check_kinds(sources)
     orders = sorted({tuple(source.schema.names) for source in sources})
     names = list(dict.fromkeys(name for order in orders for name in order))
     _check_names(names)
@@ -201,6 +206,18 @@ def plain(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_timestamp(kind) and kind.tz in {"UTC", "Etc/UTC", "+00:00", "Z"}:
         return pa.timestamp(kind.unit, tz="UTC")
     return kind
+
+
+def _check_kinds(sources: Sequence[Source]) -> None:
+    """Raise where some inputs have rows for street points, whose ids are not those of images alone."""
+    some = sorted((source for source in sources if source.rows), key=lambda source: source.name)
+    having = [source.name for source in some if POINT_ID in source.schema.names]
+    others = [source.name for source in some if POINT_ID not in source.schema.names]
+    if having and others:
+        raise FrameError(
+            f"the inputs are of different kinds: {having[0]} has a column {POINT_ID!r}, and {others[0]} has none",
+            hint="name those of one kind",
+        )
 
 
 def _check_names(names: Iterable[str]) -> None:

@@ -157,12 +157,23 @@ def index_of(dataset: Path) -> Path:
 def is_named(text: str) -> bool:
     """Return whether a path as it is given names a dataset: a folder by its last character, or one that is there."""
     ends = [end for end in (os.sep, os.altsep) if end]
-    return text.endswith(tuple(ends)) or index_of(Path(text).expanduser().absolute()).is_file()
+    return text.endswith(tuple(ends)) or index_of(followed(Path(text).expanduser().absolute())).is_file()
+
+
+def followed(folder: Path, *, to_write: bool = False) -> Path:
+    """Return a folder; of a link without an index beside it, where it leads to, if an index is there or to come."""
+    if folder.is_symlink() and not index_of(folder).is_file():
+        place = Path(os.path.realpath(folder))
+        if place.name and (to_write or index_of(place).is_file()):
+            return place
+    return folder
 
 
 def around(path: Path) -> Path | None:
-    """Return the dataset that a path is in or names; None where there is none."""
-    return next((each for each in (path, *path.parents) if each.name and index_of(each).is_file()), None)
+    """Return the dataset that a path is in or names, by itself or over links; None where there is none."""
+    places = (Path(os.path.normpath(path)), Path(os.path.realpath(path)))
+    several = (each for place in places for each in (place, *place.parents))
+    return next((each for each in several if each.name and index_of(each).is_file()), None)
 
 
 def must_be_elsewhere(path: Path, name: Path | None = None) -> None:
@@ -183,5 +194,6 @@ def must_be_elsewhere(path: Path, name: Path | None = None) -> None:
     """
     place = path.expanduser().absolute()
     if (dataset := around(place)) is not None:
-        where = "is a dataset" if name is None and place == dataset else f"lies in the dataset {dataset}"
+        itself = name is None and os.path.realpath(place) == os.path.realpath(dataset)
+        where = "is a dataset" if itself else f"lies in the dataset {dataset}"
         raise FileError(f"{name or path} {where}, which would be changed", hint="name a place elsewhere")

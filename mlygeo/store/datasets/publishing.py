@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,6 +79,11 @@ def check(dataset: Path, *, add: bool) -> Index | None:
     return found
 
 
+def as_it_is(there: Index) -> Index:
+    """Return the index of a dataset that has what it should have already: no part of it is written."""
+    return replace(there, more={**there.more, "written": 0})
+
+
 def publish(folder: Path, dataset: Path, index: Index, *, new: Iterable[str], old: Iterable[str]) -> None:
     """
     Bring the new parts of a run to their places.
@@ -142,17 +148,19 @@ def finish(folder: Path, dataset: Path) -> bool:
 
 
 @contextmanager
-def cleared(folder: Path) -> Iterator[None]:
+def cleared(folder: Path) -> Iterator[bool]:
     """
     End a run that was ended while its parts came to their places, and clear its folder when this one is done.
+
+    Its value is whether there was one.
 
     What was done so far is kept where the run ends otherwise, unless the inputs are what is wrong: they stay so.
     """
     name, _, _ = folder.name.removeprefix(".").rpartition(".")
-    finish(folder, folder.with_name(name))
+    ended = finish(folder, folder.with_name(name))
     over = True
     try:
-        yield
+        yield ended
     except BaseException as error:
         begun = (folder / PLAN).exists() or (folder / READ).exists()
         over = not begun or isinstance(error, InputError | FormatError)

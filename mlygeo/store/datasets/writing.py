@@ -300,14 +300,14 @@ def _begin(given: Plan) -> None:
     if not path.exists() or path.read_text(encoding="utf-8") != said:
         held = [each.path.name for each in work.sources if each.is_held]
         publishing.clear(work.folder, keep=[STATE_FOLDER, publishing.READ, *held])
-        with whole(path) as temporary:
-            temporary.write_text(said, encoding="utf-8")
         free = shutil.disk_usage(existing(work.folder)).free
-        if free < given.disk:
+        if free < given.disk:  # not noted as begun: the next run asks again
             raise FileError(
-                f"{given.disk / 1e9:,.1f} GB of disk are needed for this, and {free / 1e9:,.1f} GB are free",
+                f"{given.disk / 1e6:,.1f} MB of disk are needed for this, and {free / 1e6:,.1f} MB are free",
                 hint="free some, or partition some of the inputs and add the others",
             )
+        with whole(path) as temporary:
+            temporary.write_text(said, encoding="utf-8")
     keep("what was counted and written so far is kept")
 
 
