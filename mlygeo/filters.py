@@ -85,10 +85,17 @@ def columns_for(conditions: Mapping[str, Any], available: Iterable[str]) -> list
 
 def conditions_mask(columns: Mapping[str, pd.Series], conditions: Mapping[str, Any]) -> Flags:
     """Return which rows meet all conditions of `conditions_of`."""
+    columns_for(conditions, columns)
+    for name, unknown in sorted(unknown_in(columns, conditions).items()):
+        if count := int(unknown.sum()):
+            log.warning("%d of %d images have no %s, and the filters leave them out", count, len(unknown), name)
+    return are_met(columns, conditions)
+
+
+def are_met(columns: Mapping[str, pd.Series], conditions: Mapping[str, Any]) -> Flags:
+    """Return what `conditions_mask` does, of columns that are there; nothing is said of values that are unknown."""
     import pandas as pd
 
-    columns_for(conditions, columns)
-    _name_unknown(columns, conditions)
     masks = []
     if "pano" in conditions:
         masks.append(columns["is_pano"] == conditions["pano"])
@@ -130,11 +137,10 @@ UNKNOWN = {"pano": "is_pano", "since": "captured_at", "until": "captured_at", "m
 """Columns in which a gap is a value that nobody knows; without creator or organization an image has none."""
 
 
-def _name_unknown(columns: Mapping[str, pd.Series], conditions: Mapping[str, Any]) -> None:
-    """Say how many images conditions leave out because nothing is known of them."""
-    for name in sorted({column for condition, column in UNKNOWN.items() if condition in conditions}):
-        if unknown := int(columns[name].isna().sum()):
-            log.warning("%d of %d images have no %s, and the filters leave them out", unknown, len(columns[name]), name)
+def unknown_in(columns: Mapping[str, pd.Series], conditions: Mapping[str, Any]) -> dict[str, Flags]:
+    """Return which images have no value in a column that conditions ask for, by its name: they are left out."""
+    names = {column for condition, column in UNKNOWN.items() if condition in conditions}
+    return {name: columns[name].isna().to_numpy() for name in sorted(names)}
 
 
 def _listed(value: int | str | Iterable[int | str], option: str) -> list[int | str]:

@@ -236,7 +236,7 @@ VERBS = (
         "dataset",
         "Folder of the dataset.",
         writes="dataset",
-        takes_region=False,
+        instead_of_region=("inputs",),
         arguments="inputs",
         acts=True,
     ),

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from mlygeo.errors import InputError
 from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job, check_folder, public, tally, version
+from mlygeo.pipelines.options import Filters
 from mlygeo.progress import counted, running
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     import geopandas as gpd
 
     from mlygeo.progress import Progress
+    from mlygeo.regions import Region, RegionLike
     from mlygeo.store import FrameLike
+    from mlygeo.store.datasets.choosing import Choice
     from mlygeo.store.datasets.index import Index
 
 DEFAULT = "dataset"
@@ -32,6 +37,13 @@ def partition(
     inputs: FrameLike | Sequence[FrameLike],
     output: str | os.PathLike[str] | None = None,
     *,
+    region: RegionLike | None = None,
+    pano: bool | None = None,
+    since: str | datetime | None = None,
+    until: str | datetime | None = None,
+    creator: int | str | Iterable[int | str] | None = None,
+    organization: int | str | Iterable[int | str] | None = None,
+    min_quality: float | None = None,
     rows_per_part: int | None = None,
     add: bool = False,
     verify: bool = False,
@@ -54,6 +66,11 @@ def partition(
     Streets lie in the cell of the south-western corner of their box, 250,000 in a part. They are those of
     `read_streets` with `retain_all`, and have no id that could repeat.
 
+    With a region or filters only the rows in it that meet them are written, those that `filter_images` keeps; what is
+    said of rows with the same id is then said of these alone. With `add` they choose from the rows that are added, and
+    what is there stays. Files of a dataset and row groups that lie elsewhere are not read. How many rows are left out
+    is in the summary, and rows of which nobody knows whether they meet a filter are counted by themselves.
+
     A run that was killed is gone on with by the same command (that of streets begins again), and leaves nothing behind.
     Folders that mlygeo did not make are not touched.
 
@@ -65,6 +82,8 @@ def partition(
         (.osm.pbf, .osm, …): all its streets.
     output
         Folder of the dataset. Default: dataset.
+    region
+        Only rows in it or on its edge; those without a position are in none.
     rows_per_part
         Most rows of a part. Default: 1,000,000; with `add`, as many as the parts that are there have.
     add
@@ -90,8 +109,11 @@ def partition(
     ------
     InputError
         If there are no inputs, or an option is out of range.
+    RegionError
+        If the region is none.
     FrameError
-        If the inputs have other geometry than points, or a column is of several kinds.
+        If the inputs have other geometry than points, a column is of several kinds, or one that a filter asks for is
+        missing.
     FileError
         If a file cannot be read or written, the disk is too small, or something else is in the folder.
     FormatError
@@ -103,6 +125,7 @@ def partition(
     """
     from pathlib import Path
 
+    from mlygeo import regions
     from mlygeo.locks import FolderLock
     from mlygeo.pipelines import street_files
     from mlygeo.processes import Processes
@@ -115,12 +138,21 @@ def partition(
         raise InputError(f"`rows_per_part` is {rows_per_part}, and a part has at least one row")
     if workers is not None and workers < 1:
         raise InputError(f"`workers` is {workers}, and at least one process has to work")
+    filters = Filters(
+        pano=pano, since=since, until=until, creator=creator, organization=organization, min_quality=min_quality
+    )
+    conditions = filters.conditions()
+    place, _ = regions.settle(region)
     given = list(inputs) if _are_several(inputs) else [inputs]
     if verify:
         of_no_use(("output", "rows_per_part", "add", "dry_run"), "with `verify`, which writes nothing")
+        _refuse_choice(place, "with `verify`, which compares whole parts")
         with running(progress):
             return _verified(given, workers)
     _refuse_inside(given, dataset)
+    asked = Asked(place, conditions)
+    if any(street_files.osm_file(each) is not None for each in given):
+        _refuse_choice(place, "for the streets of an OpenStreetMap file, which are written as a whole")
     streets = street_files.partition_streets(given, dataset, rows_per_part=rows_per_part, progress=progress)
     if streets is not None:
         return job_of(streets, dataset, add=False)
@@ -128,12 +160,14 @@ def partition(
     if dry_run:
         if not publishing.is_begun(folder):
             publishing.check(dataset, add=add)
-        return _rehearsed(given, dataset, rows_per_part, workers, add=add)
+        return _rehearsed(given, dataset, asked, rows_per_part, workers, add=add)
     try:
         with FolderLock(folder), publishing.cleared(folder) as ended:
             there = publishing.check(dataset, add=add)
             most = _most(rows_per_part, there if add else None)
-            plan = writing.plan(given, dataset, folder=folder, most=most, there=there if add else None)
+            plan = writing.plan(
+                given, dataset, folder=folder, most=most, there=there if add else None, choice=asked.choice
+            )
             if there is not None and there.more.get("inputs", [])[-1:] == [plan.inputs]:
                 index = there if ended else publishing.as_it_is(there)
             elif there is not None and not add:
@@ -144,7 +178,44 @@ def partition(
                     index = writing.write(plan.on(processes, threads=number == 1))
     finally:
         publishing.remove(folder)
-    return job_of(index, dataset, add=add)
+    return job_of(index, dataset, add=add, asked=asked)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which rows are asked for: those in a region, unless it is None, that meet conditions."""
+
+    region: Region | None
+    conditions: dict[str, Any]
+
+    @property
+    def choice(self) -> Choice | None:
+        """How they are chosen; None where all are wanted."""
+        from mlygeo.store.datasets.choosing import choice_of
+
+        shape = b"" if self.region is None else self.region.geometry.wkb
+        return choice_of(self.region, shape, self.conditions)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What the summary says of them; nothing where all are wanted."""
+        from mlygeo.pipelines import inputs, provenance
+
+        said = {} if self.region is None else {"region": inputs.region_summary(self.region)}
+        return {**said, "filters": provenance.shown(self.conditions)} if self.conditions else said
+
+    def left_out(self, of_rows: dict[str, int]) -> dict[str, int]:
+        """Return how many shapes of the region and rows are left out, by reason."""
+        from mlygeo.pipelines import inputs
+
+        return inputs.left_out_around(self.region) | of_rows
+
+
+def _refuse_choice(region: Region | None, why: str) -> None:
+    """Raise InputError where rows are to be chosen, and are not."""
+    of_no_use(Filters, why)
+    if region is not None:
+        raise InputError(f"`region` is of no use {why}", hint="leave `region` out")
 
 
 def _are_several(inputs: Any) -> TypeGuard[Sequence[Any]]:
@@ -200,7 +271,7 @@ def _verified(given: Sequence[Any], workers: int | None) -> Job[gpd.GeoDataFrame
 
 
 def _rehearsed(
-    given: list[FrameLike], dataset: Path, rows_per_part: int | None, workers: int | None, *, add: bool
+    given: list[FrameLike], dataset: Path, asked: Asked, rows_per_part: int | None, workers: int | None, *, add: bool
 ) -> Job[gpd.GeoDataFrame]:
     """Return what a run would write; nothing is kept of it."""
     import tempfile
@@ -217,7 +288,7 @@ def _rehearsed(
     there = publishing.check(dataset, add=add) if add else None
     rows_per_part = _most(rows_per_part, there)
     with tempfile.TemporaryDirectory() as folder:
-        plan = writing.plan(given, dataset, folder=Path(folder), most=rows_per_part, there=there)
+        plan = writing.plan(given, dataset, folder=Path(folder), most=rows_per_part, there=there, choice=asked.choice)
         number = processes_for(workers, plan.rows)
         with Processes(number) as processes:
             told, counts = writing.histogram(plan.rehearsed().on(processes, threads=number == 1))
@@ -234,13 +305,17 @@ def _rehearsed(
     )
     several = int((-(-leaves.rows // rows_per_part)).sum()) + -(-told.placeless // rows_per_part)
     seconds, memory = plan.seconds(several, number), plan.memory(leaves)
+    rows = told.rows
+    size, disk, left_out = plan.bytes_of(rows), plan.disk(rows), asked.left_out(told.left_out)
     summary = {
-        "rows": plan.rows,
+        "rows": rows,
         "parts": several,
         "placeless": told.placeless,
+        "left_out": left_out,
         "problems": told.problems,
-        "bytes": plan.bytes,
-        "disk_bytes": plan.disk,
+        **asked.summary,
+        "bytes": size,
+        "disk_bytes": disk,
         "memory_bytes": memory,
         "processes": number,
         "seconds": round(seconds, 1),
@@ -248,28 +323,32 @@ def _rehearsed(
         "version": version(),
     }
     headline = (
-        f"{counted(plan.rows, 'row')} would become {counted(several, 'part')} of about {plan.bytes / 1e6:,.1f} MB;"
-        f" {plan.disk / 1e6:,.1f} MB of disk are needed meanwhile, and up to {memory / 1e6:,.0f} MB of"
+        f"{counted(rows, 'row')} would become {counted(several, 'part')} of about {size / 1e6:,.1f} MB"
+        f"{f'; left out: {tally(left_out)}' if left_out else ''};"
+        f" {disk / 1e6:,.1f} MB of disk are needed meanwhile, and up to {memory / 1e6:,.0f} MB of"
         f" memory a process; it takes about {seconds:,.0f} s in"
         f" {'1 process' if number == 1 else f'{number:,} processes'}; nothing was done"
     )
     return Job(lambda: parts, summary, headline)
 
 
-def job_of(index: Index, dataset: Path, *, add: bool) -> Job[gpd.GeoDataFrame]:
-    """Return the job of a dataset that is written; `add` tells whether rows were added to it."""
+def job_of(index: Index, dataset: Path, *, add: bool, asked: Asked | None = None) -> Job[gpd.GeoDataFrame]:
+    """Return the job of a dataset that is written; `add` tells whether rows were added to it, and `asked` which."""
     from mlygeo import store
     from mlygeo.store.datasets import layout
 
     more = index.more
+    asked = asked or Asked(None, {})
+    left_out = asked.left_out(more["left_out"])
     summary = {
         "rows": index.rows,
         "parts": len(index.parts),
         "written": more["written"],
         "bytes": sum(part.bytes for part in index.parts),
         "placeless": more["placeless"],
-        "left_out": more["left_out"],
+        "left_out": left_out,
         "problems": more["problems"],
+        **asked.summary,
         "output": str(dataset),
         "index": str(layout.index_of(dataset)),
         "version": version(),
@@ -277,7 +356,7 @@ def job_of(index: Index, dataset: Path, *, add: bool) -> Job[gpd.GeoDataFrame]:
     headline = f"{counted(index.rows, 'row')} in {counted(len(index.parts), 'part')}"
     headline += f", {more['written']:,} of them written anew" if add else ""
     headline += f"; {counted(more['placeless'], 'row')} without position" if more["placeless"] else ""
-    headline += f"; left out: {tally(more['left_out'])}" if more["left_out"] else ""
+    headline += f"; left out: {tally(left_out)}" if left_out else ""
     headline += f"; in doubt: {tally(more['problems'])}" if more["problems"] else ""
     headline += f"\n{store.shown(dataset)}  {store.shown(layout.index_of(dataset))}"
     return Job(lambda: frame_of(index), summary, headline)

@@ -424,13 +424,24 @@ def keep(points: Points, *, region: Area | None, conditions: dict[str, Any]) -> 
     """
     kept = np.ones(len(points), dtype=bool)
     if conditions:
-        names = frames.columns_for(conditions, points.columns)
-        schema = form_of(points, frames.IMAGES)
-        columns = {name: _of_schema(schema, name, _series(points.arrow(name)), points.name) for name in names}
-        kept &= frames.conditions_mask(columns, conditions)
+        kept &= frames.conditions_mask(asked_of(points, conditions), conditions)
     if region is not None:
         kept &= region.contains(*points.lonlat)
     return points if kept.all() else SomeOf(points, np.flatnonzero(kept))
+
+
+def asked_of(points: Points, conditions: dict[str, Any]) -> dict[str, pd.Series]:
+    """
+    Return the columns that conditions of `frames.conditions_of` look at, in the dtypes of an images frame.
+
+    Raises
+    ------
+    FrameError
+        If one is missing, or does not fit.
+    """
+    names = frames.columns_for(conditions, points.columns)
+    schema = form_of(points, frames.IMAGES)
+    return {name: _of_schema(schema, name, _series(points.arrow(name)), points.name) for name in names}
 
 
 class Area(Protocol):

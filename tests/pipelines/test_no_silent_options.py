@@ -63,7 +63,7 @@ def others(images, given, service):
         "tile_list_file": given / "tiles.txt", "tile_cache": given / "cache", "computed": True, "overwrite": True,
         "max_age": 1e6, "workers": 2, "token": "x", "token_file": given / "ids.txt", "service": service,
         "provider": "nobody", "endpoint": "https://images.example.org/api", "distance": 5.0, "by": ["year"], "min_gap": 100.0, "tiles_only": True, "geojson": True,
-        "scheduler": "tcp://127.0.0.1:1", "part": "1/2", "output": given / "dataset", "add": True, "rows_per_part": 9,
+        "scheduler": "tcp://127.0.0.1:1", "part": "1/2", "output": given / "dataset", "add": True, "rows_per_part": 9, "verify": True,
     }  # fmt: skip
 
 
@@ -76,6 +76,7 @@ MODES = {
     "coverage by region": ("coverage", {"region": CONFIG, "streets": EDGES, "tile_cache": "cache"}),
     "coverage with images": ("coverage", {"streets": EDGES, "images": "images.parquet"}),
     "tiles": ("tiles", {"region": CONFIG, "tile_cache": "cache"}),
+    "partition tried": ("partition", {"inputs": "images.parquet", "output": "dataset", "dry_run": True}),
     "tiles only": ("tiles", {"region": CONFIG, "tile_cache": "cache", "tiles_only": True}),
 }
 
@@ -122,6 +123,8 @@ REFUSED = [
     ("select", {"region": CONFIG, "streets": EDGES, "retain_all": True}, "`retain_all` is of no use beside streets"),
     ("coverage", {"streets": EDGES, "images": "images.parquet", "max_age": 3}, "`max_age` is of no use"),
     ("tiles", {"region": CONFIG, "tiles_only": True, "pano": True}, "`pano` is of no use with `tiles_only`"),
+    ("partition", {"inputs": "images.parquet", "verify": True, "pano": True}, "`pano` is of no use with `verify`"),
+    ("partition", {"inputs": "images.parquet", "verify": True, "region": CONFIG}, "`region` is of no use with `verify`"),
     ("download", {"region": CONFIG, "tiles_only": True, "size": "256"}, "`size` is of no use with `tiles_only`"),
     ("download", {"region": CONFIG, "tiles_only": True, "imgid_file": "ids.txt"}, "`imgid_file` is of no use"),
     ("download", {"images": 5, "tile_cache": "c"}, "`tile_cache` is of no use without a region"),

@@ -36,19 +36,22 @@ def count(work: Work, number: int) -> dict[str, Any]:
     Returns
     -------
     counts
-        `rows`, those without position as `placeless`, and `problems` by their names.
+        `rows`, those without position as `placeless`, `problems` by their names, and those that are not chosen as
+        `left_out` by reason.
     """
 
     def make() -> dict[str, Any]:
         names = work.form.id_columns if work.buckets else []
         codes, held = [], []
         problems: dict[str, int] = {}
+        left_out: dict[str, int] = {}
         for chunk in sources.read(work.sources, work.pieces[number], work.form, names, threads=work.threads):
             codes.append(cells.codes(chunk.lon, chunk.lat, layout.MOST_ZOOM).astype(np.int32))
             if names:
                 held.append(hashes.of_ids(chunk.table))
-            for name, times in chunk.problems.items():
-                problems[name] = problems.get(name, 0) + times
+            for total, more in ((problems, chunk.problems), (left_out, chunk.left_out)):
+                for name, times in more.items():
+                    total[name] = total.get(name, 0) + times
         code = np.concatenate([np.empty(0, dtype=np.int32), *codes])
         known = code[code >= 0]
         values, numbers = np.unique(known, return_counts=True)
@@ -58,7 +61,7 @@ def count(work: Work, number: int) -> dict[str, Any]:
         if names:
             _save_by_bucket(work, number, np.concatenate([np.empty(0, dtype=np.uint64), *held]))
         placeless = 0 if work.hides(number) else len(code) - len(known)
-        return {"rows": len(code), "placeless": placeless, "problems": problems}
+        return {"rows": len(code), "placeless": placeless, "problems": problems, "left_out": left_out}
 
     return done(work, STEP, number, make)
 

@@ -12,6 +12,7 @@ from mlygeo.store.paths import called
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from mlygeo.store.datasets.choosing import Choice
     from mlygeo.store.datasets.remote import Remote
 
 GOING = 1
@@ -51,6 +52,10 @@ class Source:
         Whether its rows are ids alone, and keep other rows with these out of the dataset: of generation `GOING` those
         that are there and do not come anew; of a later one those of the new rows that are of the same generation or
         earlier ones, and of these no others.
+    choice
+        Which rows of it are meant; None for all.
+    chosen
+        The row groups that may have such rows, ascending; None for all.
     """
 
     path: Path | Remote
@@ -66,11 +71,23 @@ class Source:
     keys: dict[str, int | str | None] = field(default_factory=dict)
     digest: str = ""
     hides: bool = False
+    choice: Choice | None = None
+    chosen: tuple[int, ...] | None = None
 
     @property
     def rows(self) -> int:
         """Its number of rows."""
         return sum(self.groups)
+
+    @property
+    def read(self) -> tuple[int, ...]:
+        """The row groups that are read, ascending."""
+        return tuple(range(len(self.groups))) if self.chosen is None else self.chosen
+
+    @property
+    def rows_read(self) -> int:
+        """The number of rows in them."""
+        return self.rows if self.chosen is None else sum(self.groups[group] for group in self.chosen)
 
     @property
     def name(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Floats
     from mlygeo.store import FrameLike
+    from mlygeo.store.datasets.choosing import Choice
+    from mlygeo.store.datasets.index import Part
     from mlygeo.store.datasets.remote import Remote
 
 log = logging.getLogger("mlygeo.store.datasets")
@@ -54,15 +56,18 @@ FLAT = "positions with a height, which is left out"
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some rows: attributes, further geometry, and positions in degrees (NaN where there is none)."""
+    """Some rows: attributes, further geometry, and positions in degrees (NaN where there is none); others by reason."""
 
     table: pa.Table
     lon: Floats
     lat: Floats
     problems: dict[str, int]
+    left_out: dict[str, int] = field(default_factory=dict)
 
 
-def sources(inputs: Sequence[FrameLike], *, folder: Path, generation: int = 0) -> list[Source]:
+def sources(
+    inputs: Sequence[FrameLike], *, folder: Path, generation: int = 0, choice: Choice | None = None
+) -> list[Source]:
     """
     Return the inputs as files.
 
@@ -74,6 +79,9 @@ def sources(inputs: Sequence[FrameLike], *, folder: Path, generation: int = 0) -
         Where inputs that are no GeoParquet are written as such.
     generation
         See `Source`.
+    choice
+        Which of their rows are meant; None for all. Files that can have none by the index are not opened, but for one
+        of each dataset.
 
     Raises
     ------
@@ -85,9 +93,19 @@ def sources(inputs: Sequence[FrameLike], *, folder: Path, generation: int = 0) -
     named = [each for each in inputs if isinstance(each, str | os.PathLike) and not store.is_table(each)]
     held = [each for each in inputs if not any(each is name for name in named)]
     found: list[Source] = []
-    for file in files.listed(named).files if named else ():
+    opened: dict[str, Source] = {}
+    listed = files.listed(named).files if named else ()
+    if choice is not None:  # those that are opened first
+        listed = (*filter(choice.may_meet, listed), *(file for file in listed if not choice.may_meet(file)))
+    for file in listed:
         if file.is_parquet:
-            source = of_file(file.path, generation=generation, keys=file.keys, footer=file.footer)
+            dataset = None if file.part is None else _place(file.path).removesuffix(file.part.path)
+            if choice is not None and file.part and dataset in opened and not choice.may_meet(file):
+                found.append(_unread(opened[dataset], file, file.part))
+                continue
+            source = of_file(file.path, generation=generation, keys=file.keys, footer=file.footer, choice=choice)
+            if dataset is not None:
+                opened.setdefault(dataset, source)
             if not stac.is_stac(source.schema.names):
                 found.append(source)
                 continue
@@ -97,11 +115,25 @@ def sources(inputs: Sequence[FrameLike], *, folder: Path, generation: int = 0) -
             if isinstance(file.path, Path) and file.path.is_file():
                 must_fit(file.name, file.path.stat().st_size * MEMORY_PER_BYTE)
             frame = store.read_frame(files.Listing(file.name, (file,)))
-        found.append(_of_frame(frame, folder, len(found), generation=generation))
+        found.append(_of_frame(frame, folder, len(found), generation=generation, choice=choice))
     if held:
         frame = store.as_frame(held if len(held) > 1 else held[0], name="the inputs")
-        found.append(_of_frame(frame, folder, len(found), generation=generation))
+        found.append(_of_frame(frame, folder, len(found), generation=generation, choice=choice))
     return found
+
+
+def _place(path: Path | Remote) -> str:
+    return path.resolve().as_posix() if isinstance(path, Path) else path.address
+
+
+def _unread(other: Source, file: files.File, part: Part) -> Source:
+    """Return a part of a dataset that is not read, by another one of it that was opened and what the index says."""
+    path, modified_ns, digest = file.path, 0, part.sha256
+    if isinstance(path, Path):
+        path, modified_ns, digest = path.resolve(), path.stat().st_mtime_ns, ""
+    return replace(
+        other, path=path, groups=(part.rows,), bytes=part.bytes, modified_ns=modified_ns, digest=digest, chosen=()
+    )
 
 
 def must_fit(name: str, needed: int) -> None:
@@ -140,6 +172,7 @@ def of_file(
     digest: str = "",
     keys: Mapping[str, int | str | None] | None = None,
     footer: str | None = None,
+    choice: Choice | None = None,
 ) -> Source:
     """Return a GeoParquet file as an input; FormatError where it is none, or has another footer than an index says."""
     file = GeoFile(path, footer=footer)
@@ -168,6 +201,8 @@ def of_file(
         notes={name: note for name in names if name not in file.geometry and (note := file.described(name))},
         keys=keys,
         digest=digest,
+        choice=choice,
+        chosen=None if choice is None else choice.groups(file),
     )
 
 
@@ -181,18 +216,20 @@ def pieces(found: Sequence[Source], most: int = ROWS_PER_PIECE) -> list[tuple[Sp
     spans: list[Span] = []
     rows = 0
     for number, source in enumerate(found):
-        first = 0
         before = found[spans[-1].source] if spans else source
         if (source.generation, source.hides) != (before.generation, before.hides):
             tasks.append(tuple(spans))
             spans, rows = [], 0
-        for group, count in enumerate(source.groups):
+        for group in source.read:
+            count = source.groups[group]
             if rows and rows + count > most:
-                spans += [Span(number, first, group)] if group > first else []
                 tasks.append(tuple(spans))
-                spans, rows, first = [], 0, group
+                spans, rows = [], 0
             rows += count
-        spans += [Span(number, first, len(source.groups))] if len(source.groups) > first else []
+            if spans and spans[-1].source == number and spans[-1].stop == group:
+                spans[-1] = replace(spans[-1], stop=group + 1)
+            else:
+                spans.append(Span(number, group, group + 1))
     return [*tasks, tuple(spans)] if spans else tasks
 
 
@@ -226,7 +263,9 @@ def read(
     for span in spans:
         source = found[span.source]
         file = GeoFile(source.path)
-        here = [name for name in names if name in source.schema.names and name not in source.keys]
+        choice = source.choice
+        more = [] if choice is None else [name for name in choice.columns if name not in names]
+        here = [name for name in [*names, *more] if name in source.schema.names and name not in source.keys]
         if "provider" in names and form.provider is not None and "id" not in here:
             here.append("id")
         crs = metadata.crs_of(file.primary, source.name)
@@ -237,7 +276,17 @@ def read(
             attributes = _attributes(table, here, file)
             for name, value in source.keys.items():
                 attributes[name] = pa.chunked_array([pa.array([value] * len(table), pa.scalar(value).type)])
-            yield Chunk(form.conformed(attributes, names, len(table), source.name), lon, lat, problems)
+            found_rows = form.conformed(attributes, [*names, *more], len(table), source.name)
+            left_out: dict[str, int] = {}
+            if choice is not None:
+                kept, left_out = choice.rows(found_rows, lon, lat, source.name)
+                if left_out:
+                    found_rows, lon, lat = found_rows.filter(pa.array(kept)), lon[kept], lat[kept]
+                    if problems:
+                        _, _, problems = _positions(
+                            table[file.primary.name].filter(pa.array(kept)), file, crs, source.name
+                        )
+            yield Chunk(found_rows.select(names), lon, lat, problems, left_out)
         if rows != sum(source.groups[span.first : span.stop]):
             raise FrameError(f"{source.name} was changed while it was read", hint="run the command again")
 
@@ -310,7 +359,7 @@ def _heights(values: pa.ChunkedArray, file: GeoFile) -> int:
     return int(shapely.has_z(shapes).sum())
 
 
-def _of_frame(frame: Any, folder: Path, number: int, *, generation: int) -> Source:
+def _of_frame(frame: Any, folder: Path, number: int, *, generation: int, choice: Choice | None) -> Source:
     """Write a frame to a file called after its content, and return that."""
     from mlygeo.store import parquet
 
@@ -325,4 +374,4 @@ def _of_frame(frame: Any, folder: Path, number: int, *, generation: int) -> Sour
         written.replace(path)
     except OSError as error:
         raise store.file_error(error, written) from error
-    return of_file(path, generation=generation, digest=digest)
+    return of_file(path, generation=generation, digest=digest, choice=choice)

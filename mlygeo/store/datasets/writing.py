@@ -23,7 +23,7 @@ from mlygeo.errors import FileError, InputError
 from mlygeo.places import STATE_FOLDER, existing
 from mlygeo.processes import Processes
 from mlygeo.progress import keep, working
-from mlygeo.store.datasets import counting, form, layout, publishing, scatter, settling, sorting, sources
+from mlygeo.store.datasets import choosing, counting, form, layout, publishing, scatter, settling, sorting, sources
 from mlygeo.store.datasets.index import Index, Part
 from mlygeo.store.datasets.work import Work, whole
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Rows
     from mlygeo.store import FrameLike
+    from mlygeo.store.datasets.choosing import Choice
     from mlygeo.store.datasets.layout import Leaves
     from mlygeo.store.datasets.source import Source
 
@@ -101,13 +102,18 @@ class Plan:
 
     @property
     def rows(self) -> int:
-        """Rows of all inputs."""
-        return sum(source.rows for source in self.work.sources)
+        """Rows of all inputs that are read."""
+        return sum(source.rows_read for source in self.work.sources)
 
     @property
     def bytes(self) -> int:
-        """Bytes of all inputs."""
-        return sum(source.bytes for source in self.work.sources)
+        """Bytes of all inputs that are read, about."""
+        return sum(source.bytes * source.rows_read // max(source.rows, 1) for source in self.work.sources)
+
+    @property
+    def is_choice(self) -> bool:
+        """Whether only some rows of the inputs are meant; how many is known when they are counted."""
+        return any(source.choice is not None for source in self.work.sources)
 
     def memory(self, leaves: Leaves) -> int:
         """Return the bytes of memory that a process needs, about, by the cells that get parts."""
@@ -119,16 +125,20 @@ class Plan:
         """Return how long a number of processes takes for a number of parts, about."""
         return (SECONDS_PER_PART * parts + SECONDS_PER_ROW * self.rows) / number
 
-    @property
-    def disk(self) -> int:
-        """Bytes of disk that the run needs, with those of the parts."""
-        return int(self.bytes * (SPILLED + 1.0) + BYTES_PER_ROW * self.rows)
+    def disk(self, rows: int) -> int:
+        """Return the bytes of disk that the run needs for so many rows, with those of the parts."""
+        return int(self.bytes_of(rows) * (SPILLED + 1.0) + BYTES_PER_ROW * rows)
+
+    def bytes_of(self, rows: int) -> int:
+        """Return the bytes that so many of the rows take, about."""
+        return round(self.bytes * rows / max(self.rows, 1))
 
 
 @dataclass
 class Told:
-    """What is told of a run: reasons why rows are left out, and what is in doubt, with their numbers."""
+    """What is told of a run: the rows, reasons why some are left out, and what is in doubt, with their numbers."""
 
+    rows: int = 0
     placeless: int = 0
     repeats: int = 0
     passed_over: int = 0
@@ -137,7 +147,15 @@ class Told:
     shown: dict[str, list[str]] = field(default_factory=dict)
 
 
-def plan(inputs: Sequence[FrameLike], dataset: Path, *, folder: Path, most: int, there: Index | None) -> Plan:
+def plan(
+    inputs: Sequence[FrameLike],
+    dataset: Path,
+    *,
+    folder: Path,
+    most: int,
+    there: Index | None,
+    choice: Choice | None = None,
+) -> Plan:
     """
     Return the plan of a run.
 
@@ -153,20 +171,27 @@ def plan(inputs: Sequence[FrameLike], dataset: Path, *, folder: Path, most: int,
         Most rows of a part.
     there
         The index of the dataset that the rows are added to.
+    choice
+        Which rows of the inputs are meant; None for all.
 
     Raises
     ------
     InputError
         If there are no inputs, or they do not fit each other.
+    FrameError
+        If they have no column that tells which rows are meant.
     FileError
         If one cannot be read.
     """
     if not inputs:
         raise InputError("there is nothing to partition", hint="name files")
     later = 0 if there is None else 1
-    return planned(
-        sources.sources(inputs, folder=folder, generation=later), dataset, folder=folder, most=most, there=there
-    )
+    new = sources.sources(inputs, folder=folder, generation=later, choice=choice)
+    if choice is not None:
+        choice = choice.of(form.united(new))
+        new = [replace(source, choice=choice) for source in new]
+    scope = "" if choice is None else choice.digest
+    return planned(new, dataset, folder=folder, most=most, there=there, scope=scope)
 
 
 def planned(
@@ -195,7 +220,8 @@ def planned(
     order
         Names of the columns of `new` in the order of the parts, where nothing is there that has one.
     scope
-        What `going` is of, in whatever words; with it a run knows whether an earlier one did the same.
+        What `going` is of, or which rows are meant, in whatever words; with it a run knows whether an earlier one did
+        the same.
     noted
         What else the index says of the dataset; JSON.
     """
@@ -211,7 +237,7 @@ def planned(
     if order:
         united = united.ordered([*(name for source in old[:1] for name in source.schema.names), *order])
     found = _sharing(found)
-    rows = sum(source.rows for source in found)
+    rows = sum(source.rows_read for source in found)
     buckets = 1
     while buckets * ROWS_PER_BUCKET < rows and buckets < MOST_BUCKETS:
         buckets *= 2
@@ -251,8 +277,12 @@ def histogram(given: Plan) -> tuple[Told, tuple[Rows, Rows]]:
     """Count the rows of the inputs by cell, as they come; return the cells with rows, and how many each has."""
     work, told = given.work, Told()
     for counts in _all(given, counting.count, range(len(work.pieces)), "counting", rows=_rows(work)):
+        told.rows += counts["rows"]
         told.placeless += counts["placeless"]
         _add(told.problems, counts["problems"])
+        _add(told.left_out, counts["left_out"])
+    if unread := sum(source.rows - source.rows_read for source in work.sources):
+        _add(told.left_out, {choosing.OUTSIDE: unread})
     return told, counting.merged([counting.counted(work, piece) for piece in range(len(work.pieces))])
 
 
@@ -267,9 +297,13 @@ def write(given: Plan) -> Index:
     FrameError
         If rows of the inputs do not fit.
     """
-    _begin(given)
+    is_new = _begin(given)
     work = given.work
+    if is_new and not given.is_choice:
+        _check_disk(given, given.rows)
     told, cells = histogram(given)
+    if is_new and given.is_choice:
+        _check_disk(given, told.rows)
     if work.buckets:
         again = _all(given, counting.find_repeats, range(work.buckets), "looking for repeated ids")
         if any(counts["repeated"] for counts in again):
@@ -292,23 +326,30 @@ def write(given: Plan) -> Index:
     return index
 
 
-def _begin(given: Plan) -> None:
-    """Keep what an earlier run of the same plan did, and nothing else; raise where the disk is too small."""
+def _begin(given: Plan) -> bool:
+    """Keep what an earlier run of the same plan did, and nothing else; return whether there was no such run."""
     work = given.work
     path = work.folder / publishing.PLAN
     said = json.dumps({"inputs": given.inputs, "base": given.base, "version": layout.VERSION})
-    if not path.exists() or path.read_text(encoding="utf-8") != said:
+    is_new = not path.exists() or path.read_text(encoding="utf-8") != said
+    if is_new:
         held = [each.path.name for each in work.sources if each.is_held]
         publishing.clear(work.folder, keep=[STATE_FOLDER, publishing.READ, *held])
-        free = shutil.disk_usage(existing(work.folder)).free
-        if free < given.disk:  # not noted as begun: the next run asks again
-            raise FileError(
-                f"{given.disk / 1e6:,.1f} MB of disk are needed for this, and {free / 1e6:,.1f} MB are free",
-                hint="free some, or partition some of the inputs and add the others",
-            )
         with whole(path) as temporary:
             temporary.write_text(said, encoding="utf-8")
     keep("what was counted and written so far is kept")
+    return is_new
+
+
+def _check_disk(given: Plan, rows: int) -> None:
+    """Raise where the disk is too small for so many rows."""
+    free, needed = shutil.disk_usage(existing(given.work.folder)).free, given.disk(rows)
+    if free < needed:
+        (given.work.folder / publishing.PLAN).unlink()  # not begun: the next run asks again
+        raise FileError(
+            f"{needed / 1e6:,.1f} MB of disk are needed for this, and {free / 1e6:,.1f} MB are free",
+            hint="free some, or partition some of the inputs and add the others",
+        )
 
 
 def _all(
