@@ -1,9 +1,9 @@
 """
 OpenStreetMap files -> the edges of OSMnx's simplified graph, bucket by bucket.
 
-The graph is never held; links that do not reach from end to end are, while they are joined. Pieces of ways are cut
-into links at the nodes where streets end, links are joined to chains, and each chain is an edge in either direction
-that traffic has. Edges come in the order of the file: of their first nodes, and then as OSMnx orders them.
+The graph is never held. Pieces of ways are cut into links at the nodes where streets end, links that do not reach from
+end to end are joined to chains on disk, and each chain is an edge in either direction that traffic has. Edges come in
+the order of the file: of their first nodes, and then as OSMnx orders them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mlygeo.errors import FrameError
 from mlygeo.progress import working
 from mlygeo.readers import several
 from mlygeo.readers.osm_files import DEGREE
-from mlygeo.readers.street_chains import walk
+from mlygeo.readers.street_chains import CHAIN, Chains
 from mlygeo.readers.street_pieces import ALONG, BACKWARD, BOTH, END, JOINT, ODD, ROWS, Pieces, runs, within
 from mlygeo.store.spilled import Spilled, bounds
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import numpy.typing as npt
 
-    from mlygeo.arrays import Flags, Floats, Whole
+    from mlygeo.arrays import Flags, Floats, Whole, Whole32
     from mlygeo.readers.osm_files import Way
     from mlygeo.readers.street_pieces import Block
 
@@ -72,20 +72,6 @@ class _Links(NamedTuple):
 
     first: Whole
     last: Whole
-
-
-class _Open(NamedTuple):
-    """Links that do not reach from end to end; of each what is at its first and its last vertex, shape (n, 2)."""
-
-    before: list[int]
-    """How many there are before each block."""
-    ends: Whole
-    kinds: npt.NDArray[np.int8]
-    orders: Whole
-    sequences: Whole
-    """When the edge that enters the link there came into the graph."""
-    flows: npt.NDArray[np.int8]
-    """Directions of traffic, shape (n,)."""
 
 
 _USE = np.dtype(
@@ -180,20 +166,12 @@ class StreetEdges:
         spilled = self._close.enter_context
         self._links, self._places = spilled(Spilled(_LINK)), spilled(Spilled(_PLACE))
         self._texts, self._lengths = spilled(Spilled(np.uint8)), spilled(Spilled(_TEXT))
-        found = self._open_links(rows)
-        uses, odd = _uses(found)
-        before = found.before
-        del found
+        chains = self._joined(rows)
         look_around = _OddLinks()
-        with working("joining the streets") as step:
+        with working("building the links") as step:
             step.begin(len(pieces.blocks), "blocks")
             for number in pieces.blocks:
-                here, there = (
-                    slice(*np.searchsorted(rows, before[number : number + 2])) for rows in (uses["link"], odd)
-                )
-                mine = uses[here].copy()
-                mine["link"] -= before[number]
-                self._emit(number, mine, odd[there] - before[number], look_around)
+                self._emit(number, *_uses(chains.links(number)), look_around)
                 step.advance()
         for row, (edge, places, text) in enumerate(look_around.edges()):
             edge["way"] = -1 - row
@@ -213,32 +191,37 @@ class StreetEdges:
         goes_on = np.flatnonzero(~vertices.last[at])
         first, last = at[goes_on], at[goes_on + 1]
         if self._largest is not None:
-            here = self._pieces.component[vertices.piece[first]] == self._largest
+            here = self._pieces.components(block)[first] == self._largest
             first, last = first[here], last[here]
         return _Links(first, last)
 
-    def _open_links(self, rows: int) -> _Open:
-        """Return the links that do not reach from end to end, and see how edges are shared out."""
+    def _joined(self, rows: int) -> Chains:
+        """Join the links that do not reach from end to end, and see how edges are shared out."""
         pieces = self._pieces
-        before = [0]
-        found: list[tuple[npt.NDArray[Any], ...]] = []
+        chains = Chains(pieces.bounds, self._close)
         sampled, count = [], 0
-        for number in pieces.blocks:
-            block = pieces.block(number)
-            vertices, kind = block.vertices, pieces.kinds(block)
-            if self._largest is not None:
-                self._dropped_um += _micrometres(block, pieces.component[vertices.piece] != self._largest)
-            links = self._found(block, kind)
-            both = np.stack(links, axis=1)
-            sampled.append(vertices.order[both].ravel()[:: max(min(rows // 64, 64), 1)])
-            count += 2 * int((links.last - links.first + 1).sum())
-            both = both[(kind[both] != END).any(axis=1)]
-            before.append(before[-1] + len(both))
-            along, back = block.sequence()
-            sequences = np.stack((along[both[:, 0]], back[both[:, 1] - 1]), axis=1)
-            found.append((vertices.id[both], kind[both], vertices.order[both], sequences, block.flow[both[:, 0]]))
-        self._bounds = bounds(np.concatenate(sampled), -(-4 * count // rows))
-        return _Open(before, *(np.concatenate(each) for each in zip(*found, strict=True)))
+        with working("joining the streets") as step:
+            step.begin(len(pieces.blocks) + chains.steps, "buckets")
+            for number in pieces.blocks:
+                block = pieces.block(number)
+                vertices, kind = block.vertices, pieces.kinds(block)
+                if self._largest is not None:
+                    self._dropped_um += _micrometres(block, pieces.components(block) != self._largest)
+                links = self._found(block, kind)
+                both = np.stack(links, axis=1)
+                sampled.append(vertices.order[both].ravel()[:: max(min(rows // 64, 64), 1)])
+                count += 2 * int((links.last - links.first + 1).sum())
+                both = both[(kind[both] != END).any(axis=1)]
+                along, back = block.sequence()
+                found = np.zeros(len(both), dtype=CHAIN)
+                found["end"], found["order"], found["kind"] = vertices.id[both], vertices.order[both], kind[both]
+                found["sequence"] = np.stack((along[both[:, 0]], back[both[:, 1] - 1]), axis=1)
+                found["flow"] = block.flow[both[:, 0]]
+                chains.add(number, found)
+                step.advance()
+            self._bounds = bounds(np.concatenate(sampled), -(-4 * count // rows))
+            chains.join(step.advance)
+        return chains
 
     def _emit(self, number: int, uses: npt.NDArray[Any], odd: Whole, look_around: _OddLinks) -> None:
         """Hand the links of a block on to the edges they are parts of; `uses` and `odd` count the open ones."""
@@ -248,12 +231,12 @@ class StreetEdges:
         links = self._found(block, kind)
         if not len(links.first):
             return
-        texts, sequences = pieces.texts(block), block.sequence()
+        texts, sequences, components = pieces.texts(block), block.sequence(), pieces.components(block)
         ended = (kind[links.first] == END) & (kind[links.last] == END)
         open_rows = np.flatnonzero(~ended)
         for row in open_rows[odd].tolist():
             at = slice(int(links.first[row]), int(links.last[row]) + 1)
-            component = int(pieces.component[vertices.piece[at.start]])
+            component = int(components[at.start])
             look_around.add(block, at, kind[at], sequences, text=texts[vertices.way[at.start]], component=component)
         uses["link"] = open_rows[uses["link"]]
         used = np.concatenate(
@@ -265,7 +248,7 @@ class StreetEdges:
             rows[name] = used[name]
         rows["nodes"] = last - first + 1
         rows["way"] = block.first_way + vertices.way[first]
-        rows["component"] = pieces.component[vertices.piece[first]]
+        rows["component"] = components[first]
         rows["oneway"] = rows["alone"] = block.flow[first] != BOTH
         enter, leave = np.where(used["backward"], last, first), np.where(used["backward"], first, last)
         rows["start"], rows["end"] = vertices.id[enter], vertices.id[leave]
@@ -305,30 +288,36 @@ class StreetEdges:
 
         Such as towns in which each pair of junctions is joined by two one-way streets, with two others at each.
         """
-        components: list[Whole] = []
-        ended: list[Whole] = []
-        for bucket in range(self._buckets):
-            rows = _in_order(self._links.take(bucket))[0]
-            if not len(rows):
-                continue
-            count, first = _edges(rows)
-            node, neighbour = rows["start"][first], rows["end"][first + count - 1]
-            out = rows["kind"][first] != _INTO
-            into = ~(out & rows["alone"][first])
-            order = np.lexsort((neighbour, node))
-            node, neighbour, out, into = node[order], neighbour[order], out[order], into[order]
-            component = rows["component"][first][order]
-            _, start = runs(node)
-            new = np.ones(len(node), dtype=bool)
-            new[1:] = (node[1:] != node[:-1]) | (neighbour[1:] != neighbour[:-1])
-            others, outward, inward, itself = (
-                np.add.reduceat(each.astype(np.int64), start) for each in (new, out, into, node == neighbour)
-            )
-            passed = (others == 2) & np.isin(outward + inward, (2, 4)) & (outward > 0) & (inward > 0) & (itself == 0)
-            components.append(np.unique(component[start]))
-            ended.append(np.unique(component[start][~passed]))
-        none = np.empty(0, dtype=np.int64)
-        return np.setdiff1d(np.concatenate([none, *components]), np.concatenate([none, *ended]))
+        with Spilled(np.int64) as known:
+            for bucket in range(self._buckets):
+                component, passed = self._passed(bucket)
+                found = np.unique(2 * component.astype(np.int64) + ~passed)
+                known.add(found // (2 * self._pieces.rows), found)
+            rings = [np.empty(0, dtype=np.int64)]
+            for share in range(self._pieces.count // self._pieces.rows + 1):
+                found = known.take(share)
+                rings.append(np.setdiff1d(found >> 1, found[(found & 1).astype(bool)] >> 1))
+        return np.concatenate(rings)
+
+    def _passed(self, bucket: int) -> tuple[Whole32, Flags]:
+        """Return the component of each node at which edges of a bucket begin, and whether it is only passed through."""
+        rows = _in_order(self._links.take(bucket))[0]
+        if not len(rows):
+            return np.empty(0, dtype=np.int32), np.empty(0, dtype=bool)
+        count, first = _edges(rows)
+        node, neighbour = rows["start"][first], rows["end"][first + count - 1]
+        out = rows["kind"][first] != _INTO
+        into = ~(out & rows["alone"][first])
+        order = np.lexsort((neighbour, node))
+        node, neighbour, out, into = node[order], neighbour[order], out[order], into[order]
+        _, start = runs(node)
+        new = np.ones(len(node), dtype=bool)
+        new[1:] = (node[1:] != node[:-1]) | (neighbour[1:] != neighbour[:-1])
+        others, outward, inward, itself = (
+            np.add.reduceat(each.astype(np.int64), start) for each in (new, out, into, node == neighbour)
+        )
+        passed = (others == 2) & np.isin(outward + inward, (2, 4)) & (outward > 0) & (inward > 0) & (itself == 0)
+        return rows["component"][first][order][start], passed
 
     def _frame(self, bucket: int, rings: Whole) -> gpd.GeoDataFrame:
         """Return the edges that begin at the nodes of a bucket."""
@@ -383,7 +372,7 @@ def facts_of(pieces: Pieces) -> dict[str, Any]:
     FrameError
         If there is no street.
     """
-    if not len(pieces.component):
+    if not pieces.count:
         raise FrameError(
             f"{pieces.path.name} holds no streets", hint="it has no way with a highway tag and two of its nodes"
         )
@@ -411,24 +400,20 @@ def _whole(
     return found
 
 
-def _uses(links: _Open) -> tuple[npt.NDArray[Any], Whole]:
-    """Return what edges open links are parts of, by link, and the links of chains that end where one has to look."""
-    steps = walk(links.ends, links.kinds)
-    count, first = runs(steps.chain)
-    enter, leave = steps.half[first], steps.half[first + count - 1] ^ 1
-    kind = links.kinds.ravel()
-    odd = np.repeat((kind[enter] == ODD) | (kind[leave] == ODD), count)
-    flow, backward = links.flows[enter >> 1], (enter & 1).astype(bool)
-    has_traffic = np.repeat((flow == BOTH) | (flow == np.where(backward, BACKWARD, ALONG)), count)
-    at = np.flatnonzero(~odd & has_traffic)
-    at = at[np.argsort(steps.half[at] >> 1, kind="stable")]
-    half, enter = steps.half[at], np.repeat(enter, count)[at]
-    uses = np.zeros(len(at), dtype=_USE)
-    uses["link"], uses["backward"], uses["position"] = half >> 1, half & 1, steps.position[at]
-    uses["final"] = steps.position[at] == np.repeat(count, count)[at] - 1
-    uses["order"], uses["sequence"] = links.orders.ravel()[enter], links.sequences.ravel()[enter]
-    uses["start"], uses["kind"] = links.ends.ravel()[enter], _CHAIN
-    return uses, np.unique(steps.half[odd] >> 1)
+def _uses(links: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Whole]:
+    """Return what edges joined links are parts of, by link, and the links of chains that end where one has to look."""
+    odd = (links["kind"] == ODD).any(axis=1)
+    found = []
+    for side, against in enumerate((BACKWARD, ALONG)):
+        some = links[~odd & (links["flow"] != against)]
+        uses = np.zeros(len(some), dtype=_USE)
+        uses["link"], uses["backward"], uses["kind"] = some["row"], side == 1, _CHAIN
+        uses["position"], uses["final"] = some["past"][:, side], some["past"][:, 1 - side] == 0
+        for name, known in (("order", "order"), ("sequence", "sequence"), ("start", "end")):
+            uses[name] = some[known][:, side]
+        found.append(uses)
+    joined = np.concatenate(found)
+    return joined[np.argsort(joined["link"], kind="stable")], links["row"][odd].astype(np.int64)
 
 
 def _in_order(rows: npt.NDArray[Any], *others: Whole) -> tuple[Any, ...]:

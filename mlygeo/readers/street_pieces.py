@@ -60,6 +60,7 @@ _NODE = np.dtype([("id", "i8"), ("order", "i8"), ("x", "i4"), ("y", "i4")])
 _FOUND = np.dtype([("place", "i8"), ("order", "i8"), ("x", "i4"), ("y", "i4")])
 _SIDE = np.dtype([("id", "i8"), ("neighbour", "i8"), ("piece", "i8"), ("way", "i1")])
 _KIND = np.dtype([("id", "i8"), ("kind", "i1")])
+_MET = np.dtype([("piece", "i4"), ("nodes", "i4")])
 _WAY = np.dtype([("id", "i8"), ("place", "i8"), ("nodes", "i4"), ("flow", "i1"), ("text", "i4"), ("used", "?")])
 
 
@@ -144,13 +145,13 @@ class Pieces:
         self._ways, self._texts, self._refs = self._spilled(_WAY), self._spilled(np.uint8), self._spilled(np.int64)
         sample = self._read_ways(encode)
         self._moved, self._dropped = self._repeated()
-        self._bounds = bounds(sample, -(-self._first_reference[-1] // rows))
+        self.bounds: Whole = bounds(sample, -(-self._first_reference[-1] // rows))
         self._found = self._spilled(_FOUND)
         self._find_nodes()
-        self._kinds, self._pairs = self._spilled(_KIND), self._spilled(np.int64)
-        self._nodes = self._look_around()
-        self.component: Whole32 = self._connected()
-        """Number of the component of each piece: that of its first piece."""
+        self._kinds, self._pairs = self._spilled(_KIND), self._spilled(np.int32)
+        self._met, self._components = self._spilled(_MET), self._spilled(np.int32)
+        self._look_around()
+        self._connect()
 
     def _spilled(self, dtype: npt.DTypeLike) -> Spilled:
         return self._close.enter_context(Spilled(dtype))
@@ -244,14 +245,14 @@ class Pieces:
             rows = np.empty(len(refs), dtype=_REFERENCE)
             rows["id"], rows["place"] = refs, self._first_reference[number] + np.arange(len(refs))
             rows = rows[np.repeat(ways["used"], ways["nodes"])]
-            references.add(np.searchsorted(self._bounds, rows["id"], side="right"), rows)
+            references.add(np.searchsorted(self.bounds, rows["id"], side="right"), rows)
         with working("reading the nodes") as step:
             step.begin(None, "nodes")
             self._read_nodes(references, nodes, step.advance)
         starts = np.array(self._first_reference[1:])
         with working("finding the nodes of the ways") as step:
-            step.begin(len(self._bounds) + 1, "buckets")
-            for bucket in range(len(self._bounds) + 1):
+            step.begin(len(self.bounds) + 1, "buckets")
+            for bucket in range(len(self.bounds) + 1):
                 there, wanted = _each_once(nodes.take(bucket)), references.take(bucket)
                 if len(there):
                     place = np.minimum(np.searchsorted(there["id"], wanted["id"]), len(there) - 1)
@@ -273,7 +274,7 @@ class Pieces:
             rows = np.empty(len(block.id), dtype=_NODE)
             rows["id"], rows["order"], rows["x"], rows["y"] = block.id, order + np.arange(len(rows)), block.x, block.y
             order += len(rows)
-            bucket = np.searchsorted(self._bounds, block.id, side="right")
+            bucket = np.searchsorted(self.bounds, block.id, side="right")
             numbers = np.unique(bucket).tolist()
             if len(numbers) <= _HELD:  # in the order of their ids: those that nothing refers to need not be kept
                 wanted = np.zeros(len(rows), dtype=bool)
@@ -294,6 +295,11 @@ class Pieces:
     def blocks(self) -> range:
         """The numbers of the blocks."""
         return range(len(self._first_way) - 1)
+
+    @property
+    def count(self) -> int:
+        """How many pieces there are."""
+        return self._first_piece[-1]
 
     @property
     def references(self) -> int:
@@ -359,17 +365,21 @@ class Pieces:
             kinds[found] = known["kind"][place[found]]
         return kinds
 
-    def _look_around(self) -> Whole32:
-        """Find the kind of each node, and which pieces meet; return how many nodes are first met on each piece."""
+    def components(self, block: Block) -> Whole32:
+        """Return the component of each vertex of a block: the number of its first piece."""
+        found: Whole32 = self._components.take(block.number)[block.vertices.piece - self._first_piece[block.number]]
+        return found
+
+    def _look_around(self) -> None:
+        """Find the kind of each node, which pieces meet, and how many nodes are first met on each piece."""
         with self._spilled(_SIDE) as sides, working("joining the ways") as step:
-            step.begin(len(self.blocks) + len(self._bounds) + 1, "buckets")
+            step.begin(len(self.blocks) + len(self.bounds) + 1, "buckets")
             for number in self.blocks:
                 rows = _sides(self.block(number))
-                sides.add(np.searchsorted(self._bounds, rows["id"], side="right"), rows)
+                sides.add(np.searchsorted(self.bounds, rows["id"], side="right"), rows)
                 step.advance()
-            nodes = np.zeros(self._first_piece[-1], dtype=np.int32)
             starts = np.array(self._first_piece[1:])
-            for bucket in range(len(self._bounds) + 1):
+            for bucket in range(len(self.bounds) + 1):
                 rows = sides.take(bucket)
                 rows = rows[np.lexsort((rows["neighbour"], rows["id"]))]
                 step.advance()
@@ -378,8 +388,10 @@ class Pieces:
                 count, first = runs(rows["id"])
                 kind = _kinds(rows, count, first)
                 owner = np.minimum.reduceat(rows["piece"], first)
-                pieces, met = np.unique(owner, return_counts=True)
-                nodes[pieces] += met.astype(np.int32)
+                pieces, nodes = np.unique(owner, return_counts=True)
+                met = np.empty(len(pieces), dtype=_MET)
+                met["piece"], met["nodes"] = pieces, nodes
+                self._met.add(np.searchsorted(starts, pieces, side="right"), met)
                 owner, kind = np.repeat(owner, count), np.repeat(kind, count)
                 others = owner != rows["piece"]
                 pairs = np.unique(np.stack((owner[others], rows["piece"][others]), axis=1), axis=0)
@@ -394,36 +406,46 @@ class Pieces:
                 new = np.ones(len(told), dtype=bool)
                 new[1:] = (told["id"][1:] != told["id"][:-1]) | (block[1:] != block[:-1])
                 self._kinds.add(block[new], told[new])
-        return nodes
 
-    def _connected(self) -> Whole32:
-        """Return for each piece the first one that it is connected with."""
-        label = np.arange(self._first_piece[-1], dtype=np.int32)
-        for bucket in range(len(self._bounds) + 1):
+    def _connect(self) -> None:
+        """Find for each piece the first one that it is connected with; 4 bytes a piece are held meanwhile."""
+        label = np.arange(self.count, dtype=np.int32)
+        for bucket in range(len(self.bounds) + 1):
             pairs = self._pairs.take(bucket).reshape(-1, 2)
             while len(pairs):
-                one, other = label[pairs[:, 0]], label[pairs[:, 1]]
-                apart = one != other
-                pairs, one, other = pairs[apart], one[apart], other[apart]
-                np.minimum.at(label, np.maximum(one, other), np.minimum(one, other))
-                while not ((upward := label[label]) == label).all():
-                    label = upward
-        return label
+                first = _first(label, pairs)
+                apart = first[:, 0] != first[:, 1]
+                pairs, first = pairs[apart], first[apart]
+                np.minimum.at(label, first.max(axis=1), first.min(axis=1))
+        for number in self.blocks:
+            self._components.put(number, _first(label, np.arange(*self._first_piece[number : number + 2])))
 
     def largest(self) -> int:
         """Return the number of the component with most nodes, of several that which has the first node of the file."""
-        size = np.bincount(self.component, weights=self._nodes)
+        size = np.zeros(self.count, dtype=np.min_scalar_type(self.references))
+        for number in self.blocks:
+            met, component = self._met.take(number), self._components.take(number)
+            np.add.at(size, component[met["piece"] - self._first_piece[number]], met["nodes"].astype(size.dtype))
         most = np.flatnonzero(size == size.max())
         if len(most) == 1:
             return int(most[0])
         first: dict[int, int] = {}
         for number in self.blocks:
-            vertices = self.block(number).vertices
-            of = self.component[vertices.piece]
+            block = self.block(number)
+            of = self.components(block)
             for component in most[within(most, np.unique(of))].tolist():
-                order = int(vertices.order[of == component].min())
+                order = int(block.vertices.order[of == component].min())
                 first[component] = min(order, first.get(component, order))
         return min(first, key=first.__getitem__)
+
+
+def _first(label: Whole32, pieces: npt.NDArray[Any]) -> Whole32:
+    """Return the piece at which the labels of others end, and let them point at it."""
+    found: Whole32 = label[pieces]
+    while not ((further := label[found]) == found).all():
+        label[found] = found = label[further]
+    label[pieces] = found
+    return found
 
 
 def flow(tags: dict[str, str]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
@@ -19,9 +20,16 @@ if TYPE_CHECKING:
     from mlygeo.arrays import Whole
 
 
+_EXTENT = struct.Struct("=qq")
+"""Before the rows of an extent: where the one before it in the bucket is, and how many rows that has."""
+
+
 class Spilled:
     """
     Rows of one dtype in buckets, in a file without a name, which the system removes even when the process is killed.
+
+    What is held in memory does not grow with the rows: each extent on disk tells where the one before it in its bucket
+    is.
 
     Parameters
     ----------
@@ -39,7 +47,8 @@ class Spilled:
 
     def __init__(self, dtype: npt.DTypeLike, folder: str | os.PathLike[str] | None = None) -> None:
         self.dtype: np.dtype[Any] = np.dtype(dtype)
-        self._extents: dict[int, list[tuple[int, int]]] = {}
+        self._last: dict[int, tuple[int, int]] = {}
+        self._rows: dict[int, int] = {}
         self._end = 0
         with _said():
             self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
@@ -51,11 +60,13 @@ class Spilled:
             return
         with _said():
             self._file.seek(self._end)
-            view = memoryview(rows.view(np.uint8).data).cast("B")
-            while len(view):
-                view = view[self._file.write(view) :]
-        self._extents.setdefault(bucket, []).append((self._end, len(rows)))
-        self._end += rows.nbytes
+            for part in (_EXTENT.pack(*self._last.get(bucket, (0, 0))), rows.view(np.uint8).data):
+                view = memoryview(part).cast("B")
+                while len(view):
+                    view = view[self._file.write(view) :]
+        self._last[bucket] = self._end, len(rows)
+        self._rows[bucket] = self.rows(bucket) + len(rows)
+        self._end += _EXTENT.size + rows.nbytes
 
     def add(self, bucket: npt.NDArray[Any], rows: npt.NDArray[Any]) -> None:
         """Append each row to its bucket; those of a bucket stay in their order."""
@@ -69,19 +80,29 @@ class Spilled:
 
     def rows(self, bucket: int) -> int:
         """Return how many rows a bucket has."""
-        return sum(count for _, count in self._extents.get(bucket, ()))
+        return self._rows.get(bucket, 0)
 
     def take(self, bucket: int) -> npt.NDArray[Any]:
         """Return the rows of a bucket, in the order in which they were added."""
         found = np.empty(self.rows(bucket), dtype=self.dtype)
-        view, done = memoryview(found.view(np.uint8).data).cast("B") if len(found) else memoryview(b""), 0
+        if not len(found):
+            return found
+        view, head = memoryview(found.view(np.uint8).data).cast("B"), bytearray(_EXTENT.size)
+        place, count = self._last[bucket]
+        stop = found.nbytes
         with _said():
-            for start, count in self._extents.get(bucket, ()):
-                self._file.seek(start)
-                stop = done + count * self.dtype.itemsize
-                while done < stop:
-                    done += self._file.readinto(view[done:stop])
+            while stop:
+                start = stop - count * self.dtype.itemsize
+                self._file.seek(place)
+                self._fill(memoryview(head))
+                self._fill(view[start:stop])
+                place, count = _EXTENT.unpack(head)
+                stop = start
         return found
+
+    def _fill(self, view: memoryview) -> None:
+        while len(view):
+            view = view[self._file.readinto(view) :]
 
     def close(self) -> None:
         """Give the disk back."""

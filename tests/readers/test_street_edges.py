@@ -135,6 +135,36 @@ def test_any_small_map_gives_the_edges_of_osmnx(tmp_path, seed, retain_all, rows
     assert_same(found, by_osmnx(path, retain_all=retain_all))
 
 
+def long_map(rng):
+    """Return nodes and ways of streets that each are drawn as many short ways, in any order and direction."""
+    ids = rng.sample(range(1, 900), 90)
+    nodes = [(number, (9 + rng.randint(0, 900) / 7e3, 48 + rng.randint(0, 900) / 7e3)) for number in sorted(ids)]
+    ways, at = [], 0
+    while at < 60:
+        length = rng.randint(3, 30)
+        refs = ids[at : at + length]
+        start = rng.choice(ids[: at + 1])
+        refs = [start, *refs, *([start] if rng.random() < 0.3 else [])]
+        at += length
+        oneway, begin = rng.random() < 0.4, 0
+        while begin < len(refs) - 1:
+            step = rng.randint(1, 3)
+            turned = rng.random() < 0.5
+            tags = {"highway": "residential"} | ({"oneway": "-1" if turned else "yes"} if oneway else {})
+            ways.append((refs[begin : begin + step + 1][:: -1 if turned else 1], tags))
+            begin += step
+    rng.shuffle(ways)
+    return nodes, [(number, refs, tags) for number, (refs, tags) in enumerate(ways, 1)]
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32 - 1), retain_all=st.booleans(), rows=st.integers(1, 80))
+def test_streets_of_many_ways_give_the_edges_of_osmnx(tmp_path, seed, retain_all, rows):
+    path = tmp_path / "a.osm.pbf"
+    write(path, *long_map(random.Random(seed)))
+    assert_same(in_parts(path, retain_all=retain_all, rows=rows), by_osmnx(path, retain_all=retain_all))
+
+
 @pytest.mark.parametrize("retain_all", [True, False])
 @pytest.mark.parametrize("path", [HELSINKI, AMSTERDAM], ids=lambda path: path.name)
 def test_a_town_gives_the_edges_of_osmnx_however_it_is_cut(path, retain_all):
