@@ -457,6 +457,13 @@ def test_what_has_no_place_in_a_dataset_is_refused_and_nothing_is_left(tmp_path,
     assert names_in(tmp_path) == []
 
 
+def test_a_file_of_other_geometries_is_named(tmp_path):
+    lines = gpd.GeoDataFrame({"id": [1]}, geometry=[shapely.LineString([(0, 0), (1, 1)])], crs=4326)
+    lines.to_file(tmp_path / "lines.gpkg")
+    with pytest.raises(FrameError, match=r"^lines\.gpkg holds other geometries than points"):
+        mlygeo.partition(tmp_path / "lines.gpkg", tmp_path / "set")
+
+
 def test_a_column_of_two_kinds_is_named(tmp_path):
     images(5).to_parquet(tmp_path / "a.parquet")
     images(5).assign(number="a").to_parquet(tmp_path / "b.parquet")

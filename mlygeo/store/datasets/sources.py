@@ -115,10 +115,12 @@ def sources(
             if isinstance(file.path, Path) and file.path.is_file():
                 must_fit(file.name, file.path.stat().st_size * MEMORY_PER_BYTE)
             frame = store.read_frame(files.Listing(file.name, (file,)))
-        found.append(_of_frame(frame, folder, len(found), generation=generation, choice=choice))
+        found.append(_of_frame(frame, folder, len(found), generation=generation, choice=choice, name=file.name))
     if held:
         frame = store.as_frame(held if len(held) > 1 else held[0], name="the inputs")
-        found.append(_of_frame(frame, folder, len(found), generation=generation, choice=choice))
+        found.append(
+            _of_frame(frame, folder, len(found), generation=generation, choice=choice, name="a frame of the inputs")
+        )
     return found
 
 
@@ -359,12 +361,16 @@ def _heights(values: pa.ChunkedArray, file: GeoFile) -> int:
     return int(shapely.has_z(shapes).sum())
 
 
-def _of_frame(frame: Any, folder: Path, number: int, *, generation: int, choice: Choice | None) -> Source:
-    """Write a frame to a file called after its content, and return that."""
+def _of_frame(frame: Any, folder: Path, number: int, *, generation: int, choice: Choice | None, name: str) -> Source:
+    """Write a frame to a file called after its content, and return that; `name` is what a user knows it by."""
+    import shapely
+
     from mlygeo.store import parquet
 
+    if (shapely.get_type_id(np.asarray(frame.geometry.values)) > shapely.GeometryType.POINT).any():
+        raise FrameError(f"{name} holds other geometries than points")
     if frame.crs is None:
-        raise FrameError("a frame of the inputs has no CRS", hint="set_crs(4326) where the coordinates are degrees")
+        raise FrameError(f"{name} has no CRS", hint="set_crs(4326) where the coordinates are degrees")
     written = folder / f"input-{number}.parquet"
     try:
         parquet.write(frame, written)
