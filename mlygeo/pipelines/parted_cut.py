@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlygeo import store
-from mlygeo.errors import InputError
+from mlygeo.errors import FileError, InputError
 from mlygeo.pipelines import steps
 from mlygeo.pipelines.job import Job, body_of, check_folder
+from mlygeo.progress import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,7 +100,7 @@ class _Run:
         target = path.expanduser().absolute()
         work = target.with_name(f".{target.name}.cut")
         if publishing.check(target, add=False) is not None and not work.exists():
-            raise publishing.in_the_way(target)
+            raise FileError(f"{target} is a dataset already", hint="name another folder")
         with FolderLock(work):
             made = self._cut(work, target)
             shutil.rmtree(work, ignore_errors=True)
@@ -130,7 +131,8 @@ class _Run:
             "seconds": round(rows * step.SECONDS_PER_IMAGE / at_once, 1),
         }
         text = (
-            f"{rows:,} images in about {buckets:,} parts, to read {facts['bytes'] / 1e6:,.0f} MB; a process needs"
+            f"{counted(rows, 'image')} in about {counted(buckets, 'part')}, to read"
+            f" {facts['bytes'] / 1e6:,.0f} MB; a process needs"
             f" about {facts['memory_bytes'] / 1e6:,.0f} MB, and more for folders and sequences of more than"
             f" {step.ROWS_PER_BUCKET:,} images; all take about {facts['seconds']:,.0f} s in {at_once:,}"
             f" process{'' if at_once == 1 else 'es'}; nothing was done"
