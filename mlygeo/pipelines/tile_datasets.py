@@ -561,8 +561,11 @@ def _written(
         "index": str(layout.index_of(dataset)),
     }
     headline = f"{counted(images, 'image')} in {counted(fetching.summary['tiles'], 'tile')}"
-    headline += shares_text({name: facts["images"] for name, facts in whose.items()}) + fetching.warning
-    headline += f"; {counted(index.rows, 'row')} in {counted(len(index.parts), 'part')}"
+    shares = shares_text({name: facts["images"] for name, facts in whose.items()})
+    is_all = images == index.rows  # else the shares are those of rows that were there, too
+    headline += (shares if is_all else "") + fetching.warning + f"; {counted(index.rows, 'row')}"
+    headline += f"{shares}," if shares and not is_all else ""
+    headline += f" in {counted(len(index.parts), 'part')}"
     headline += f", {more['written']:,} of them written anew" if anew else ""
     headline += f"; left out: {tally(told)}" if told else ""
     files = [dataset, layout.index_of(dataset), *inputs.write_failed(fetching.failed, dataset.parent)]
