@@ -73,18 +73,22 @@ def check(spread: Spread, laid: StreetPoints, *, given_points: bool) -> None:
     """
     spread.check(None)
     if not given_points:
-        refuse_percept(laid, "with a dataset of images")
+        refuse_percept(
+            laid,
+            "with a dataset of images",
+            hint="take `method=even`, or lay the points first, with 'mlygeo streets', and give them as `points`",
+        )
     if spread.part is not None:
         of_no_use(("dry_run",), "with `part`")
 
 
-def refuse_percept(laid: StreetPoints, where: str) -> None:
+def refuse_percept(laid: StreetPoints, where: str, hint: str) -> None:
     """Raise InputError for points that hang on all others, with the reason; `where` they are not possible."""
     if laid.method == "percept":
         raise InputError(
             f"`method=percept` is not possible {where}: its squares begin at the corner of all points,"
             " and the first row in each is kept, so that a part of the points does not tell which they are",
-            hint="take `method=even`, or lay the points first, with 'mlygeo streets', and give them as `points`",
+            hint=hint,
         )
 
 
@@ -333,7 +337,8 @@ class _Run:
         self._do(plan, own_tasks, run)
         done = len(plan.tasks) - len(plan.left())
         self.summary |= {"parts": len(plan.tasks), "parts_done": done, "parts_of_this_share": len(own_tasks)}
-        text = f"{done:,} of {counted(len(plan.tasks), 'part')} are done, {len(own_tasks):,} by this run"
+        verb = "is" if len(plan.tasks) == 1 else "are"
+        text = f"{done:,} of {counted(len(plan.tasks), 'part')} {verb} done, {len(own_tasks):,} by this run"
         if done == len(plan.tasks):
             text += "; the same command without `part` brings them together"
         self.job[0].headline = text

@@ -14,6 +14,7 @@ from mlygeo import store
 from mlygeo.errors import InputError
 from mlygeo.pipelines import datasets, steps
 from mlygeo.pipelines.job import Job, body_of, check_folder
+from mlygeo.progress import counted
 from mlygeo.store.datasets import layout
 from mlygeo.store.datasets.index import read_index, write_index
 
@@ -116,7 +117,7 @@ class _Run:
         there, name = publishing.check(target, add=False), step.hash_of(self.dataset, self.rules)
         is_done = there is not None and there.more.get(CUT, {}).get("plan") == name
         if there is not None and not is_done and not work.exists():
-            raise publishing.in_the_way(target)
+            raise publishing.in_the_way(target, grows=False)
         if not is_done or work.exists():
             with FolderLock(work):
                 if not is_done:
@@ -159,7 +160,8 @@ class _Run:
             "seconds": round(rows * step.SECONDS_PER_IMAGE / at_once, 1),
         }
         text = (
-            f"{rows:,} images in about {buckets:,} parts, to read {facts['bytes'] / 1e6:,.0f} MB; a process needs"
+            f"{counted(rows, 'image')} in about {counted(buckets, 'part')}, to read"
+            f" {facts['bytes'] / 1e6:,.0f} MB; a process needs"
             f" about {facts['memory_bytes'] / 1e6:,.0f} MB, and more for folders and sequences of more than"
             f" {step.ROWS_PER_BUCKET:,} images; all take about {facts['seconds']:,.0f} s in {at_once:,}"
             f" process{'' if at_once == 1 else 'es'}; nothing was done"

@@ -287,7 +287,7 @@ def streets(
         }
 
     if output is not None:
-        parted.refuse_percept(laid, "as a dataset")
+        parted.refuse_percept(laid, "as a dataset", hint="take `method=even`, or name a file as output")
         with running(progress):
             laying = networks.laying_of(place, streets, retain_all=retain_all, laid=laid, plane=plane)
         given = laying.streets

@@ -154,7 +154,8 @@ class Spreading:
         own = [each for each in range(number, len(plan.tasks), of) if each in left]
         self._do(plan, own)
         done = len(plan.tasks) - len(plan.left())
-        text = f"{done:,} of {counted(len(plan.tasks), 'part')} are done, {len(own):,} by this run"
+        verb = "is" if len(plan.tasks) == 1 else "are"
+        text = f"{done:,} of {counted(len(plan.tasks), 'part')} {verb} done, {len(own):,} by this run"
         if done == len(plan.tasks):
             text += "; the same command without `part` brings them together"
         return {"parts": len(plan.tasks), "parts_done": done, "parts_of_this_share": len(own)}, text

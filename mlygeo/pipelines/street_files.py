@@ -117,7 +117,7 @@ def partition_streets(
             there = publishing.check(dataset, add=False)
             if there is not None:
                 if there.more.get("inputs") != [inputs]:
-                    raise publishing.in_the_way(dataset)
+                    raise publishing.in_the_way(dataset, grows=False)
                 return there
             with running(progress), street_batches(path, retain_all=True) as batches:
                 at = datetime.fromtimestamp(stat.st_mtime, UTC)

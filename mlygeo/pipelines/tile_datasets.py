@@ -81,11 +81,19 @@ class Asked:
         The region.
     conditions
         Those on its images; see `frames.conditions_of`.
+    beside_others
+        Whether they go into a dataset whose rows say whose they are.
     """
 
     fetching: Fetching | SeveralFetching
     region: Region
     conditions: dict[str, Any]
+    beside_others: bool = False
+
+    @property
+    def names_providers(self) -> bool:
+        """Whether rows say whose they are, and under which licence."""
+        return self.beside_others or len(self.fetching.parts) > 1
 
     def digest(self, more: object = None) -> str:
         """Return what tells this question from others, and with `more` from itself when something else is known."""
@@ -189,7 +197,7 @@ def write(
             most = rows_per_part or (layout.ROWS_PER_PART if there is None else there.rows_per_part)
             fetched = [(part, part.fetch()) for part in asked.fetching.parts]
             if there is not None:
-                _check_images(there, dataset, asked)
+                asked = replace(asked, beside_others=_check_images(there, dataset, asked))
             with running(progress):
                 read = _read(asked, fetched, folder / publishing.READ)
                 scope = asked.digest([sorted(_names_read(tiles)) for _, tiles in fetched])
@@ -259,10 +267,14 @@ def rehearsed(asked: Asked, dataset: Path, *, add: bool, rows_per_part: int | No
     return text + guess, {**facts, "bytes": becomes, "write_seconds": round(seconds, 1)}
 
 
-def _check_images(there: Index, dataset: Path, asked: Asked) -> None:
-    """Raise where the dataset has no images; or has computed positions and the tiles original ones, or the reverse."""
+def _check_images(there: Index, dataset: Path, asked: Asked) -> bool:
+    """
+    Return whether images of Mapillary come beside those of a dataset that say whose they are.
+
+    Raise where it has no images; or has computed positions and the tiles original ones, or the reverse.
+    """
     if not there.rows:
-        return
+        return False
     first = sources.of_file(dataset / there.parts[0].path)
     if "id" not in first.schema.names or form.POINT_ID in first.schema.names:
         raise FrameError(f"{dataset.name} is no dataset of images", hint="name another folder")
@@ -272,11 +284,15 @@ def _check_images(there: Index, dataset: Path, asked: Asked) -> None:
         raise InputError(
             f"{dataset.name} has {said} positions, and these tiles have {given} ones", hint="name another folder"
         )
+    is_mapillary = {*asked.fetching.providers} == {DEFAULT_PROVIDER}  # others say it in any case
+    return is_mapillary and {"provider", "licence"} <= set(first.schema.names)
 
 
 def _read(asked: Asked, fetched: list[tuple[Fetching, gpd.GeoDataFrame]], folder: Path) -> Read:
     """Read the tiles as `_read_as` does, in the form that fits the images of all of them."""
     names = asked.fetching.providers
+    if asked.beside_others:
+        return _read_as(frames.IMAGES.of_any_provider, asked, fetched, folder)
     if len(names) == 1 or {*names} == {DEFAULT_PROVIDER}:
         return _read_as(frames.IMAGES, asked, fetched, folder)
     found = _read_as(frames.IMAGES.of_any_provider, asked, fetched, folder)
@@ -292,7 +308,7 @@ def _read_as(
     except OSError as error:
         raise FileError(f"{folder}: {error.strerror}") from error
     keep("the tiles read so far are kept")
-    form = asked.digest(str(schema.dtype("id")))
+    form = asked.digest([str(schema.dtype("id")), asked.names_providers])
     damaged: dict[int, list[Path]] = {}
     chunks = [chunk for part, tiles in fetched for chunk in _chunks(form, part, _paths(tiles))]
     _facts_of(schema, asked, chunks, folder, damaged)
@@ -399,7 +415,7 @@ def _read_chunk(
     """Read the tiles of a chunk, and write their images: those that meet the conditions, and the ids of the others."""
     table = chunk.part.read(chunk.paths, damaged=damaged)
     without_id = inputs.without_id(table)
-    if len(asked.fetching.parts) > 1:
+    if asked.names_providers:
         table = inputs.together({chunk.part.provider.name: table})
     everything = TablePoints(table, "the images", {})
     kept = point_frames.keep(everything, region=None, conditions=asked.conditions)
@@ -561,8 +577,11 @@ def _written(
         "index": str(layout.index_of(dataset)),
     }
     headline = f"{counted(images, 'image')} in {counted(fetching.summary['tiles'], 'tile')}"
-    headline += shares_text({name: facts["images"] for name, facts in whose.items()}) + fetching.warning
-    headline += f"; {counted(index.rows, 'row')} in {counted(len(index.parts), 'part')}"
+    shares = shares_text({name: facts["images"] for name, facts in whose.items()})
+    is_all = images == index.rows  # else the shares are those of rows that were there, too
+    headline += (shares if is_all else "") + fetching.warning + f"; {counted(index.rows, 'row')}"
+    headline += f"{shares}," if shares and not is_all else ""
+    headline += f" in {counted(len(index.parts), 'part')}"
     headline += f", {more['written']:,} of them written anew" if anew else ""
     headline += f"; left out: {tally(told)}" if told else ""
     files = [dataset, layout.index_of(dataset), *inputs.write_failed(fetching.failed, dataset.parent)]

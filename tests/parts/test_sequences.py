@@ -155,7 +155,7 @@ def test_a_folder_of_results_gets_a_dataset_and_processes_make_no_difference(wor
         assert (again[0], "4,000 images in " in again[2]) == (0, True)
         assert {path.name for path in tmp_path.iterdir()} == {"out", "out.partitions.parquet"}
     status, _, said = run(capsys, "cut", world / "images", "--cutoff-time", "7", "-o", f"{tmp_path}/out/")
-    assert (status != 0, "is a dataset of other inputs already" in said) == (True, True)
+    assert (status != 0, "is a dataset of other inputs already" in said, "add" in said) == (True, True, False)
 
 
 def test_a_file_of_results_gets_a_frame(world, tmp_path, capsys):

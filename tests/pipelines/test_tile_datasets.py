@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
+from geopandas.testing import assert_geodataframe_equal
 from helpers import vector_tiles
 from helpers.command_line import run
 from helpers.processes import killed_at
@@ -391,6 +392,17 @@ def test_what_makes_no_dataset_is_refused(tmp_path, options, words):
     with pytest.raises((InputError, FormatError), match=words):
         mlygeo.tiles(box(1, 1), **{"output": tmp_path / "set", "tile_cache": tmp_path, **options})
     assert not list(tmp_path.iterdir())
+
+
+def test_images_that_come_beside_those_of_other_providers_keep_their_licence(tmp_path):
+    both = ["mapillary", "panoramax"]
+    for provider in both:
+        filled(tmp_path / "cache", np.random.default_rng(0), columns=1, rows=1, pool=10**6, provider=provider)
+    mlygeo.tiles(box(1, 1), tmp_path / "set", tile_cache=tmp_path / "cache", provider=both)
+    before = mlygeo.read_frame(tmp_path / "set")
+    again = mlygeo.tiles(box(1, 1), tmp_path / "set", tile_cache=tmp_path / "cache", add=True)
+    assert again.attrs["summary"]["written"] == 0
+    assert_geodataframe_equal(mlygeo.read_frame(tmp_path / "set"), before)
 
 
 def test_other_positions_are_not_mixed_with_those_that_are_there(tmp_path):

@@ -356,8 +356,9 @@ def test_the_same_command_again_changes_nothing_and_another_file_is_refused(tmp_
     index = (tmp_path / "streets.partitions.parquet").read_bytes()
     mlygeo.partition(AMSTERDAM, dataset)
     assert (tmp_path / "streets.partitions.parquet").read_bytes() == index
-    with pytest.raises(FileError, match="is a dataset of other inputs already"):
+    with pytest.raises(FileError, match="is a dataset of other inputs already") as caught:
         mlygeo.partition(HELSINKI, dataset)
+    assert caught.value.hint == "name another folder"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["streets", "streets.partitions.parquet"]
 
 

@@ -219,6 +219,11 @@ def _of_address(address: str) -> Listing:
         folder = address.endswith("/") or not PurePosixPath(file.name).suffix
         if folder and "?" not in address:
             return _of_folder_on_server(address.rstrip("/"), file.name)
+        if "*" in address.partition("?")[0] and remote.open_if_there(file) is None:
+            raise FileError(
+                f"{address} is a pattern, and a server lists no files",
+                hint="name the files, or the folder of a dataset with its index beside it",
+            )
         return Listing(file.name, (_elsewhere(file),))
     if remote.exists(file):
         return Listing(file.name, (_elsewhere(file),))

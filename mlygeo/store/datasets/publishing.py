@@ -40,11 +40,10 @@ def is_begun(folder: Path) -> bool:
     return (folder / JOURNAL).exists()
 
 
-def in_the_way(dataset: Path) -> FileError:
-    """Return the error for a dataset that is there, and is not the one to be written."""
-    return FileError(
-        f"{dataset} is a dataset of other inputs already", hint="use `add` to add to it, or name another folder"
-    )
+def in_the_way(dataset: Path, *, grows: bool = True) -> FileError:
+    """Return the error for a dataset that is there, and is not the one to be written; `grows`: that is added to."""
+    hint = "use `add` to add to it, or name another folder" if grows else "name another folder"
+    return FileError(f"{dataset} is a dataset of other inputs already", hint=hint)
 
 
 def check(dataset: Path, *, add: bool) -> Index | None:

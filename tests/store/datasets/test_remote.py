@@ -208,6 +208,8 @@ def test_a_dataset_on_a_server_is_found_by_its_index(tmp_path):
         del state["ds.partitions.parquet"]
     with serving({"ds": b"", **state}) as (url, _, _), pytest.raises(FileError, match="lists no files"):
         store.read_frame(url)
+    with serving({"ds/a.parquet": b""}) as (url, _, _), pytest.raises(FileError, match="is a pattern, and a server"):
+        store.read_frame(f"{url}/ds/*.parquet")
 
 
 def test_an_object_store_is_read_like_a_folder(s3, bucket, tmp_path, made):
