@@ -66,10 +66,10 @@ def partition(
     Streets lie in the cell of the south-western corner of their box, 250,000 in a part. They are those of
     `read_streets` with `retain_all`, and have no id that could repeat.
 
-    With a region or filters only the rows in it that meet them are written, those that `filter_images` keeps; what is
-    said of rows with the same id is then said of these alone. With `add` they choose from the rows that are added, and
-    what is there stays. Files of a dataset and row groups that lie elsewhere are not read. How many rows are left out
-    is in the summary, and rows of which nobody knows whether they meet a filter are counted by themselves.
+    With a region or filters only rows in the region that meet the filters are written, those that `filter_images`
+    keeps. A row that is left out does not compete with others of the same id. With `add` the rows that are added are
+    chosen from, and those that are there stay. Files of a dataset and row groups that lie elsewhere are not read. The
+    summary tells how many rows are left out, and how many of them for lack of the value that a filter asks for.
 
     A run that was killed is gone on with by the same command (that of streets begins again), and leaves nothing behind.
     Folders that mlygeo did not make are not touched.

@@ -18,7 +18,6 @@ from mlygeo.store.points import Area, PartOf, Settled, asked_of
 if TYPE_CHECKING:
     from mlygeo.arrays import Bounds, Flags, Floats
     from mlygeo.store.datasets.files import File
-    from mlygeo.store.datasets.form import Form
     from mlygeo.store.parquet.files import GeoFile
 
 OUTSIDE, FILTERED = "not in the region", "that the filters leave out"
@@ -62,17 +61,22 @@ class Choice:
     columns: tuple[str, ...] = ()
     has_texts: bool = False
 
-    def of(self, form: Form) -> Choice:
+    def of(self, schema: pa.Schema) -> Choice:
         """
         Return the choice from inputs with these columns.
+
+        Parameters
+        ----------
+        schema
+            The columns of all inputs in their common types.
 
         Raises
         ------
         FrameError
             If they have no column for a condition.
         """
-        columns = tuple(filters.columns_for(self.conditions, form.schema.names)) if self.conditions else ()
-        has_texts = form.has_ids and pa.types.is_string(form.schema.field("id").type)
+        columns = tuple(filters.columns_for(self.conditions, schema.names)) if self.conditions else ()
+        has_texts = "id" in schema.names and pa.types.is_string(schema.field("id").type)
         return replace(self, columns=columns, has_texts=has_texts)
 
     def groups(self, file: GeoFile) -> tuple[int, ...]:

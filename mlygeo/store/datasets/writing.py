@@ -188,7 +188,7 @@ def plan(
     later = 0 if there is None else 1
     new = sources.sources(inputs, folder=folder, generation=later, choice=choice)
     if choice is not None:
-        choice = choice.of(form.united(new))
+        choice = choice.of(form.united(new).schema)
         new = [replace(source, choice=choice) for source in new]
     scope = "" if choice is None else choice.digest
     return planned(new, dataset, folder=folder, most=most, there=there, scope=scope)
