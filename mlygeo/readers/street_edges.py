@@ -209,7 +209,7 @@ class StreetEdges:
                     self._dropped_um += _micrometres(block, pieces.components(block) != self._largest)
                 links = self._found(block, kind)
                 both = np.stack(links, axis=1)
-                sampled.append(vertices.order[both].ravel()[:: max(min(rows // 64, 64), 1)])
+                sampled.append(vertices.order[both].ravel()[:: max(min(rows // 64, 64), 1)].copy())
                 count += 2 * int((links.last - links.first + 1).sum())
                 both = both[(kind[both] != END).any(axis=1)]
                 along, back = block.sequence()

@@ -169,7 +169,7 @@ class Pieces:
         def keep() -> None:
             number = len(self._first_way) - 1
             nodes = np.array(refs, dtype=np.int64)
-            sampled.append(nodes[:: min(_SAMPLED, max(self.rows // 64, 1))])
+            sampled.append(nodes[:: min(_SAMPLED, max(self.rows // 64, 1))].copy())
             self._ways.put(number, np.array(ways, dtype=_WAY))
             self._texts.put(number, np.frombuffer(b"".join(texts), dtype=np.uint8))
             self._refs.put(number, nodes)
