@@ -55,6 +55,8 @@ PARTS = {
     "uuids": Part("UUIDs as numbers", "memory"),
     "rows": Part("the values of a row, each in one form", "memory"),
     "arrays": Part("array types", "memory"),
+    "arrays_numba": Part("compiled code for arrays", "memory"),
+    "kernels": Part("when compiled code is loaded", "memory"),
     "config": Part("settings file", "disk"),
     "filters": Part("of images", "memory"),
     "osm": Part("OpenStreetMap", "network"),
