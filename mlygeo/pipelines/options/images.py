@@ -115,8 +115,8 @@ class TileOptions:
     max_age
         Fetch tiles anew that are older than so many days.
     workers
-        How many tiles to fetch at once. With images of a dataset instead: in how many processes its parts are
-        worked on; unless it is given, one after another in this one.
+        How many tiles to fetch at once. Where a dataset of images is worked on part by part instead, the number of
+        processes that do so; unless it is given, this one does one part after another.
     geojson
         Store the tiles as GeoJSON files without an ending, as percept-vsvi-filter left them and its tutorial
         reads them, in place of vector tiles.
