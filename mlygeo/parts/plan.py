@@ -37,8 +37,8 @@ PLAN_FILE, RESULT = "plan.json", "result"
 ROWS_PER_TASK = 500_000
 """Images of a task: the overhead of a task is below a third from 100,000, and memory grows with more (measured)."""
 
-MOST_ROWS, TASKS = 1_500_000, 8
-"""Of large datasets, tasks have more images, as long as there are so many tasks: neighbours read less twice."""
+LARGE, MOST_TIMES = 4_000_000, 3
+"""For each time that a dataset has so many images its tasks have as many times more, up to three: less is read twice."""
 
 BASE_BYTES, BYTES_PER_IMAGE, BYTES_PER_POINT = 250_000_000, 400, 200
 """Memory of a process at work on a part: whatever it holds, and for each image in reach and each point (measured)."""
@@ -271,6 +271,11 @@ def cut(with_points: Rows, points: Rows, image_cells: Rows, images: Rows, most: 
     leaves = layout.leaves(codes, rows, most)
     used = np.unique(leaves.of(with_points)) if len(with_points) else np.empty(0, dtype=np.int64)
     return layout.Leaves(leaves.code[used], leaves.zoom[used], leaves.rows[used])
+
+
+def rows_per_task(images: int) -> int:
+    """Return the most images of a task of a dataset with so many images."""
+    return ROWS_PER_TASK * min(max(images // LARGE, 1), MOST_TIMES)
 
 
 def in_reach(box: Bounds | None, image_cells: Rows, images: Rows) -> int:

@@ -128,7 +128,7 @@ def planned(
     region, conditions
         Which images may be chosen; see `mlygeo.store.points.keep`.
     rows_per_task
-        Most images of a task; None for `mlygeo.parts.plan.ROWS_PER_TASK`, or more of a large dataset.
+        Most images of a task; None for those of `mlygeo.parts.plan.rows_per_task`.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def planned(
         If no box in degrees holds what is in reach of the points.
     """
     if rows_per_task is None:
-        rows_per_task = max(plan.ROWS_PER_TASK, min(plan.MOST_ROWS, dataset.index.rows // plan.TASKS))
+        rows_per_task = plan.rows_per_task(dataset.index.rows)
     if options.max_heading_difference is not None:
         check_headings(given_points, dataset.empty)
     index, found = dataset.index, given_points.found

@@ -130,17 +130,15 @@ class Selection(Matched):
             placed.attrs = self.points.attrs | run
             return [store.write_layers({"selection": selected, "street_points": placed}, folder)]
         selection, points = folder / "selection.parquet", folder / "street_points.parquet"
-
-        def write_street_points() -> None:
-            with store.atomic(points) as temporary:
-                parquet.write_points(
-                    points_table(self.points), *self.points.lonlat, temporary, attrs=self.points.attrs | run
-                )
-
-        with ThreadPoolExecutor(1) as pool:
-            written = pool.submit(write_street_points)
-            with store.atomic(selection) as temporary:
-                parquet.write_points(self.table, *self.lonlat, temporary, attrs=attrs)
+        # Both are begun here: what is written together is of one thread.
+        with (
+            store.atomic(selection) as first,
+            store.atomic(points) as second,
+            ThreadPoolExecutor(1) as pool,
+        ):
+            placed = points_table(self.points), *self.points.lonlat, second
+            written = pool.submit(parquet.write_points, *placed, attrs=self.points.attrs | run)
+            parquet.write_points(self.table, *self.lonlat, first, attrs=attrs)
             written.result()
         listed = "\n".join([*self.words(), ""])
         ids = store.write_text(listed, folder / IMAGE_IDS)

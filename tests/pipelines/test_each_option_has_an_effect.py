@@ -38,6 +38,7 @@ ELSEWHERE = {
     "undo": NEXT_RUN,
     "video_import_path": "another name of what is processed",
     "preset": "of Panoramax's rules, see spatial/test_dispatch and providers/panoramax/test_uploads",
+    **dict.fromkeys(("workers", "executor", "client", "scheduler", "part"), "of datasets, see parts/test_sequences"),
     "endpoint": "of an instance, see providers/panoramax/test_uploads",
 }
 """Options whose effect needs what these calls have not, and where it is tested."""
