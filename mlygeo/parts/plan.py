@@ -38,7 +38,7 @@ ROWS_PER_TASK = 500_000
 """Images of a task: the overhead of a task is below a third from 100,000, and memory grows with more (measured)."""
 
 LARGE, MOST_TIMES = 4_000_000, 3
-"""For each time that a dataset has so many images its tasks have as many times more, up to three: less is read twice."""
+"""For each time that a dataset has so many images, its tasks have as many times more: less is read twice."""
 
 BASE_BYTES, BYTES_PER_IMAGE, BYTES_PER_POINT = 250_000_000, 400, 200
 """Memory of a process at work on a part: whatever it holds, and for each image in reach and each point (measured)."""
