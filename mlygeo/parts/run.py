@@ -136,18 +136,40 @@ def do(
 
 
 def _through(executor: Executor, made: Plan, folder: str, numbers: Sequence[int], bar: Bar) -> None:
-    """Do tasks through an executor that somebody else has made; the largest first, so that none is left for last."""
+    """
+    Do tasks through an executor that somebody else has made; the largest first, so that none is left for last.
+
+    A scheduler also blames a task that only waited at a worker which another one ended. Tasks that are blamed are
+    therefore done again at the end, one at a time: the one that ends its worker then is the one to name.
+    """
     ordered = sorted(numbers, key=lambda number: -made.tasks[number].images)
+    if blamed := _side_by_side(executor, made, folder, ordered, bar):
+        log.info("%s ended with their worker; they are done again, one at a time", counted(len(blamed), "part"))
+    for number in blamed:
+        _side_by_side(executor, made, folder, [number], bar, alone=True)
+
+
+def _side_by_side(
+    executor: Executor, made: Plan, folder: str, numbers: Sequence[int], bar: Bar, *, alone: bool = False
+) -> list[int]:
+    """Do tasks through an executor, and return those that ended with their worker; `alone`, that is an error."""
     futures: dict[Future[Any], int] = {}
+    blamed: list[int] = []
     try:
-        for number in ordered:
+        for number in numbers:
             futures[executor.submit(run, folder, number, 1)] = number
         waiting = set(futures)
         while waiting:
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             for future in done:
-                future.result()
-                bar.advance()
+                try:
+                    future.result()
+                except Exception as error:
+                    if alone or not _is_killed(error):
+                        raise
+                    blamed.append(futures[future])
+                else:
+                    bar.advance()
     except MlygeoError:
         raise
     except Exception as error:
@@ -156,6 +178,12 @@ def _through(executor: Executor, made: Plan, folder: str, numbers: Sequence[int]
     finally:
         for future in futures:
             future.cancel()
+    return blamed
+
+
+def _is_killed(error: BaseException) -> bool:
+    """Tell whether a scheduler gave a task up because its workers ended."""
+    return type(error).__name__ == "KilledWorker"
 
 
 def _is_of(future: Future[Any], error: BaseException) -> bool:
@@ -167,7 +195,7 @@ def _broken(made: Plan, number: int | None, error: BaseException) -> MlygeoError
     kind = type(error).__name__
     kept = f"{len(made.tasks) - len(made.left()):,} of {counted(len(made.tasks), 'part')} are done, and kept"
     again = "run the same command again to go on"
-    if kind == "KilledWorker" and number is not None:
+    if _is_killed(error) and number is not None:
         most = getattr(getattr(error, "last_worker", None), "memory_limit", None)
         return _too_often(made, number, deaths=int(getattr(error, "allowed_failures", 3)) + 1, most=most)
     if isinstance(error, BrokenExecutor):
@@ -209,7 +237,8 @@ def _dask(client: Any, scheduler: str | None) -> Iterator[Executor]:
         distributed: Any = importlib.import_module("distributed")
     except ImportError as error:
         raise DependencyError("`scheduler` needs Dask, which is not installed", hint=install_hint("scale")) from error
-    for name in ("distributed", "distributed.client", "distributed.comm", "distributed.core"):  # tracebacks
+    # What a lost connection leaves behind is a traceback in each of these; the error below says it in one line.
+    for name in ("distributed", "distributed.client", "distributed.comm", "distributed.core", "tornado.application"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         made = distributed.Client(scheduler, timeout=WAIT_S, set_as_default=False)
