@@ -65,6 +65,7 @@ from .spatial.streets import street_points as street_points
 from .spatial.times import estimate_subseconds as estimate_subseconds
 from .spatial.times import interpolate_times as interpolate_times
 from .spatial.times import spread_subseconds as spread_subseconds
+from .spatial.views import plan_views as plan_views
 from .store import read_frame as read_frame
 from .store import write_frame as write_frame
 from .uploads.ledger import upload_history as upload_history
