@@ -73,12 +73,12 @@ class Source(NamedTuple):
     @property
     def width(self) -> int:
         """Pixels of the picture."""
-        return self.pixels.shape[1] - 2
+        return int(self.pixels.shape[1]) - 2
 
     @property
     def height(self) -> int:
         """Pixels of the picture."""
-        return self.pixels.shape[0] - 2
+        return int(self.pixels.shape[0]) - 2
 
     @property
     def focal_pixels(self) -> float:
@@ -108,7 +108,7 @@ class View(NamedTuple):
         return found
 
 
-def framed(pixels: Packed, *, is_whole: bool) -> Packed:
+def framed(pixels: Packed, *, around: bool, to_poles: bool) -> Packed:
     """
     Return a picture with a margin of one pixel on each side, so that every place has four neighbours.
 
@@ -116,20 +116,33 @@ def framed(pixels: Packed, *, is_whole: bool) -> Packed:
     ----------
     pixels
         The picture, four bytes a pixel; shape (height, width).
-    is_whole
-        Whether it shows the whole sphere: then the margin has what is beyond the seam and the poles.
+    around, to_poles
+        What of the sphere it shows; see `fill_margin`.
     """
-    height, width = pixels.shape
-    found = np.empty((height + 2, width + 2), dtype=np.uint32)
+    found = np.empty((pixels.shape[0] + 2, pixels.shape[1] + 2), dtype=np.uint32)
     found[1:-1, 1:-1] = pixels
-    if is_whole:
-        # Beyond a pole is the meridian on the other side.
-        found[0, 1:-1], found[-1, 1:-1] = np.roll(pixels[0], width // 2), np.roll(pixels[-1], width // 2)
-        found[:, 0], found[:, -1] = found[:, -2], found[:, 1]
-    else:
-        found[0], found[-1] = found[1], found[-2]
-        found[:, 0], found[:, -1] = found[:, 1], found[:, -2]
+    fill_margin(found, around=around, to_poles=to_poles)
     return found
+
+
+def fill_margin(pixels: Packed, *, around: bool, to_poles: bool) -> None:
+    """
+    Fill the margin of a picture from its inside: with what is beyond its edges on the sphere, else with its edges.
+
+    Parameters
+    ----------
+    pixels
+        The picture with a margin of one pixel; shape (height + 2, width + 2).
+    around
+        Whether it goes all around, so that its left and right edge meet.
+    to_poles
+        Whether it goes all around and from pole to pole; beyond a pole is the meridian on the other side.
+    """
+    half = (pixels.shape[1] - 2) // 2 if to_poles else 0
+    pixels[0, 1:-1] = np.roll(pixels[1, 1:-1], half)
+    pixels[-1, 1:-1] = np.roll(pixels[-2, 1:-1], half)
+    left, right = (-2, 1) if around else (1, -2)
+    pixels[:, 0], pixels[:, -1] = pixels[:, left], pixels[:, right]
 
 
 def samples_of(source_focal: float, view: View) -> int:
@@ -233,7 +246,7 @@ def _blend(source: Source, x: Singles, y: Singles, outer: Packed, inner: Packed)
         one, two, three, four = [(corner >> shift) & mask for corner in corners]
         upper = ((one * left + two * right + _HALF) >> _EIGHT) & mask
         lower = ((three * left + four * right + _HALF) >> _EIGHT) & mask
-        sums += ((upper * above + lower * below + _HALF) >> _EIGHT) & mask
+        np.add(sums, ((upper * above + lower * below + _HALF) >> _EIGHT) & mask, out=sums)
     return outside
 
 
@@ -244,4 +257,5 @@ def _mean(outer: Packed, inner: Packed, count: int) -> Bytes:
     blue = ((outer >> _SIXTEEN) + half) // np.uint32(count)
     green = (inner + half) // np.uint32(count)
     packed = red | (green << _EIGHT) | (blue << _SIXTEEN)
-    return packed.astype("<u4").view(np.uint8).reshape(*packed.shape, 4)
+    found: Bytes = packed.astype("<u4").view(np.uint8).reshape(*packed.shape, 4)
+    return found

@@ -266,7 +266,8 @@ class _Facing:
         both = ~np.isnan(pitch + roll)
         leans = both & (rotations.tilts(rotations.of_angles(np.zeros(len(images)), pitch, roll)) > UPRIGHT)
         told = both & ~leans
-        source = np.where(told, "pitch and roll", None).astype(object)
+        source: Objects = np.full(len(images), None, dtype=object)
+        source[told] = "pitch and roll"
         doubts = {TOO_STEEP: leans, TWO_HEADINGS: np.zeros(len(images), dtype=bool)}
         if "computed_rotation" in images.columns:
             matrices = rotations.of_vectors(rotations.vectors(images["computed_rotation"]))
@@ -360,8 +361,8 @@ def _not_shown(row: Rows, heading: Floats, shape: _Shape, *, size: Floats, found
         looking = rotations.of_angles(heading[at], np.full(len(at), shape.pitch), np.zeros(len(at)))
         # Of a view's directions to the world's, and from there to those of the camera.
         seen = np.einsum("nij,nkj,mk->nmi", facing.matrices(image), looking, outline)
-        lens = [values[image][:, None] for values in (found.kind == FISHEYE, found.focal, found.k1, found.k2)]
-        x, y = lenses.project(seen, *lens)
+        focal, k1, k2 = (values[image][:, None] for values in (found.focal, found.k1, found.k2))
+        x, y = lenses.project(seen, (found.kind[image] == FISHEYE)[:, None], focal, k1, k2)
         with np.errstate(invalid="ignore"):
             half = size[image] / size[image].max(axis=1, keepdims=True) / 2
             inside = (np.abs(x) <= half[:, :1]) & (np.abs(y) <= half[:, 1:])

@@ -52,7 +52,7 @@ def sphere(turn):
 
     distance, _ = cKDTree(marks()).query(directions_of(WIDTH, WIDTH // 2, turn).reshape(-1, 3).astype(np.float32))
     values = np.exp(-((distance / SIZE) ** 2) / 2).reshape(WIDTH // 2, WIDTH) * 255
-    return Source(framed(packed(values.round()), is_whole=True), full_width=WIDTH, full_height=WIDTH // 2)
+    return Source(framed(packed(values.round()), around=True, to_poles=True), full_width=WIDTH, full_height=WIDTH // 2)
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +150,7 @@ def slow(picture, turn, view):
 def test_colours_are_those_of_a_loop_over_pixels(view):
     rng = np.random.default_rng(4)
     picture = rng.integers(0, 256, (64, 128, 4), dtype=np.uint8)
-    source = Source(framed(picture.view("<u4")[..., 0], is_whole=True), full_width=128, full_height=64)
+    source = Source(framed(picture.view("<u4")[..., 0], around=True, to_poles=True), full_width=128, full_height=64)
     turn = rotations.of_angles(np.array([20.0]), np.array([5.0]), np.array([-3.0]))[0]
     assert samples_of(source.focal_pixels, view) == 1
     made, _ = sample(source, turn, view)
@@ -161,7 +161,7 @@ def test_colours_are_those_of_a_loop_over_pixels(view):
 def test_a_pixel_that_covers_many_is_their_mean():
     rows, columns = np.indices((512, 1024))
     chequered = packed((rows + columns) % 2 * 254)
-    source = Source(framed(chequered, is_whole=True), full_width=1024, full_height=512)
+    source = Source(framed(chequered, around=True, to_poles=True), full_width=1024, full_height=512)
     made, _ = sample(source, NORTH, View(0.0, 0.0, 90.0, 40, 40))
     middle = made[10:30, 10:30].astype(float)
     assert np.abs(middle - 127).max() < 25
@@ -170,7 +170,9 @@ def test_a_pixel_that_covers_many_is_their_mean():
 
 def test_what_a_part_of_a_sphere_does_not_show_is_outside():
     whole = packed(np.tile(np.arange(360) % 256, (180, 1)))
-    part = Source(framed(whole[45:135, 90:270], is_whole=False), full_width=360, full_height=180, left=90, top=45)
+    part = Source(
+        framed(whole[45:135, 90:270], around=False, to_poles=False), full_width=360, full_height=180, left=90, top=45
+    )
     _, outside = sample(part, NORTH, View(0.0, 0.0, 60.0, 100, 100))
     assert outside == 0
     _, half = sample(part, NORTH, View(90.0, 0.0, 60.0, 100, 100))
@@ -191,7 +193,7 @@ def test_flat_pictures_are_straightened(kind):
     radius = np.hypot((columns - 399.5) / 800, (rows - 299.5) / 800)
     tangent = np.interp(radius, x[2000:], plane[2000:])  # tangent of the angle from the axis
     spot = np.round(100 * tangent)
-    source = Source(framed(packed(spot), is_whole=False), kind, *lens)
+    source = Source(framed(packed(spot), around=False, to_poles=False), kind, *lens)
     turn = rotations.of_angles(np.array([50.0]), np.zeros(1), np.zeros(1))[0]
     view = View(50.0, 0.0, 50.0, 300, 300)
     made, outside = sample(source, turn, view)
