@@ -37,6 +37,7 @@ from .pipelines.video import sample_video as sample_video
 from .pipelines.video import tracks as tracks
 from .pipelines.video_chains import video_process as video_process
 from .pipelines.video_chains import video_process_and_upload as video_process_and_upload
+from .pipelines.viewing import views as views
 from .plotting import explore as explore
 from .providers.mapillary.descriptions import read_descriptions as read_descriptions
 from .providers.mapillary.descriptions import write_descriptions as write_descriptions

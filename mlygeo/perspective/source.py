@@ -216,6 +216,11 @@ def _sphere(properties: Properties, width: int, height: int) -> _Sphere:
     if not fits or abs(high * scale - height) > max(ROUNDED, ROUNDED * scale):
         said = ", ".join(f"{name} {value:g}" for name, value in zip(names, found, strict=True) if value is not None)
         raise FormatError(f"what the panorama says of itself contradicts its {width:,} x {height:,} pixels: {said}")
-    if (wide, high) == (full_width, full_height):
-        return _Sphere(width, height, 0.0, 0.0)
-    return _Sphere(full_width * scale, full_height * scale, left * scale, top * scale)
+    full_width, full_height, left, top = (value * scale for value in (full_width, full_height, left, top))
+    around, from_pole_to_pole = abs(full_width - width) < HAIR, abs(full_height - height) < HAIR
+    return _Sphere(
+        width if around else full_width,
+        height if from_pole_to_pole else full_height,
+        0.0 if around else left,
+        0.0 if from_pole_to_pole else top,
+    )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 import numpy as np
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from mlygeo.spatial.lenses import Lenses
 
 LOG = logging.getLogger("mlygeo.spatial.views")
-
-Direction: TypeAlias = str | float
-"""A name, see `NAMED`, or degrees clockwise from the base, as a number or text."""
 
 NAMED = {"ahead": 0.0, "right": 90.0, "back": 180.0, "left": 270.0}
 """Directions by name: degrees clockwise from the base."""
@@ -87,7 +84,7 @@ FAR_HEADING = "the measured heading is more than 45° from the computed one, whi
 def plan_views(
     images: gpd.GeoDataFrame,
     *,
-    directions: Iterable[Direction] | Direction = ("left", "right"),
+    directions: str | float | Iterable[str | float] = ("left", "right"),
     relative_to: str = "bearing",
     fov: float = 90.0,
     width: int = 640,
@@ -109,7 +106,8 @@ def plan_views(
         Images or selection frame, with `id`, `compass_angle` and `is_pano`. `camera_type`, `camera_parameters`,
         `field_of_view`, `width` and `height` tell what a flat picture shows.
     directions
-        Where views look from the base: "ahead", "right", "back", "left", or degrees clockwise.
+        Where views look from the base: "ahead", "right", "back", "left", or degrees clockwise; several, or a text with
+        commas between them.
     relative_to
         The base: "north", "camera" (the heading of the image), or a column of bearings in degrees, such as that of
         the street.
@@ -198,14 +196,16 @@ def _check(*, fov: float, width: int, height: int, pitch: float) -> None:
         raise InputError(f"`pitch={pitch:g}` does not lie between -90 and 90 degrees")
 
 
-def _offsets(directions: Iterable[Direction] | Direction, fov: float, overlap: float | None) -> dict[str, float]:
+def _offsets(directions: str | float | Iterable[str | float], fov: float, overlap: float | None) -> dict[str, float]:
     """Return the angles from the base by the names of directions."""
     if overlap is not None:
         if not 0 <= overlap < 1:
             raise InputError(f"`overlap={overlap:g}` is no part of a view", hint="0 to below 1, such as 0.2")
         around = int(np.ceil(360.0 / (fov * (1 - overlap)) - 1e-9))
         return {f"{angle:.6g}": angle for angle in (np.arange(around) * 360.0 / around).tolist()}
-    several = [directions] if isinstance(directions, str | int | float) else list(directions)
+    if isinstance(directions, str):
+        directions = directions.split(",")
+    several = [directions] if isinstance(directions, int | float) else list(directions)
     found: dict[str, float] = {}
     for each in several:
         name = each.strip() if isinstance(each, str) else each
