@@ -60,7 +60,7 @@ def tags_of(view: Mapping[str, Any]) -> Tags:
         of += f" of {attribution.TITLES.get(rights.provider, rights.provider)}"
     return replace(
         tags,
-        exif={**tags.exif, "ImageDescription": f"Perspective view cut from {of}: {view['view']}"},
+        exif={**tags.exif, "ImageDescription": f"Perspective view cut from {of}, {view['view']}"},
         comment={"view_of": rows.id_text(view.get("id")), **said},
         panorama=Pose(heading, rows.number(view, "pitch") or 0.0),
         statement=statement_of(rights),
