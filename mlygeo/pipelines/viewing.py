@@ -37,10 +37,10 @@ log = logging.getLogger("mlygeo.pipelines")
 
 DEFAULT_FOLDER = "views"
 
-FRAME_FILE = "views.parquet"
+STREET = "street"
+"""Base of directions: the bearing of the street."""
 
-BEARING = "bearing"
-"""Column of the bearing of a street."""
+FRAME_FILE = "views.parquet"
 
 STREET_POINTS = "street_points.parquet"
 """File beside a selection, with the points that it was made for."""
@@ -68,7 +68,7 @@ def views(
     download: bool = False,
     output: PathLike | None = None,
     directions: str | Sequence[str | float] = "left,right",
-    relative_to: str = BEARING,
+    relative_to: str = STREET,
     points: FrameLike | None = None,
     overlap: float | None = None,
     fov: float = 90.0,
@@ -109,8 +109,7 @@ def views(
     directions
         Where views look, with commas between: ahead, right, back, left, or degrees clockwise, from the base.
     relative_to
-        The base of directions: north, camera (the heading of the image), or a column of bearings in degrees. The
-        column bearing is that of the street.
+        The base of directions: street, camera (the heading of the image), north, or a column of bearings in degrees.
     points
         Street points of the selection, with the bearing of the street. Default: street_points.parquet beside the
         selection, if it is of the same run.
@@ -151,7 +150,7 @@ def views(
 
     Examples
     --------
-    >>> views("out/selection.parquet", pictures="pictures", output="views", directions="left,right", fov=90)
+    >>> views("out/selection.parquet", download=True, relative_to="camera", directions="left,right", dry_run=True)
     """
     from mlygeo import store
     from mlygeo.pipelines.downloads import folder_at
@@ -209,41 +208,26 @@ def _with_bearing(
     """Return images with the bearing that directions are relative to, from the points that they were selected for."""
     from mlygeo import store
     from mlygeo.errors import FrameError
-    from mlygeo.spatial.views import CAMERA, NORTH
+    from mlygeo.spatial.views import CAMERA, NORTH, OF_STREETS, base_column
 
     if relative_to in {CAMERA, NORTH}:
         of_no_use(("points",), f"with `relative_to={relative_to}`")
         return frame
-    if relative_to in frame.columns:
-        of_no_use(("points",), f"since the images have a column {relative_to!r}")
+    if (column := base_column(frame.columns, relative_to)) is not None:
+        of_no_use(("points",), f"since the images have a column {column!r}")
         return frame
-    if points is None:
-        beside = _points_beside(given, frame.attrs.get("run"))
-        if beside is None:
-            raise FrameError(
-                f"the images have no column {relative_to!r} with the bearing that directions are relative to",
-                hint="name the street points of the selection with `points`, or use `relative_to=camera` or "
-                "`relative_to=north`",
-            )
-        points = beside
-    places = store.as_frame(points, name="the points")
-    missing = [
-        f"{name!r} of {whose}"
-        for name, columns, whose in (
-            ("point_id", frame.columns, "the images"),
-            ("point_id", places.columns, "the points"),
-            (relative_to, places.columns, "the points"),
-        )
-        if name not in columns
-    ]
-    if missing:
-        raise FrameError(
-            f"the bearings of points cannot be joined: there is no column {' and no column '.join(missing)}"
-        )
+    places = _points_beside(given, frame.attrs.get("run")) if points is None else store.as_frame(points)
+    if places is None:
+        return frame  # for the words of the step
+    column = base_column(places.columns, relative_to)
+    lacking = [whose for whose, each in (("images", frame), ("points", places)) if "point_id" not in each.columns]
+    if column is None or lacking:
+        missing = f"'point_id' of the {lacking[0]}" if lacking else f"{relative_to!r} of the points"
+        raise FrameError(f"the bearings of points cannot be joined: there is no column {missing}")
     if not places["point_id"].is_unique:
-        raise FrameError("the points have a `point_id` that stands twice")
-    bearings = places.set_index("point_id")[relative_to].reindex(frame["point_id"])
-    return frame.assign(**{relative_to: bearings.to_numpy()})
+        raise FrameError("the points cannot be joined: a `point_id` stands twice")
+    bearings = places.set_index("point_id")[column].reindex(frame["point_id"]).to_numpy()
+    return frame.assign(**{OF_STREETS[0] if relative_to == STREET else relative_to: bearings})
 
 
 def _are_none(values: Objects) -> Flags:

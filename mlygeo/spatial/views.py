@@ -23,7 +23,7 @@ from mlygeo.spatial import lenses, rotations
 from mlygeo.spatial.lenses import FISHEYE, SPHERICAL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     import geopandas as gpd
     import pandas as pd
@@ -36,8 +36,11 @@ LOG = logging.getLogger("mlygeo.spatial.views")
 NAMED = {"ahead": 0.0, "right": 90.0, "back": 180.0, "left": 270.0}
 """Directions by name: degrees clockwise from the base."""
 
-NORTH, CAMERA = "north", "camera"
-"""Bases of directions that are no columns: north, and the heading of the image itself."""
+NORTH, CAMERA, STREET = "north", "camera", "street"
+"""Bases of directions that are no columns: north, the heading of the image itself, and the bearing of the street."""
+
+OF_STREETS = ("point_bearing", "bearing")
+"""Columns of the bearing of the street, the first that there is: of a selection, and of other frames."""
 
 WIDEST = 150.0
 """Degrees: a perspective picture of a wider angle is mostly its own edges, drawn out seven times and more."""
@@ -85,7 +88,7 @@ def plan_views(
     images: gpd.GeoDataFrame,
     *,
     directions: str | float | Iterable[str | float] = ("left", "right"),
-    relative_to: str = "bearing",
+    relative_to: str = STREET,
     fov: float = 90.0,
     width: int = 640,
     height: int = 640,
@@ -109,8 +112,8 @@ def plan_views(
         Where views look from the base: "ahead", "right", "back", "left", or degrees clockwise; several, or a text with
         commas between them.
     relative_to
-        The base: "north", "camera" (the heading of the image), or a column of bearings in degrees, such as that of
-        the street.
+        The base: "street" (column `point_bearing`, or `bearing`), "camera" (the heading of the image), "north", or
+        another column of bearings in degrees.
     fov
         Horizontal field of view, degrees; above 0, at most 150.
     width, height
@@ -230,16 +233,24 @@ def _base(images: gpd.GeoDataFrame, relative_to: str) -> Floats:
         return np.zeros(len(images))
     if relative_to == CAMERA:
         return _Facing.of(images).heading
-    if relative_to not in images.columns:
+    column = base_column(images.columns, relative_to)
+    if column is None:
+        named = " or ".join(map(repr, OF_STREETS if relative_to == STREET else [relative_to]))
         raise FrameError(
-            f"there is no column {relative_to!r} with the bearing that directions are relative to",
-            hint='add it, or use `relative_to="camera"` or `relative_to="north"`',
+            f"there is no column {named} with the bearing that directions are relative to",
+            hint="add it, or use `relative_to=camera` or `relative_to=north`",
         )
     try:
-        base = images[relative_to].to_numpy(dtype=np.float64, na_value=np.nan)
+        base = images[column].to_numpy(dtype=np.float64, na_value=np.nan)
     except (TypeError, ValueError) as error:
-        raise FrameError(f"the column {relative_to!r} has no bearings: {error}") from error
+        raise FrameError(f"the column {column!r} has no bearings: {error}") from error
     return np.where(np.isfinite(base), base, np.nan) % 360.0
+
+
+def base_column(columns: Collection[str], relative_to: str) -> str | None:
+    """Return the column of the bearing that directions are relative to, None where there is none."""
+    names = OF_STREETS if relative_to == STREET else (relative_to,)
+    return next((name for name in names if name in columns), None)
 
 
 def _unknown_kind(images: gpd.GeoDataFrame, found: Lenses) -> Flags:

@@ -14,7 +14,7 @@ from mlygeo.spatial import rotations
 
 
 @lru_cache(maxsize=64)
-def panorama(heading=0.0, pitch=0.0, roll=0.0, width=1024, quality=95, format="JPEG"):
+def panorama(heading=0.0, pitch=0.0, roll=0.0, width=1024, quality=95, kind="JPEG"):
     """A panorama by a camera that stood so."""
     height = width // 2
     lon = ((np.arange(width) + 0.5) / width - 0.5) * 2 * np.pi
@@ -22,12 +22,12 @@ def panorama(heading=0.0, pitch=0.0, roll=0.0, width=1024, quality=95, format="J
     lon, lat = np.meshgrid(lon, lat)
     camera = np.stack([np.cos(lat) * np.sin(lon), -np.sin(lat), np.cos(lat) * np.cos(lon)], axis=-1)
     world = camera @ rotations.of_angles(*(np.array([angle]) for angle in (heading, pitch, roll)))[0]
-    return encoded(np.round(127.5 + 120 * world).astype(np.uint8), quality=quality, format=format)
+    return encoded(np.round(127.5 + 120 * world).astype(np.uint8), quality=quality, kind=kind)
 
 
-def encoded(pixels, quality=95, format="JPEG", **more):
+def encoded(pixels, quality=95, kind="JPEG", **more):
     written = io.BytesIO()
-    Image.fromarray(pixels).save(written, format, quality=quality, **more)
+    Image.fromarray(pixels).save(written, kind, quality=quality, **more)
     return written.getvalue()
 
 

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -92,7 +93,7 @@ print(peak() - before)
 """
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="the memory of a process is read from /proc")
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the memory of a process is read from /proc")
 @pytest.mark.parametrize(("size", "bytes_a_pixel"), [(2000, 8), (400, 2)])
 def test_a_worker_has_one_picture_in_memory_as_large_as_views_need_it(tmp_path, size, bytes_a_pixel):
     """Twice four bytes a pixel, as it is copied once; of a picture that is reduced to a half, a quarter of that."""

@@ -52,10 +52,10 @@ def fields_of(full, box):
 
 
 @pytest.mark.parametrize(("size", "fov", "reduced"), [(64, 90, 2), (40, 90, 4), (16, 90, 8), (300, 90, 1), (64, 40, 1)])
-@pytest.mark.parametrize("format", ["JPEG", "WEBP"])
-def test_a_picture_is_decoded_no_larger_than_its_views_need(size, fov, reduced, format):
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+def test_a_picture_is_decoded_no_larger_than_its_views_need(size, fov, reduced, kind):
     view = View(35.0, 10.0, fov, size, size)
-    picture = decoded(panorama(format=format), SPHERE, [view])
+    picture = decoded(panorama(kind=kind), SPHERE, [view])
     assert picture.source.width == 1024 // reduced
     assert picture.source.full_width == 1024 / reduced
     pixels, outside = sample(picture.source, NORTH, view)

@@ -129,12 +129,12 @@ def test_the_bearing_comes_from_the_points_of_the_selection(tmp_path, capsys):
     bearing = points.set_index("point_id")["bearing"].loc[planned["point_id"]].to_numpy()
     turned = (planned["compass_angle"].to_numpy() - bearing) % 360
     np.testing.assert_allclose(turned, np.where(planned["view"] == "left", 270, 90))
-    with pytest.raises(FrameError, match="no column 'bearing'"):
+    with pytest.raises(FrameError, match="no column 'point_bearing' or 'bearing'"):
         mlygeo.views(selection, pictures=STUTTGART / "pictures", dry_run=True)
     other = points.copy()
     other.attrs["run"] = "another"
     mlygeo.write_frame(other, selected / "street_points.parquet")
-    with pytest.raises(FrameError, match="no column 'bearing'"):
+    with pytest.raises(FrameError, match="no column 'point_bearing' or 'bearing'"):
         mlygeo.views(selected / "selection.parquet", pictures=STUTTGART / "pictures", dry_run=True)
     with pytest.raises(FrameError, match="no column 'point_id' of the images"):
         mlygeo.views(selection.drop(columns="point_id"), points=points, pictures=tmp_path)

@@ -93,6 +93,16 @@ def test_views_all_around_are_as_few_as_have_that_overlap(overlap, fov):
     assert len(found) == 1 or 360 / (len(found) - 1) > fov * (1 - overlap) - 1e-6
 
 
+def test_the_street_of_a_selection_is_that_of_its_point():
+    planned = plan_views(images_of(1, point_bearing=np.array([50.0])), directions="ahead")
+    assert planned["compass_angle"].tolist() == [50.0]
+    assert plan_views(images_of(1), directions="ahead", relative_to="bearing")["compass_angle"].tolist() == [30.0]
+    with pytest.raises(FrameError, match="no column 'point_bearing' or 'bearing'"):
+        plan_views(images_of(1).drop(columns="bearing"))
+    with pytest.raises(FrameError, match="has no bearings"):
+        plan_views(images_of(1, bearing=pd.Series(["north"], dtype="str")))
+
+
 def test_a_selection_has_the_point_in_the_names_of_its_files():
     twice = images_of(2, id=np.array([7, 7]), point_id=np.array([3, 4]), bearing=np.array([0.0, 10.0]))
     assert plan_views(twice, directions="left")["path"].tolist() == ["3_7_left.jpg", "4_7_left.jpg"]
@@ -209,7 +219,7 @@ def test_a_picture_stored_on_its_side_is_measured_upright():
         ({"height": 9000}, "640 x 9,000"), ({"pitch": 91}, "pitch=91"), ({"overlap": 1.0}, "overlap=1"),
         ({"directions": "up"}, "no direction 'up'"), ({"directions": ["left", 270]}, "270 is given twice"),
         ({"directions": []}, "no direction"), ({"directions": [math.inf]}, "no direction inf"),
-        ({"relative_to": "street"}, "no column 'street'"),
+        ({"relative_to": "asset"}, "no column 'asset'"),
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused(options, message):
