@@ -168,7 +168,9 @@ def run_or_check(command, shown, *, only_checked):
     else:
         # Whoever reads has more room on the disk than a machine for tests.
         command = re.sub(
-            r"(mlygeo (?:download|views) (?!.*--(?:required-disk-space|dry-run)))", r"\1--required-disk-space 0 ", command
+            r"(mlygeo (?:download|views) (?!.*--(?:required-disk-space|dry-run)))",
+            r"\1--required-disk-space 0 ",
+            command,
         )
         found = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, timeout=200)
         assert found.returncode == 0, f"{command}\n{found.stderr}"

@@ -671,6 +671,21 @@ def write_ahead(db: sqlite3.Connection) -> None:
 
 @contextlib.contextmanager
 def sqlite_errors(path: Path) -> Iterator[None]:
+    """
+    Turn SQLite's errors on a database into ours.
+
+    Parameters
+    ----------
+    path
+        The database.
+
+    Raises
+    ------
+    FileError
+        If the disk is full, or the file cannot be written.
+    FormatError
+        If it is damaged.
+    """
     try:
         yield
     except sqlite3.Error as error:

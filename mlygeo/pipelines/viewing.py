@@ -225,7 +225,7 @@ def _with_bearing(
         missing = f"'point_id' of the {lacking[0]}" if lacking else f"{relative_to!r} of the points"
         raise FrameError(f"the bearings of points cannot be joined: there is no column {missing}")
     if not places["point_id"].is_unique:
-        raise FrameError("the points cannot be joined: a `point_id` stands twice")
+        raise FrameError("the points cannot be joined: an id in 'point_id' stands twice")
     bearings = places.set_index("point_id")[column].reindex(frame["point_id"]).to_numpy()
     return frame.assign(**{OF_STREETS[0] if relative_to == STREET else relative_to: bearings})
 

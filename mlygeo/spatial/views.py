@@ -183,7 +183,7 @@ def plan_views(
     views = _carried(images, row).assign(
         **_of_views(heading, shape),
         **_of_sources(row, found, facing),
-        **_texts(view=names, path=_paths(images, row, names)),
+        **_texts({"view": names, "path": _paths(images, row, names)}),
     )
     views.attrs = {**images.attrs, "left_out": dict(left_out), "problems": _problems(views["warning"])}
     LOG.info("%d views of %d images, %d left out", len(views), len(images), sum(left_out.values()))
@@ -403,7 +403,7 @@ def _of_views(heading: Floats, shape: _Shape) -> dict[str, Any]:
         "height": pd.array(np.full(count, shape.height), dtype="Int64"),
         "is_pano": np.zeros(count, dtype=bool),
         "camera_parameters": parameters,
-        **_texts(camera_type=["perspective"] * count),
+        **_texts({"camera_type": ["perspective"] * count}),
     }
 
 
@@ -416,11 +416,17 @@ def _of_sources(row: Rows, found: Lenses, facing: _Facing) -> dict[str, Any]:
         "source_focal": found.focal[row],
         "source_k1": found.k1[row],
         "source_k2": found.k2[row],
-        **_texts(source_type=found.kind[row], tilt_source=facing.tilt_source[row], warning=facing.warning[row]),
+        **_texts(
+            {
+                "source_type": found.kind[row],
+                "tilt_source": facing.tilt_source[row],
+                "warning": facing.warning[row],
+            }
+        ),
     }
 
 
-def _texts(**columns: Any) -> dict[str, Any]:
+def _texts(columns: dict[str, Any]) -> dict[str, Any]:
     import pandas as pd
 
     return {name: pd.Series(values, dtype="str") for name, values in columns.items()}
