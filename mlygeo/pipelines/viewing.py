@@ -16,6 +16,7 @@ from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job, body_of, public, tally, version
 from mlygeo.pipelines.options import Access
 from mlygeo.progress import counted
+from mlygeo.schemas import DEFAULT_PROVIDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Flags, Objects, Rows
     from mlygeo.downloads.files import PictureFiles
+    from mlygeo.keys import Key
     from mlygeo.net.http import Service
     from mlygeo.perspective.ledger import Made, ViewLedger
     from mlygeo.pipelines.options import Size
@@ -154,7 +156,7 @@ def views(
     """
     from mlygeo import store
     from mlygeo.pipelines.downloads import folder_at
-    from mlygeo.spatial.views import plan_views
+    from mlygeo.spatial.views import offsets_of, plan_views
 
     if overlap is not None:
         of_no_use(("directions",), "beside `overlap`")
@@ -167,6 +169,7 @@ def views(
     if dry_run:
         of_no_use(("overwrite", "workers", "required_disk_space", "quality"), "with `dry_run`")
     wide, high = _pixels(size)
+    offsets_of(directions, fov=fov, width=wide, height=high, pitch=pitch, overlap=overlap)
     frame = store.as_frame(images, frame="images", name="the images")
     if download:
         of_no_use(("pictures",), "beside `download`")
@@ -177,8 +180,9 @@ def views(
                 "nothing says where the pictures are", hint="name their folder with `pictures`, or use `download`"
             )
     access = Access(token=token, token_file=token_file, service=service, provider=provider, endpoint=endpoint)
+    sources = _Downloaded(access, picture_size) if pictures is None else _Here(Path(pictures).expanduser())
     planned = plan_views(
-        _with_bearing(frame, images, points, relative_to),
+        sources.with_lenses(_with_bearing(frame, images, points, relative_to)),
         directions=directions,
         relative_to=relative_to,
         fov=fov,
@@ -187,7 +191,6 @@ def views(
         pitch=pitch,
         overlap=overlap,
     )
-    sources = _Downloaded(access, picture_size) if pictures is None else _Here(Path(pictures).expanduser())
     task = _Task(
         planned, sources, folder_at(output or DEFAULT_FOLDER), images=len(frame), quality=quality, overwrite=overwrite,
         workers=workers, required_gb=required_disk_space, progress=progress,
@@ -252,20 +255,33 @@ def _points_beside(given: FrameLike, run: Any) -> gpd.GeoDataFrame | None:
 
 
 class _Here:
-    """Pictures on this machine."""
+    """Pictures on this machine, each found once."""
 
     at_once = AT_ONCE
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._found: dict[tuple[str, Key], tuple[str | None, str | None]] = {}
 
-    def of(self, views: gpd.GeoDataFrame) -> tuple[Objects, Objects]:
-        """Return the picture of each view, and why there is none."""
+    def with_lenses(self, images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+        """Return images with what their files say of their lenses."""
         from mlygeo.perspective.found import pictures_of
+        from mlygeo.perspective.heads import with_lenses
 
         if not self._folder.is_dir():
             raise FileError(f"there is no folder {self._folder}")
-        return pictures_of(views, self._folder)
+        paths, reasons = pictures_of(images, self._folder)
+        self._found = dict(zip(_keys(images), zip(paths, reasons, strict=True), strict=True))
+        return with_lenses(images, paths)
+
+    def of(self, views: gpd.GeoDataFrame) -> tuple[Objects, Objects]:
+        """Return the picture of each view, and why there is none."""
+        import numpy as np
+
+        found = np.empty((2, len(views)), dtype=object)
+        for row, key in enumerate(_keys(views)):
+            found[:, row] = self._found[key]
+        return found[0], found[1]
 
     def notes(self, paths: Objects) -> Objects:
         """Return what tells each picture from another of its image: the size of its file."""
@@ -285,6 +301,13 @@ class _Here:
         yield paths, np.full(len(views), None, dtype=object)
 
 
+def _keys(images: gpd.GeoDataFrame) -> list[tuple[str, Key]]:
+    """Return what each image is known by."""
+    names = images["provider"].fillna(DEFAULT_PROVIDER) if "provider" in images.columns else None
+    providers = [DEFAULT_PROVIDER] * len(images) if names is None else names.tolist()
+    return list(zip(providers, images["id"].tolist(), strict=True))
+
+
 class _Downloaded:
     """Pictures of the service, each there as long as views of it are made."""
 
@@ -293,13 +316,16 @@ class _Downloaded:
     def __init__(self, access: Access, size: Size) -> None:
         self._access, self._size = access, size
 
+    def with_lenses(self, images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+        """Return the images as they are: their files are not there yet."""
+        return images
+
     def of(self, views: gpd.GeoDataFrame) -> tuple[Objects, Objects]:
         """Return for each view what stands for its picture: its image."""
         import numpy as np
 
-        names = [views[name].astype("str") for name in ("provider", "id") if name in views.columns]
-        keys = names[0] if len(names) == 1 else names[0].str.cat(names[1], sep=":")
-        return keys.to_numpy(dtype=object), np.full(len(views), None, dtype=object)
+        keys = np.array([f"{provider}:{key}" for provider, key in _keys(views)], dtype=object)
+        return keys, np.full(len(views), None, dtype=object)
 
     def notes(self, paths: Objects) -> Objects:
         """Return what tells each picture from another of its image: the size that is asked for."""

@@ -150,8 +150,7 @@ def plan_views(
     ['ahead', '45']
     """
     images = frames.check(images, frames.IMAGES.only("id", "compass_angle", "is_pano"))
-    _check(fov=fov, width=width, height=height, pitch=pitch)
-    offsets = _offsets(directions, fov, overlap)
+    offsets = offsets_of(directions, fov=fov, width=width, height=height, pitch=pitch, overlap=overlap)
     base = _base(images, relative_to)
     found = lenses.lenses_of(images)
     facing = _Facing.of(images)
@@ -190,17 +189,34 @@ def plan_views(
     return views
 
 
-def _check(*, fov: float, width: int, height: int, pitch: float) -> None:
+def offsets_of(
+    directions: str | float | Iterable[str | float],
+    *,
+    fov: float,
+    width: int,
+    height: int,
+    pitch: float,
+    overlap: float | None,
+) -> dict[str, float]:
+    """
+    Return the angles of views from the base, degrees, by the names of their directions.
+
+    Parameters
+    ----------
+    directions, fov, width, height, pitch, overlap
+        As `plan_views` takes them.
+
+    Raises
+    ------
+    InputError
+        If one of them makes no sense.
+    """
     if not 0 < fov <= WIDEST:
         raise InputError(f"`fov={fov:g}` is no field of view of a perspective picture", hint=f"above 0, to {WIDEST:g}")
     if not (1 <= width <= LARGEST and 1 <= height <= LARGEST):
         raise InputError(f"a view has 1 to {LARGEST:,} pixels a side, not {width:,} x {height:,}")
     if not -90 <= pitch <= 90:
         raise InputError(f"`pitch={pitch:g}` does not lie between -90 and 90 degrees")
-
-
-def _offsets(directions: str | float | Iterable[str | float], fov: float, overlap: float | None) -> dict[str, float]:
-    """Return the angles from the base by the names of directions."""
     if overlap is not None:
         if not 0 <= overlap < 1:
             raise InputError(f"`overlap={overlap:g}` is no part of a view", hint="0 to below 1, such as 0.2")

@@ -70,8 +70,15 @@ def test_a_tilt_of_ten_degrees_is_removed(tmp_path, known):
     assert np.median(degrees_off((tmp_path / "leaning" / row["path"]).read_bytes(), View(0.0, 0.0, 90.0, 64, 48))) > 5
 
 
-def test_flat_pictures_are_cropped_where_they_look_the_right_way(tmp_path):
-    """A flat picture is itself a view of a panorama; a view of it is the view of the panorama."""
+@pytest.mark.parametrize(
+    "columns", [["camera_parameters", "camera_type", "width", "height", "pitch", "roll"], ["pitch", "roll"]]
+)
+def test_flat_pictures_are_cropped_where_they_look_the_right_way(tmp_path, columns):
+    """
+    A flat picture is itself a view of a panorama; a view of it is the view of the panorama.
+
+    Where nothing is known of its lens, its file says it, in whole millimetres.
+    """
     images = images_of(1)
     whole = write_pictures(images, tmp_path / "pictures", width=2048)
     flat = mlygeo.views(
@@ -82,7 +89,7 @@ def test_flat_pictures_are_cropped_where_they_look_the_right_way(tmp_path):
     named.mkdir()
     (named / "500.jpg").write_bytes((tmp_path / "flat" / flat["path"][0]).read_bytes())
     options = {"pictures": named, "relative_to": "north", "directions": "30,120", "fov": 60, **SMALL}
-    columns = [*images.columns, "camera_parameters", "camera_type", "width", "height", "pitch", "roll"]
+    columns = [*images.columns, *columns]
     made = mlygeo.views(gpd.GeoDataFrame(flat[columns]), output=tmp_path / "views", **options)
     assert made["view"].tolist() == ["30"]
     assert list(made.attrs["left_out"].values()) == [1]

@@ -86,7 +86,7 @@ def test_directions_are_names_degrees_or_all_around(options, names, headings):
 
 @given(overlap=st.floats(0, 0.95), fov=st.floats(10, 150))
 def test_views_all_around_are_as_few_as_have_that_overlap(overlap, fov):
-    found = np.array(list(views._offsets("left", fov, overlap).values()))
+    found = np.array(list(views.offsets_of("left", fov=fov, width=64, height=64, pitch=0, overlap=overlap).values()))
     step = 360 / len(found)
     np.testing.assert_allclose(np.diff(found), step)
     assert step <= fov * (1 - overlap) + 1e-6
