@@ -508,6 +508,8 @@ class _Task:
         return f"{counted(len(self._views), 'view')} of {counted(images, 'image')}"
 
     def _facts(self) -> dict[str, Any]:
+        from mlygeo import frames
+
         attrs = self._views.attrs
         return {
             "folder": str(self._folder),
@@ -515,7 +517,7 @@ class _Task:
             "views": len(self._views),
             "left_out": attrs["left_out"],
             "problems": attrs["problems"],
-            "attribution": list(attrs.get("attribution", [])),
+            "attribution": frames.credited_of(self._views),
         }
 
     def _remarks(self) -> str:
