@@ -6,26 +6,24 @@ import contextlib
 import logging
 import os
 import re
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlygeo.errors import FileError, InputError
+from mlygeo.errors import InputError
 from mlygeo.pipelines.arguments import of_no_use
-from mlygeo.pipelines.job import Job, body_of, public, tally, version
+from mlygeo.pipelines.job import Job, public, tally, version
 from mlygeo.pipelines.options import Access
+from mlygeo.pipelines.view_pictures import Downloaded, Here
 from mlygeo.progress import counted
-from mlygeo.schemas import DEFAULT_PROVIDER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     import geopandas as gpd
 
     from mlygeo.arrays import Flags, Objects, Rows
     from mlygeo.downloads.files import PictureFiles
-    from mlygeo.keys import Key
     from mlygeo.net.http import Service
     from mlygeo.perspective.ledger import Made, ViewLedger
     from mlygeo.pipelines.options import Size
@@ -46,15 +44,6 @@ FRAME_FILE = "views.parquet"
 
 STREET_POINTS = "street_points.parquet"
 """File beside a selection, with the points that it was made for."""
-
-AT_ONCE = 256
-"""Pictures whose tasks are sent to processes together."""
-
-DOWNLOADED_AT_ONCE = 100
-"""Pictures that are downloaded before their views are made: so many at most are on the disk."""
-
-PICTURES_FOLDER = "pictures"
-"""Folder, in the state folder, of pictures that are removed once their views are made."""
 
 NOT_FOR_PICTURES = ("picture_size", "token", "token_file", "provider", "endpoint", "service")
 """Options that have no effect where nothing is downloaded."""
@@ -180,7 +169,7 @@ def views(
                 "nothing says where the pictures are", hint="name their folder with `pictures`, or use `download`"
             )
     access = Access(token=token, token_file=token_file, service=service, provider=provider, endpoint=endpoint)
-    sources = _Downloaded(access, picture_size) if pictures is None else _Here(Path(pictures).expanduser())
+    sources = Downloaded(access, picture_size) if pictures is None else Here(Path(pictures).expanduser())
     planned = plan_views(
         sources.with_lenses(_with_bearing(frame, images, points, relative_to)),
         directions=directions,
@@ -254,114 +243,6 @@ def _points_beside(given: FrameLike, run: Any) -> gpd.GeoDataFrame | None:
     return found if found.attrs.get("run") == run else None
 
 
-class _Here:
-    """Pictures on this machine, each found once."""
-
-    at_once = AT_ONCE
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._found: dict[tuple[str, Key], tuple[str | None, str | None]] = {}
-
-    def with_lenses(self, images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-        """Return images with what their files say of their lenses."""
-        from mlygeo.perspective.found import pictures_of
-        from mlygeo.perspective.heads import with_lenses
-
-        if not self._folder.is_dir():
-            raise FileError(f"there is no folder {self._folder}")
-        paths, reasons = pictures_of(images, self._folder)
-        self._found = dict(zip(_keys(images), zip(paths, reasons, strict=True), strict=True))
-        return with_lenses(images, paths)
-
-    def of(self, views: gpd.GeoDataFrame) -> tuple[Objects, Objects]:
-        """Return the picture of each view, and why there is none."""
-        import numpy as np
-
-        found = np.empty((2, len(views)), dtype=object)
-        for row, key in enumerate(_keys(views)):
-            found[:, row] = self._found[key]
-        return found[0], found[1]
-
-    def notes(self, paths: Objects) -> Objects:
-        """Return what tells each picture from another of its image: the size of its file."""
-        import numpy as np
-
-        notes = np.full(len(paths), "", dtype=object)
-        for row, path in enumerate(paths):
-            with contextlib.suppress(OSError, TypeError):
-                notes[row] = str(Path(path).stat().st_size)
-        return notes
-
-    @contextlib.contextmanager
-    def ready(self, views: gpd.GeoDataFrame, paths: Objects, _folder: Path) -> Iterator[tuple[Objects, Objects]]:
-        """Yield the pictures of views, and why there is none."""
-        import numpy as np
-
-        yield paths, np.full(len(views), None, dtype=object)
-
-
-def _keys(images: gpd.GeoDataFrame) -> list[tuple[str, Key]]:
-    """Return what each image is known by."""
-    names = images["provider"].fillna(DEFAULT_PROVIDER) if "provider" in images.columns else None
-    providers = [DEFAULT_PROVIDER] * len(images) if names is None else names.tolist()
-    return list(zip(providers, images["id"].tolist(), strict=True))
-
-
-class _Downloaded:
-    """Pictures of the service, each there as long as views of it are made."""
-
-    at_once = DOWNLOADED_AT_ONCE
-
-    def __init__(self, access: Access, size: Size) -> None:
-        self._access, self._size = access, size
-
-    def with_lenses(self, images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-        """Return the images as they are: their files are not there yet."""
-        return images
-
-    def of(self, views: gpd.GeoDataFrame) -> tuple[Objects, Objects]:
-        """Return for each view what stands for its picture: its image."""
-        import numpy as np
-
-        keys = np.array([f"{provider}:{key}" for provider, key in _keys(views)], dtype=object)
-        return keys, np.full(len(views), None, dtype=object)
-
-    def notes(self, paths: Objects) -> Objects:
-        """Return what tells each picture from another of its image: the size that is asked for."""
-        import numpy as np
-
-        return np.full(len(paths), self._size, dtype=object)
-
-    @contextlib.contextmanager
-    def ready(self, views: gpd.GeoDataFrame, _paths: Objects, folder: Path) -> Iterator[tuple[Objects, Objects]]:
-        """Download the pictures of views, and yield them, and why there is none; then remove them."""
-        from mlygeo.perspective.found import pictures_of
-        from mlygeo.pipelines.downloads import download
-        from mlygeo.places import STATE_FOLDER
-
-        place = folder / STATE_FOLDER / PICTURES_FOLDER
-        shutil.rmtree(place, ignore_errors=True)  # what a killed run has left
-        named = [name for name in ("id", "provider") if name in views.columns]
-        wanted = views[[*named, "geometry"]].drop_duplicates(named)
-        access = self._access
-        try:
-            job = body_of(download)(
-                wanted, output=place, size=self._size, required_disk_space=0.0, token=access.token,
-                token_file=access.token_file, service=access.service, provider=access.provider,
-                endpoint=access.endpoint,
-            )  # fmt: skip
-            paths, reasons = pictures_of(views, place)
-            rows = job.result
-            said = dict(zip(rows["id"].astype("str"), rows["reason"], strict=True))
-            for row, key in enumerate(views["id"].astype("str")):
-                if paths[row] is None and isinstance(said.get(key), str):
-                    reasons[row] = f"image {key}: {said[key]}"
-            yield paths, reasons
-        finally:
-            shutil.rmtree(place, ignore_errors=True)
-
-
 @dataclass
 class _Outcome:
     """What became of views: numbers of them, and bytes."""
@@ -377,7 +258,7 @@ class _Task:
     def __init__(
         self,
         views: gpd.GeoDataFrame,
-        sources: _Here | _Downloaded,
+        sources: Here | Downloaded,
         folder: Path,
         *,
         images: int,
@@ -496,7 +377,7 @@ class _Task:
             name: pd.array([None if made is None else getattr(made, name) for made in self._made], dtype="Int64")
             for name in ("source_bytes", "bytes")
         }
-        if isinstance(self._sources, _Here):
+        if self._sources.stay:
             columns["source_path"] = pd.Series(paths, index=self._views.index, dtype="str")
         frame: gpd.GeoDataFrame = self._views.assign(
             **columns, error=pd.Series(self._errors, index=self._views.index, dtype="str")

@@ -18,6 +18,7 @@ from helpers.tokens import TOKEN
 import mlygeo
 from mlygeo.errors import FileError, FrameError, InputError
 from mlygeo.perspective.sampling import View
+from mlygeo.pipelines import view_pictures
 from mlygeo.standin import Faults, serve
 
 SMALL = {"required_disk_space": 0, "size": "64x48", "workers": 1}
@@ -181,10 +182,7 @@ def online():
 
 
 def test_pictures_are_downloaded_for_their_views_and_not_kept(online, tmp_path, monkeypatch):
-    from mlygeo.pipelines import viewing
-
-    monkeypatch.setattr(viewing, "DOWNLOADED_AT_ONCE", 3)
-    monkeypatch.setattr(viewing._Downloaded, "at_once", 3)
+    monkeypatch.setattr(view_pictures.Downloaded, "at_once", 3)
     images, server = online
     options = {"download": True, "picture_size": "1024", "service": service_of(server), **SMALL}
     before = server.count("thumbs")
