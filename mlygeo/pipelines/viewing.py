@@ -121,8 +121,13 @@ def views(
         Make all views anew.
     workers
         Processes that make views, each of one picture at a time. Default: as many as there are processors.
+    required_disk_space
+        Gigabytes that stay free on the disk; below that no view is written. Default: a tenth of the disk.
     dry_run
         Make nothing; say how many views it would be, and what is left out.
+    provider
+        Who serves the images, where their rows do not say it: mapillary, panoramax, or one that an installed package
+        brings. Default: mapillary.
 
     Returns
     -------
