@@ -53,6 +53,7 @@ from .regions import Region as Region
 from .spatial.checks import check_images as check_images
 from .spatial.coverage import coverage_gaps as coverage_gaps
 from .spatial.coverage import street_coverage as street_coverage
+from .spatial.designs import sample_streets as sample_streets
 from .spatial.duplicates import flag_duplicates as flag_duplicates
 from .spatial.geotag import geotag as geotag
 from .spatial.geotag import interpolate_positions as interpolate_positions

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 CRS = "EPSG:4326"
 """The coordinate reference system of every frame."""
@@ -151,6 +155,24 @@ LOCAL_IMAGES = Schema(
 )
 """Photos on this machine: an images frame of files, whose ids are not known yet."""
 
+SAMPLED = (
+    Column(
+        "stratum", "str", "the part of the streets it was drawn from: class, polygon, cell or street", optional=True
+    ),
+    Column("cluster", "str", "the drawn street that it belongs to, with the number of the draw", optional=True),
+    Column("inclusion_probability", "float64", "expected number of points in a metre of street there", optional=True),
+    Column("weight", "float64", "metres of street that it stands for: 1 / inclusion_probability", optional=True),
+)
+"""Columns of points that were drawn at random, with known chances; a selection has those of its points."""
+
+
+def sampled(columns: Iterable[str]) -> list[str]:
+    """Return which columns say how points were drawn; none where they do not say it."""
+    names = {*columns}
+    known = {"inclusion_probability", "weight"} <= names
+    return [column.name for column in SAMPLED if known and column.name in names]
+
+
 STREETS = Schema(
     "streets",
     "LineString",
@@ -169,7 +191,7 @@ STREET_POINTS = Schema(
     "street_points",
     "Point",
     (
-        Column("point_id", "int64", "number of the point: of its place on Earth (even), or from 0 (percept)"),
+        Column("point_id", "int64", "number of the point: of its place on Earth, or from 0 (percept)"),
         Column("u", "int64", "node where its edge starts"),
         Column("v", "int64", "node where its edge ends"),
         Column("key", "int64", "number among the parallel edges"),
@@ -177,6 +199,7 @@ STREET_POINTS = Schema(
         Column("osmid", "str", "ids of the street's OpenStreetMap ways", optional=True),
         Column("name", "str", "name of the street", optional=True),
         Column("highway", "str", "OpenStreetMap's highway class", optional=True),
+        *SAMPLED,
     ),
 )
 

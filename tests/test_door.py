@@ -166,6 +166,11 @@ CALLS = {
     ("plot", "layers"): (images_frame, lambda value, _: len(mlygeo.plot(value, dpi=30).axes)),
     ("read_tiles", "tiles"): (tiles_frame, lambda value, _: mlygeo.read_tiles(value)),
     ("run_standin", "images"): (images_frame, lambda value, _: served(value)),
+    ("sample_streets", "streets"): (streets_frame, lambda value, _: mlygeo.sample_streets(value, n=9)),
+    ("sample_streets", "strata"): (
+        tiles_frame,
+        lambda value, _: mlygeo.sample_streets(streets_frame(), method="stratified", n=9, strata=value, by="x"),
+    ),
     ("select", "streets"): (streets_frame, lambda value, _: mlygeo.select(BOX, streets=value, images=images_frame())),
     ("select", "points"): (points_frame, lambda value, _: mlygeo.select(points=value, images=images_frame())),
     ("select", "images"): (
@@ -181,6 +186,12 @@ CALLS = {
     ("street_coverage", "streets"): (streets_frame, lambda value, _: mlygeo.street_coverage(value, images_frame())),
     ("street_coverage", "images"): (images_frame, lambda value, _: mlygeo.street_coverage(streets_frame(), value)),
     ("street_points", "streets"): (streets_frame, lambda value, _: mlygeo.street_points(value)),
+    ("streets", "strata"): (
+        tiles_frame,
+        lambda value, _: mlygeo.streets(
+            BOX, streets=streets_frame(), method="stratified", n=9, strata=value, by="x"
+        ),
+    ),
     ("streets", "streets"): (streets_frame, lambda value, _: mlygeo.streets(BOX, streets=value)),
     ("summarise", "images"): (images_frame, lambda value, _: mlygeo.summarise(value)),
     ("write_descriptions", "images"): (

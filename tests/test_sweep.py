@@ -201,6 +201,7 @@ def right_values(folder, service):
         "read_track": {"path": folder / "track.gpx"},
         "read_video": {"path": folder / "nothing.mp4"},
         "run_standin": {"images": frame["images"]},
+        "sample_streets": {"streets": frame["streets"], "n": 5},
         "sample_video": {"videos": folder / "nothing.mp4"},
         "select": {"points": frame["points"], "images": frame["images"]},
         "select_nearest": {"points": frame["points"], "images": frame["images"]},
@@ -377,7 +378,7 @@ TWICE = {
     "convert": ("frame", "images"), "coverage_gaps": ("images", "images"), "cut": ("images", "photos"),
     "geotag_photos": ("images", "photos"), "interpolate_times": ("images", "photos"), "metadata": ("images", "images"),
     "select_nearest": ("points", "points"), "street_points": ("streets", "streets"), "streets": ("streets", "streets"),
-    "write_track": ("tracks", "track"),
+    "sample_streets": ("streets", "streets"), "write_track": ("tracks", "track"),
 }  # fmt: skip
 
 

@@ -156,16 +156,19 @@ class Matched:
         """The selection, sorted by point and rank: the columns of the frame, without geometry."""
         import pyarrow as pa
 
-        leading = {
+        from mlygeo.store.points import sampled_of
+
+        leading: dict[str, Any] = {
             "point_id": self.point_ids[self.matches.point_row],
             "id": self.chosen_ids,
             "distance_m": self.matches.distance_m,
             "rank": self.matches.rank,
             "heading_difference": self.heading_difference,
         }
-        own = self.images.take(
-            self.matches.image_row, [name for name in self.images.columns if name not in OWN_COLUMNS]
-        )
+        leading |= sampled_of(self.points, self.matches.point_row)
+        if replaced := [name for name in self.images.columns if name in leading and name not in OWN_COLUMNS]:
+            log.warning("%s: the columns %s are those of the points", self.images.name, ", ".join(replaced))
+        own = self.images.take(self.matches.image_row, [name for name in self.images.columns if name not in leading])
         return pa.table({**leading, **{name: own[name] for name in own.column_names}})
 
     @cached_property

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from mlygeo import schemas
 from mlygeo.arrays import distinct, mix
 from mlygeo.parts import sorting
 from mlygeo.parts.matching import planar, repeated_ids
@@ -26,7 +27,7 @@ from mlygeo.spatial import cells, zones
 from mlygeo.store.datasets import layout
 from mlygeo.store.pieces import pieces
 from mlygeo.store.point_sources import FramePoints, TablePoints
-from mlygeo.store.points import SomeOf, floats_of, ids_of, keep
+from mlygeo.store.points import SomeOf, floats_of, ids_of, keep, sampled_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,6 +122,11 @@ class GivenPoints:
         return self.found.count
 
     @property
+    def drawn(self) -> list[str]:
+        """Names of the columns that say how they were drawn."""
+        return schemas.sampled(self.columns)
+
+    @property
     def are_held(self) -> bool:
         """Whether they are a frame in memory."""
         return isinstance(self.everything, FramePoints)
@@ -169,7 +175,7 @@ class GivenPoints:
         given = count = unplaced = unplaced_kept = 0
         occupied = [Occupied.none()]
         edges: list[tuple[Floats, Floats]] = []
-        hashes = {name: hashlib.blake2b(digest_size=16) for name in ("x", "y", "point_id", "bearing")}
+        hashes = {name: hashlib.blake2b(digest_size=16) for name in ("x", "y", "point_id", "bearing", *self.drawn)}
         last = None
         ascending = True
         for piece in pieces(self.everything):
@@ -186,6 +192,8 @@ class GivenPoints:
                 hashes[name].update(np.ascontiguousarray(values).data)
             if "bearing" in self.columns:
                 hashes["bearing"].update(floats_of(kept, "bearing").data)
+            for name, values in sampled_of(kept, np.arange(len(kept))).items():
+                hashes[name].update(repr(values.to_pylist()).encode())
             if len(ids):
                 ascending &= bool((np.diff(ids) > 0).all()) and (last is None or bool(ids[0] > last))
                 last = ids[-1]
@@ -221,7 +229,7 @@ class GivenPoints:
     def columns_of_tasks(self, projection: Projection | Zones) -> list[str]:
         """Return the names of the columns that tasks get: coordinates too where they came in the CRS to measure in."""
         first = next(self.pieces(), None)
-        names = ["row", "point_id", "lon", "lat", *(["bearing"] if "bearing" in self.columns else [])]
+        names = ["row", "point_id", "lon", "lat", *(["bearing"] if "bearing" in self.columns else []), *self.drawn]
         return names if first is None or planar(first, projection) is None else [*names, "x", "y"]
 
     def write(self, path: Path, leaves: Leaves, columns: list[str]) -> Rows:
@@ -242,7 +250,8 @@ class GivenPoints:
         rows
             How many points each task has, int64.
         """
-        schema = pa.schema([(name, pa.int64() if name in {"row", "point_id"} else pa.float64()) for name in columns])
+        kinds = {"row": pa.int64(), "point_id": pa.int64(), "stratum": pa.string(), "cluster": pa.string()}
+        schema = pa.schema([(name, kinds.get(name, pa.float64())) for name in columns])
 
         def tables() -> Iterator[tuple[pa.Table, Rows]]:
             start = 0
@@ -253,6 +262,7 @@ class GivenPoints:
                 held: dict[str, Any] = {"row": row, "point_id": ids, "lon": lon, "lat": lat}
                 if "bearing" in columns:
                     held["bearing"] = floats_of(piece, "bearing")
+                held |= sampled_of(piece, np.arange(len(piece)))
                 if "x" in columns:
                     held["x"], held["y"], _ = piece.native
                 start += len(piece)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from mlygeo.errors import FrameError, InputError, RegionError
 from mlygeo.pipelines.arguments import of_no_use, was_given
 from mlygeo.pipelines.job import Job, public, version
-from mlygeo.pipelines.options import Access, Filters, Matching, Plane, Spread, StreetPoints, TileOptions
+from mlygeo.pipelines.options import Access, Filters, Matching, Plane, Sampling, Spread, StreetPoints, TileOptions
 from mlygeo.progress import counted, running
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from concurrent.futures import Executor
     from datetime import datetime
     from pathlib import Path
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from mlygeo.keys import Key
     from mlygeo.net.http import Service
     from mlygeo.parts.points import GivenPoints
-    from mlygeo.pipelines.options import Method
+    from mlygeo.pipelines.options import Method, StreetMethod
     from mlygeo.progress import Progress
     from mlygeo.regions import Region, RegionLike
+    from mlygeo.spatial.designs import Design
     from mlygeo.spatial.projection import Projection
     from mlygeo.spatial.zones import Zones
     from mlygeo.store import FrameLike
@@ -216,14 +217,25 @@ def streets(
     streets: FrameLike | None = None,
     interval: float = 50.0,
     srid: int | None = None,
-    method: Method = "even",
+    method: StreetMethod = "even",
+    n: int | None = None,
+    seed: int = 0,
+    by: str | None = None,
+    strata: FrameLike | None = None,
+    cell: float | str | None = None,
+    allocation: PathLike | Mapping[str, int] | None = None,
+    n_streets: int | None = None,
     retain_all: bool = False,
     force_srid: bool = False,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
-    Lay a point every so many metres along every street of a region.
+    Lay a point every so many metres along every street of a region, or draw points at random.
+
+    Points that are drawn ("random", "stratified", "grid", "per-street") have their chance and the length of street
+    that they stand for as columns (`inclusion_probability`, `weight`), so that a share or mean of the streets can be
+    estimated from them with its error; see `estimate`.
 
     Parameters
     ----------
@@ -235,6 +247,12 @@ def streets(
         with `even` alone. Streets are read some at a time where they are GeoParquet with `u`, `v` and `key`.
     interval
         Distance between points, metres.
+    method
+        "even": points in the middles of equal parts of every street, so that every place on a
+        street is within the interval of a point. "percept": as percept-vsvi-filter makes them,
+        which leaves out streets shorter than the interval. "random": `n` points anywhere on the streets. "stratified":
+        points in each class of a column (`by`), or in each polygon of a file (`strata`). "grid": points on the streets
+        in each `cell`. "per-street": points on each street, or on `n_streets` streets.
     workers
         Processes that lay the points of a dataset. Default: one.
 
@@ -242,7 +260,9 @@ def streets(
     -------
     street_points
         Street points frame. `attrs["street_points"]` says how long the streets are, and which
-        share of them got no point. With `output` a row for each part of the dataset, with its box as geometry.
+        share of them got no point, or how points were drawn. Points that were drawn have `stratum`, `cluster` (with
+        `n_streets`), `inclusion_probability` and `weight`. With `output` a row for each part of the dataset, with its
+        box as geometry.
 
     Raises
     ------
@@ -253,7 +273,10 @@ def streets(
     FileError
         If something else than a dataset of these points is at `output`.
     InputError
-        If `percept` is asked for with `output`, since its points hang on all others.
+        If an option has no effect with the method, or is missing; or if points other than those of `even` are asked
+        for with `output`, since they hang on all streets.
+    FrameError
+        If the streets have no column `by`, or the polygons of `strata` are damaged or overlap.
 
     Examples
     --------
@@ -263,8 +286,16 @@ def streets(
 
     from mlygeo import regions, store
     from mlygeo.pipelines import inputs, networks, parted, provenance, street_datasets, versions
+    from mlygeo.spatial import designs
 
-    laid = StreetPoints(interval=interval, method=method)
+    sampling = Sampling(n=n, seed=seed, by=by, strata=strata, cell=cell, allocation=allocation, n_streets=n_streets)
+    laid, shared_out = None, None
+    if method == "even" or method == "percept":  # noqa: PLR1714 - for the type checker
+        laid = StreetPoints(interval=interval, method=method)
+        of_no_use(Sampling, f"with `method={method}`")
+    else:
+        of_no_use(("interval",), f"with `method={method}`")
+        shared_out = sampling.checked(method)
     plane = Plane(srid=srid, force_srid=force_srid)
     place, _ = regions.settle(region)
     if place is None and streets is None:
@@ -273,13 +304,15 @@ def streets(
     if output is None:
         of_no_use(("workers",), "without a dataset as `output`")
 
+    polygons: dict[str, tuple[Any, int]] = {}
+
     def summed(found: dict[str, Any], counts: dict[str, int], rows: int, credited: list[str]) -> dict[str, Any]:
         return {
             "region": None if place is None else inputs.region_summary(place),
             "streets": found["streets"],
             "street_points": found["street_points"],
             "left_out": inputs.left_out_around(place, counts),
-            "inputs": provenance.inputs_of({"streets": (streets, rows)}),
+            "inputs": provenance.inputs_of({"streets": (streets, rows), **polygons}),
             "attribution": credited,
             "software": versions.software(shapes=True),
             "date": provenance.today(),
@@ -287,6 +320,11 @@ def streets(
         }
 
     if output is not None:
+        if laid is None:
+            raise InputError(
+                f"`method={method}` draws its points from all streets, and not part by part",
+                hint="name a file as output",
+            )
         parted.refuse_percept(laid, "as a dataset", hint="take `method=even`, or name a file as output")
         with running(progress):
             laying = networks.laying_of(place, streets, retain_all=retain_all, laid=laid, plane=plane)
@@ -297,7 +335,15 @@ def streets(
         )  # fmt: skip
     with running(progress):
         network = inputs.network(place, streets, retain_all=retain_all)
-        points = _street_points(network, laid, plane)
+        if laid is not None:
+            points = _street_points(network, laid, plane)
+        else:
+            shapes = None if strata is None else store.as_frame(strata, name="`strata`")
+            polygons |= {} if shapes is None else {"strata": (strata, len(shapes))}
+            points = designs.sample_streets(
+                network, method=cast("Design", method), n=n, seed=seed, by=by, strata=shapes, cell=cell,
+                allocation=shared_out, n_streets=n_streets, srid=srid, force_srid=force_srid,
+            )  # fmt: skip
     facts = points.attrs["street_points"]
     summary = summed(
         {"streets": network.attrs.get("streets", {}), "street_points": facts}, network.attrs.get("left_out") or {},
@@ -591,6 +637,13 @@ def _street_points(network: gpd.GeoDataFrame, laid: StreetPoints, plane: Plane) 
 
 
 def _points_headline(facts: dict[str, Any]) -> str:
+    if "seed" in facts:
+        text = f"{counted(facts['points'], 'point')} drawn on {facts['length_m'] / 1000:,.1f} km of streets"
+        text += f" ({facts['method']}, seed {facts['seed']}"
+        text += ")" if facts["strata"] == 1 else f", {facts['strata']:,} strata)"
+        if outside := facts.get("length_outside_m"):
+            text += f"; {outside / 1000:,.1f} km lie in no stratum, and are left out"
+        return text
     share = facts["share_without_point"]
     text = f"{counted(facts['points'], 'street point')} on {facts['length_m'] / 1000:,.1f} km of streets"
     return text if not share else f"{text}; {share:.1%} of the street length got no point"

@@ -34,6 +34,7 @@ NAMED_IN = (
     "mlygeo.readers.cameras",
     "mlygeo.readers.tracks",
     "mlygeo.spatial.coverage",
+    "mlygeo.spatial.designs",
     "mlygeo.spatial.duplicates",
 )
 """Modules whose names of choices stand in annotations that only a type checker imports."""

@@ -64,6 +64,7 @@ def others(images, given, service):
         "max_age": 1e6, "workers": 2, "token": "x", "token_file": given / "ids.txt", "service": service,
         "provider": "nobody", "endpoint": "https://images.example.org/api", "distance": 5.0, "by": ["year"], "min_gap": 100.0, "tiles_only": True, "geojson": True,
         "scheduler": "tcp://127.0.0.1:1", "part": "1/2", "output": given / "dataset", "add": True, "rows_per_part": 9, "verify": True,
+        "n": 5, "seed": 5, "strata": EDGES, "cell": 50.0, "allocation": "equal", "n_streets": 5,
     }  # fmt: skip
 
 
