@@ -8,6 +8,7 @@ from .pipelines.conversion import convert as convert
 from .pipelines.datasets import partition as partition
 from .pipelines.downloads import download as download
 from .pipelines.drawing import plot as plot
+from .pipelines.estimating import estimate as estimate
 from .pipelines.geotagging import cut as cut
 from .pipelines.geotagging import geotag_photos as geotag_photos
 from .pipelines.graph import inspect as inspect

@@ -16,6 +16,7 @@ from geopandas.testing import assert_geodataframe_equal
 from helpers.picture_downloads import service_of
 from helpers.small_frames import (
     BOX,
+    drawn_frame,
     gaps_frame,
     images_frame,
     photos_frame,
@@ -135,6 +136,7 @@ CALLS = {
     ),
     ("coverage_gaps", "streets"): (streets_frame, lambda value, _: mlygeo.coverage_gaps(value, images_frame())),
     ("coverage_gaps", "images"): (images_frame, lambda value, _: mlygeo.coverage_gaps(streets_frame(), value)),
+    ("estimate", "points"): (drawn_frame, lambda value, _: mlygeo.estimate(value, column="highway")),
     ("cut", "images"): (photos_frame, lambda value, _: mlygeo.cut(value)),
     ("cut_sequences", "images"): (photos_frame, lambda value, _: mlygeo.cut_sequences(value)),
     ("download", "images"): (
@@ -169,7 +171,7 @@ CALLS = {
     ("sample_streets", "streets"): (streets_frame, lambda value, _: mlygeo.sample_streets(value, n=9)),
     ("sample_streets", "strata"): (
         tiles_frame,
-        lambda value, _: mlygeo.sample_streets(streets_frame(), method="stratified", n=9, strata=value, by="x"),
+        lambda value, _: mlygeo.sample_streets(streets_frame(), method="stratified", n=9, strata=value, by="status"),
     ),
     ("select", "streets"): (streets_frame, lambda value, _: mlygeo.select(BOX, streets=value, images=images_frame())),
     ("select", "points"): (points_frame, lambda value, _: mlygeo.select(points=value, images=images_frame())),
@@ -189,7 +191,7 @@ CALLS = {
     ("streets", "strata"): (
         tiles_frame,
         lambda value, _: mlygeo.streets(
-            BOX, streets=streets_frame(), method="stratified", n=9, strata=value, by="x"
+            BOX, streets=streets_frame(), method="stratified", n=9, strata=value, by="status"
         ),
     ),
     ("streets", "streets"): (streets_frame, lambda value, _: mlygeo.streets(BOX, streets=value)),

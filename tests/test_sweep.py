@@ -29,7 +29,16 @@ import pytest
 import shapely
 from helpers.photo_folders import folder_of
 from helpers.picture_downloads import QUICK
-from helpers.small_frames import BOX, images_frame, photos_frame, points_frame, streets_frame, tiles_frame, track_frame
+from helpers.small_frames import (
+    BOX,
+    drawn_frame,
+    images_frame,
+    photos_frame,
+    points_frame,
+    streets_frame,
+    tiles_frame,
+    track_frame,
+)
 from helpers.tokens import TOKEN
 
 import mlygeo
@@ -82,7 +91,7 @@ def frames():
     return {
         "images": images_frame(), "streets": streets_frame(), "points": points_frame(), "track": track_frame(),
         "photos": photos_frame(), "tiles": tiles_frame(), "numbered": numbered, "flagged": mlygeo.flag_duplicates(numbered),
-        "described": photos_frame().assign(description=None),
+        "drawn": drawn_frame(), "described": photos_frame().assign(description=None),
     }  # fmt: skip
 
 
@@ -173,6 +182,7 @@ def right_values(folder, service):
         "download": {"images": frame["images"], "service": service, **quiet},
         "download_originals": {"import_path": photos, "config_file": folder / "credentials.json", "service": service, **quiet},
         "edit_config": {"config_file": folder / "credentials.json"},
+        "estimate": {"points": frame["drawn"], "column": "highway"},
         "estimate_subseconds": {"images": frame["photos"], "sub_second_interval": 2.0},
         "explore": {"layers": [frame["images"]]},
         "fetch_tiles": {"region": Region.from_bbox(*BOX), "tile_cache": folder / "cache", "service": service, **quiet},

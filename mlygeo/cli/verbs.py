@@ -115,6 +115,16 @@ VERBS = (
         ids_only=True,
     ),
     Verb(
+        "estimate",
+        "estimate",
+        "Estimate a share or mean of the streets, with its error, from points that were drawn at random.",
+        "mlygeo estimate points.parquet --values labels.csv --column green --by stratum",
+        None,
+        takes_region=False,
+        arguments="points",
+        words="FILE...",
+    ),
+    Verb(
         "metadata",
         "metadata",
         "Add what the service knows of images: camera, size, altitude, computed position.",

@@ -154,7 +154,7 @@ def sample_streets(
     if not len(rows):
         raise FrameError("the streets have no length, so that no place can be drawn on them")
     stretches = wanted.stretches(network, rows, streets, strata)
-    drawn = _draw(wanted, network, stretches)
+    drawn = draw(wanted, network, stretches)
     facts = network.facts() | {"points": len(drawn.stretch), "srid": network.projection.srid} | wanted.facts()
     facts |= _facts(stretches, drawn, wanted)
     laid, order = _laid(network, stretches, drawn)
@@ -314,8 +314,8 @@ class Wanted:
         return np.full(len(labels), each, dtype=np.int64)
 
 
-class _Drawn(NamedTuple):
-    """Places on stretches, in no order of use."""
+class Places(NamedTuple):
+    """Places that were drawn on stretches."""
 
     stretch: Whole
     share: Floats
@@ -326,8 +326,22 @@ class _Drawn(NamedTuple):
     """Which arrival on its street drew the street."""
 
 
-def _draw(wanted: Wanted, network: Network, stretches: Stretches) -> _Drawn:
-    """Draw places on stretches."""
+def draw(wanted: Wanted, network: Network, stretches: Stretches) -> Places:
+    """
+    Draw places on stretches.
+
+    Parameters
+    ----------
+    wanted
+        Which places are wanted.
+    network, stretches
+        The streets, and their stretches by stratum.
+
+    Raises
+    ------
+    InputError
+        If the numbers of places do not suit the strata.
+    """
     points = wanted.points(stretches)
     inside = np.flatnonzero(stretches.stratum >= 0)
     street = network.same[stretches.row[inside]]
@@ -343,7 +357,7 @@ def _draw(wanted: Wanted, network: Network, stretches: Stretches) -> _Drawn:
         others = draws.uniform(own[:, None], np.arange(1, n)[None, :])
         share = np.column_stack((share, others)).ravel()
         chosen, number, weight = np.repeat(chosen, n), np.repeat(number, n), np.repeat(weight / n, n)
-    return _Drawn(inside[chosen], share, weight, number)
+    return Places(inside[chosen], share, weight, number)
 
 
 def _pieces(network: Network, stretches: Stretches, inside: Whole) -> tuple[Words, Whole]:
@@ -370,7 +384,7 @@ def _against(network: Network) -> Flags:
     return found
 
 
-def _laid(network: Network, stretches: Stretches, drawn: _Drawn) -> tuple[Laid, Whole]:
+def _laid(network: Network, stretches: Stretches, drawn: Places) -> tuple[Laid, Whole]:
     """Return the points in the order of their numbers, and which of the drawn places each is."""
     row = stretches.row[drawn.stretch]
     start, stop = stretches.start[drawn.stretch], stretches.stop[drawn.stretch]
@@ -395,7 +409,7 @@ def _columns(stratum: Objects, weight: Floats, clusters: Objects | None) -> dict
     }
 
 
-def _facts(stretches: Stretches, drawn: _Drawn, wanted: Wanted) -> dict[str, Any]:
+def _facts(stretches: Stretches, drawn: Places, wanted: Wanted) -> dict[str, Any]:
     """Return what is told of the strata."""
     labels = stretches.labels.tolist()
     facts: dict[str, Any] = {"strata": len(labels)}

@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 import pytest
 from conftest import STUTTGART
+from helpers.small_frames import drawn_frame
 from helpers.tokens import TOKEN
 
 from mlygeo import cli
@@ -58,6 +59,7 @@ BASES: dict[str, list[list[object]]] = {
     "tiles": [["-c", CONFIG], ["--dry-run"]],
     "streets": [["--streets", EDGES], ["--interval", 200], ["--srid", 25832]],
     "select": [["--streets", EDGES], ["--images", IMAGES], ["--interval", 500], ["--srid", 25832]],
+    "estimate": [["drawn.csv"], ["--column", "highway"]],
     "metadata": [["1"]],
     "find-sequences": [["nobody"]],
     "download": [["1"], ["--required-disk-space", 0], ["--size", "256"], ["--dry-run"]],
@@ -174,6 +176,7 @@ def spoil_files():
     Path("damaged.json").write_text('{"type": "FeatureCollection", "features": [{"ty')
     Path("damaged.parquet").write_bytes(IMAGES.read_bytes()[:3000])
     Path("empty.csv").write_text("")
+    mlygeo.write_frame(drawn_frame(), "drawn.csv")
     Path("track.gpx").write_text(GPX)
 
 

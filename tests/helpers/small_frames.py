@@ -100,6 +100,12 @@ def track_frame():
     )
 
 
+def drawn_frame():
+    """Points that were drawn from streets of two classes."""
+    frame = points_frame().assign(highway=["path", "service"] * 4, stratum=["a", "b"] * 4)
+    return frames.conform(frame.assign(inclusion_probability=0.125, weight=8.0), frames.STREET_POINTS)
+
+
 def tiles_frame():
     """The tiles of a cache that was fetched before."""
     cache = STUTTGART / "stuttgart_tile_cache"
