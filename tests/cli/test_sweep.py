@@ -19,6 +19,7 @@ from conftest import STUTTGART
 from helpers.small_frames import drawn_frame
 from helpers.tokens import TOKEN
 
+import mlygeo
 from mlygeo import cli
 from mlygeo.cli import old_tools, verbs
 from mlygeo.standin import serve
