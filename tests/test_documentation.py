@@ -101,6 +101,11 @@ def prepared(tmp_path_factory):
     )
     mlygeo.write_frame(selection, folder / "out" / "selection.parquet")
     mlygeo.write_frame(selection, folder / "selection.parquet")
+    drawn = mlygeo.streets(
+        streets=STUTTGART / "stuttgart_osm_edges.gpkg", method="stratified", by="highway", n=150, seed=7, srid=25832
+    )
+    mlygeo.write_frame(drawn, folder / "drawn.parquet")
+    drawn[["point_id"]].assign(green=drawn["bearing"] / 360).to_csv(folder / "labels.csv", index=False)
     (folder / "demo").mkdir()
     return folder
 

@@ -96,7 +96,7 @@ VERBS = (
     Verb(
         "streets",
         "streets",
-        "Lay a point every so many metres along every street.",
+        "Lay a point every so many metres along every street, or draw points at random.",
         "mlygeo streets -c myconfig.json -S 28992 -I 50 -o mygrid.geojson",
         "street_points.parquet",
         "File for the street points; its ending tells the format. A folder with a slash at its end (points/): for a "
@@ -118,7 +118,7 @@ VERBS = (
         "estimate",
         "estimate",
         "Estimate a share or mean of the streets, with its error, from points that were drawn at random.",
-        "mlygeo estimate points.parquet --values labels.csv --column green --by stratum",
+        "mlygeo estimate drawn.parquet --values labels.csv --column green --by stratum",
         None,
         takes_region=False,
         arguments="points",

@@ -79,7 +79,7 @@ def estimate(
 
     Examples
     --------
-    >>> estimate("selection/selection.parquet", column="is_pano", by="stratum")
+    >>> estimate("drawn.parquet", values="labels.csv", column="green", by="stratum")
     """
     from mlygeo import frames, store
     from mlygeo.readers import point_values
