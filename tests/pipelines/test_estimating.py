@@ -129,7 +129,8 @@ def test_the_verb_prints_what_the_function_returns(points, tmp_path):
     as_json = CliRunner().invoke(program, [*map(str, words), "--by", "highway", "--json"])
     rows = json.loads(as_json.stdout)["estimates"]
     expected = mlygeo.estimate(points, values=labels, column="green", by="highway")
-    assert [row["estimate"] for row in rows] == pytest.approx(expected["estimate"].tolist(), nan_ok=True)
+    told = pd.Series([row["estimate"] for row in rows], dtype="float64")
+    assert told.tolist() == pytest.approx(expected["estimate"].tolist(), nan_ok=True)
     assert rows[-1]["highway"] is None
 
 
