@@ -192,8 +192,15 @@ SELECTION = Schema(
         Column("distance_m", "float64", "planar distance from point to image, metres"),
         Column("rank", "int64", "1 = nearest"),
         Column("heading_difference", "float64", "angle between camera and street, 0 to 90 degrees; NaN when unknown"),
+        Column("point_osmid", "str", "`osmid` of the point, where points have it", optional=True),
+        Column("point_highway", "str", "`highway` of the point, where points have it", optional=True),
+        Column("point_name", "str", "`name` of the point, where points have it", optional=True),
+        Column("point_bearing", "float64", "`bearing` of the point, degrees, where points have it", optional=True),
     ),
 )
+
+OF_POINTS = {"osmid": "point_osmid", "highway": "point_highway", "name": "point_name", "bearing": "point_bearing"}
+"""Columns of points that a selection carries, by the names they have there: those of images are often the same."""
 
 SEQUENCES = Schema(
     "sequences",

@@ -162,11 +162,20 @@ class Matched:
             "distance_m": self.matches.distance_m,
             "rank": self.matches.rank,
             "heading_difference": self.heading_difference,
+            **self._of_points,
         }
         own = self.images.take(
             self.matches.image_row, [name for name in self.images.columns if name not in OWN_COLUMNS]
         )
         return pa.table({**leading, **{name: own[name] for name in own.column_names}})
+
+    @property
+    def _of_points(self) -> dict[str, Any]:
+        """What the selection carries of the points of its rows, by the names that it has there."""
+        rows, found = self.matches.point_row, {}
+        for name in carried(self.points):
+            found[frames.OF_POINTS[name]] = as_carried(self.points.take(rows, [name])[name], name)
+        return found
 
     @cached_property
     def lonlat(self) -> tuple[Floats, Floats]:
@@ -209,6 +218,35 @@ class _Compared:
         if self.point_bearing is None or self.image_heading is None:
             return np.full(len(matches.point_row), np.nan)
         return grid.heading_difference(self.image_heading[matches.image_row], self.point_bearing[matches.point_row])
+
+
+def carried(points: Points) -> list[str]:
+    """Return which columns of points a selection carries; see `mlygeo.frames.OF_POINTS`."""
+    return [name for name in frames.OF_POINTS if name in points.columns and _is_carried(points, name)]
+
+
+def _is_carried(points: Points, name: str) -> bool:
+    import pyarrow as pa
+
+    if name == "bearing":
+        return True
+    kind = points.arrow(name).type
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return any(
+        test(kind) for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_integer, pa.types.is_null)
+    )
+
+
+def as_carried(values: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    """Return a column of points as a selection carries it: text, or degrees as float64, NaN where there are none."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if name == "bearing":
+        return pc.fill_null(values.cast(pa.float64()), float("nan"))
+    if pa.types.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)
+    return values.cast(pa.string())
 
 
 def ids_of_points(points: Points) -> Whole:

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from mlygeo import frames
 from mlygeo.arrays import distinct, mix
 from mlygeo.parts import sorting
-from mlygeo.parts.matching import planar, repeated_ids
+from mlygeo.parts.matching import as_carried, carried, planar, repeated_ids
 from mlygeo.parts.occupied import Occupied
 from mlygeo.progress import working
 from mlygeo.spatial import cells, zones
@@ -169,7 +171,7 @@ class GivenPoints:
         given = count = unplaced = unplaced_kept = 0
         occupied = [Occupied.none()]
         edges: list[tuple[Floats, Floats]] = []
-        hashes = {name: hashlib.blake2b(digest_size=16) for name in ("x", "y", "point_id", "bearing")}
+        hashes = {name: hashlib.blake2b(digest_size=16) for name in ("x", "y", "point_id", *frames.OF_POINTS)}
         last = None
         ascending = True
         for piece in pieces(self.everything):
@@ -186,6 +188,9 @@ class GivenPoints:
                 hashes[name].update(np.ascontiguousarray(values).data)
             if "bearing" in self.columns:
                 hashes["bearing"].update(floats_of(kept, "bearing").data)
+            for name in carried(kept):
+                if name != "bearing":
+                    _hash(as_carried(kept.arrow(name), name), hashes[name])
             if len(ids):
                 ascending &= bool((np.diff(ids) > 0).all()) and (last is None or bool(ids[0] > last))
                 last = ids[-1]
@@ -221,8 +226,11 @@ class GivenPoints:
     def columns_of_tasks(self, projection: Projection | Zones) -> list[str]:
         """Return the names of the columns that tasks get: coordinates too where they came in the CRS to measure in."""
         first = next(self.pieces(), None)
-        names = ["row", "point_id", "lon", "lat", *(["bearing"] if "bearing" in self.columns else [])]
-        return names if first is None or planar(first, projection) is None else [*names, "x", "y"]
+        names = ["row", "point_id", "lon", "lat"]
+        if first is None:
+            return names
+        names += carried(first)
+        return names if planar(first, projection) is None else [*names, "x", "y"]
 
     def write(self, path: Path, leaves: Leaves, columns: list[str]) -> Rows:
         """
@@ -242,7 +250,9 @@ class GivenPoints:
         rows
             How many points each task has, int64.
         """
-        schema = pa.schema([(name, pa.int64() if name in {"row", "point_id"} else pa.float64()) for name in columns])
+        kinds = {"row": pa.int64(), "point_id": pa.int64()}
+        kinds |= {name: pa.string() for name in frames.OF_POINTS if name != "bearing"}
+        schema = pa.schema([(name, kinds.get(name, pa.float64())) for name in columns])
 
         def tables() -> Iterator[tuple[pa.Table, Rows]]:
             start = 0
@@ -253,6 +263,11 @@ class GivenPoints:
                 held: dict[str, Any] = {"row": row, "point_id": ids, "lon": lon, "lat": lat}
                 if "bearing" in columns:
                     held["bearing"] = floats_of(piece, "bearing")
+                held |= {
+                    name: as_carried(piece.arrow(name), name)
+                    for name in columns
+                    if name in frames.OF_POINTS and name != "bearing"
+                }
                 if "x" in columns:
                     held["x"], held["y"], _ = piece.native
                 start += len(piece)
@@ -264,6 +279,16 @@ class GivenPoints:
 
 def _unplaced(lon: Floats, lat: Floats) -> int:
     return int(np.count_nonzero(~(np.isfinite(lon) & np.isfinite(lat))))
+
+
+def _hash(values: pa.ChunkedArray, into: Any) -> None:
+    """Add texts to a hash: their lengths, and their letters."""
+    lengths = pc.fill_null(pc.binary_length(values), -1)
+    into.update(np.ascontiguousarray(lengths.to_numpy()).data)
+    texts = pc.fill_null(values, "").combine_chunks()
+    for array in texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]:
+        together = pc.binary_join(pa.ListArray.from_arrays(pa.array([0, len(array)], pa.int32()), array), "")
+        into.update(together[0].as_buffer())
 
 
 def _ids(points: Points, start: int) -> Whole:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo import frames, keys
+from mlygeo import dtypes, frames, keys
 from mlygeo.errors import FrameError, InputError
 from mlygeo.progress import working
 from mlygeo.spatial import areas, geodesy, pairing, zones
@@ -43,7 +43,7 @@ LOG = logging.getLogger("mlygeo.spatial.nearest")
 
 MAX_DISTANCE_M = 100.0
 
-OWN_COLUMNS = ("point_id", "id", "distance_m", "rank", "heading_difference")
+OWN_COLUMNS = ("point_id", "id", "distance_m", "rank", "heading_difference", *frames.OF_POINTS.values())
 """Columns of a selection that are not the image's own, and its id."""
 
 BEARING_POINTS = replace(frames.POINTS, columns=frames.STREET_POINTS.only("point_id", "bearing").columns)
@@ -112,8 +112,10 @@ def select_nearest(
     selection
         One row for each chosen pair, sorted by `point_id` and `rank`: `point_id`, `id` (int64, or str as in `images`),
         `distance_m` (float64), `rank` (int64, 1 = nearest), `heading_difference` (float64, degrees
-        from 0 to 90, NaN when unknown), then the image's other columns. Points without an image have no
-        row. Geometry is the image's position, EPSG:4326; attrs are those of `images`.
+        from 0 to 90, NaN when unknown), `point_osmid`, `point_highway`, `point_name` (str) and
+        `point_bearing` (float64, degrees) where the points have these columns, texts or whole numbers, without
+        `point_`; then the image's other columns. Points without an image have no row. Geometry is the image's
+        position, EPSG:4326; attrs are those of `images`.
 
     Raises
     ------
@@ -161,6 +163,7 @@ def select_nearest(
         "distance_m": matches.distance_m[order],
         "rank": matches.rank[order],
         "heading_difference": heading_difference(heading[image], bearing[point]),
+        **_of_points(points, point, bearing),
     }
     return _selection(columns, images, image)
 
@@ -644,6 +647,23 @@ def _numbers(frame: gpd.GeoDataFrame, column: str) -> Floats:
         return np.full(len(frame), np.nan)
     values: Floats = frame[column].to_numpy(dtype=np.float64, na_value=np.nan)
     return values
+
+
+def _of_points(points: gpd.GeoDataFrame, rows: Rows, bearing: Floats) -> dict[str, Any]:
+    """Return what a selection carries of the points of its rows, by the names that it has there."""
+    import pandas as pd
+
+    found: dict[str, Any] = {}
+    for name, carried in frames.OF_POINTS.items():
+        if name == "bearing":
+            if name in points.columns:
+                found[carried] = bearing[rows]
+        elif name in points.columns:
+            values = points[name]
+            kinds = values.cat.categories if isinstance(values.dtype, pd.CategoricalDtype) else values
+            if pd.api.types.infer_dtype(kinds, skipna=True) in {"string", "integer", "empty"}:
+                found[carried] = dtypes.cast(values.iloc[rows], "str").array
+    return found
 
 
 def _selection(columns: dict[str, Any], images: gpd.GeoDataFrame, rows: Rows) -> gpd.GeoDataFrame:

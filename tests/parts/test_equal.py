@@ -63,7 +63,13 @@ def country(seed, *, images=400, points=60, text=False, nulls=False, around=(9.0
         frame.loc[rng.random(images) < 0.05, "geometry"] = None
     spot = rng.integers(0, 100, (2, points)) * steps / 2
     at = gpd.GeoDataFrame(
-        {"point_id": rng.permutation(points) * 3, "bearing": rng.integers(0, 360, points).astype(float)},
+        {
+            "point_id": rng.permutation(points) * 3,
+            "bearing": rng.integers(0, 360, points).astype(float),
+            "osmid": rng.integers(0, 2**60, points),
+            "highway": pd.Categorical(rng.choice(["residential", "primary"], points)),
+            "name": pd.Series(np.where(rng.random(points) < 0.3, None, "Königstraße"), dtype="str"),
+        },
         geometry=gpd.points_from_xy((west + spot[0] + 180) % 360 - 180, south + spot[1]),
         crs=4326,
     )
