@@ -273,10 +273,10 @@ def match(
             hint="take fewer images for each point, or fewer points at once",
         )
 
-    tested = _tested(
+    tested = heading_test(
         max_heading_difference, point_bearing, image_heading, image_is_pano, points=len(point_lon), images=count
     )
-    planes = _planes(
+    planes = planes_of(
         (point_lon, point_lat), (image_lon, image_lat), key_rank, projection=projection, limit=limit,
         tested=tested, point_xy=point_xy, image_xy=image_xy, compiled=compiled,
     )  # fmt: skip
@@ -298,7 +298,7 @@ def match(
         "%d of %d points have an image%s (EPSG:%s)", np.count_nonzero(first == np.arange(len(point))), len(point_lon),
         "" if max_distance is None else f" within {max_distance:g} m", projection.srid,
     )  # fmt: skip
-    unit_m = _unit(projection, point_xy, image_xy)
+    unit_m = unit_of(projection, point_xy, image_xy)
     return Matches(point, image, np.sqrt(square) * unit_m, np.arange(len(point)) - first + 1)
 
 
@@ -395,12 +395,12 @@ def match_part(
     )
     key_rank = np.ascontiguousarray(key_rank, dtype=np.int64)
     # No more than one can have, and be short of one: then it may get another beyond the part.
-    k, unit_m = min(operator.index(k), len(key_rank) + 1), _unit(projection, point_xy, image_xy)
-    tested = _tested(
+    k, unit_m = min(operator.index(k), len(key_rank) + 1), unit_of(projection, point_xy, image_xy)
+    tested = heading_test(
         max_heading_difference, point_bearing, image_heading, image_is_pano,
         points=len(points[0]), images=len(key_rank),
     )  # fmt: skip
-    planes = _planes(
+    planes = planes_of(
         points, images, key_rank, projection=projection, limit=limit, tested=tested, point_xy=point_xy,
         image_xy=image_xy, compiled=compiled,
     )  # fmt: skip
@@ -491,7 +491,7 @@ def choose_projection(
     return geodesy.check_srid(srid, bounds, force=force_srid)
 
 
-def _tested(
+def heading_test(
     most: float | None, bearing: Floats | None, heading: Floats | None, pano: Any, *, points: int, images: int
 ) -> HeadingTest | None:
     """Return the test of headings, if one is asked for."""
@@ -501,12 +501,12 @@ def _tested(
     return HeadingTest(_known(bearing, points), _known(heading, images), pano, float(most))
 
 
-def _unit(projection: Projection | Zones, point_xy: Any, image_xy: Any) -> float:
+def unit_of(projection: Projection | Zones, point_xy: Any, image_xy: Any) -> float:
     """Return the metres in the unit of distances: both came in the CRS, feet are compared as feet, for metres round."""
     return projection.unit_m if point_xy is not None and image_xy is not None else 1.0
 
 
-def _planes(
+def planes_of(
     points: tuple[Floats, Floats],
     images: tuple[Floats, Floats],
     key_rank: Rows,
@@ -519,7 +519,7 @@ def _planes(
     compiled: bool | None,
 ) -> list[InPlane]:
     """Return points with the images near them in the plane, or in that of each zone."""
-    unit_m = _unit(projection, point_xy, image_xy)
+    unit_m = unit_of(projection, point_xy, image_xy)
     rows: list[tuple[Projection, Rows | None]]
     rows = [*projection.planes(*points)] if isinstance(projection, Zones) else [(projection, None)]
     planes = []
@@ -561,6 +561,7 @@ def _planes(
                 here,
                 near,
                 compiled,
+                one,
             )
         )
     return planes

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Floats, Rows
     from mlygeo.spatial.grid import HeadingTest, PairTest
+    from mlygeo.spatial.projection import Projection
 
     Planar = tuple[Floats, Floats]
 
@@ -39,6 +40,8 @@ class InPlane:
         Their rows among all, ascending; None where here are all.
     compiled
         As in `mlygeo.spatial.knn.search`.
+    projection
+        From degrees to the plane, in metres.
     """
 
     points: Planar
@@ -49,6 +52,7 @@ class InPlane:
     point_rows: Rows | None = None
     image_rows: Rows | None = None
     compiled: bool | None = None
+    projection: Projection | None = None
 
     def distinct(self, k: int) -> tuple[Rows, Rows, Floats]:
         """Return the k nearest images of each point, as rows among all; see `mlygeo.spatial.knn.search_distinct`."""
