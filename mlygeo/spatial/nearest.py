@@ -557,11 +557,11 @@ def planes_of(
                 planar(image_xy, images, near),
                 key_rank if near is None else key_rank[near],
                 limit / unit_m,
+                one,
                 test,
                 here,
                 near,
                 compiled,
-                one,
             )
         )
     return planes

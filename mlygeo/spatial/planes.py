@@ -34,25 +34,25 @@ class InPlane:
         Ranks of the images' keys.
     limit
         Largest distance, inclusive, in that unit; infinity for none.
+    projection
+        From degrees to the plane, in metres.
     test
         Which pairs may match, by their rows here; None for all.
     point_rows, image_rows
         Their rows among all, ascending; None where here are all.
     compiled
         As in `mlygeo.spatial.knn.search`.
-    projection
-        From degrees to the plane, in metres.
     """
 
     points: Planar
     images: Planar
     key_rank: Rows
     limit: float
+    projection: Projection
     test: HeadingTest | None = None
     point_rows: Rows | None = None
     image_rows: Rows | None = None
     compiled: bool | None = None
-    projection: Projection | None = None
 
     def distinct(self, k: int) -> tuple[Rows, Rows, Floats]:
         """Return the k nearest images of each point, as rows among all; see `mlygeo.spatial.knn.search_distinct`."""
