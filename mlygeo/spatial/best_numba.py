@@ -16,7 +16,7 @@ from mlygeo.arrays import compiler, in_threads, workers
 from mlygeo.kernels import given
 from mlygeo.spatial import grid_numba
 from mlygeo.spatial.grid import SLACK, Box
-from mlygeo.spatial.scores import INVERSE_LN2, LN2_HIGH, LN2_LOW, MOST_EXPONENT, POWERS, SERIES, Scoring
+from mlygeo.spatial.scores import INVERSE_LN2, LN2_HIGH, LN2_LOW, MOST_EXPONENT, POWERS, SERIES, Scoring, decay
 
 if TYPE_CHECKING:
     from mlygeo.arrays import Floats, Rows, Whole32
@@ -28,14 +28,20 @@ numba = compiler()
 ROUNDING = 1e-9
 """More than what rounding adds to a score, which is at most 1: bounds are higher by this much."""
 
+RINGS = 2048
+"""Parts of the largest distance, for each of which the most that a pair can add to a score is known."""
+
+STEPS = 250.0
+"""Steps of what images add to their scores, rounded up to a byte: so many more stay in the caches."""
+
 _SERIES, _POWERS = np.array(SERIES), POWERS
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _decay(x: float) -> float:
     """Return exp(-x); see `mlygeo.spatial.scores.decay`."""
-    if x > MOST_EXPONENT:
-        return 0.0
+    if not x <= MOST_EXPONENT:
+        return 0.0 if x > MOST_EXPONENT else x
     halvings = np.floor(x * INVERSE_LN2 + 0.5)
     rest = x - halvings * LN2_HIGH
     rest -= halvings * LN2_LOW
@@ -54,13 +60,20 @@ def decays(x: Any, result: Any) -> None:
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _gather(starts: Any, rows: Any, own: Any, first: int, begin: int, end: int, sorted_own: Any, highest: Any) -> None:
+def _coarsen(own: Any, first: int, begin: int, end: int, coarse: Any) -> None:
+    """Round up what images add to their scores."""
+    for row in range(begin, end):
+        coarse[row] = np.uint8(np.ceil(own[first + row] * STEPS))
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _gather(starts: Any, rows: Any, coarse: Any, begin: int, end: int, ordered: Any, highest: Any) -> None:
     """Bring what images add to their scores into the order of cells; and the highest of each cell."""
     for cell in range(begin, end):
-        most = -1.0
+        most = np.uint8(0)
         for entry in range(starts[cell], starts[cell + 1]):
-            value = own[first + rows[entry]]
-            sorted_own[entry] = value
+            value = coarse[rows[entry]]
+            ordered[entry] = value
             most = max(most, value)
         highest[cell] = most
 
@@ -73,10 +86,11 @@ def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
     tested: bool, bearing: Any, heading: Any, pano: Any, most: float,
     narrow: bool, east: Any, north: Any, along: float, across: float,
     distance: float, by_heading: float, by_sequence: float, scale: float, street: Any, camera: Any, around: Any,
-    wanted: Any, sequence: Any, own: Any, highest: Any, best: float, scores: Any, squares: Any, found: Any,
+    wanted: Any, sequence: Any, own: Any, coarse: Any, highest: Any, best: float, bounds: Any, per_m: float, scores: Any, squares: Any, found: Any,
 ) -> None:  # fmt: skip
     k = squares.shape[1]
     plain = distance == 0.0 and by_heading == 0.0 and by_sequence == 0.0 and best == 0.0
+    step = 1.0 / STEPS
     for number in range(begin, end):
         point = points[number]
         qx, qy = x[point], y[point]
@@ -84,7 +98,7 @@ def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
         is_full = found[point, k - 1] >= 0
         worst, worst_square = scores[point, k - 1], squares[point, k - 1]
         for ring in range(max(columns, lines)):
-            reach = distance + by_heading + by_sequence + ROUNDING
+            reach = bounds[0]
             if ring > 0:
                 # Positions beyond the searched rings are at least this far away.
                 edge = -slack + min(
@@ -98,8 +112,7 @@ def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
                         break
                     if plain and is_full and edge * edge > worst_square:
                         break
-                    if distance > 0:
-                        reach = distance * _decay(edge / scale) + by_heading + by_sequence + ROUNDING
+                    reach = bounds[int(edge * per_m)]
             if is_full and reach + best < worst:
                 break
             for at in range(max(line - ring, 0), min(line + ring, lines - 1) + 1):
@@ -113,17 +126,38 @@ def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
                         last = first
                         if first < 0 or first >= columns:
                             continue
-                    for cell in range(at * columns + first, at * columns + last + 1):
-                        if is_full and reach + highest[cell] < worst:
+                    for across_at in range(first, last + 1):
+                        cell = at * columns + across_at
+                        if starts[cell] == starts[cell + 1]:
                             continue
+                        bound = reach
+                        if is_full and ring > 0:
+                            if reach + highest[cell] * step < worst:
+                                continue
+                            # The cell may be farther away than its ring.
+                            beside = max(west + across_at * side - qx, qx - (west + (across_at + 1) * side), 0.0)
+                            beyond = max(south + at * side - qy, qy - (south + (at + 1) * side), 0.0)
+                            apart = np.sqrt(beside * beside + beyond * beyond) - slack
+                            if apart > 0:
+                                if apart * apart > limit_square:
+                                    continue
+                                bound = bounds[int(apart * per_m)]
+                                if bound + highest[cell] * step < worst:
+                                    continue
                         for entry in range(starts[cell], starts[cell + 1]):
-                            if is_full and reach + own[entry] < worst:
+                            if is_full and bound + coarse[entry] * step < worst:
                                 continue
                             dx = grid_x[entry] - qx
                             dy = grid_y[entry] - qy
                             square = dx * dx + dy * dy
                             if not square <= limit_square:
                                 continue
+                            root = np.sqrt(square)
+                            if is_full and bounds[int(root * per_m)] + coarse[entry] * step < worst:
+                                continue
+                            score = 0.0
+                            if distance > 0:
+                                score += distance * _decay(root / scale)
                             image = first_row + rows[entry]
                             if tested and not pano[image]:
                                 difference = np.fmod(abs(heading[image] - bearing[point]), 180.0)
@@ -134,9 +168,6 @@ def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
                                     continue
                                 if not abs(dx * north[point] - dy * east[point]) <= across:
                                     continue
-                            score = 0.0
-                            if distance > 0:
-                                score += distance * _decay(np.sqrt(square) / scale)
                             if by_heading > 0:
                                 if around[image]:
                                     score += by_heading
@@ -147,7 +178,7 @@ def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
                                         score += by_heading * term
                             if by_sequence > 0 and wanted[point] >= 0 and wanted[point] == sequence[image]:
                                 score += by_sequence
-                            score += own[entry]
+                            score += own[image]
                             place = k
                             while place > 0:
                                 other = found[point, place - 1]
@@ -207,10 +238,14 @@ def search(
     """
     points, key_rank = (given(points[0]), given(points[1])), given(key_rank)
     grid = grid_numba.build(images, chosen, box)
-    own, highest = np.empty(len(grid.rows)), np.empty(grid.columns * grid.lines)
-    of_images = given(scoring.own)
+    coarse, ordered = np.empty(len(images[0]), dtype=np.uint8), np.empty(len(grid.rows), dtype=np.uint8)
+    highest, own = np.empty(grid.columns * grid.lines, dtype=np.uint8), given(scoring.own)
     in_threads(
-        lambda start, stop: _gather(grid.starts, grid.rows, of_images, first, start, stop, own, highest),
+        lambda start, stop: _coarsen(own, first, start, stop, coarse),
+        len(coarse), max(4096, -(-len(coarse) // workers())), "images",
+    )  # fmt: skip
+    in_threads(
+        lambda start, stop: _gather(grid.starts, grid.rows, coarse, start, stop, ordered, highest),
         len(highest), max(4096, -(-len(highest) // workers())), "cells",
     )  # fmt: skip
     only = grid_numba.by_cell(points, only, grid)
@@ -223,10 +258,16 @@ def search(
         sides = (True, given(strip.east), given(strip.north), strip.along, strip.across)
     weights = (scoring.distance, scoring.heading, scoring.same_sequence, scoring.scale)
     terms = (given(scoring.bearing), given(scoring.camera), given(scoring.pano), given(scoring.wanted))
-    best = float(highest.max(initial=0.0))
+    best = float(highest.max(initial=0)) / STEPS
+    limit = float(np.sqrt(limit_square))
+    per_m = RINGS / limit if limit > 0 else 0.0
+    # The least distance of each part, and a little less.
+    least = np.maximum(np.arange(RINGS + 2) - 1e-3, 0.0) * (limit / RINGS)
+    bounds = np.array([scoring.heading + scoring.same_sequence + ROUNDING])
+    bounds = given(bounds + scoring.distance * decay(least / scoring.scale, compiled=False))
     rest: tuple[Any, ...] = (
         first, key_rank, limit_square, SLACK * grid.side, *headings, *sides, *weights, *terms, given(scoring.sequence),
-        own, highest, best, scores, squares, rows,
+        own, ordered, highest, best, bounds, per_m, scores, squares, rows,
     )  # fmt: skip
     share = max(4096, -(-len(only) // (4 * workers())))
     in_threads(lambda start, stop: _search(*grid, *points, only, start, stop, *rest), len(only), share, "points")

@@ -14,10 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlygeo.arrays import in_threads
 from mlygeo.errors import InputError
+from mlygeo.kernels import given, kernel
 from mlygeo.spatial.grid import heading_difference
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mlygeo.arrays import Flags, Floats, Rows, Whole
 
 IMAGE_TERMS = {
@@ -44,6 +48,9 @@ INVERSE_LN2, LN2_HIGH, LN2_LOW = 1.4426950408889634, 0.693147180369123816490, 1.
 
 SERIES = tuple((-1.0) ** n / float(np.prod(np.arange(1.0, n + 1))) for n in range(13, -1, -1))
 """Taylor's series of exp(-x), from the highest power; up to ln 2 / 2 its error is below 1e-17."""
+
+SAVED_S = 2e-8
+"""Processor time that compiled code saves for each exponential function (measured)."""
 
 POWERS = np.ldexp(1.0, -np.arange(1080))
 """Powers of a half."""
@@ -156,14 +163,26 @@ FORM = 'such as {"weights": {"distance": 0.6, "age": 0.4}, "scales": {"distance_
 
 UNKNOWN_TIME = np.iinfo(np.int64).min
 
-def decay(x: Floats) -> Floats:
+def decay(x: Floats, *, compiled: bool | None = None) -> Floats:
     """
     Return exp(-x) of numbers that are not negative, with the same bits on every machine and in compiled code.
 
     NumPy's and the C library's functions differ in the last bit from one processor to another. The error is below
     two units in the last place. NaN stays NaN.
+
+    Parameters
+    ----------
+    x
+        Shape (n,).
+    compiled
+        True for compiled code, False for NumPy, None for compiled code where it is installed and pays.
     """
-    x = np.asarray(x, dtype=np.float64)
+    x = np.ascontiguousarray(x, dtype=np.float64)
+    code = kernel("mlygeo.spatial.best_numba", len(x) * SAVED_S, compiled=compiled)
+    if code is not None:
+        result = np.empty(len(x))
+        code.decays(given(x), result)
+        return result
     near = np.minimum(x, MOST_EXPONENT)
     halvings = np.floor(near * INVERSE_LN2 + 0.5)
     rest = near - halvings * LN2_HIGH
@@ -174,6 +193,45 @@ def decay(x: Floats) -> Floats:
         total += coefficient
     powers = POWERS[np.where(np.isnan(halvings), 0, halvings).astype(np.int64)]
     return np.where(x > MOST_EXPONENT, 0.0, total * powers)
+
+
+def add_term(own: Floats, rule: Rule, term: str, parts: Iterable[Any], as_of_us: int | None) -> int:
+    """
+    Add a term of images alone, weighted, to what they add to scores.
+
+    Parameters
+    ----------
+    own
+        Changed in place, shape (n,).
+    rule
+        The rule.
+    term
+        One of `IMAGE_TERMS`.
+    parts
+        The term's column, as `Rule.of_image` takes it, in parts of any length.
+    as_of_us
+        As there.
+
+    Returns
+    -------
+    unknown
+        Number of images of which the column knows nothing, and whose term is 0.
+    """
+    start = unknown = 0
+    share = rule.shares[term]
+    for part in parts:
+        unknown += int(np.count_nonzero(part == UNKNOWN_TIME if term == "age" else np.isnan(part)))
+
+        def add(first: int, last: int, part: Any = part, start: int = start) -> None:
+            own[start + first : start + last] += share * rule.of_image(term, part[first:last], as_of_us)
+
+        in_threads(add, len(part), CHUNK, "images")
+        start += len(part)
+    return unknown
+
+
+CHUNK = 1 << 14
+"""Images whose terms are computed at once, so that arrays stay in the caches."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlygeo.errors import InputError
-from mlygeo.kernels import kernel
 from mlygeo.spatial import scores
 from mlygeo.spatial.scores import RULES, UNKNOWN_TIME, Rule, Scoring
 
@@ -67,22 +66,20 @@ def test_terms_of_what_is_unknown_are_zero_and_of_what_is_better_than_best_one()
 
 @given(st.lists(st.floats(0, 750) | st.floats(0, 1e-300) | st.floats(700, 1e308), min_size=1, max_size=50))
 def test_the_exponential_function_is_right_to_two_units_and_the_same_compiled(values):
-    found = scores.decay(np.array(values))
+    found = scores.decay(np.array(values), compiled=False)
     with localcontext() as context:
         context.prec = 40
         for value, got in zip(values, found.tolist(), strict=True):
             exact = Decimal(-value).exp() if value < 800 else Decimal(0)
             assert abs(Decimal(got) - exact) <= 2 * Decimal(math.ulp(float(exact))) + Decimal("1e-320"), value
-    code = kernel("mlygeo.spatial.best_numba", 0, compiled=True)
-    if code is not None:
-        again = np.empty(len(values))
-        code.decays(np.array(values), again)
-        assert again.tobytes() == found.tobytes()
+    assert scores.decay(np.array(values), compiled=True).tobytes() == found.tobytes()
 
 
-def test_the_exponential_function_of_nothing_known_is_unknown():
-    assert np.isnan(scores.decay(np.array([np.nan])))
-    assert scores.decay(np.array([0.0, np.inf])).tolist() == [1.0, 0.0]
+@pytest.mark.parametrize("compiled", [False, True])
+def test_the_exponential_function_of_nothing_known_is_unknown(compiled):
+    found = scores.decay(np.array([np.nan, 0.0, np.inf]), compiled=compiled)
+    assert np.isnan(found[0])
+    assert found[1:].tolist() == [1.0, 0.0]
 
 
 def test_weights_are_shares_of_their_sum():
