@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -135,11 +135,21 @@ class Images:
         """Return all rows of a part, as its file has them."""
         return PointFile(self.file(number))
 
-    def schema_of(self, schema: pa.Schema) -> pa.Schema:
-        """Return the schema of a table of images in which columns without a value have the type that others have."""
+    def schema_of(self, schema: pa.Schema, *, but: Iterable[str] = ()) -> pa.Schema:
+        """
+        Return the schema of a table of images in which columns without a value have the type that others have.
+
+        Parameters
+        ----------
+        schema
+            That of the table.
+        but
+            Columns that are not the images'.
+        """
         own = self.empty.take(np.empty(0, dtype=np.int64)).schema if self.empty.columns else pa.schema([])
         kinds = {field.name: field.type for field in own}
         kinds["id"] = pa.string() if self.settled.form.dtype("id") == "str" else pa.int64()
+        kinds = {name: kind for name, kind in kinds.items() if name not in but}
         return pa.schema([pa.field(each.name, kinds.get(each.name, each.type)) for each in schema])
 
     def as_part(self, points: Points) -> Points:
@@ -360,6 +370,14 @@ def with_counts(tasks: list[Task], dataset: Images) -> list[Task]:
         first = cells.span(*cells.from_quadkey(part.cell), layout.MOST_ZOOM)[0]
         shared[max(int(np.searchsorted(firsts, first, side="right")) - 1, 0)].append(number)
     return [replace(task, counts=tuple(numbers)) for task, numbers in zip(tasks, shared, strict=True)]
+
+
+def newest(dataset: Images) -> int | None:
+    """Return the time of the latest capture by the index, microseconds since 1970; None where none is known."""
+    from mlygeo.periods import EPOCH
+
+    times = [part.max_captured_at for part in dataset.index.parts if part.max_captured_at is not None]
+    return None if not times else (max(times) - EPOCH) // timedelta(microseconds=1)
 
 
 def counted(

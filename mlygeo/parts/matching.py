@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Bounds, Flags, Floats, Whole
     from mlygeo.keys import Keyed
+    from mlygeo.spatial.best import Best, Preference
     from mlygeo.spatial.nearest import Matches, PartOfPairs
     from mlygeo.spatial.projection import Projection
     from mlygeo.spatial.zones import Zones
@@ -48,6 +49,10 @@ class Matched:
         Which image for which point, by row number.
     heading_difference
         Angle between camera and street of each match, degrees; NaN when unknown.
+    preference
+        What is preferred to the nearest image; None for nothing.
+    best
+        What is told of each match then.
     """
 
     points: Points
@@ -56,6 +61,8 @@ class Matched:
     keyed: Keyed
     matches: Matches
     heading_difference: Floats
+    preference: Preference | None = None
+    best: Best | None = None
 
     @classmethod
     @working("searching the nearest images")
@@ -70,6 +77,7 @@ class Matched:
         k: int,
         unique: bool,
         max_heading_difference: float | None,
+        preference: Preference | None = None,
     ) -> Self:
         """
         Match images to points; the options are those of `mlygeo.spatial.nearest.select_nearest`.
@@ -86,15 +94,25 @@ class Matched:
             The plane that distances are measured in, or the zone of each point.
         max_distance, k, unique, max_heading_difference
             Which images are near enough.
+        preference
+            What is preferred to the nearest image; None for nothing.
 
         Raises
         ------
         FrameError
-            If ids are missing or no numbers, or `point_id` is not unique.
+            If ids are missing or no numbers, or `point_id` is not unique; or a column that is compared is missing.
         """
         from mlygeo.spatial import nearest
 
-        compared = _Compared.of(points, images, projection=projection, headings=max_heading_difference is not None)
+        headings = max_heading_difference is not None
+        compared = _Compared.of(points, images, projection=projection, headings=headings)
+        if preference is not None:
+            found = _best(
+                points, images, compared, preference, keyed=keyed, projection=projection, max_distance=max_distance,
+                k=k, max_heading_difference=max_heading_difference,
+            )  # fmt: skip
+            difference = compared.difference(found.matches)
+            return cls(points, compared.point_id, images, keyed, found.matches, difference, preference, found)
         matches = nearest.match(
             *points.lonlat, *images.lonlat, keyed.ranks, projection=projection, max_distance=max_distance,
             k=k, unique=unique, max_heading_difference=max_heading_difference, **vars(compared),
@@ -162,12 +180,38 @@ class Matched:
             "distance_m": self.matches.distance_m,
             "rank": self.matches.rank,
             "heading_difference": self.heading_difference,
+            **self._preferred,
             **self._of_points,
         }
         own = self.images.take(
-            self.matches.image_row, [name for name in self.images.columns if name not in OWN_COLUMNS]
+            self.matches.image_row,
+            [name for name in self.images.columns if name not in OWN_COLUMNS and name not in leading],
         )
         return pa.table({**leading, **{name: own[name] for name in own.column_names}})
+
+    @property
+    def added(self) -> set[str]:
+        """Columns of the table that images may have too, and which are not theirs."""
+        return {"score"} & self._preferred.keys()
+
+    @cached_property
+    def _preferred(self) -> dict[str, Any]:
+        """What is told of each match where others than the nearest image are preferred."""
+        if self.preference is None or self.best is None:
+            return {}
+        from mlygeo.parts import preferred
+
+        found: dict[str, Any] = {}
+        if self.preference.rule is not None:
+            names = [name for name in self.preference.columns if name in self.images.columns]
+            terms = self.best.terms | preferred.image_terms(
+                self.images.take(self.matches.image_row, names), self.preference
+            )
+            found["score"] = self.best.score
+            found |= {f"term_{name}": terms[name] for name in frames.PREFERRED_BY if name in terms}
+        if self.best.ahead_m is not None:
+            found |= {"along_m": self.best.ahead_m, "across_m": self.best.right_m}
+        return found
 
     @property
     def _of_points(self) -> dict[str, Any]:
@@ -218,6 +262,31 @@ class _Compared:
         if self.point_bearing is None or self.image_heading is None:
             return np.full(len(matches.point_row), np.nan)
         return grid.heading_difference(self.image_heading[matches.image_row], self.point_bearing[matches.point_row])
+
+
+def _best(
+    points: Points, images: Points, compared: _Compared, preference: Preference, *, keyed: Keyed, **options: Any
+) -> Best:
+    """Match the images that are preferred; see `mlygeo.spatial.best.match`."""
+    from mlygeo.parts import preferred
+    from mlygeo.spatial import best
+    from mlygeo.store.points import floats_of, truths_of
+
+    preferred.check_columns(preference, points.columns, images.columns, (points.name, images.name))
+    terms = set() if preference.rule is None else set(preference.rule.weights)
+    pano, heading = compared.image_is_pano, compared.image_heading
+    if "heading" in terms:
+        pano = truths_of(images, "is_pano")[0]
+        heading = floats_of(images, "compass_angle")
+    return best.match(
+        *points.lonlat, *images.lonlat, keyed.ranks, preference=preference,
+        compared=best.Compared(
+            preferred.own_scores(images, preference), compared.point_bearing, heading, pano,
+            preferred.sequences(images) if "same_sequence" in terms else None,
+            None if preference.per is None else preferred.groups(images, preference.per),
+        ),
+        point_id=compared.point_id, point_xy=compared.point_xy, image_xy=compared.image_xy, **options,
+    )  # fmt: skip
 
 
 def carried(points: Points) -> list[str]:

@@ -70,6 +70,8 @@ class Found:
         Longitudes and latitudes of some points that have the same box and the same UTM zones as all.
     digest
         Hash of all that tasks are given.
+    without_bearing
+        How many of those in the region have no bearing.
     """
 
     given: int
@@ -79,6 +81,7 @@ class Found:
     occupied: Occupied
     edge: tuple[Floats, Floats]
     digest: str
+    without_bearing: int
 
 
 @dataclass(frozen=True)
@@ -168,7 +171,7 @@ class GivenPoints:
             return self._looked_through(step.advance)
 
     def _looked_through(self, advance: Any) -> Found:
-        given = count = unplaced = unplaced_kept = 0
+        given = count = unplaced = unplaced_kept = without_bearing = 0
         occupied = [Occupied.none()]
         edges: list[tuple[Floats, Floats]] = []
         hashes = {name: hashlib.blake2b(digest_size=16) for name in ("x", "y", "point_id", *frames.OF_POINTS)}
@@ -187,7 +190,9 @@ class GivenPoints:
             for name, values in zip(("x", "y", "point_id"), (*kept.native[:2], ids), strict=True):
                 hashes[name].update(np.ascontiguousarray(values).data)
             if "bearing" in self.columns:
-                hashes["bearing"].update(floats_of(kept, "bearing").data)
+                bearing = floats_of(kept, "bearing")
+                hashes["bearing"].update(bearing.data)
+                without_bearing += int(np.count_nonzero(~np.isfinite(bearing)))
             for name in carried(kept):
                 if name != "bearing":
                     _hash(as_carried(kept.arrow(name), name), hashes[name])
@@ -200,7 +205,9 @@ class GivenPoints:
             self._check_ids(count)
         digest = "".join(each.hexdigest() for each in hashes.values())
         lon, lat = (np.concatenate([np.empty(0), *(each[axis] for each in edges)]) for axis in (0, 1))
-        return Found(given, count, unplaced, unplaced_kept, Occupied.joined(occupied), (lon, lat), digest)
+        return Found(
+            given, count, unplaced, unplaced_kept, Occupied.joined(occupied), (lon, lat), digest, without_bearing
+        )
 
     def _check_ids(self, count: int) -> None:
         """Raise if an id stands twice: ids are compared that have the first bits of a hash in common."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mlygeo.errors import FrameError, InputError, RegionError
 from mlygeo.pipelines.arguments import of_no_use, was_given
 from mlygeo.pipelines.job import Job, public, version
-from mlygeo.pipelines.options import Access, Filters, Matching, Plane, Spread, StreetPoints, TileOptions
+from mlygeo.pipelines.options import Access, Filters, Matching, Plane, Preferring, Spread, StreetPoints, TileOptions
 from mlygeo.progress import counted, running
 
 if TYPE_CHECKING:
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from mlygeo.keys import Key
     from mlygeo.net.http import Service
     from mlygeo.parts.points import GivenPoints
-    from mlygeo.pipelines.options import Method
+    from mlygeo.pipelines.options import Method, Per
     from mlygeo.progress import Progress
     from mlygeo.regions import Region, RegionLike
+    from mlygeo.spatial.best import Preference
     from mlygeo.spatial.projection import Projection
     from mlygeo.spatial.zones import Zones
     from mlygeo.store import FrameLike
@@ -325,6 +326,11 @@ def select(
     k: int = 1,
     unique: bool = False,
     max_heading_difference: float | None = None,
+    prefer: PathLike | None = None,
+    as_of: str | datetime | None = None,
+    max_along: float | None = None,
+    max_across: float | None = None,
+    per: Per | None = None,
     pano: bool | None = None,
     since: str | datetime | None = None,
     until: str | datetime | None = None,
@@ -387,6 +393,7 @@ def select(
     """
     from mlygeo import regions
     from mlygeo.parts import images as datasets
+    from mlygeo.parts import preferred
     from mlygeo.parts.points import GivenPoints
     from mlygeo.pipelines import inputs, networks, own_files, parted, provenance, selection, versions
     from mlygeo.pipelines.whose import shares_text
@@ -394,6 +401,8 @@ def select(
     from mlygeo.store.points import keep
 
     matching = Matching(max_distance=max_distance, k=k, unique=unique, max_heading_difference=max_heading_difference)
+    preferring = Preferring(prefer=prefer, as_of=as_of, max_along=max_along, max_across=max_across, per=per)
+    preferring.preference(lambda: None, matching)  # raises before anything is read
     filters = Filters(
         pano=pano, since=since, until=until, creator=creator, organization=organization, min_quality=min_quality
     )
@@ -487,6 +496,7 @@ def select(
         return projection
 
     fetching = None
+    preference: Preference | None = None
 
     def summed(found: dict[str, Any], considered: int, credited: list[str]) -> dict[str, Any]:
         return {
@@ -498,6 +508,7 @@ def select(
             "k": matching.k,
             "unique": matching.unique,
             "max_heading_difference": matching.max_heading_difference,
+            **selection.preference_facts(preference),
             "filters": provenance.shown(conditions),
             **found,
             "images_considered": considered,
@@ -513,7 +524,7 @@ def select(
         }
 
     def said(summary: dict[str, Any], found: dict[str, Any]) -> str:
-        text = selection.headline(found, matching.limit, of_streets=points is None)
+        text = selection.headline(found, matching.limit, of_streets=points is None, preference=preference)
         if more := shares_text({name: facts["images"] for name, facts in summary.get("providers", {}).items()}):
             text += f", images{more}"
         if network_facts.get("street_points", {}).get("share_without_point"):
@@ -526,8 +537,10 @@ def select(
             inputs.load_ahead(dataset.index.rows)
         given["images"] = images if dataset.elsewhere is None else dataset.elsewhere, dataset.index.rows
         source = source or networks.AtHand(GivenPoints(target))
+        preference = preferring.preference(lambda: datasets.newest(dataset), matching)
         return parted.select(
-            source.points, dataset, projection=projected, matching=matching, region=place, conditions=conditions,
+            source.points, dataset, projection=projected, matching=matching, preference=preference, region=place,
+            conditions=conditions,
             spread=spread, dry_run=dry_run, workers=workers if was_given("workers") else None, left_out=left_out,
             doubts=doubts, summed=summed, said=said, progress=progress,
         )  # fmt: skip
@@ -540,11 +553,16 @@ def select(
         inputs.warn_of_nothing(at_hand, place)
     given["images"] = images, len(at_hand)
     left_out |= inputs.left_out_of(at_hand, candidates, "images", cut="outside the region, or by the filters")
+    preference = preferring.preference(lambda: preferred.newest(at_hand), matching)
+    if preference is not None:
+        preferred.check_columns(preference, target.columns, candidates.columns, (target.name, candidates.name))
+        left_out |= preferred.left_out(candidates, preference)
+        doubts |= preferred.unknown(candidates, preference) | preferred.without_bearing(target, preference)
     candidates, again, repeated = inputs.each_once(candidates)
     left_out |= again
     doubts |= repeated.problems
     chosen = selection.Selection.match(
-        target, candidates, keyed=repeated.keys, projection=projection, matching=matching
+        target, candidates, keyed=repeated.keys, projection=projection, matching=matching, preference=preference
     )
     summary = summed(chosen.facts, len(candidates), chosen.attribution())
     if "providers" in summary and fetching is not None:

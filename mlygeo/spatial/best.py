@@ -197,7 +197,7 @@ def match(
         for lon, lat in ((point_lon, point_lat), (image_lon, image_lat))
     )
     key_rank = np.ascontiguousarray(key_rank, dtype=np.int64)
-    group, known = compared.group, _filled(compared, len(points[0]), len(key_rank))
+    known = _filled(compared, len(points[0]), len(key_rank))
     k = min(operator.index(k), max(len(key_rank), 1))
     tested = nearest.heading_test(
         max_heading_difference, known.bearing, known.heading, known.pano,
@@ -208,7 +208,7 @@ def match(
         image_xy=image_xy, compiled=compiled,
     )  # fmt: skip
     unit_m = nearest.unit_of(projection, point_xy, image_xy)
-    parts = [_InPlane.of(plane, points, preference, known, unit_m, group) for plane in planes]
+    parts = [_InPlane.of(plane, points, preference, known, unit_m) for plane in planes]
     wanted = np.full(len(points[0]), -1, dtype=np.int64)
     if preference.rule is not None and "same_sequence" in preference.rule.weights and len(key_rank):
         if point_id is None:
@@ -244,6 +244,7 @@ class _Filled(NamedTuple):
     heading: Floats
     pano: Flags
     sequence: Whole
+    group: Whole | None
 
 
 def _filled(compared: Compared, points: int, images: int) -> _Filled:
@@ -258,6 +259,7 @@ def _filled(compared: Compared, points: int, images: int) -> _Filled:
         numbers(compared.heading, images),
         np.zeros(images, dtype=bool) if compared.pano is None else np.ascontiguousarray(compared.pano, dtype=bool),
         np.full(images, -1) if compared.sequence is None else np.ascontiguousarray(compared.sequence, dtype=np.int64),
+        compared.group,
     )
 
 
@@ -272,9 +274,8 @@ class _InPlane:
 
     @classmethod
     def of(
-        cls, plane: InPlane, points: tuple[Floats, Floats], preference: Preference, compared: _Filled, unit_m: float,
-        group: Whole | None,
-    ) -> _InPlane:  # fmt: skip
+        cls, plane: InPlane, points: tuple[Floats, Floats], preference: Preference, compared: _Filled, unit_m: float
+    ) -> _InPlane:
         """Return it of points and images in a plane, and of what is compared of all."""
         strip = None
         if preference.is_narrow:
@@ -295,7 +296,7 @@ class _InPlane:
             plane.of_images(compared.pano) if by_heading else np.empty(0, dtype=bool),
             number, plane.of_images(compared.sequence) if by_sequence else number,
         )  # fmt: skip
-        return cls(plane, strip, scoring, None if group is None else plane.of_images(group))
+        return cls(plane, strip, scoring, None if compared.group is None else plane.of_images(compared.group))
 
     @property
     def test(self) -> PairTest | None:
@@ -357,9 +358,7 @@ class _InPlane:
                 at = point[best], rank[best]
                 scores[at], rows[at] = score[order[best]], image[order[best]]
 
-            candidates.each_block(
-                plane.points, plane.images, radius=plane.limit, test=self.test, work=keep, only=only
-            )
+            candidates.each_block(plane.points, plane.images, radius=plane.limit, test=self.test, work=keep, only=only)
             return scores, rows
         todo, chosen = knn.usable(plane.points, plane.images, only)
         if not len(todo) or not (len(plane.key_rank) if chosen is None else len(chosen)):
@@ -389,7 +388,9 @@ class _InPlane:
             order = order[_firsts(point[order], rank[order])]
             order = order[np.lexsort((np.arange(len(order)), group[image[order]], point[order]))]
             own = group[image[order]]
-            starts = np.flatnonzero(np.diff(point[order], prepend=-1).astype(bool) | np.diff(own, prepend=-1).astype(bool))
+            starts = np.flatnonzero(
+                np.diff(point[order], prepend=-1).astype(bool) | np.diff(own, prepend=-1).astype(bool)
+            )
             length = np.diff(starts, append=len(order))
             within = np.arange(len(order)) - np.repeat(starts, length)
             order = order[within < k]

@@ -38,7 +38,7 @@ _SERIES, _POWERS = np.array(SERIES), POWERS
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _decay(x: float) -> float:
+def _decay(x: float) -> Any:
     """Return exp(-x); see `mlygeo.spatial.scores.decay`."""
     if not x <= MOST_EXPONENT:
         return 0.0 if x > MOST_EXPONENT else x
@@ -67,7 +67,9 @@ def _coarsen(own: Any, first: int, begin: int, end: int, coarse: Any) -> None:
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _gather(starts: Any, rows: Any, coarse: Any, begin: int, end: int, ordered: Any, highest: Any) -> None:
+def _gather(  # noqa: PLR0917 - compiled code takes arrays one by one
+    starts: Any, rows: Any, coarse: Any, begin: int, end: int, ordered: Any, highest: Any
+) -> None:
     """Bring what images add to their scores into the order of cells; and the highest of each cell."""
     for cell in range(begin, end):
         most = np.uint8(0)
@@ -86,7 +88,8 @@ def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
     tested: bool, bearing: Any, heading: Any, pano: Any, most: float,
     narrow: bool, east: Any, north: Any, along: float, across: float,
     distance: float, by_heading: float, by_sequence: float, scale: float, street: Any, camera: Any, around: Any,
-    wanted: Any, sequence: Any, own: Any, coarse: Any, highest: Any, best: float, bounds: Any, per_m: float, scores: Any, squares: Any, found: Any,
+    wanted: Any, sequence: Any, own: Any, coarse: Any, highest: Any, best: float,
+    bounds: Any, per_m: float, scores: Any, squares: Any, found: Any,
 ) -> None:  # fmt: skip
     k = squares.shape[1]
     plain = distance == 0.0 and by_heading == 0.0 and by_sequence == 0.0 and best == 0.0
@@ -174,7 +177,7 @@ def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
                                 else:
                                     difference = np.fmod(abs(camera[image] - street[point]), 180.0)
                                     term = 1.0 - min(difference, 180.0 - difference) / 90.0
-                                    if term == term:
+                                    if not np.isnan(term):
                                         score += by_heading * term
                             if by_sequence > 0 and wanted[point] >= 0 and wanted[point] == sequence[image]:
                                 score += by_sequence
@@ -186,9 +189,13 @@ def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
                                     high, near = scores[point, place - 1], squares[point, place - 1]
                                     if high > score or (high == score and near < square):
                                         break
-                                    if high == score and near == square and (
-                                        key_rank[other] < key_rank[image]
-                                        or (key_rank[other] == key_rank[image] and other < image)
+                                    if (
+                                        high == score
+                                        and near == square
+                                        and (
+                                            key_rank[other] < key_rank[image]
+                                            or (key_rank[other] == key_rank[image] and other < image)
+                                        )
                                     ):
                                         break
                                 place -= 1

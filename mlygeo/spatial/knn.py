@@ -140,7 +140,6 @@ def search_distinct(
         In the order of point rows and ranks.
     """
 
-
     def find(ask: int, only: Rows | None) -> tuple[Floats, Rows]:
         return search(
             points, images, key_rank, max_distance=max_distance, k=ask, test=test, only=only, compiled=compiled
@@ -209,9 +208,7 @@ def largest_square(distance: float) -> float:
     return float(square)
 
 
-def usable(
-    points: tuple[Floats, Floats], images: tuple[Floats, Floats], only: Rows | None
-) -> tuple[Rows, Chosen]:
+def usable(points: tuple[Floats, Floats], images: tuple[Floats, Floats], only: Rows | None) -> tuple[Rows, Chosen]:
     """Return the rows of those of some points (None for all) and of the images that have a position; None for all."""
     todo = np.arange(len(points[0])) if only is None else only
     todo = todo[_usable(points[0][todo], points[1][todo])]

@@ -43,8 +43,8 @@ LOG = logging.getLogger("mlygeo.spatial.nearest")
 
 MAX_DISTANCE_M = 100.0
 
-OWN_COLUMNS = ("point_id", "id", "distance_m", "rank", "heading_difference", *frames.OF_POINTS.values())
-"""Columns of a selection that are not the image's own, and its id."""
+OWN_COLUMNS = tuple(column.name for column in frames.SELECTION.columns if column.name != "score")
+"""Columns of a selection that are not the image's own, and its id. Images may have a score of their own."""
 
 BEARING_POINTS = replace(frames.POINTS, columns=frames.STREET_POINTS.only("point_id", "bearing").columns)
 

@@ -17,6 +17,7 @@ import numpy as np
 from mlygeo.arrays import in_threads
 from mlygeo.errors import InputError
 from mlygeo.kernels import given, kernel
+from mlygeo.schemas import PREFERRED_BY
 from mlygeo.spatial.grid import heading_difference
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ IMAGE_TERMS = {
 PAIR_TERMS = {"distance": None, "heading": "compass_angle", "same_sequence": "sequence_id"}
 """Terms of a point and an image, and the column of images that each needs."""
 
-TERMS = (*PAIR_TERMS, *IMAGE_TERMS)
+TERMS = PREFERRED_BY
 
 SCALES = {"distance_m": 10.0, "age_years": 5.0, "resolution_px": 16_384.0}
 """Scales of terms, and their values unless a rule has others: those of Project Sidewalk."""
@@ -131,7 +132,7 @@ class Rule:
             if not isinstance(part, Mapping):
                 raise InputError(f"`{name}` of a rule must be a table of names and numbers", hint=FORM)
         if unknown := given.get("scales", {}).keys() - SCALES.keys():
-            raise InputError(f"there is no scale {sorted(unknown)[0]!r}", hint=f"scales are {', '.join(SCALES)}")
+            raise InputError(f"there is no scale {min(unknown)!r}", hint=f"scales are {', '.join(SCALES)}")
         return cls(given["weights"], **given.get("scales", {}))
 
     def of_image(self, term: str, values: Any, as_of_us: int | None) -> Floats:
@@ -162,6 +163,7 @@ FORM = 'such as {"weights": {"distance": 0.6, "age": 0.4}, "scales": {"distance_
 """What a file of weights looks like."""
 
 UNKNOWN_TIME = np.iinfo(np.int64).min
+
 
 def decay(x: Floats, *, compiled: bool | None = None) -> Floats:
     """
@@ -280,12 +282,14 @@ class Scoring:
 def along_street(camera: Floats, bearing: Floats, pano: Flags) -> Floats:
     """Return the term `heading` of pairs: headings of cameras, bearings of streets, degrees; and panoramas."""
     term = 1.0 - heading_difference(camera, bearing) / 90.0
-    return np.where(pano, 1.0, np.where(np.isnan(term), 0.0, term))
+    found: Floats = np.where(pano, 1.0, np.where(np.isnan(term), 0.0, term))
+    return found
 
 
 def is_wanted(wanted: Whole, sequence: Whole) -> Floats:
     """Return the term `same_sequence` of pairs."""
-    return ((wanted == sequence) & (wanted >= 0)).astype(np.float64)
+    same: Flags = (wanted == sequence) & (wanted >= 0)
+    return same.astype(np.float64)
 
 
 def _is_number(value: Any) -> bool:

@@ -99,7 +99,7 @@ def main():
             seconds[name].append((time.perf_counter() - started[0], time.process_time() - started[1]))
             count = len(found if name == "nearest" else found.matches)
             print("{:10} {:8.2f} s, {:8.2f} s of processors, {:,} pairs".format(name, *seconds[name][-1], count))
-    medians = {name: [statistics.median(each) for each in zip(*pairs)] for name, pairs in seconds.items()}
+    medians = {name: [statistics.median(each) for each in zip(*pairs, strict=True)] for name, pairs in seconds.items()}
     wall, processors = (best / other for best, other in zip(medians["best"], medians["nearest"], strict=True))
     print(f"best takes {wall:.2f} times the time of nearest, {processors:.2f} times that of processors")
 

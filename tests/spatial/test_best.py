@@ -95,7 +95,7 @@ def test_any_preference_gives_what_a_loop_over_all_pairs_gives(
     rng, (plon, plat, px, py), (ilon, ilat, ix, iy) = scene(seed, points, images, spread)
     rule = None if weights is None else Rule(weights, distance_m=10.0)
     ids = rng.permutation(images)
-    ids[rng.integers(0, images, images // 6)] = 0 if images else 0  # an id at several places
+    ids[rng.integers(0, images, images // 6)] = 0  # an id at several places
     own = rng.integers(0, 4, images) / 8 * (0 if rule is None else rule.shares.get("resolution", 0.0))
     bearing = np.where(rng.random(points) < 0.2, np.nan, rng.integers(0, 8, points) * 45.0)
     heading = np.where(rng.random(images) < 0.2, np.nan, rng.integers(0, 360, images).astype(float))
