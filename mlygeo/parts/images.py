@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -370,14 +370,6 @@ def with_counts(tasks: list[Task], dataset: Images) -> list[Task]:
         first = cells.span(*cells.from_quadkey(part.cell), layout.MOST_ZOOM)[0]
         shared[max(int(np.searchsorted(firsts, first, side="right")) - 1, 0)].append(number)
     return [replace(task, counts=tuple(numbers)) for task, numbers in zip(tasks, shared, strict=True)]
-
-
-def newest(dataset: Images) -> int | None:
-    """Return the time of the latest capture by the index, microseconds since 1970; None where none is known."""
-    from mlygeo.periods import EPOCH
-
-    times = [part.max_captured_at for part in dataset.index.parts if part.max_captured_at is not None]
-    return None if not times else (max(times) - EPOCH) // timedelta(microseconds=1)
 
 
 def counted(

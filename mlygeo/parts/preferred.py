@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlygeo.errors import FrameError
+from mlygeo.periods import EPOCH
 from mlygeo.spatial import scores
 from mlygeo.spatial.best import GROUPS
 from mlygeo.spatial.scores import IMAGE_TERMS, PAIR_TERMS, UNKNOWN_TIME
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mlygeo.arrays import Floats, Rows, Whole
+    from mlygeo.parts.images import Images
     from mlygeo.spatial.best import Preference
     from mlygeo.store.point_sources import Points
 
@@ -158,6 +161,16 @@ def newest(images: Points) -> int | None:
     latest = [int(values.max()) for part in images.parts("captured_at") if len(values := _values("age", part))]
     found = max(latest, default=UNKNOWN_TIME)
     return None if found == UNKNOWN_TIME else found
+
+
+def newest_of(dataset: Images) -> int | None:
+    """Return the same of a dataset: by its index, and by the captures of parts that the index tells nothing of."""
+    times = []
+    for number, part in enumerate(dataset.index.parts):
+        latest = part.max_captured_at
+        found = newest(dataset.part(number)) if latest is None else (latest - EPOCH) // timedelta(microseconds=1)
+        times += [] if found is None else [found]
+    return max(times, default=None)
 
 
 def _gaps(images: Points, column: str) -> Any:

@@ -537,7 +537,7 @@ def select(
             inputs.load_ahead(dataset.index.rows)
         given["images"] = images if dataset.elsewhere is None else dataset.elsewhere, dataset.index.rows
         source = source or networks.AtHand(GivenPoints(target))
-        preference = preferring.preference(lambda: datasets.newest(dataset), matching)
+        preference = preferring.preference(lambda: preferred.newest_of(dataset), matching)
         return parted.select(
             source.points, dataset, projection=projected, matching=matching, preference=preference, region=place,
             conditions=conditions,

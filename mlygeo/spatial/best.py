@@ -78,7 +78,7 @@ class Preference:
     def columns(self) -> list[str]:
         """The columns that images need."""
         found = [] if self.rule is None else self.rule.columns
-        return found if self.per is None else [*found, GROUPS[self.per]]
+        return found if self.per is None else [*dict.fromkeys([*found, GROUPS[self.per]])]
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON has it."""

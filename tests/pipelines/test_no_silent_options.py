@@ -58,7 +58,8 @@ def others(images, given, service):
     """For each option of the verbs of regions another value than its default."""
     return {
         "interval": 37.0, "method": "percept", "retain_all": True, "srid": 25833, "force_srid": True,
-        "max_distance": 3.0, "k": 3, "unique": True, "max_heading_difference": 20.0, "pano": True, "since": "2024-07",
+        "max_distance": 3.0, "k": 3, "unique": True, "max_heading_difference": 20.0, "prefer": "newest",
+        "as_of": "2024", "max_along": 2.0, "max_across": 2.0, "per": "month", "pano": True, "since": "2024-07",
         "until": "2024-01", "creator": int(images["creator_id"].iloc[0]), "organization": 5, "min_quality": 0.5,
         "tile_list_file": given / "tiles.txt", "tile_cache": given / "cache", "computed": True, "overwrite": True,
         "max_age": 1e6, "workers": 2, "token": "x", "token_file": given / "ids.txt", "service": service,
