@@ -197,12 +197,12 @@ class Matched:
     @cached_property
     def _preferred(self) -> dict[str, Any]:
         """What is told of each match where others than the nearest image are preferred."""
-        if self.preference is None or self.best is None:
+        if self.best is None:
             return {}
         from mlygeo.parts import preferred
 
         found: dict[str, Any] = {}
-        if self.preference.rule is not None:
+        if self.preference is not None and self.preference.rule is not None:
             names = [name for name in self.preference.columns if name in self.images.columns]
             terms = self.best.terms | preferred.image_terms(
                 self.images.take(self.matches.image_row, names), self.preference
@@ -211,7 +211,7 @@ class Matched:
             found |= {f"term_{name}": terms[name] for name in frames.PREFERRED_BY if name in terms}
         if self.best.ahead_m is not None:
             found |= {"along_m": self.best.ahead_m, "across_m": self.best.right_m}
-        return found
+        return found | self.best.told
 
     @property
     def _of_points(self) -> dict[str, Any]:

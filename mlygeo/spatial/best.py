@@ -130,6 +130,8 @@ class Best:
         Those terms of a pair that have a weight, unweighted: `distance`, `heading`, `same_sequence`.
     ahead_m, right_m
         How far the image is ahead of the point along the street, and to the right of it, metres; None without limits.
+    told
+        More that is told of each pair, by column.
     """
 
     matches: Matches
@@ -137,6 +139,7 @@ class Best:
     terms: dict[str, Floats] = field(default_factory=dict)
     ahead_m: Floats | None = None
     right_m: Floats | None = None
+    told: dict[str, Floats] = field(default_factory=dict)
 
 
 @working("searching the best images")
@@ -385,7 +388,7 @@ class _InPlane:
             rank = plane.key_rank[image]
             order = np.lexsort((image, rank, square, -score, point))
             # Of an id in several rows the first counts.
-            order = order[_firsts(point[order], rank[order])]
+            order = order[nearest.firsts(point[order], rank[order])]
             order = order[np.lexsort((np.arange(len(order)), group[image[order]], point[order]))]
             own = group[image[order]]
             starts = np.flatnonzero(
@@ -400,14 +403,6 @@ class _InPlane:
         point, image, square, score = (np.concatenate(values) for values in zip(_NO_PAIRS, *found, strict=True))
         order = np.lexsort((image, plane.key_rank[image], square, -score, point))
         return point[order], image[order], square[order], score[order]
-
-
-def _firsts(point: Rows, rank: Rows) -> Flags:
-    """Return which pairs, ordered by point, are the first of their point and key."""
-    order = np.lexsort((np.arange(len(point)), rank, point))
-    again = np.zeros(len(point), dtype=bool)
-    again[order[1:]] = (rank[order[1:]] == rank[order[:-1]]) & (point[order[1:]] == point[order[:-1]])
-    return ~again
 
 
 def _gathered(parts: list[Pairs]) -> Pairs:

@@ -23,6 +23,7 @@ from mlygeo.pipelines.options.images import (
     Spread,
     StreetPoints,
     TileOptions,
+    Towards,
 )
 from mlygeo.pipelines.options.photos import INSERTED, TURNS, Insertion, MetaData, PhotoFolder, Sorting
 from mlygeo.pipelines.options.pictures import Downloading, Layout, PictureForm, PictureFormat, Size
@@ -33,8 +34,8 @@ __all__ = [
     "GROUPS", "INSERTED", "INTERVAL_S", "NO_LIMIT", "TEXTS", "TURNS", "Access", "Asking", "Cutting", "Described",
     "Downloading", "Filters", "Geotagging", "Insertion", "Layout", "Matching", "MetaData", "Method", "Per",
     "PhotoFolder", "PictureForm", "PictureFormat", "Plane", "Preferring", "Recorded", "Server", "Shared", "SignedIn",
-    "Size", "Sorting", "Spread", "StreetPoints", "TileOptions", "Uploading", "User", "VideoFrames", "VideoSampling",
-    "parameter_texts", "start_ms",
+    "Size", "Sorting", "Spread", "StreetPoints", "TileOptions", "Towards", "Uploading", "User", "VideoFrames",
+    "VideoSampling", "parameter_texts", "start_ms",
 ]  # fmt: skip
 
 GROUPS = tuple(

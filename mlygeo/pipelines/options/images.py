@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from mlygeo.spatial.best import Preference
+    from mlygeo.spatial.towards import Looking
 
     PathLike = str | os.PathLike[str]
 
@@ -296,6 +297,64 @@ class Preferring:
         else:
             as_of_us = newest() if self.as_of is None else _microseconds(self.as_of)
         return Preference(rule, as_of_us, self.max_along, self.max_across, self.per)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Towards:
+    """
+    Which images look at things.
+
+    Parameters
+    ----------
+    towards
+        Take images that look at these things instead of images near street points: a frame or any vector file of
+        points, lines or footprints. Of a footprint the nearest place of its outline counts.
+    min_distance
+        Least distance from image to thing, metres; an image just there counts. Default: none.
+    apart
+        Least angle between the directions in which the images of a thing look at it, degrees.
+    field_of_view
+        Horizontal field of view of flat images whose camera does not tell it, degrees. Without it they are left out.
+    """
+
+    towards: Any
+    min_distance: float | None
+    apart: float | None
+    field_of_view: float | None
+
+    def check(self) -> None:
+        """
+        Raise for what makes no sense, or has no effect.
+
+        Raises
+        ------
+        InputError
+            Naming the option.
+        """
+        if self.towards is None:
+            of_no_use(("min_distance", "apart", "field_of_view"), "without `towards`")
+            return
+        of_no_use(NOT_TOWARDS, "with `towards`")
+        if self.field_of_view is not None and not 0 < self.field_of_view <= 360:
+            raise InputError(f"`field_of_view` must lie above 0 and up to 360 degrees, not {self.field_of_view}")
+
+    def looking(self, matching: Matching) -> Looking:
+        """Return which images look at a thing; raise InputError for what makes no sense."""
+        from mlygeo.spatial.towards import Looking
+
+        if matching.limit is None:
+            raise InputError(
+                "`towards` needs a largest distance, and `max_distance` sets none",
+                hint="name the largest distance, such as `max_distance=50`",
+            )
+        return Looking(self.min_distance, matching.limit, self.apart)
+
+
+NOT_TOWARDS = (
+    "streets", "points", "interval", "method", "retain_all", "unique", "max_heading_difference", "max_along",
+    "max_across", "per",
+)  # fmt: skip
+"""Options on points along streets, which things are not."""
 
 
 def _microseconds(moment: str | datetime) -> int:
