@@ -75,8 +75,8 @@ def match(
     projection: Projection | Zones,
     looking: Looking,
     cameras: Cameras,
-    preference: Preference | None,
     k: int,
+    preference: Preference | None,
 ) -> tuple[Whole, Best]:
     """
     Match things with the images that look at them; see `mlygeo.spatial.towards.match`.

@@ -151,14 +151,14 @@ def match(
     key_rank: Rows,
     *,
     projection: Projection | Zones,
+    k: int = 1,
+    max_heading_difference: float | None = None,
+    point_xy: tuple[Floats, Floats] | None = None,
+    image_xy: tuple[Floats, Floats] | None = None,
     preference: Preference,
     compared: Compared,
     max_distance: float | None = nearest.MAX_DISTANCE_M,
-    k: int = 1,
-    max_heading_difference: float | None = None,
     point_id: Rows | None = None,
-    point_xy: tuple[Floats, Floats] | None = None,
-    image_xy: tuple[Floats, Floats] | None = None,
     compiled: bool | None = None,
 ) -> Best:
     """

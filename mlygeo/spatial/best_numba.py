@@ -16,7 +16,17 @@ from mlygeo.arrays import compiler, in_threads, workers
 from mlygeo.kernels import given
 from mlygeo.spatial import grid_numba
 from mlygeo.spatial.grid import SLACK, Box
-from mlygeo.spatial.scores import INVERSE_LN2, LN2_HIGH, LN2_LOW, MOST_EXPONENT, POWERS, SERIES, Scoring, decay
+from mlygeo.spatial.scores import (
+    INVERSE_LN2,
+    LN2_HIGH,
+    LN2_LOW,
+    MOST_EXPONENT,
+    POWERS,
+    SERIES,
+    UNKNOWN_TIME,
+    Scoring,
+    decay,
+)
 
 if TYPE_CHECKING:
     from mlygeo.arrays import Floats, Rows, Whole32
@@ -57,6 +67,30 @@ def decays(x: Any, result: Any) -> None:
     """Fill in exp(-x) of some numbers."""
     for row in range(len(x)):
         result[row] = _decay(x[row])
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def add_age(times: Any, as_of: int, scale: float, share: float, own: Any) -> int:
+    """Add the term of captures, weighted; return how many are unknown. See `mlygeo.spatial.scores.Rule.of_image`."""
+    unknown = 0
+    for row in range(len(times)):
+        if times[row] == UNKNOWN_TIME:
+            unknown += 1
+        else:
+            own[row] += share * _decay(max(float(as_of - times[row]), 0.0) / scale)
+    return unknown
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def add_part(values: Any, scale: float, share: float, own: Any) -> int:
+    """Add the term of numbers that are parts of a scale, weighted; return how many are unknown."""
+    unknown = 0
+    for row in range(len(values)):
+        if np.isnan(values[row]):
+            unknown += 1
+        else:
+            own[row] += share * min(max(values[row] / scale, 0.0), 1.0)
+    return unknown
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -234,7 +268,7 @@ def search(
 
     Parameters
     ----------
-    points, images, key_rank, only, chosen, box, limit_square, first
+    points, images, key_rank, only, chosen, box, limit_square
         As in `mlygeo.spatial.grid_numba.search`.
     heading, strip
         Which pairs count; None for all.
@@ -242,6 +276,8 @@ def search(
         The scores of pairs.
     scores, squares, rows
         What was found in other images, of which the best stay; filled in place.
+    first
+        As there.
     """
     points, key_rank = (given(points[0]), given(points[1])), given(key_rank)
     grid = grid_numba.build(images, chosen, box)

@@ -197,7 +197,9 @@ def decay(x: Floats, *, compiled: bool | None = None) -> Floats:
     return np.where(x > MOST_EXPONENT, 0.0, total * powers)
 
 
-def add_term(own: Floats, rule: Rule, term: str, parts: Iterable[Any], as_of_us: int | None) -> int:
+def add_term(
+    own: Floats, rule: Rule, term: str, parts: Iterable[Any], as_of_us: int | None, *, compiled: bool | None = None
+) -> int:
     """
     Add a term of images alone, weighted, to what they add to scores.
 
@@ -213,27 +215,38 @@ def add_term(own: Floats, rule: Rule, term: str, parts: Iterable[Any], as_of_us:
         The term's column, as `Rule.of_image` takes it, in parts of any length.
     as_of_us
         As there.
+    compiled
+        As in `decay`; the answer is the same to the last bit.
 
     Returns
     -------
     unknown
         Number of images of which the column knows nothing, and whose term is 0.
     """
-    start = unknown = 0
-    share = rule.shares[term]
+    start, share = 0, rule.shares[term]
+    unknown: list[int] = []
+    code = kernel("mlygeo.spatial.best_numba", len(own) * SAVED_S, compiled=compiled)
+    scale = rule.resolution_px if term == "resolution" else 1.0
     for part in parts:
-        unknown += int(np.count_nonzero(part == UNKNOWN_TIME if term == "age" else np.isnan(part)))
 
         def add(first: int, last: int, part: Any = part, start: int = start) -> None:
-            own[start + first : start + last] += share * rule.of_image(term, part[first:last], as_of_us)
+            values, to = part[first:last], own[start + first : start + last]
+            if code is None:
+                unknown.append(int(np.count_nonzero(values == UNKNOWN_TIME if term == "age" else np.isnan(values))))
+                to += share * rule.of_image(term, values, as_of_us)
+            elif term == "age":
+                unknown.append(code.add_age(given(values), as_of_us or 0, YEAR_US * rule.age_years, share, to))
+            else:
+                values = given(np.asarray(values, dtype=np.float64))
+                unknown.append(code.add_part(values, scale, share, to))
 
-        in_threads(add, len(part), CHUNK, "images")
+        in_threads(add, len(part), CHUNK if code is None else CHUNK_COMPILED, "images")
         start += len(part)
-    return unknown
+    return sum(unknown)
 
 
-CHUNK = 1 << 14
-"""Images whose terms are computed at once, so that arrays stay in the caches."""
+CHUNK, CHUNK_COMPILED = 1 << 14, 1 << 18
+"""Images whose terms are computed at once: by NumPy as many as stay in the caches."""
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,30 @@ def test_the_published_rule_on_a_table_worked_by_hand():
     assert found[3] > found[4]
 
 
+@given(
+    term=st.sampled_from(["resolution", "age", "quality_score", "panorama"]), seed=st.integers(0, 10**6),
+    count=st.integers(0, 40),
+)  # fmt: skip
+def test_what_images_add_to_scores_is_the_same_compiled_in_any_parts(term, seed, count):
+    rng = np.random.default_rng(seed)
+    if term == "age":
+        values = rng.integers(0, 20 * YEAR_US, count)
+        gaps = rng.random(count) < 0.2
+        values[gaps] = UNKNOWN_TIME
+    else:
+        values = rng.random(count) * (40_000 if term == "resolution" else 1)
+        gaps = rng.random(count) < 0.2
+        values[gaps] = np.nan
+    rule = Rule({term: 1, "distance": 2})
+    expected = 0.25 + rule.shares[term] * rule.of_image(term, values, 10 * YEAR_US)
+    for compiled in (False, True):
+        own = np.full(count, 0.25)
+        cut = int(rng.integers(0, count + 1))
+        parts = [values[:cut], values[cut:]]
+        assert scores.add_term(own, rule, term, parts, 10 * YEAR_US, compiled=compiled) == gaps.sum()
+        assert own.tobytes() == expected.tobytes()
+
+
 def test_terms_of_what_is_unknown_are_zero_and_of_what_is_better_than_best_one():
     rule = Rule({"age": 1})
     for term in ("resolution", "quality_score"):
