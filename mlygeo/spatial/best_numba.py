@@ -127,7 +127,7 @@ def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
 ) -> None:  # fmt: skip
     k = squares.shape[1]
     plain = distance == 0.0 and by_heading == 0.0 and by_sequence == 0.0 and best == 0.0
-    step = 1.0 / STEPS
+    step, more = 1.0 / STEPS, by_heading + by_sequence + ROUNDING
     for number in range(begin, end):
         point = points[number]
         qx, qy = x[point], y[point]
@@ -165,8 +165,6 @@ def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
                             continue
                     for across_at in range(first, last + 1):
                         cell = at * columns + across_at
-                        if starts[cell] == starts[cell + 1]:
-                            continue
                         bound = reach
                         if is_full and ring > 0:
                             if reach + highest[cell] * step < worst:
@@ -181,7 +179,21 @@ def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
                                 bound = bounds[int(apart * per_m)]
                                 if bound + highest[cell] * step < worst:
                                     continue
-                        for entry in range(starts[cell], starts[cell + 1]):
+                        lead = starts[cell]
+                        if not is_full:
+                            # Begin with the image that may be the best, so that most of the others are left out.
+                            promise = -1.0
+                            for entry in range(starts[cell], starts[cell + 1]):
+                                dx, dy = grid_x[entry] - qx, grid_y[entry] - qy
+                                square = dx * dx + dy * dy
+                                if square <= limit_square:
+                                    hope = bounds[int(np.sqrt(square) * per_m)] + coarse[entry] * step
+                                    if hope > promise:
+                                        promise, lead = hope, entry
+                        for turn in range(starts[cell], starts[cell + 1]):
+                            entry = lead
+                            if turn > starts[cell]:
+                                entry = turn if turn > lead else turn - 1
                             if is_full and bound + coarse[entry] * step < worst:
                                 continue
                             dx = grid_x[entry] - qx
@@ -196,6 +208,9 @@ def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
                             if distance > 0:
                                 score += distance * _decay(root / scale)
                             image = first_row + rows[entry]
+                            alone = own[image]
+                            if is_full and score + alone + more < worst:
+                                continue
                             if tested and not pano[image]:
                                 difference = np.fmod(abs(heading[image] - bearing[point]), 180.0)
                                 if not min(difference, 180.0 - difference) <= most:
@@ -215,7 +230,7 @@ def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
                                         score += by_heading * term
                             if by_sequence > 0 and wanted[point] >= 0 and wanted[point] == sequence[image]:
                                 score += by_sequence
-                            score += own[image]
+                            score += alone
                             place = k
                             while place > 0:
                                 other = found[point, place - 1]
