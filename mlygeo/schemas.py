@@ -207,10 +207,10 @@ SELECTION = Schema(
         Column("view_angle", "float64", "horizontal field of view, degrees; 360 for panoramas", optional=True),
         Column("target_lon", "float64", "longitude of that place", optional=True),
         Column("target_lat", "float64", "latitude of that place", optional=True),
-        Column("point_osmid", "str", "`osmid` of the point, where points have it", optional=True),
-        Column("point_highway", "str", "`highway` of the point, where points have it", optional=True),
-        Column("point_name", "str", "`name` of the point, where points have it", optional=True),
-        Column("point_bearing", "float64", "`bearing` of the point, degrees, where points have it", optional=True),
+        Column("point_osmid", "str", "osmid of the point, where points have it", optional=True),
+        Column("point_highway", "str", "highway of the point, where points have it", optional=True),
+        Column("point_name", "str", "name of the point, where points have it", optional=True),
+        Column("point_bearing", "float64", "bearing of the point, degrees, where points have it", optional=True),
     ),
 )
 

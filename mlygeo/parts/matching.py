@@ -265,7 +265,16 @@ class _Compared:
 
 
 def _best(
-    points: Points, images: Points, compared: _Compared, preference: Preference, *, keyed: Keyed, **options: Any
+    points: Points,
+    images: Points,
+    compared: _Compared,
+    preference: Preference,
+    *,
+    keyed: Keyed,
+    projection: Projection | Zones,
+    max_distance: float | None,
+    k: int,
+    max_heading_difference: float | None,
 ) -> Best:
     """Match the images that are preferred; see `mlygeo.spatial.best.match`."""
     from mlygeo.parts import preferred
@@ -276,8 +285,8 @@ def _best(
     terms = set() if preference.rule is None else set(preference.rule.weights)
     pano, heading = compared.image_is_pano, compared.image_heading
     if "heading" in terms:
-        pano = truths_of(images, "is_pano")[0]
-        heading = floats_of(images, "compass_angle")
+        pano = truths_of(images, "is_pano")[0] if pano is None else pano
+        heading = floats_of(images, "compass_angle") if heading is None else heading
     return best.match(
         *points.lonlat, *images.lonlat, keyed.ranks, preference=preference,
         compared=best.Compared(
@@ -285,7 +294,8 @@ def _best(
             preferred.sequences(images) if "same_sequence" in terms else None,
             None if preference.per is None else preferred.groups(images, preference.per),
         ),
-        point_id=compared.point_id, point_xy=compared.point_xy, image_xy=compared.image_xy, **options,
+        point_id=compared.point_id, point_xy=compared.point_xy, image_xy=compared.image_xy, projection=projection,
+        max_distance=max_distance, k=k, max_heading_difference=max_heading_difference,
     )  # fmt: skip
 
 

@@ -174,7 +174,7 @@ def _check_local(preference: Preference | None) -> None:
     """Raise InputError for what hangs on points beyond a part, with the reason."""
     if preference is not None and preference.rule is not None and "same_sequence" in preference.rule.weights:
         raise InputError(
-            "the term `same_sequence` is not possible with a dataset of images: it looks at the image of the nearest"
+            "the term 'same_sequence' is not possible with a dataset of images: it looks at the image of the nearest"
             " other point, which may lie anywhere",
             hint="take a file of weights without it, or a frame of the images: mlygeo.read_frame(folder)",
         )

@@ -424,7 +424,7 @@ def select(
     tried = preferring.preference(lambda: None, matching)  # raises before anything is read
     if towards is not None and tried is not None and tried.rule is not None and "same_sequence" in tried.rule.weights:
         raise InputError(
-            "the term `same_sequence` is not possible with `towards`: things have no neighbours along a street",
+            "the term 'same_sequence' is not possible with `towards`: things have no neighbours along a street",
             hint="take a file of weights without it",
         )
     filters = Filters(

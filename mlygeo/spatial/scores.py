@@ -33,8 +33,6 @@ IMAGE_TERMS = {
 PAIR_TERMS = {"distance": None, "heading": "compass_angle", "same_sequence": "sequence_id"}
 """Terms of a point and an image, and the column of images that each needs."""
 
-TERMS = PREFERRED_BY
-
 SCALES = {"distance_m": 10.0, "age_years": 5.0, "resolution_px": 16_384.0}
 """Scales of terms, and their values unless a rule has others: those of Project Sidewalk."""
 
@@ -96,18 +94,19 @@ class Rule:
     def __post_init__(self) -> None:
         """Raise for what makes no sense."""
         for name, weight in self.weights.items():
-            if name not in TERMS:
-                raise InputError(f"there is no term {name!r} to prefer images by", hint=f"terms are {', '.join(TERMS)}")
+            if name not in PREFERRED_BY:
+                hint = f"terms are {', '.join(PREFERRED_BY)}"
+                raise InputError(f"there is no term {name!r} to prefer images by", hint=hint)
             if not _is_number(weight) or not 0 <= weight < np.inf:
                 raise InputError(f"the weight of {name!r} must be a number, 0 or more, not {weight!r}")
         for name in SCALES:
             scale = getattr(self, name)
             if not _is_number(scale) or not 0 < scale < np.inf:
                 raise InputError(f"the scale `{name}` must be a positive number, not {scale!r}")
-        weights = {name: float(self.weights[name]) for name in TERMS if self.weights.get(name)}
+        weights = {name: float(self.weights[name]) for name in PREFERRED_BY if self.weights.get(name)}
         total = sum(weights.values())
         if not 0 < total < np.inf:
-            raise InputError("no term has a weight", hint=f"terms are {', '.join(TERMS)}")
+            raise InputError("no term has a weight", hint=f"terms are {', '.join(PREFERRED_BY)}")
         object.__setattr__(self, "weights", MappingProxyType(weights))
         shares = {name: weight / total for name, weight in weights.items()}
         object.__setattr__(self, "shares", MappingProxyType(shares))
@@ -127,10 +126,12 @@ class Rule:
     def of_json(cls, given: Mapping[str, Any]) -> Rule:
         """Return the rule of what `as_json` returned; InputError for anything else."""
         if not isinstance(given, Mapping) or not given.keys() <= {"weights", "scales"} or "weights" not in given:
-            raise InputError("a rule has `weights` and, where others than the usual are wanted, `scales`", hint=FORM)
+            raise InputError(
+                "a rule has a table 'weights' and, where others than the usual are wanted, a table 'scales'", hint=FORM
+            )
         for name, part in given.items():
             if not isinstance(part, Mapping):
-                raise InputError(f"`{name}` of a rule must be a table of names and numbers", hint=FORM)
+                raise InputError(f"'{name}' of a rule must be a table of names and numbers", hint=FORM)
         if unknown := given.get("scales", {}).keys() - SCALES.keys():
             raise InputError(f"there is no scale {min(unknown)!r}", hint=f"scales are {', '.join(SCALES)}")
         return cls(given["weights"], **given.get("scales", {}))

@@ -69,7 +69,7 @@ def test_any_cut_gives_the_preferred_images_of_one_run(
 
 def test_what_hangs_on_points_beyond_a_part_is_refused():
     points, images = world(1, text=False, around=(9.0, 48.75))
-    with pytest.raises(InputError, match="`same_sequence` is not possible with a dataset"):
+    with pytest.raises(InputError, match="'same_sequence' is not possible with a dataset"):
         over_parts(points, images, prefer="project-sidewalk", srid=25832)
 
 

@@ -98,7 +98,7 @@ def test_what_does_not_go_with_things_is_refused(town, tmp_path):
         ({"max_distance": None}, "needs a largest distance"),
         ({"field_of_view": 0}, "`field_of_view` must lie above 0"),
         ({"apart": 200}, "`apart` must lie between"),
-        ({"prefer": "project-sidewalk"}, "`same_sequence` is not possible with `towards`"),
+        ({"prefer": "project-sidewalk"}, "'same_sequence' is not possible with `towards`"),
     ]:
         with pytest.raises(InputError, match=message):
             mlygeo.select(towards=things, images=images, srid=SRID, **options)

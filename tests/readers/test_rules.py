@@ -24,7 +24,7 @@ def test_a_rule_of_a_name_and_of_files(tmp_path):
     ("name", "content", "error", "message"),
     [
         ("rule.toml", "weights = {beauty = 1}", InputError, "rule.toml: there is no term 'beauty'"),
-        ("rule.json", "[1, 2]", InputError, "rule.json: a rule has `weights`"),
+        ("rule.json", "[1, 2]", InputError, "rule.json: a rule has a table 'weights'"),
         ("rule.json", "{", FormatError, "neither JSON nor TOML"),
         ("rule.toml", "[", FormatError, "neither JSON nor TOML"),
         ("rule.json", "\udcff", FormatError, "neither JSON nor TOML"),

@@ -126,9 +126,9 @@ def test_weights_are_shares_of_their_sum():
         ({"weights": {}}, "no term has a weight"),
         ({"weights": {"age": 1}, "scales": {"age_years": 0}}, "scale `age_years`"),
         ({"weights": {"age": 1}, "scales": {"age_days": 9}}, "no scale 'age_days'"),
-        ({"weights": {"age": 1}, "scale": {}}, "a rule has `weights`"),
-        ({"weights": 1}, "`weights` of a rule"),
-        ([1], "a rule has `weights`"),
+        ({"weights": {"age": 1}, "scale": {}}, "a rule has a table 'weights'"),
+        ({"weights": 1}, "'weights' of a rule"),
+        ([1], "a rule has a table 'weights'"),
     ],
 )
 def test_a_rule_that_makes_no_sense_is_refused(given, message):

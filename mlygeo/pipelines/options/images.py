@@ -293,7 +293,7 @@ class Preferring:
         rule = None if self.prefer is None else rules.rule_of(self.prefer)
         as_of_us = None
         if rule is None or "age" not in rule.weights:
-            of_no_use(("as_of",), "without a rule that weighs `age`")
+            of_no_use(("as_of",), "without a rule that weighs 'age'")
         else:
             as_of_us = newest() if self.as_of is None else _microseconds(self.as_of)
         return Preference(rule, as_of_us, self.max_along, self.max_across, self.per)
