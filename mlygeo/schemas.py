@@ -206,6 +206,9 @@ STREET_POINTS = Schema(
 POINTS = Schema("points", "Point", (Column("point_id", "int64", "number of the point"),))
 """Points of a user's own, to select images for; a `bearing` is used where there is one."""
 
+PREFERRED_BY = ("distance", "heading", "same_sequence", "resolution", "age", "quality_score", "panorama")
+"""Terms of the rules by which images are preferred; see `mlygeo.spatial.scores.Rule`."""
+
 SELECTION = Schema(
     "selection",
     "Point",
@@ -215,8 +218,27 @@ SELECTION = Schema(
         Column("distance_m", "float64", "planar distance from point to image, metres"),
         Column("rank", "int64", "1 = nearest"),
         Column("heading_difference", "float64", "angle between camera and street, 0 to 90 degrees; NaN when unknown"),
+        Column("score", "float64", "how far the image is preferred, 0 to 1, where a rule does so", optional=True),
+        *(
+            Column(f"term_{name}", "float64", f"the rule's term `{name}`, 0 to 1, where it has a weight", optional=True)
+            for name in PREFERRED_BY
+        ),
+        Column("along_m", "float64", "metres from point to image along the street, ahead positive", optional=True),
+        Column("across_m", "float64", "metres across the street, to the right positive", optional=True),
+        Column("target_bearing", "float64", "degrees from the image to the nearest place of a thing", optional=True),
+        Column("off_axis", "float64", "angle between camera and that place, 0 to 180 degrees", optional=True),
+        Column("view_angle", "float64", "horizontal field of view, degrees; 360 for panoramas", optional=True),
+        Column("target_lon", "float64", "longitude of that place", optional=True),
+        Column("target_lat", "float64", "latitude of that place", optional=True),
+        Column("point_osmid", "str", "osmid of the point, where points have it", optional=True),
+        Column("point_highway", "str", "highway of the point, where points have it", optional=True),
+        Column("point_name", "str", "name of the point, where points have it", optional=True),
+        Column("point_bearing", "float64", "bearing of the point, degrees, where points have it", optional=True),
     ),
 )
+
+OF_POINTS = {"osmid": "point_osmid", "highway": "point_highway", "name": "point_name", "bearing": "point_bearing"}
+"""Columns of points that a selection carries, by the names they have there: those of images are often the same."""
 
 SEQUENCES = Schema(
     "sequences",

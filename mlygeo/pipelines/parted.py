@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from mlygeo.pipelines.options import Matching, Spread, StreetPoints
     from mlygeo.progress import Progress
     from mlygeo.regions import Region
+    from mlygeo.spatial.best import Preference
     from mlygeo.spatial.projection import Projection
     from mlygeo.spatial.zones import Zones
     from mlygeo.store.repeats import Repeats
@@ -98,6 +99,7 @@ def select(
     *,
     projection: Callable[[GivenPoints], Projection | Zones],
     matching: Matching,
+    preference: Preference | None,
     region: Region | None,
     conditions: dict[str, Any],
     spread: Spread,
@@ -120,7 +122,7 @@ def select(
         The images.
     projection
         Returns the plane to measure in for the points.
-    matching, region, conditions
+    matching, preference, region, conditions
         As of a selection from a frame.
     spread, workers
         Who works on the parts; None for `workers` where it was not given.
@@ -143,7 +145,11 @@ def select(
     frames.columns_for(conditions, dataset.empty.columns)
     if region is not None:
         _check_inside(region, dataset)
-    options = step.Options(matching.limit, matching.k, matching.unique, matching.max_heading_difference)
+    _check_local(preference)
+    options = step.Options(
+        matching.limit, matching.k, matching.unique, matching.max_heading_difference,
+        None if preference is None else preference.as_json(),
+    )  # fmt: skip
 
     def planned(found: GivenPoints, folder: Path) -> Planned:
         if matching.unique and matching.limit is None:
@@ -153,12 +159,25 @@ def select(
             conditions=conditions,
         )  # fmt: skip
 
-    run = _Run(points, dataset, region, conditions, spread, workers, left_out, doubts, summed, said, progress, planned)
+    run = _Run(
+        points, dataset, region, conditions, preference, spread, workers, left_out, doubts, summed, said, progress,
+        planned,
+    )  # fmt: skip
     if dry_run:
         return run.dry()
     job: Job[gpd.GeoDataFrame] = Job(run.frame, run.summary, "", run.write, ids=run.words)
     run.job.append(job)
     return job
+
+
+def _check_local(preference: Preference | None) -> None:
+    """Raise InputError for what hangs on points beyond a part, with the reason."""
+    if preference is not None and preference.rule is not None and "same_sequence" in preference.rule.weights:
+        raise InputError(
+            "the term 'same_sequence' is not possible with a dataset of images: it looks at the image of the nearest"
+            " other point, which may lie anywhere",
+            hint="take a file of weights without it, or a frame of the images: mlygeo.read_frame(folder)",
+        )
 
 
 def _check_inside(region: Region, dataset: Images) -> None:
@@ -188,6 +207,7 @@ class _Run:
     dataset: Images
     region: Region | None
     conditions: dict[str, Any]
+    preference: Preference | None
     spread: Spread
     workers: int | None
     left_out: dict[str, int]
@@ -379,6 +399,7 @@ class _Run:
         )
         if len(found.again):
             self.left_out |= {f"images {repeats.AGAIN}": len(found.again)}
+        self.doubts |= self._unknown()
         self.doubts |= found.problems
         credited = list(dict.fromkeys([*whole.attribution(attribution_of), *frames.credited(self.points.attrs)]))
         summary = self.summed(whole.facts, kept - len(found.again), credited)
@@ -387,6 +408,23 @@ class _Run:
         self.summary |= summary
         for job in self.job:
             job.headline = self.said(summary, whole.facts)
+
+    def _unknown(self) -> dict[str, int]:
+        """Return what is not known of images that could be preferred; what that leaves out is noted."""
+        if self.preference is None:
+            return {}
+        from mlygeo.parts import preferred
+        from mlygeo.store.points import keep
+
+        index, counts, gone = self.dataset.index, [], []
+        for number in range(len(index.parts)):
+            kept = keep(self.dataset.part(number), region=self.region, conditions=self.conditions)
+            counts.append(preferred.unknown(kept, self.preference))
+            gone.append(preferred.left_out(kept, self.preference))
+        self.left_out |= preferred.found_by(iter(gone))
+        return preferred.found_by(iter(counts)) | preferred.no_bearings(
+            self.points.found.without_bearing, self.preference
+        )
 
     def _publish(self, whole: Whole, folder: Path) -> list[Path]:
         """Write all that goes beside the parts, and let them take their places together."""

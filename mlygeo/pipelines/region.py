@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Any, cast
 from mlygeo.errors import FrameError, InputError, RegionError
 from mlygeo.pipelines.arguments import of_no_use, was_given
 from mlygeo.pipelines.job import Job, public, version
-from mlygeo.pipelines.options import Access, Filters, Matching, Plane, Sampling, Spread, StreetPoints, TileOptions
+from mlygeo.pipelines.options import (
+    Access,
+    Filters,
+    Matching,
+    Plane,
+    Preferring,
+    Sampling,
+    Spread,
+    StreetPoints,
+    TileOptions,
+    Towards,
+)
 from mlygeo.progress import counted, running
 
 if TYPE_CHECKING:
@@ -24,9 +35,10 @@ if TYPE_CHECKING:
     from mlygeo.keys import Key
     from mlygeo.net.http import Service
     from mlygeo.parts.points import GivenPoints
-    from mlygeo.pipelines.options import Method, StreetMethod
+    from mlygeo.pipelines.options import Method, Per, StreetMethod
     from mlygeo.progress import Progress
     from mlygeo.regions import Region, RegionLike
+    from mlygeo.spatial.best import Preference
     from mlygeo.spatial.designs import Design
     from mlygeo.spatial.projection import Projection
     from mlygeo.spatial.zones import Zones
@@ -371,6 +383,15 @@ def select(
     k: int = 1,
     unique: bool = False,
     max_heading_difference: float | None = None,
+    prefer: PathLike | None = None,
+    as_of: str | datetime | None = None,
+    max_along: float | None = None,
+    max_across: float | None = None,
+    per: Per | None = None,
+    towards: FrameLike | None = None,
+    min_distance: float | None = None,
+    apart: float | None = None,
+    field_of_view: float | None = None,
     pano: bool | None = None,
     since: str | datetime | None = None,
     until: str | datetime | None = None,
@@ -433,13 +454,26 @@ def select(
     """
     from mlygeo import regions
     from mlygeo.parts import images as datasets
+    from mlygeo.parts import looking as seeing
+    from mlygeo.parts import preferred
     from mlygeo.parts.points import GivenPoints
     from mlygeo.pipelines import inputs, networks, own_files, parted, provenance, selection, versions
     from mlygeo.pipelines.whose import shares_text
+    from mlygeo.readers import things
     from mlygeo.store.point_sources import FramePoints, TablePoints
     from mlygeo.store.points import keep
 
     matching = Matching(max_distance=max_distance, k=k, unique=unique, max_heading_difference=max_heading_difference)
+    aimed = Towards(towards=towards, min_distance=min_distance, apart=apart, field_of_view=field_of_view)
+    aimed.check()
+    looking = None if towards is None else aimed.looking(matching)
+    preferring = Preferring(prefer=prefer, as_of=as_of, max_along=max_along, max_across=max_across, per=per)
+    tried = preferring.preference(lambda: None, matching)  # raises before anything is read
+    if towards is not None and tried is not None and tried.rule is not None and "same_sequence" in tried.rule.weights:
+        raise InputError(
+            "the term 'same_sequence' is not possible with `towards`: things have no neighbours along a street",
+            hint="take a file of weights without it",
+        )
     filters = Filters(
         pano=pano, since=since, until=until, creator=creator, organization=organization, min_quality=min_quality
     )
@@ -465,6 +499,11 @@ def select(
     if dataset is None:
         of_no_use([*inspect.get_annotations(Spread), "dry_run"], datasets.no_dataset(images))
     else:
+        if towards is not None:
+            raise InputError(
+                "`towards` is not possible with a dataset of images: a large thing reaches beyond the cell of a part",
+                hint="take a frame of the images around the things: mlygeo.read_frame(folder, bbox=…)",
+            )
         parted.check(spread, laid, given_points=points is not None)
     if images is not None:
         kept = {"workers"} if dataset is not None else set()
@@ -472,7 +511,7 @@ def select(
         of_no_use(Access, "beside `images`")
     conditions = filters.conditions()
     place, config = regions.settle(region)
-    if place is None and points is None and streets is None:
+    if place is None and points is None and streets is None and towards is None:
         raise RegionError("no region", hint=inputs.NO_REGION)
 
     at_hand: Points | None = None
@@ -481,6 +520,7 @@ def select(
         inputs.load_ahead(len(at_hand))
     network_facts: dict[str, Any] = {}
     target: Points
+    seen: things.Things | None = None
     given: dict[str, tuple[Any, int]] = {}
     known = at_hand if dataset is None else dataset.empty
     doubts: dict[str, int] = {} if known is None else inputs.doubts_of(known, "images")
@@ -498,6 +538,11 @@ def select(
             cut={"outside the region": found.given - found.count - gone},
         )  # fmt: skip
         target = given_points.edge
+    elif towards is not None:
+        seen = things.open_things(towards, place)
+        given["towards"] = towards, seen.given
+        left_out |= seen.left_out
+        target = seen.points
     elif points is not None:
         everything, target = _open_points(points, place)
         given["points"] = points, len(everything)
@@ -533,17 +578,21 @@ def select(
         return projection
 
     fetching = None
+    of_streets = points is None and towards is None
+    preference: Preference | None = None
 
     def summed(found: dict[str, Any], considered: int, credited: list[str]) -> dict[str, Any]:
         return {
             "region": None if place is None else inputs.region_summary(place),
             "srid": projection.srid,
-            "interval_m": None if points is not None else interval,
-            "method": None if points is not None else method,
+            "interval_m": interval if of_streets else None,
+            "method": method if of_streets else None,
             "max_distance_m": matching.limit,
             "k": matching.k,
             "unique": matching.unique,
             "max_heading_difference": matching.max_heading_difference,
+            **selection.preference_facts(preference),
+            **selection.looking_facts(looking, field_of_view),
             "filters": provenance.shown(conditions),
             **found,
             "images_considered": considered,
@@ -559,7 +608,10 @@ def select(
         }
 
     def said(summary: dict[str, Any], found: dict[str, Any]) -> str:
-        text = selection.headline(found, matching.limit, of_streets=points is None)
+        if looking is not None:
+            text = seeing.headline(found, looking.max_distance)
+        else:
+            text = selection.headline(found, matching.limit, of_streets=of_streets, preference=preference)
         if more := shares_text({name: facts["images"] for name, facts in summary.get("providers", {}).items()}):
             text += f", images{more}"
         if network_facts.get("street_points", {}).get("share_without_point"):
@@ -572,13 +624,17 @@ def select(
             inputs.load_ahead(dataset.index.rows)
         given["images"] = images if dataset.elsewhere is None else dataset.elsewhere, dataset.index.rows
         source = source or networks.AtHand(GivenPoints(target))
+        preference = preferring.preference(lambda: preferred.newest_of(dataset), matching)
         return parted.select(
-            source.points, dataset, projection=projected, matching=matching, region=place, conditions=conditions,
+            source.points, dataset, projection=projected, matching=matching, preference=preference, region=place,
+            conditions=conditions,
             spread=spread, dry_run=dry_run, workers=workers if was_given("workers") else None, left_out=left_out,
             doubts=doubts, summed=summed, said=said, progress=progress,
         )  # fmt: skip
     if at_hand is None:
-        around = place or inputs.surroundings(target, matching.limit)
+        around = place or inputs.surroundings(
+            target, None if matching.limit is None else matching.limit + (0.0 if seen is None else seen.reach_m)
+        )
         fetching = inputs.fetching(around, config, tiles=tile_options, access=access, progress=progress)
         at_hand = TablePoints(fetching.images(), "the images", fetching.attrs)
     candidates = keep(at_hand, region=place, conditions=conditions)
@@ -586,12 +642,26 @@ def select(
         inputs.warn_of_nothing(at_hand, place)
     given["images"] = images, len(at_hand)
     left_out |= inputs.left_out_of(at_hand, candidates, "images", cut="outside the region, or by the filters")
+    preference = preferring.preference(lambda: preferred.newest(at_hand), matching)
+    if preference is not None:
+        preferred.check_columns(preference, target.columns, candidates.columns, (target.name, candidates.name))
+        left_out |= preferred.left_out(candidates, preference)
+        doubts |= preferred.unknown(candidates, preference) | preferred.without_bearing(target, preference)
     candidates, again, repeated = inputs.each_once(candidates)
     left_out |= again
     doubts |= repeated.problems
-    chosen = selection.Selection.match(
-        target, candidates, keyed=repeated.keys, projection=projection, matching=matching
-    )
+    if looking is not None and seen is not None:
+        cameras, unseeing = seeing.cameras_of(candidates, usual_angle=field_of_view)
+        left_out |= unseeing
+        ids_of_things, found_best = seeing.match(
+            seen.shapes, target, candidates, keyed=repeated.keys, projection=projection, looking=looking,
+            cameras=cameras, preference=preference, k=matching.k,
+        )  # fmt: skip
+        chosen = selection.Selection.of_best(target, ids_of_things, candidates, repeated.keys, preference, found_best)
+    else:
+        chosen = selection.Selection.match(
+            target, candidates, keyed=repeated.keys, projection=projection, matching=matching, preference=preference
+        )
     summary = summed(chosen.facts, len(candidates), chosen.attribution())
     if "providers" in summary and fetching is not None:
         summary["providers"] = inputs.with_asked(summary["providers"], fetching.providers)

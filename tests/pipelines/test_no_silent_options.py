@@ -58,7 +58,8 @@ def others(images, given, service):
     """For each option of the verbs of regions another value than its default."""
     return {
         "interval": 37.0, "method": "percept", "retain_all": True, "srid": 25833, "force_srid": True,
-        "max_distance": 3.0, "k": 3, "unique": True, "max_heading_difference": 20.0, "pano": True, "since": "2024-07",
+        "max_distance": 3.0, "k": 3, "unique": True, "max_heading_difference": 20.0, "prefer": "newest",
+        "as_of": "2024", "max_along": 2.0, "max_across": 2.0, "per": "month", "min_distance": 2.0, "apart": 30.0, "field_of_view": 60.0, "pano": True, "since": "2024-07",
         "until": "2024-01", "creator": int(images["creator_id"].iloc[0]), "organization": 5, "min_quality": 0.5,
         "tile_list_file": given / "tiles.txt", "tile_cache": given / "cache", "computed": True, "overwrite": True,
         "max_age": 1e6, "workers": 2, "token": "x", "token_file": given / "ids.txt", "service": service,
@@ -96,7 +97,7 @@ def test_each_option_has_an_effect_or_is_refused(images, given, service, mode):
     before = outcome(verb, arguments)
     values, silent = others(images, given, service), []
     for name in inspect.signature(getattr(mlygeo, verb)).parameters:
-        if name in arguments or name in {"region", "streets", "points", "images", "progress", "dry_run"}:
+        if name in arguments or name in {"region", "streets", "points", "images", "towards", "progress", "dry_run"}:
             continue
         if name in {"executor", "client"}:
             continue  # no value of theirs is text or a number; tests/parts has them
