@@ -32,6 +32,7 @@ from .pipelines.units import extract_upload_params as extract_upload_params
 from .pipelines.units import extract_user_data as extract_user_data
 from .pipelines.uploads import upload as upload
 from .pipelines.uploads import zip_sequences as zip_sequences
+from .pipelines.verification import verify as verify
 from .pipelines.versions import info as info
 from .pipelines.video import sample_video as sample_video
 from .pipelines.video import tracks as tracks

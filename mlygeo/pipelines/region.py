@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FrameError, InputError, RegionError
-from mlygeo.pipelines.arguments import of_no_use, was_given
-from mlygeo.pipelines.job import Job, public, version
+from mlygeo.pipelines.arguments import called_as, of_no_use, user_call, was_given
+from mlygeo.pipelines.job import Job, body_of, public, version
 from mlygeo.pipelines.options import Access, Filters, Matching, Plane, Spread, StreetPoints, TileOptions
 from mlygeo.progress import counted, running
 
@@ -118,7 +119,7 @@ def tiles(
     """
     from pathlib import Path
 
-    from mlygeo import frames, regions, store
+    from mlygeo import frames, regions
     from mlygeo.pipelines import inputs, provenance, tile_datasets, versions
     from mlygeo.pipelines.whose import shares_text
     from mlygeo.store.point_sources import TablePoints
@@ -200,12 +201,11 @@ def tiles(
         return images
 
     def write(path: Path) -> list[Path]:
-        files = [store.write_frame(make_frame(), path)]
-        return files + inputs.write_failed(fetching.failed, path.parent)
+        return inputs.write_failed(fetching.failed, path.parent)
 
     headline = f"{counted(len(kept), 'image')} in {counted(fetching.summary['tiles'], 'tile')}"
     headline += shares_text({name: facts["images"] for name, facts in whose.items()}) + fetching.warning
-    return Job(make_frame, summary, headline, write, fetching.failed)
+    return Job(make_frame, summary, headline, write, fetching.failed, as_file=True)
 
 
 @public
@@ -261,7 +261,7 @@ def streets(
     """
     from pathlib import Path
 
-    from mlygeo import regions, store
+    from mlygeo import regions
     from mlygeo.pipelines import inputs, networks, parted, provenance, street_datasets, versions
 
     laid = StreetPoints(interval=interval, method=method)
@@ -307,7 +307,7 @@ def streets(
         lambda: points,
         summary,
         _points_headline(facts) + inputs.left_out_remark(summary["left_out"]),
-        lambda path: [store.write_frame(points, path)],
+        as_file=True,
     )
 
 
@@ -348,6 +348,7 @@ def select(
     executor: Executor | None = None,
     client: Client | None = None,
     part: str | None = None,
+    lock: PathLike | None = None,
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
@@ -359,6 +360,9 @@ def select(
     points
         Points frame, or a file of points of your own instead of street points: any vector file
         or GPX.
+    lock
+        Make the selection of this lock again, from the same inputs with the same options: selection.lock.json, or
+        the folder that it is in. What stands against it is an error, before anything is written.
     dry_run
         With a dataset of images: do nothing, and say in how many parts the work is cut, and which memory and time it
         takes.
@@ -388,11 +392,13 @@ def select(
     from mlygeo import regions
     from mlygeo.parts import images as datasets
     from mlygeo.parts.points import GivenPoints
-    from mlygeo.pipelines import inputs, networks, own_files, parted, provenance, selection, versions
+    from mlygeo.pipelines import inputs, networks, own_files, parted, provenance, selection, selection_lock, versions
     from mlygeo.pipelines.whose import shares_text
     from mlygeo.store.point_sources import FramePoints, TablePoints
     from mlygeo.store.points import keep
 
+    if lock is not None:
+        return _again(lock, region, workers=workers, spread=(scheduler, executor, client, part), progress=progress)
     matching = Matching(max_distance=max_distance, k=k, unique=unique, max_heading_difference=max_heading_difference)
     filters = Filters(
         pano=pano, since=since, until=until, creator=creator, organization=organization, min_quality=min_quality
@@ -521,6 +527,7 @@ def select(
         text += inputs.left_out_remark(left_out) + inputs.problems_remark(doubts)
         return text if fetching is None else text + fetching.warning
 
+    made_of = selection_lock.Lock(user_call(), place, given)
     if dataset is not None:
         if not was_given("workers") and not any(vars(spread).values()):
             inputs.load_ahead(dataset.index.rows)
@@ -529,12 +536,13 @@ def select(
         return parted.select(
             source.points, dataset, projection=projected, matching=matching, region=place, conditions=conditions,
             spread=spread, dry_run=dry_run, workers=workers if was_given("workers") else None, left_out=left_out,
-            doubts=doubts, summed=summed, said=said, progress=progress,
+            doubts=doubts, summed=summed, said=said, lock=made_of, progress=progress,
         )  # fmt: skip
     if at_hand is None:
         around = place or inputs.surroundings(target, matching.limit)
         fetching = inputs.fetching(around, config, tiles=tile_options, access=access, progress=progress)
         at_hand = TablePoints(fetching.images(), "the images", fetching.attrs)
+        made_of.fetching = fetching.parts
     candidates = keep(at_hand, region=place, conditions=conditions)
     if not len(candidates):
         inputs.warn_of_nothing(at_hand, place)
@@ -547,6 +555,7 @@ def select(
         target, candidates, keyed=repeated.keys, projection=projection, matching=matching
     )
     summary = summed(chosen.facts, len(candidates), chosen.attribution())
+    made_of.check(chosen.told, summary["software"])
     if "providers" in summary and fetching is not None:
         summary["providers"] = inputs.with_asked(summary["providers"], fetching.providers)
     run = summary["run"] = provenance.run_of(summary, *chosen.results)
@@ -557,12 +566,43 @@ def select(
         with inputs.as_set(folder, own_files.SELECT):
             parted.clear(folder)
             failed_file = inputs.write_failed(failed, folder, own=True)
-            return chosen.write(folder, summary) + failed_file
+            return chosen.write(folder, summary, made_of) + failed_file
 
     def ids() -> list[Key]:
         return [*chosen.words()]
 
     return Job(lambda: chosen.frame(run), summary, headline, write, failed, ids)
+
+
+def _again(
+    lock: PathLike,
+    region: RegionLike | None,
+    *,
+    workers: int,
+    spread: tuple[str | None, Executor | None, Client | None, str | None],
+    progress: Progress | None,
+) -> Job[gpd.GeoDataFrame]:
+    """Return the job of a selection that is made again by its lock; see `select`."""
+    from mlygeo import regions
+    from mlygeo.pipelines import lock_checks, selection_lock
+
+    call = user_call()
+    assert call is not None  # noqa: S101 - a public function runs
+    theirs = {"lock", "workers", "scheduler", "executor", "client", "part", "progress"}
+    of_no_use([name for name in call.options if name not in theirs], "beside `lock`, which has the options")
+    if regions.settle(region)[0] is not None:
+        raise InputError("`region` is of no use beside `lock`, which has one", hint="leave `region` out")
+    with running(progress):
+        options, content = lock_checks.options_again(lock)
+    names = ("scheduler", "executor", "client", "part")
+    beside: dict[str, Any] = {name: value for name, value in zip(names, spread, strict=True) if value is not None}
+    if was_given("workers"):
+        beside["workers"] = workers
+    defaults = {name: each.default for name, each in inspect.signature(select).parameters.items()}
+    options = {name: value for name, value in options.items() if value != defaults.get(name)}
+    meant = replace(call, options=defaults | options | beside)
+    with called_as(meant), selection_lock.to_agree_with(content):
+        return body_of(select)(**options, **beside, progress=progress)
 
 
 def _tiles_listed(tiles: gpd.GeoDataFrame, headline: str, failed: list[str]) -> Job[gpd.GeoDataFrame]:
