@@ -1,6 +1,7 @@
 from .downloads.ledger import transfers as transfers
 from .frames import filter_images as filter_images
 from .mapillary_downloader import MapillaryDownloader as MapillaryDownloader
+from .pipelines.about import info as info
 from .pipelines.account import authenticate as authenticate
 from .pipelines.account import edit_config as edit_config
 from .pipelines.chains import process_and_upload as process_and_upload
@@ -33,7 +34,6 @@ from .pipelines.units import extract_user_data as extract_user_data
 from .pipelines.uploads import upload as upload
 from .pipelines.uploads import zip_sequences as zip_sequences
 from .pipelines.verification import verify as verify
-from .pipelines.versions import info as info
 from .pipelines.video import sample_video as sample_video
 from .pipelines.video import tracks as tracks
 from .pipelines.video_chains import video_process as video_process

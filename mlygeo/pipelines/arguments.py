@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from mlygeo.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from mlygeo.pipelines.values import Takes
 
@@ -53,19 +53,20 @@ def user_call() -> Call | None:
     return _call.get()
 
 
-@contextlib.contextmanager
-def called_as(call: Call) -> Iterator[None]:
+def called_with(function: Callable[..., T], given: Mapping[str, Any]) -> T:
     """
-    Call public functions as if the user had called one with other options, all of which were given.
+    Call the body of a public function as if the user had called it, with options that are written somewhere.
 
     Parameters
     ----------
-    call
-        What stands for the call of the user.
+    function
+        The body, which checks its arguments.
+    given
+        The options that count as given, by name.
     """
-    tokens = _call.set(call), _given.set(None)
+    tokens = _call.set(None), _given.set(None)
     try:
-        yield
+        return function(**given)
     finally:
         _call.reset(tokens[0])
         _given.reset(tokens[1])

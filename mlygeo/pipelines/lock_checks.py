@@ -6,7 +6,6 @@ import json
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -205,35 +204,29 @@ def _path_now(path: Path, now: Path | None) -> str:
 
 
 def _moved(name: str, facts: Mapping[str, Any], folders: tuple[Path, ...]) -> Path | None:
-    """Return where the same file lies now: beside the lock, above it, or in the folder where the command was typed."""
-    for folder in folders:
-        path = folder / name
-        if path.is_file() and path.stat().st_size == facts["bytes"] and _facts(path) == _expected(facts):
-            return path
-    return None
+    """Return where the same file lies now: beside the lock, above it, or in the current folder."""
+    paths = (folder / name for folder in folders)
+    return next((path for path in paths if path.is_file() and _is_same(path, facts)), None)
 
 
-def _facts(path: Path) -> dict[str, Any]:
-    return selection_lock.file_facts(path)
-
-
-def _expected(facts: Mapping[str, Any]) -> dict[str, Any]:
-    return {"bytes": facts["bytes"], "sha256": facts["sha256"]}
+def _is_same(path: Path, facts: Mapping[str, Any]) -> bool:
+    """Return whether a file has the bytes that are told."""
+    expected = {"bytes": facts["bytes"], "sha256": facts["sha256"]}
+    return path.stat().st_size == facts["bytes"] and selection_lock.file_facts(path) == expected
 
 
 def _bytes(kind: Kind, name: str, path: Path, facts: Mapping[str, Any]) -> Iterator[Difference]:
     """Yield the difference between a file that is there and what is said of it."""
     try:
-        size = path.stat().st_size
-        if size == facts["bytes"] and _facts(path) == _expected(facts):
+        if _is_same(path, facts):
             return
-        moment = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        status = path.stat()
     except OSError as error:
         yield Difference(kind, name, "gone", f"it cannot be read: {error.strerror or error}")
         return
-    many = (
-        f"{facts['bytes']:,} bytes then, {size:,} now" if size != facts["bytes"] else "other bytes of the same number"
-    )
+    then, now = facts["bytes"], status.st_size
+    moment = datetime.fromtimestamp(status.st_mtime, UTC)
+    many = "other bytes of the same number" if now == then else f"{then:,} bytes then, {now:,} now"
     yield Difference(kind, name, "changed", f"{many}; written {moment:%Y-%m-%d %H:%M} UTC")
 
 

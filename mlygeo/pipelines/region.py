@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FrameError, InputError, RegionError
-from mlygeo.pipelines.arguments import called_as, of_no_use, user_call, was_given
+from mlygeo.pipelines.arguments import called_with, of_no_use, user_call, was_given
 from mlygeo.pipelines.job import Job, body_of, public, version
 from mlygeo.pipelines.options import Access, Filters, Matching, Plane, Spread, StreetPoints, TileOptions
 from mlygeo.progress import counted, running
@@ -594,15 +593,12 @@ def _again(
         raise InputError("`region` is of no use beside `lock`, which has one", hint="leave `region` out")
     with running(progress):
         options, content = lock_checks.options_again(lock)
-    names = ("scheduler", "executor", "client", "part")
-    beside: dict[str, Any] = {name: value for name, value in zip(names, spread, strict=True) if value is not None}
-    if was_given("workers"):
-        beside["workers"] = workers
+    beside: dict[str, Any] = dict(zip(("scheduler", "executor", "client", "part"), spread, strict=True))
+    beside |= {"workers": workers if was_given("workers") else None, "progress": progress}
     defaults = {name: each.default for name, each in inspect.signature(select).parameters.items()}
-    options = {name: value for name, value in options.items() if value != defaults.get(name)}
-    meant = replace(call, options=defaults | options | beside)
-    with called_as(meant), selection_lock.to_agree_with(content):
-        return body_of(select)(**options, **beside, progress=progress)
+    given = {name: value for name, value in (options | beside).items() if value != defaults.get(name)}
+    with selection_lock.to_agree_with(content):
+        return called_with(body_of(select), {name: value for name, value in given.items() if value is not None})
 
 
 def _tiles_listed(tiles: gpd.GeoDataFrame, headline: str, failed: list[str]) -> Job[gpd.GeoDataFrame]:

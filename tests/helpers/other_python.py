@@ -23,7 +23,9 @@ from conftest import ROOT
 
 VERSIONS = (11, 12, 13, 14)
 
-FOLDER = Path(os.environ.get("MLYGEO_OTHER_PYTHON_FOLDER") or platformdirs.user_cache_path("mlygeo-other-python", False))
+FOLDER = Path(
+    os.environ.get("MLYGEO_OTHER_PYTHON_FOLDER") or platformdirs.user_cache_path("mlygeo-other-python", False)
+)
 
 
 def found() -> list[str]:

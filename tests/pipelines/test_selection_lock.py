@@ -22,6 +22,7 @@ from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.pipelines import selection_lock
 
 EDGES, CACHE = "stuttgart_osm_edges.gpkg", "stuttgart_tile_cache"
+HOME = "/users/jane"
 BBOX = "9.1616,48.7624,9.1759,48.7789"
 
 
@@ -90,16 +91,16 @@ def test_hashes_are_those_of_sha256sum(project, capsys):
         ("/data/a/x.gpkg", "../a/x.gpkg"),
         ("/data/out/x.gpkg", "x.gpkg"),
         ("/elsewhere/x.gpkg", "/elsewhere/x.gpkg"),
-        ("/home/jane/x.gpkg", "~/x.gpkg"),
+        (f"{HOME}/x.gpkg", "~/x.gpkg"),
     ],
 )
 def test_paths_are_relative_and_do_not_name_the_user(monkeypatch, path, expected):
-    monkeypatch.setenv("HOME", "/home/jane")
+    monkeypatch.setenv("HOME", HOME)
     said = selection_lock.relative(Path(path), Path("/data/out"))
     assert said == expected
     assert os.path.normpath(selection_lock.located(said, Path("/data/out"))) == path
-    inside = selection_lock.relative(Path("/home/jane/work/x.gpkg"), Path("/home/jane/out"))
-    assert inside == "../work/x.gpkg"
+    inside = selection_lock.relative(Path(HOME, "maps", "x.gpkg"), Path(HOME, "out"))
+    assert inside == "../maps/x.gpkg"
 
 
 def test_a_dataset_has_the_lock_of_one_file(project, capsys, images):

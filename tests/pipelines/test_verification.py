@@ -151,7 +151,10 @@ def test_what_was_changed_on_this_machine_is_told(project, case, capsys):
     assert found[["kind", "name", "change"]].to_numpy().tolist() == [[kind, what, how]]
     status, out, err = run(capsys, "verify", project / name, "--offline")
     assert status == 3
-    assert out.split() == str(f"{kind} {what}: {how}{',' if found['detail'].iloc[0] else ''} {found['detail'].iloc[0]}").split()
+    assert (
+        out.split()
+        == str(f"{kind} {what}: {how}{',' if found['detail'].iloc[0] else ''} {found['detail'].iloc[0]}").split()
+    )
     assert "1 difference" in err
 
 
