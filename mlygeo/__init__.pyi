@@ -18,6 +18,7 @@ from .pipelines.photos import interpolate as interpolate
 from .pipelines.photos import process_csv as process_csv
 from .pipelines.processing import process as process
 from .pipelines.project_file import init as init
+from .pipelines.publication import publish as publish
 from .pipelines.region import select as select
 from .pipelines.region import streets as streets
 from .pipelines.region import tiles as tiles

@@ -128,6 +128,16 @@ VERBS = (
         words="LOCK",
     ),
     Verb(
+        "publish",
+        "publish",
+        "Describe results for those who cite and reuse them: RO-Crate, Croissant, list of pictures.",
+        "mlygeo publish out --format ro-crate --creator 'Jane Doe' --dry-run",
+        None,
+        takes_region=False,
+        arguments="folder",
+        words="DIR",
+    ),
+    Verb(
         "metadata",
         "metadata",
         "Add what the service knows of images: camera, size, altitude, computed position.",

@@ -6,6 +6,7 @@ import json
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -109,7 +110,7 @@ def compared(file: Path, content: Mapping[str, Any], *, outputs: bool = True) ->
         found += _tiles(who, facts, file.parent)
     counts = {"inputs": len(content["inputs"]) - len(not_compared), "tiles": tiles}
     if outputs:
-        found += [each for name, facts in content["outputs"].items() for each in _output(name, facts, file.parent)]
+        found += [each for name, facts in content["outputs"].items() for each in output(name, facts, file.parent)]
         counts["outputs"] = len(content["outputs"])
     return Compared(found, counts, not_compared)
 
@@ -274,7 +275,8 @@ def _tiles(who: str, facts: Mapping[str, Any], folder: Path) -> Iterator[Differe
             yield Difference("tile", name, "new", "it could not be fetched then")
 
 
-def _output(name: str, facts: Mapping[str, Any], folder: Path) -> Iterator[Difference]:
+def output(name: str, facts: Mapping[str, Any], folder: Path) -> Iterator[Difference]:
+    """Yield the difference between a file of a selection, or its parts, and what is said of it."""
     path = folder / name
     if "number_of_files" in facts:
         yield from _files(name, path, facts)
