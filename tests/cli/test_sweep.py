@@ -59,6 +59,7 @@ BASES: dict[str, list[list[object]]] = {
     "streets": [["--streets", EDGES], ["--interval", 200], ["--srid", 25832]],
     "select": [["--streets", EDGES], ["--images", IMAGES], ["--interval", 500], ["--srid", 25832]],
     "metadata": [["1"]],
+    "publish": [["a_folder"], ["--dry-run"]],
     "verify": [["nothing.lock.json"], ["--offline"]],
     "find-sequences": [["nobody"]],
     "download": [["1"], ["--required-disk-space", 0], ["--size", "256"], ["--dry-run"]],

@@ -28,6 +28,7 @@ selection = mlygeo.select(
 )  # fmt: skip
 differences: pd.DataFrame = mlygeo.verify("out/selection.lock.json", offline=True)
 again = mlygeo.select(lock=Path("out"))
+described: pd.DataFrame = mlygeo.publish("out", format="croissant", creator=["Jane Doe"], dry_run=True)
 covered = mlygeo.coverage(region, streets="edges.gpkg", distance=15, by=["year", "pano"])
 sequences = mlygeo.find_sequences("someone", filter="360", max_pages=5)
 known = mlygeo.metadata(selection, fields=["altitude", "camera_type"], workers=8)
