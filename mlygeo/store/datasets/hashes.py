@@ -103,7 +103,7 @@ def _of_texts(words: pa.StringArray | pa.BinaryArray) -> Words:
     length = np.diff(starts)
     found = _mixed(length.astype(np.uint64))
     if content is None or not length.any():
-        return found
+        return _mixed(found)  # as beside texts that are not empty
     letters = np.frombuffer(content, dtype=np.uint8)[starts[0] : starts[-1]]
     if (length == length[0]).all():
         table = letters.reshape(len(words), -1)
