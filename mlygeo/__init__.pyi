@@ -1,6 +1,7 @@
 from .downloads.ledger import transfers as transfers
 from .frames import filter_images as filter_images
 from .mapillary_downloader import MapillaryDownloader as MapillaryDownloader
+from .pipelines.about import info as info
 from .pipelines.account import authenticate as authenticate
 from .pipelines.account import edit_config as edit_config
 from .pipelines.chains import process_and_upload as process_and_upload
@@ -18,6 +19,7 @@ from .pipelines.photos import interpolate as interpolate
 from .pipelines.photos import process_csv as process_csv
 from .pipelines.processing import process as process
 from .pipelines.project_file import init as init
+from .pipelines.publication import publish as publish
 from .pipelines.region import select as select
 from .pipelines.region import streets as streets
 from .pipelines.region import tiles as tiles
@@ -33,7 +35,7 @@ from .pipelines.units import extract_upload_params as extract_upload_params
 from .pipelines.units import extract_user_data as extract_user_data
 from .pipelines.uploads import upload as upload
 from .pipelines.uploads import zip_sequences as zip_sequences
-from .pipelines.versions import info as info
+from .pipelines.verification import verify as verify
 from .pipelines.video import sample_video as sample_video
 from .pipelines.video import tracks as tracks
 from .pipelines.video_chains import video_process as video_process

@@ -34,6 +34,7 @@ from helpers.tokens import TOKEN
 import mlygeo
 from mlygeo import standin
 from mlygeo.cli.verbs import VERBS
+from mlygeo.pipelines.job import body_of
 
 database = postgis_server.database
 PAGES = sorted(
@@ -96,10 +97,9 @@ def prepared(tmp_path_factory):
     shutil.copy(DATA / "tiles" / "dietikon" / "mly1_public_8574_5735_14.mvt", folder)
     table = pd.read_csv(ROOT / "examples" / "csv_import" / "positions.csv")
     table[["file", "latitude", "longitude"]].to_csv(folder / "log.csv", index=False, header=False)
-    selection = mlygeo.select(
-        STUTTGART / "stuttgart_config.json", streets=STUTTGART / "stuttgart_osm_edges.gpkg", interval=50, srid=25832
-    )
-    mlygeo.write_frame(selection, folder / "out" / "selection.parquet")
+    job = body_of(mlygeo.select)(folder / "stuttgart.json", streets=folder / "edges.gpkg", interval=50, srid=25832)
+    job.write(folder / "out")
+    selection = job.result
     mlygeo.write_frame(selection, folder / "selection.parquet")
     drawn = mlygeo.streets(
         streets=STUTTGART / "stuttgart_osm_edges.gpkg", method="stratified", by="highway", n=150, seed=7, srid=25832

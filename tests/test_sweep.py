@@ -233,6 +233,8 @@ def right_values(folder, service):
         "write_descriptions": {"images": frame["described"], "path": folder / "d.json"},
         "write_frame": {"frame": frame["images"], "path": folder / "w.parquet"},
         "write_track": {"tracks": frame["track"], "path": folder / "w.gpx"},
+        "publish": {"folder": folder / "nothing", "dry_run": True},
+        "verify": {"lock": folder / "nothing.lock.json", "service": service},
         "zip_sequences": {"import_path": photos, "output": folder / "zip"},
     }  # fmt: skip
     of_a_folder = {"import_path": photos, **quiet}

@@ -109,9 +109,11 @@ VERBS = (
         "Select the nearest image for every street point of a region.",
         "mlygeo select -c stuttgart.json --streets edges.gpkg --interval 50 --srid 25832 -o out",
         "selection",
-        "Folder for selection.parquet, image_ids.txt, street_points.parquet and summary.json; or a file such as "
-        "selection.gpkg, which gets a layer for each frame (in a format without layers, the selection alone).",
+        "Folder for selection.parquet, image_ids.txt, street_points.parquet, selection.lock.json and summary.json; "
+        "or a file such as selection.gpkg, which gets a layer for each frame (in a format without layers, the "
+        "selection alone).",
         writes="frames",
+        instead_of_region=("lock",),
         ids_only=True,
     ),
     Verb(
@@ -123,6 +125,27 @@ VERBS = (
         takes_region=False,
         arguments="points",
         words="FILE...",
+    ),
+    Verb(
+        "verify",
+        "verify",
+        "Tell what vanished, moved or changed since a selection was made.",
+        "mlygeo verify out/selection.lock.json",
+        None,
+        takes_region=False,
+        takes_token=True,
+        arguments="lock",
+        words="LOCK",
+    ),
+    Verb(
+        "publish",
+        "publish",
+        "Describe results for those who cite and reuse them: RO-Crate, Croissant, list of pictures.",
+        "mlygeo publish out --format ro-crate --creator 'Jane Doe' --dry-run",
+        None,
+        takes_region=False,
+        arguments="folder",
+        words="DIR",
     ),
     Verb(
         "metadata",

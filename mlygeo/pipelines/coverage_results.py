@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import pandas as pd
 
+    from mlygeo.pipelines.arguments import Call
     from mlygeo.spatial.coverage import Coverage
 
 log = logging.getLogger("mlygeo.pipelines")
@@ -119,7 +120,7 @@ class Results:
         """Return covered lengths by everything measured, as a table that reads well at 80 columns."""
         return _printed(self._tables)
 
-    def write(self, folder: Path, failed: list[str]) -> list[Path]:
+    def write(self, folder: Path, failed: list[str], call: Call | None) -> list[Path]:
         """
         Write the files of the coverage, which replace those of an earlier run together.
 
@@ -129,17 +130,20 @@ class Results:
             Their folder, or a file of frames.
         failed
             Names of tiles that could not be fetched.
+        call
+            What the user has called.
 
         Returns
         -------
         files
             The files.
         """
-        from mlygeo.pipelines import inputs, own_files
+        from mlygeo.pipelines import inputs, own_files, provenance
 
+        streets, gaps = (provenance.noted(each, call, self.summary) for each in (self.frame(), self._gaps))
         with inputs.as_set(folder, own_files.COVERAGE):
             failed_file = inputs.write_failed(failed, folder, own=True)
-            return _write(self.frame(), self._gaps, self._coverage, self.summary, folder) + failed_file
+            return _write(streets, gaps, self._coverage, self.summary, folder) + failed_file
 
 
 def _covered_by(table: pd.DataFrame | None, whose: Iterable[str], length_m: float) -> str:

@@ -86,7 +86,6 @@ def geotag_photos(
     --------
     >>> geotag_photos("DCIM", geotag_source="gpx", geotag_source_path="ride.gpx", offset_time=2)
     """
-    from mlygeo import store
     from mlygeo.parts.cutting import without_zone
     from mlygeo.pipelines import steps
 
@@ -122,7 +121,7 @@ def geotag_photos(
     if failed:
         headline += "; " + ", ".join(f"{count:,} {kind}" for kind, count in summary["reasons"].items())
     headline = "\n".join([headline, *steps.doubts(summary, column="warning")])
-    return Job(lambda: tagged, summary, headline, lambda path: [store.write_frame(tagged, path)], list(failed))
+    return Job(lambda: tagged, summary, headline, failed=list(failed), as_file=True)
 
 
 @public_with(Cutting, geotag_photos)
@@ -187,7 +186,6 @@ def cut(
     --------
     >>> cut("images.parquet", cutoff_distance=100, cutoff_time=120).groupby("sequence_id").size()
     """
-    from mlygeo import store
     from mlygeo.parts import images as datasets
     from mlygeo.parts import sequences as step
     from mlygeo.pipelines import parted_cut, steps
@@ -245,7 +243,7 @@ def cut(
     told = said(facts, steps.left_out_of(found))
     if output is not None:
         return parted_cut.as_dataset(made, Path(output), *told, workers=None, progress=progress)
-    return Job(lambda: made, *told, lambda path: [store.write_frame(made, path)])
+    return Job(lambda: made, *told, as_file=True)
 
 
 def placed(images: gpd.GeoDataFrame, how: Geotagging, base: Path, *, progress: Progress | None) -> gpd.GeoDataFrame:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlygeo import own, store
 from mlygeo.errors import FileError, InputError, RegionError
-from mlygeo.pipelines import inputs, own_files, provenance, selection
+from mlygeo.pipelines import inputs, own_files, provenance, selection, selection_lock
 from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job
 from mlygeo.pipelines.spreading import leave
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mlygeo.parts.selection import Planned
     from mlygeo.parts.whole import Whole
     from mlygeo.pipelines.options import Matching, Spread, StreetPoints
+    from mlygeo.pipelines.selection_lock import Lock
     from mlygeo.progress import Progress
     from mlygeo.regions import Region
     from mlygeo.spatial.best import Preference
@@ -109,6 +110,7 @@ def select(
     doubts: dict[str, int],
     summed: Summed,
     said: Said,
+    lock: Lock,
     progress: Progress | None,
 ) -> Job[gpd.GeoDataFrame]:
     """
@@ -134,6 +136,8 @@ def select(
         Makes the summary of the facts, the number of images considered, and attributions.
     said
         Makes the headline of a summary and the facts.
+    lock
+        What the selection is made of.
     progress
         Where progress is shown.
     """
@@ -160,8 +164,8 @@ def select(
         )  # fmt: skip
 
     run = _Run(
-        points, dataset, region, conditions, preference, spread, workers, left_out, doubts, summed, said, progress,
-        planned,
+        points, dataset, region, conditions, preference, spread, workers, left_out, doubts, summed, said, lock,
+        progress, planned,
     )  # fmt: skip
     if dry_run:
         return run.dry()
@@ -214,6 +218,7 @@ class _Run:
     doubts: dict[str, int]
     summed: Summed
     said: Said
+    lock: Lock
     progress: Progress | None
     plan: Callable[[GivenPoints, Path], Planned]
     summary: dict[str, Any] = field(default_factory=dict)
@@ -405,6 +410,7 @@ class _Run:
         summary = self.summed(whole.facts, kept - len(found.again), credited)
         summary["inputs"]["images"]["sha256_of_index"] = self.dataset.hash
         summary["run"] = provenance.run_of({**summary, "plan": whole.plan.hash})
+        self.lock.check(lambda: self._told(whole), summary["software"])
         self.summary |= summary
         for job in self.job:
             job.headline = self.said(summary, whole.facts)
@@ -426,6 +432,10 @@ class _Run:
             self.points.found.without_bearing, self.preference
         )
 
+    def _told(self, whole: Whole) -> dict[str, Any]:
+        """Return what was selected, for the lock."""
+        return selection_lock.result_of(whole.placed(selection_lock.CHOSEN), self.points.tables())
+
     def _publish(self, whole: Whole, folder: Path) -> list[Path]:
         """Write all that goes beside the parts, and let them take their places together."""
         from mlygeo.store.datasets import index, layout
@@ -437,17 +447,24 @@ class _Run:
         with inputs.as_set(folder, own_files.SELECT):
             for stale in ("selection.parquet", own_files.FAILED_TILES):
                 store.remove(folder / stale)
-            index.write_index(whole.index(run | {"attribution": self.summary["attribution"]}), beside)
+            made = whole.index(run | {"attribution": self.summary["attribution"]})
+            index.write_index(made, beside)
+            outputs: dict[str, Any] = {}
             with store.atomic(points) as temporary:
                 self._write_points(temporary, self.points.attrs | run)
+                outputs[points.name] = selection_lock.file_facts(temporary)
             ids = folder / own_files.IMAGE_IDS
-            with store.atomic(ids) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
-                for words in _words(whole):
-                    file.write("\n".join([*words, ""]))
+            with store.atomic(ids) as temporary:
+                with temporary.open("w", encoding="utf-8", newline="\n") as file:
+                    for words in _words(whole):
+                        file.write("\n".join([*words, ""]))
+                outputs[ids.name] = selection_lock.file_facts(temporary)
+            outputs[SELECTION] = selection_lock.index_facts(made)
+            locked = self.lock.write(folder, self.summary, self._told(whole), outputs)
             text = json.dumps(self.summary, indent=2, ensure_ascii=False) + "\n"
             said = store.write_text(text, folder / own_files.SUMMARY)
             _move(whole, folder, target, beside)
-        return [target, beside, ids, points, said]
+        return [target, beside, ids, points, locked, said]
 
     def _write_points(self, path: Path, attrs: dict[str, Any]) -> None:
         from mlygeo.store import parquet

@@ -127,7 +127,7 @@ class _Run:
         from mlygeo.store.datasets import layout
 
         if store.names_file(folder):
-            return self._at_hand().write(folder, [])
+            return self._at_hand().write(folder, [], self.job.call)
         own.refuse_others(folder, own_files.COVERAGE)
         layout.must_be_elsewhere(folder)
         if self.spreading.spread.share is not None:
@@ -135,7 +135,7 @@ class _Run:
             self.job.summary.update(facts)
             return []
         with self.spreading.done_in(folder, step.STEP) as plan:
-            return self._settled(plan).write(folder, [])
+            return self._settled(plan).write(folder, [], self.job.call)
 
     def _at_hand(self) -> Results:
         if self.found is None:

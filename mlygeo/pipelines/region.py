@@ -6,8 +6,8 @@ import inspect
 from typing import TYPE_CHECKING, Any, cast
 
 from mlygeo.errors import FrameError, InputError, RegionError
-from mlygeo.pipelines.arguments import of_no_use, was_given
-from mlygeo.pipelines.job import Job, public, version
+from mlygeo.pipelines.arguments import called_with, of_no_use, user_call, was_given
+from mlygeo.pipelines.job import Job, body_of, public, version
 from mlygeo.pipelines.options import (
     Access,
     Filters,
@@ -131,7 +131,7 @@ def tiles(
     """
     from pathlib import Path
 
-    from mlygeo import frames, regions, store
+    from mlygeo import frames, regions
     from mlygeo.pipelines import inputs, provenance, tile_datasets, versions
     from mlygeo.pipelines.whose import shares_text
     from mlygeo.store.point_sources import TablePoints
@@ -213,12 +213,11 @@ def tiles(
         return images
 
     def write(path: Path) -> list[Path]:
-        files = [store.write_frame(make_frame(), path)]
-        return files + inputs.write_failed(fetching.failed, path.parent)
+        return inputs.write_failed(fetching.failed, path.parent)
 
     headline = f"{counted(len(kept), 'image')} in {counted(fetching.summary['tiles'], 'tile')}"
     headline += shares_text({name: facts["images"] for name, facts in whose.items()}) + fetching.warning
-    return Job(make_frame, summary, headline, write, fetching.failed)
+    return Job(make_frame, summary, headline, write, fetching.failed, as_file=True)
 
 
 @public
@@ -296,7 +295,7 @@ def streets(
     """
     from pathlib import Path
 
-    from mlygeo import regions, store
+    from mlygeo import regions
     from mlygeo.pipelines import inputs, networks, parted, provenance, street_datasets, versions
     from mlygeo.spatial import designs
 
@@ -365,7 +364,7 @@ def streets(
         lambda: points,
         summary,
         _points_headline(facts) + inputs.left_out_remark(summary["left_out"]),
-        lambda path: [store.write_frame(points, path)],
+        as_file=True,
     )
 
 
@@ -415,6 +414,7 @@ def select(
     executor: Executor | None = None,
     client: Client | None = None,
     part: str | None = None,
+    lock: PathLike | None = None,
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
@@ -426,6 +426,9 @@ def select(
     points
         Points frame, or a file of points of your own instead of street points: any vector file
         or GPX.
+    lock
+        Make the selection of this lock again, from the same inputs with the same options: selection.lock.json, or
+        the folder that it is in. What stands against it is an error, before anything is written.
     dry_run
         With a dataset of images: do nothing, and say in how many parts the work is cut, and which memory and time it
         takes.
@@ -457,12 +460,14 @@ def select(
     from mlygeo.parts import looking as seeing
     from mlygeo.parts import preferred
     from mlygeo.parts.points import GivenPoints
-    from mlygeo.pipelines import inputs, networks, own_files, parted, provenance, selection, versions
+    from mlygeo.pipelines import inputs, networks, own_files, parted, provenance, selection, selection_lock, versions
     from mlygeo.pipelines.whose import shares_text
     from mlygeo.readers import things
     from mlygeo.store.point_sources import FramePoints, TablePoints
     from mlygeo.store.points import keep
 
+    if lock is not None:
+        return _again(lock, region, workers=workers, spread=(scheduler, executor, client, part), progress=progress)
     matching = Matching(max_distance=max_distance, k=k, unique=unique, max_heading_difference=max_heading_difference)
     aimed = Towards(towards=towards, min_distance=min_distance, apart=apart, field_of_view=field_of_view)
     aimed.check()
@@ -619,6 +624,7 @@ def select(
         text += inputs.left_out_remark(left_out) + inputs.problems_remark(doubts)
         return text if fetching is None else text + fetching.warning
 
+    made_of = selection_lock.Lock(user_call(), place, given)
     if dataset is not None:
         if not was_given("workers") and not any(vars(spread).values()):
             inputs.load_ahead(dataset.index.rows)
@@ -629,7 +635,7 @@ def select(
             source.points, dataset, projection=projected, matching=matching, preference=preference, region=place,
             conditions=conditions,
             spread=spread, dry_run=dry_run, workers=workers if was_given("workers") else None, left_out=left_out,
-            doubts=doubts, summed=summed, said=said, progress=progress,
+            doubts=doubts, summed=summed, said=said, lock=made_of, progress=progress,
         )  # fmt: skip
     if at_hand is None:
         around = place or inputs.surroundings(
@@ -637,6 +643,7 @@ def select(
         )
         fetching = inputs.fetching(around, config, tiles=tile_options, access=access, progress=progress)
         at_hand = TablePoints(fetching.images(), "the images", fetching.attrs)
+        made_of.fetching = fetching.parts
     candidates = keep(at_hand, region=place, conditions=conditions)
     if not len(candidates):
         inputs.warn_of_nothing(at_hand, place)
@@ -663,6 +670,7 @@ def select(
             target, candidates, keyed=repeated.keys, projection=projection, matching=matching, preference=preference
         )
     summary = summed(chosen.facts, len(candidates), chosen.attribution())
+    made_of.check(chosen.told, summary["software"])
     if "providers" in summary and fetching is not None:
         summary["providers"] = inputs.with_asked(summary["providers"], fetching.providers)
     run = summary["run"] = provenance.run_of(summary, *chosen.results)
@@ -673,12 +681,40 @@ def select(
         with inputs.as_set(folder, own_files.SELECT):
             parted.clear(folder)
             failed_file = inputs.write_failed(failed, folder, own=True)
-            return chosen.write(folder, summary) + failed_file
+            return chosen.write(folder, summary, made_of) + failed_file
 
     def ids() -> list[Key]:
         return [*chosen.words()]
 
     return Job(lambda: chosen.frame(run), summary, headline, write, failed, ids)
+
+
+def _again(
+    lock: PathLike,
+    region: RegionLike | None,
+    *,
+    workers: int,
+    spread: tuple[str | None, Executor | None, Client | None, str | None],
+    progress: Progress | None,
+) -> Job[gpd.GeoDataFrame]:
+    """Return the job of a selection that is made again by its lock; see `select`."""
+    from mlygeo import regions
+    from mlygeo.pipelines import lock_checks, selection_lock
+
+    call = user_call()
+    assert call is not None  # noqa: S101 - a public function runs
+    theirs = {"lock", "workers", "scheduler", "executor", "client", "part", "progress"}
+    of_no_use([name for name in call.options if name not in theirs], "beside `lock`, which has the options")
+    if regions.settle(region)[0] is not None:
+        raise InputError("`region` is of no use beside `lock`, which has one", hint="leave `region` out")
+    with running(progress):
+        options, content = lock_checks.options_again(lock)
+    beside: dict[str, Any] = dict(zip(("scheduler", "executor", "client", "part"), spread, strict=True))
+    beside |= {"workers": workers if was_given("workers") else None, "progress": progress}
+    defaults = {name: each.default for name, each in inspect.signature(select).parameters.items()}
+    given = {name: value for name, value in (options | beside).items() if value != defaults.get(name)}
+    with selection_lock.to_agree_with(content):
+        return called_with(body_of(select), {name: value for name, value in given.items() if value is not None})
 
 
 def _tiles_listed(tiles: gpd.GeoDataFrame, headline: str, failed: list[str]) -> Job[gpd.GeoDataFrame]:

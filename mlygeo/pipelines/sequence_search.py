@@ -187,9 +187,9 @@ def find_sequences(
     stem = own_files.file_stem(user, organization)
 
     def write(folder: Path) -> list[Path]:
-        return write_lists(sequences, folder / stem, whose=whose, shortcomings=shortcomings)
+        return write_lists(job.result, folder / stem, whose=whose, shortcomings=shortcomings)
 
-    return Job(
+    job = Job(
         lambda: sequences,
         summary,
         headline,
@@ -197,6 +197,7 @@ def find_sequences(
         [*shortcomings, *map(str, problems)],
         text=lambda: table(sequences),
     )
+    return job
 
 
 @dataclass(frozen=True)

@@ -222,12 +222,12 @@ def coverage(
     failed = [] if fetching is None else fetching.failed
 
     def write(folder: Path) -> list[Path]:
-        files = results.write(folder, failed)
+        files = results.write(folder, failed, job.call)
         if not store.names_file(folder):
             spreading.forget(folder, parts.STEP)
         return files
 
-    return Job(
+    job = Job(
         results.frame,
         results.summary,
         results.headline + ("" if fetching is None else fetching.warning),
@@ -235,6 +235,7 @@ def coverage(
         failed,
         text=results.printed,
     )
+    return job
 
 
 def _names(by: Iterable[str] | None) -> tuple[str, ...]:

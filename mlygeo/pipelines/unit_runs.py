@@ -12,6 +12,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import InputError
+from mlygeo.pipelines import provenance
+from mlygeo.pipelines.arguments import user_call
 from mlygeo.pipelines.described import described_beside, with_others
 from mlygeo.pipelines.job import Job
 
@@ -75,7 +77,7 @@ class Run:
     def save(self, images: gpd.GeoDataFrame) -> None:
         """Write the frames, except in a dry run."""
         if not self.dry_run:
-            self.files[:] = self.place.save(images)
+            self.files[:] = self.place.save(provenance.noted(images, user_call()))
 
     def describe(self, images: gpd.GeoDataFrame) -> None:
         """Write the image description file beside the photos, except in a dry run."""

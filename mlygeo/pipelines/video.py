@@ -241,9 +241,10 @@ def _read(
     def write(path: Path) -> list[Path]:
         if path.name.lower().endswith((".gpx", ".gpx.gz")):
             return [logs.write_track(joined, path)]
-        return [store.write_frame(joined, path)]
+        return [store.write_frame(job.result, path)]
 
-    return Job(lambda: joined, summary, headline, write, list(failed))
+    job = Job(lambda: joined, summary, headline, write, list(failed))
+    return job
 
 
 def run_sampling(
@@ -270,7 +271,6 @@ def run_sampling(
     progress
         Where progress is shown; None shows none.
     """
-    from mlygeo import store
     from mlygeo.video.frames import copies_among, find_videos, phrases, sample_frames
     from mlygeo.video.recordings import NO_TIME
     from mlygeo.video.sampling import Sampling
@@ -324,7 +324,7 @@ def run_sampling(
         headline += f"; in doubt: {'; '.join(others)}"
     if failed:
         headline += f"; {counted(len(failed), 'video')} not whole"
-    return Job(lambda: images, summary, headline, lambda path: [store.write_frame(images, path)], list(failed))
+    return Job(lambda: images, summary, headline, failed=list(failed), as_file=True)
 
 
 def frames_folder(path: PathLike) -> Path:

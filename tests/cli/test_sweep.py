@@ -62,6 +62,8 @@ BASES: dict[str, list[list[object]]] = {
     "select": [["--streets", EDGES], ["--images", IMAGES], ["--interval", 500], ["--srid", 25832]],
     "estimate": [["drawn.csv"], ["--column", "highway"]],
     "metadata": [["1"]],
+    "publish": [["a_folder"], ["--dry-run"]],
+    "verify": [["nothing.lock.json"], ["--offline"]],
     "find-sequences": [["nobody"]],
     "download": [["1"], ["--required-disk-space", 0], ["--size", "256"], ["--dry-run"]],
     "inspect": [["1"]],

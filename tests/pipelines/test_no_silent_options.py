@@ -65,7 +65,7 @@ def others(images, given, service):
         "max_age": 1e6, "workers": 2, "token": "x", "token_file": given / "ids.txt", "service": service,
         "provider": "nobody", "endpoint": "https://images.example.org/api", "distance": 5.0, "by": ["year"], "min_gap": 100.0, "tiles_only": True, "geojson": True,
         "scheduler": "tcp://127.0.0.1:1", "part": "1/2", "output": given / "dataset", "add": True, "rows_per_part": 9, "verify": True,
-        "n": 5, "seed": 5, "strata": EDGES, "cell": 50.0, "allocation": "equal", "n_streets": 5,
+        "n": 5, "seed": 5, "strata": EDGES, "cell": 50.0, "allocation": "equal", "n_streets": 5, "lock": given / "ids.txt",
     }  # fmt: skip
 
 
@@ -123,6 +123,8 @@ REFUSED = [
     ("select", {"images": "images.parquet", "part": "1/2"}, "`part` is of no use without a dataset as `images`"),
     ("select", {"region": CONFIG, "dry_run": True}, "`dry_run` is of no use without a dataset as `images`"),
     ("select", {"region": CONFIG, "streets": EDGES, "retain_all": True}, "`retain_all` is of no use beside streets"),
+    ("select", {"lock": "out", "k": 2}, "`k` is of no use beside `lock`"),
+    ("select", {"lock": "out", "streets": EDGES, "pano": True}, "`streets` and `pano` are of no use beside `lock`"),
     ("coverage", {"streets": EDGES, "images": "images.parquet", "max_age": 3}, "`max_age` is of no use"),
     ("tiles", {"region": CONFIG, "tiles_only": True, "pano": True}, "`pano` is of no use with `tiles_only`"),
     ("partition", {"inputs": "images.parquet", "verify": True, "pano": True}, "`pano` is of no use with `verify`"),

@@ -26,6 +26,9 @@ selection = mlygeo.select(
     region, streets="edges.gpkg", images=images, points=None, interval=50, max_distance=None, k=3, unique=True,
     max_heading_difference=45, until=datetime(2025, 1, 1, tzinfo=UTC), min_quality=0.5, force_srid=True,
 )  # fmt: skip
+differences: pd.DataFrame = mlygeo.verify("out/selection.lock.json", offline=True)
+again = mlygeo.select(lock=Path("out"))
+described: pd.DataFrame = mlygeo.publish("out", format="croissant", creator=["Jane Doe"], dry_run=True)
 covered = mlygeo.coverage(region, streets="edges.gpkg", distance=15, by=["year", "pano"])
 sequences = mlygeo.find_sequences("someone", filter="360", max_pages=5)
 known = mlygeo.metadata(selection, fields=["altitude", "camera_type"], workers=8)
