@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from mlygeo.arrays import Whole
     from mlygeo.keys import Key, Keyed
     from mlygeo.pipelines.options import Matching
-    from mlygeo.spatial.best import Best, Preference
     from mlygeo.pipelines.selection_lock import Lock
+    from mlygeo.spatial.best import Best, Preference
     from mlygeo.spatial.projection import Projection
     from mlygeo.spatial.towards import Looking
     from mlygeo.spatial.zones import Zones
