@@ -20,7 +20,7 @@ from mlygeo import attribution, dtypes, frames
 from mlygeo.arrays import mix
 from mlygeo.errors import FrameError
 from mlygeo.parts import facts, images, plan, surroundings
-from mlygeo.spatial import cells, coverage, geodesy, reach
+from mlygeo.spatial import cells, coverage, geodesy, local_times, reach
 from mlygeo.spatial.reach import Groups, Reached, Stretches
 from mlygeo.store.atomic import atomic
 from mlygeo.store.datasets import layout
@@ -98,6 +98,7 @@ def planned(
     *,
     distance: float,
     by: tuple[str, ...],
+    time_zone: str | None = None,
     conditions: dict[str, Any],
     rows_per_task: int | None = None,
 ) -> Planned:
@@ -112,7 +113,7 @@ def planned(
         The images.
     folder
         Where the folder of the plan is to be.
-    distance, by
+    distance, by, time_zone
         As in `mlygeo.spatial.coverage.measure`.
     conditions
         Which images count; see `mlygeo.store.points.keep`.
@@ -149,6 +150,7 @@ def planned(
         "srid": None if laid.projection is None else laid.projection.srid,
         "distance": distance,
         "by": list(by),
+        "time_zone": time_zone,
         "conditions": images.conditions_as_json(conditions),
         "images": dataset.hash,
         "rows_per_task": rows_per_task,
@@ -190,8 +192,9 @@ def task(made: Plan, number: int) -> dict[str, Any]:
     area = surroundings.of_lines(lonlat, first, projection, given["distance"])
     places, raw = _images_in(dataset, area, columns_for(dataset.empty, by), conditions)
     near = coverage.near(
-        laid, places, columns_of(raw, dataset.settled.form, dataset.name), distance=given["distance"], by=by
-    )
+        laid, places, columns_of(raw, dataset.settled.form, dataset.name), distance=given["distance"], by=by,
+        time_zone=given["time_zone"],
+    )  # fmt: skip
     reached, rows = near.reached, np.flatnonzero(near.reached.near)
     codes = {f"code.{name}": kind.codes[rows] for name, kind in near.classes.items()}
     found = np.flatnonzero((reached.points > 0) | (reached.newest != reach.NEVER))
@@ -207,7 +210,7 @@ def task(made: Plan, number: int) -> dict[str, Any]:
             pa.table({
                 "line": line[group.line], "code": group.code, "covered_m": group.covered_m, "points": group.points,
             }),
-            _examples(raw.take(pa.array(rows)), codes[f"code.{name}"], name),
+            _examples(raw.take(pa.array(rows)), codes[f"code.{name}"], name, near),
         ]  # fmt: skip
     path = made.path(number)
     with atomic(path) as temporary, pa.OSFile(str(temporary), "wb") as sink:
@@ -273,8 +276,12 @@ def _images_in(
     return (np.concatenate(lon), np.concatenate(lat)), pa.concat_tables(tables, promote_options="permissive")
 
 
-def _examples(rows: pa.Table, codes: AnyRows, name: str) -> pa.Table:
+def _examples(rows: pa.Table, codes: AnyRows, name: str, near: coverage.Near) -> pa.Table:
     """Return rows that tell what each code stands for: of creators, all names that they have."""
+    if name in local_times.NAMES:
+        code = np.unique(codes)
+        numbers = near.values[name].iloc[code]  # noqa: PD011 - of no frame
+        return pa.table({name: pa.array(numbers, pa.int64()), "code": pa.array(code)})
     own = [coverage.BY[name]]
     if name == "creator":
         own = [column for column in ("creator_id", "provider", *coverage.NAMES) if column in rows.column_names]
@@ -451,7 +458,10 @@ class Covered(plan.AllParts):
         if not tables:
             return [], {name: pd.Series([], dtype=object)}
         rows = pa.concat_tables(tables, promote_options="permissive")
-        columns = columns_of(rows.drop_columns(["code"]), self.form, "the images")
+        if name in local_times.NAMES:
+            columns = {name: pd.Series(rows[name].to_pylist(), dtype="Int64")}
+        else:
+            columns = columns_of(rows.drop_columns(["code"]), self.form, "the images")
         classes, values = coverage.classes_of(columns, (name,))
         numbers, start = [], 0
         for table in tables:

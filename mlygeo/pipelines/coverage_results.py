@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import DependencyError
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import pandas as pd
 
+    from mlygeo.spatial.concentration import Concentration
     from mlygeo.spatial.coverage import Coverage
 
 log = logging.getLogger("mlygeo.pipelines")
@@ -25,6 +26,9 @@ log = logging.getLogger("mlygeo.pipelines")
 TITLES = {
     "highway": "street class",
     "year": "year of capture",
+    "season": "season of capture",
+    "weekday": "weekday of capture",
+    "hour": "hour of capture",
     "pano": "panorama",
     "creator": "contributor",
     "provider": "provider",
@@ -33,6 +37,40 @@ TITLES = {
 
 MOST_ROWS = 12
 """Rows of one section of the printed table; the summary has them all."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """
+    What a coverage is to tell.
+
+    Parameters
+    ----------
+    distance
+        Largest distance from a place on a street to an image, metres.
+    names
+        What lengths are told apart by.
+    time_zone
+        That of seasons, weekdays and hours.
+    min_gap
+        Gaps shorter than this are left out, metres.
+    """
+
+    distance: float
+    names: tuple[str, ...]
+    time_zone: str | None
+    min_gap: float
+
+    @property
+    def grouped(self) -> tuple[str, ...]:
+        """Those of the names by which images are told apart."""
+        from mlygeo.spatial.coverage import BY
+
+        return tuple(name for name in self.names if name in BY)
+
+    def without(self, name: str) -> Asked:
+        """Return the same without one of the names."""
+        return replace(self, names=tuple(each for each in self.names if each != name))
 
 
 @dataclass(frozen=True)
@@ -67,10 +105,8 @@ class Results:
     ----------
     coverage
         The coverage.
-    names
-        What lengths are told apart by.
-    min_gap
-        Gaps shorter than this are left out, metres.
+    asked
+        What it is to tell.
     considered
         The images.
     summed
@@ -80,26 +116,37 @@ class Results:
     def __init__(
         self,
         coverage: Coverage,
-        names: tuple[str, ...],
-        min_gap: float,
+        asked: Asked,
         considered: Considered,
         summed: Callable[[dict[str, Any], Considered], dict[str, Any]],
     ) -> None:
         from mlygeo.pipelines import inputs, provenance
+        from mlygeo.spatial import local_times
         from mlygeo.spatial.coverage import total_m
 
         self._coverage = coverage
-        self._gaps = gaps = coverage.gaps(min_gap)
-        self._tables = {name: coverage.table(name) for name in names}
+        self._gaps = gaps = coverage.gaps(asked.min_gap)
+        self._tables = {name: coverage.table(name) for name in asked.names}
         gaps.attrs["attribution"] = considered.attribution
         facts = coverage.facts()
         told = {
             **{name: _rounded(value) for name, value in facts.items()},
             "gaps": len(gaps),
             "gaps_m": round(total_m(gaps["length_m"].to_numpy()), 3),
-            "min_gap_m": min_gap,
+            "min_gap_m": asked.min_gap,
             "by": {name: [_plain(row) for row in table.to_dict("records")] for name, table in self._tables.items()},
         }
+        self._concentration = coverage.concentration() if "creator" in self._tables else {}
+        if self._concentration:
+            told["concentration"] = {
+                name: {"contributors": found.holders, **_plain(found._asdict(), without=("holders",))}
+                for name, found in self._concentration.items()
+            }
+        if asked.time_zone is not None:
+            tropical = local_times.between_tropics(coverage.lonlat[:, 1]) if "season" in asked.names else 0
+            told |= {"time_zone": asked.time_zone, "between_tropics": tropical > 0}
+            if tropical:
+                log.warning("streets lie between the tropics, where seasons of three months say little")
         self.summary = summed(told, considered)
         self.summary["run"] = provenance.run_of(self.summary, gaps["length_m"].to_numpy())
         gaps.attrs["run"] = self.summary["run"]
@@ -117,7 +164,7 @@ class Results:
 
     def printed(self) -> str:
         """Return covered lengths by everything measured, as a table that reads well at 80 columns."""
-        return _printed(self._tables)
+        return _printed(self._tables, self._concentration.get("images"))
 
     def write(self, folder: Path, failed: list[str]) -> list[Path]:
         """
@@ -167,20 +214,31 @@ def _headline(facts: dict[str, Any], gaps: gpd.GeoDataFrame, covered: str) -> st
     return text + f"; {counted(len(gaps), 'gap')} of {gaps['length_m'].sum() / 1000:,.2f} km"
 
 
-def _printed(tables: dict[str, pd.DataFrame]) -> str:
+def _printed(tables: dict[str, pd.DataFrame], contributors: Concentration | None) -> str:
     """Return covered lengths by everything measured, as a table that reads well at 80 columns."""
     lines = []
     for name, table in tables.items():
         lines += [f"{TITLES[name]:<28} {'covered':>10} {'of':>10} {'share':>7} {'streets':>9}", "-" * 68]
-        for row in table.head(MOST_ROWS).to_dict("records"):
+        most = 24 if name == "hour" else MOST_ROWS
+        for row in table.head(most).to_dict("records"):
             value = _label(name, row.get("creator") if isinstance(row.get("creator"), str) else row["value"])
             share = "" if math.isnan(row["share_covered"]) else f"{row['share_covered']:.1%}"
             covered, length = (f"{row[column] / 1000:,.2f} km" for column in ("covered_m", "length_m"))
             lines.append(f"{value:<28} {covered:>10} {length:>10} {share:>7} {row['streets']:>9,}")
-        if len(table) > MOST_ROWS:
-            lines.append(f"and {len(table) - MOST_ROWS:,} more")
+        if len(table) > most:
+            lines.append(f"and {len(table) - most:,} more")
+        if name == "creator" and contributors is not None and contributors.holders:
+            lines.append(_shared_out(contributors))
         lines.append("")
     return "\n".join(lines).rstrip()
+
+
+def _shared_out(found: Concentration) -> str:
+    """Return how unevenly contributors have photographed, in a line."""
+    return (
+        f"{counted(found.holders, 'contributor')}, effectively {found.effective_number:.1f} by images"
+        f" (Gini {found.gini:.2f}, largest {found.largest_share:.0%})"
+    )
 
 
 def _label(name: str, value: Any) -> str:
@@ -188,15 +246,18 @@ def _label(name: str, value: Any) -> str:
         return "unknown"
     if name == "pano":
         return {"True": "panoramas", "False": "flat pictures"}.get(value, value)
+    if name == "hour":
+        return f"{value}:00 to {value}:59"
     text = "".join(letter if letter.isprintable() else "?" for letter in value)
     return text if len(text) <= 28 else text[:27] + "…"
 
 
-def _plain(row: dict[Any, Any]) -> dict[str, Any]:
+def _plain(row: dict[Any, Any], *, without: tuple[str, ...] = ()) -> dict[str, Any]:
     """Return a row of a table as JSON."""
     return {
         str(name): _rounded(None if isinstance(value, float) and math.isnan(value) else value)
         for name, value in row.items()
+        if name not in without
     }
 
 

@@ -28,8 +28,11 @@ if TYPE_CHECKING:
 
     PathLike = str | os.PathLike[str]
 
-BY = ("highway", "year", "pano", "creator", "provider")
+BY = ("highway", "year", "season", "weekday", "hour", "pano", "creator", "provider")
 """Groupings of covered lengths; the first is a column of the streets, the others of the images."""
+
+IN_ZONE = ("season", "weekday", "hour")
+"""Those of them that need a time zone."""
 
 
 @public
@@ -39,7 +42,8 @@ def coverage(
     streets: FrameLike | None = None,
     images: FrameLike | None = None,
     distance: float = 20.0,
-    by: Iterable[Literal["highway", "year", "pano", "creator", "provider"]] | None = None,
+    by: Iterable[Literal["highway", "year", "season", "weekday", "hour", "pano", "creator", "provider"]] | None = None,
+    time_zone: str | None = None,
     min_gap: float = 20.0,
     srid: int | None = None,
     pano: bool | None = None,
@@ -73,8 +77,9 @@ def coverage(
 
     A place on a street is covered if an image lies within the distance of it. Covered lengths are
     exact, and each street counts once (the two directions of an edge are one line). The summary
-    tells them by street class, year of capture, panorama or not, contributor, and provider; a place that
-    has images of two years counts for both.
+    tells them by street class, year of capture, panorama or not, contributor, and provider, with a time zone
+    also by season, weekday and hour; a place that has images of two years counts for both. It also tells how
+    unevenly contributors have photographed: Gini coefficient, effective number and largest share.
 
     Parameters
     ----------
@@ -82,7 +87,11 @@ def coverage(
         Largest distance from a place on a street to an image, metres; an image just there counts.
     by
         Tell covered lengths apart by this; may be given several times. Default: by everything that
-        the images know.
+        the images know; by season, weekday and hour with `time_zone` only.
+    time_zone
+        Time zone for season, weekday and hour: a name of the IANA database such as Europe/Berlin, UTC, or solar
+        for the mean solar time of each image's place. Seasons are meteorological: winter is December to February
+        north of the equator, June to August south of it.
     min_gap
         Leave out gaps shorter than this, metres.
     srid
@@ -120,7 +129,7 @@ def coverage(
     from mlygeo.parts import coverage as parts
     from mlygeo.parts import images as datasets
     from mlygeo.pipelines import inputs, parted_coverage, provenance, spreading, versions
-    from mlygeo.pipelines.coverage_results import Considered, Results
+    from mlygeo.pipelines.coverage_results import Asked, Considered, Results
     from mlygeo.spatial import coverage as step
     from mlygeo.store.point_sources import TablePoints
     from mlygeo.store.points import form_of, keep
@@ -148,7 +157,8 @@ def coverage(
         kept = {"workers"} if dataset is not None else set()
         of_no_use([name for name in inspect.get_annotations(TileOptions) if name not in kept], "beside `images`")
         of_no_use(Access, "beside `images`")
-    wanted = _names(by)
+    wanted = _names(by, time_zone)
+    step.check_time_zone(wanted, time_zone)
     conditions = filters.conditions()
     place, config = regions.settle(region)
     if place is None and streets is None:
@@ -186,8 +196,8 @@ def coverage(
         given["images"] = images, dataset.index.rows
         names = _measurable(wanted, dataset.empty, asked=by is not None)
         return parted_coverage.coverage(
-            step.lay(network, srid, force_srid=force_srid), dataset, distance=distance, names=names,
-            one_provider_is_told=by is not None, min_gap=min_gap, conditions=conditions, spread=spread,
+            step.lay(network, srid, force_srid=force_srid), dataset, Asked(distance, names, time_zone, min_gap),
+            one_provider_is_told=by is not None, conditions=conditions, spread=spread,
             workers=workers if was_given("workers") else None, dry_run=dry_run, left_out=left_out,
             credited=frames.credited(network.attrs), summed=summed, progress=progress,
         )  # fmt: skip
@@ -205,11 +215,11 @@ def coverage(
     names = _measurable(wanted, candidates, asked=by is not None)
     if by is None and "provider" in names and len(candidates.arrow("provider").unique()) < 2:
         names = tuple(name for name in names if name != "provider")  # a table of one row, which says nothing
-    grouped = tuple(name for name in names if name in step.BY)
-    table = pa.table({name: candidates.arrow(name) for name in parts.columns_for(candidates, grouped)})
+    asked = Asked(distance, names, time_zone, min_gap)
+    table = pa.table({name: candidates.arrow(name) for name in parts.columns_for(candidates, asked.grouped)})
     measured = step.measure(
         network, candidates.lonlat, parts.columns_of(table, form_of(candidates, frames.IMAGES), candidates.name),
-        srid=srid, distance=distance, by=grouped, force_srid=force_srid,
+        srid=srid, distance=distance, by=asked.grouped, time_zone=time_zone, force_srid=force_srid,
     )  # fmt: skip
     considered = Considered(
         len(candidates),
@@ -218,7 +228,7 @@ def coverage(
         inputs.shares_of(candidates, () if fetching is None else fetching.providers),
         list(dict.fromkeys([*inputs.credited(candidates), *frames.credited(network.attrs)])),
     )
-    results = Results(measured, names, min_gap, considered, summed)
+    results = Results(measured, asked, considered, summed)
     failed = [] if fetching is None else fetching.failed
 
     def write(folder: Path) -> list[Path]:
@@ -237,8 +247,10 @@ def coverage(
     )
 
 
-def _names(by: Iterable[str] | None) -> tuple[str, ...]:
-    names = BY if by is None else tuple(dict.fromkeys([by] if isinstance(by, str) else by))
+def _names(by: Iterable[str] | None, time_zone: str | None) -> tuple[str, ...]:
+    if by is None:
+        return tuple(name for name in BY if time_zone is not None or name not in IN_ZONE)
+    names = tuple(dict.fromkeys([by] if isinstance(by, str) else by))
     if odd := [name for name in names if name not in BY]:
         raise InputError(f"`by` is one of {', '.join(BY)}, not {odd[0]!r}")
     return names

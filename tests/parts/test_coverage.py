@@ -97,9 +97,10 @@ PLACES = [((9.0, 48.75), 25832), ((9.0, 48.75), None), ((179.97, -17.0), None), 
 
 OPTIONS = st.fixed_dictionaries(
     {"distance": st.sampled_from([1e-3, 20.0, 35.0, 400.0])},
-    optional={"by": st.sampled_from([["year"], ["creator", "highway"]]), "since": st.just("2020-06"),
+    optional={"by": st.sampled_from([["year", "hour"], ["creator", "season", "highway"]]),
+              "time_zone": st.sampled_from(["Europe/Berlin", "solar"]), "since": st.just("2020-06"),
               "min_gap": st.just(0.0)},
-)  # fmt: skip
+).filter(lambda options: "by" not in options or "time_zone" in options)  # fmt: skip
 
 
 @given(
