@@ -21,6 +21,7 @@ from mlygeo.arrays import mix
 from mlygeo.errors import FrameError
 from mlygeo.parts import facts, images, plan, surroundings
 from mlygeo.spatial import cells, coverage, geodesy, local_times, reach
+from mlygeo.spatial.expected import Places
 from mlygeo.spatial.reach import Groups, Reached, Stretches
 from mlygeo.store.atomic import atomic
 from mlygeo.store.datasets import layout
@@ -99,6 +100,7 @@ def planned(
     distance: float,
     by: tuple[str, ...],
     time_zone: str | None = None,
+    nearest: bool = False,
     conditions: dict[str, Any],
     rows_per_task: int | None = None,
 ) -> Planned:
@@ -113,7 +115,7 @@ def planned(
         The images.
     folder
         Where the folder of the plan is to be.
-    distance, by, time_zone
+    distance, by, time_zone, nearest
         As in `mlygeo.spatial.coverage.measure`.
     conditions
         Which images count; see `mlygeo.store.points.keep`.
@@ -151,6 +153,7 @@ def planned(
         "distance": distance,
         "by": list(by),
         "time_zone": time_zone,
+        "nearest": nearest,
         "conditions": images.conditions_as_json(conditions),
         "images": dataset.hash,
         "rows_per_task": rows_per_task,
@@ -190,20 +193,23 @@ def task(made: Plan, number: int) -> dict[str, Any]:
     lonlat, first, line = _streets_of(made, number)
     laid = coverage.Laid(frames.empty(frames.STREETS), lonlat, coverage.in_plane(lonlat, first, projection), projection)
     area = surroundings.of_lines(lonlat, first, projection, given["distance"])
-    places, raw = _images_in(dataset, area, columns_for(dataset.empty, by), conditions)
+    places, raw = _images_in(dataset, area, columns_for(dataset.empty, by, given["nearest"]), conditions)
     near = coverage.near(
         laid, places, columns_of(raw, dataset.settled.form, dataset.name), distance=given["distance"], by=by,
-        time_zone=given["time_zone"],
+        time_zone=given["time_zone"], nearest=given["nearest"],
     )  # fmt: skip
     reached, rows = near.reached, np.flatnonzero(near.reached.near)
     codes = {f"code.{name}": kind.codes[rows] for name, kind in near.classes.items()}
+    nearest = reached.nearest
+    closest = {} if nearest is None else {"street": line[nearest.line], "square": nearest.square}
+    sequence = {} if near.sequence is None else {"sequence": near.sequence}
     found = np.flatnonzero((reached.points > 0) | (reached.newest != reach.NEVER))
     counts = {"number": number, "rows": len(found), "counted": counted(dataset, own.counts, conditions)}
     stretches = reached.stretches
     tables = [
         pa.table({"line": line[found], "points": reached.points[found], "newest": reached.newest[found]}),
         pa.table({"line": line[stretches.line], "start": stretches.start, "stop": stretches.stop}),
-        pa.table({"lon": places[0][rows], "lat": places[1][rows], **codes}),
+        pa.table({"lon": places[0][rows], "lat": places[1][rows], **codes, **closest, **sequence}),
     ]
     for name, group in reached.groups.items():
         tables += [
@@ -225,9 +231,9 @@ def counts_of(path: Path) -> dict[str, Any]:
     return _counts_in(next(_tables(path)))
 
 
-def columns_for(points: Points, by: tuple[str, ...]) -> list[str]:
-    """Return the columns of images that a coverage by these names looks at."""
-    wanted = [coverage.BY[name] for name in by]
+def columns_for(points: Points, by: tuple[str, ...], nearest: bool) -> list[str]:
+    """Return the columns of images that a coverage by these names looks at; see `mlygeo.spatial.coverage.measure`."""
+    wanted = [coverage.BY[name] for name in by] + (["sequence_id"] if nearest else [])
     schema = form_of(points, frames.IMAGES)
     beside = ["provider", *coverage.NAMES] if "creator_id" in wanted and schema.dtype("provider") else []
     return [name for name in dict.fromkeys([*wanted, *beside, "captured_at"]) if name in points.columns]
@@ -450,7 +456,7 @@ class Covered(plan.AllParts):
         counts = {name: len(values[name]) for name in by}
         near = self._near(numbers, counts)
         reached = Reached(stretches, points, newest, groups, np.empty(0, dtype=bool))
-        return self.laid.coverage(reached, values, near, self.plan.given["distance"])
+        return self.laid.coverage(reached, values, near, self.plan.given["distance"], self._places)
 
     def _numbered(self, name: str, place: int) -> tuple[list[Rows], dict[str, pd.Series]]:
         """Return the numbers among all of a task's codes, of each task, and what they stand for."""
@@ -481,36 +487,63 @@ class Covered(plan.AllParts):
         return {name: np.concatenate(parts) for name, parts in found.items()}
 
     def _near(self, numbers: dict[str, list[Rows]], counts: dict[str, int]) -> dict[str, Rows]:
-        """
-        Return how many images are near some street: of all, and of each class.
-
-        All images at a place are near the same streets, so those of the first task that has a place count.
-        """
+        """Return how many images are near some street: of all, and of each class."""
         found = {"all": np.zeros(1, dtype=np.int64)} | {
             name: np.zeros(count, dtype=np.int64) for name, count in counts.items()
         }
+        for table, task_number in self._each_place([f"code.{name}" for name in counts]):
+            found["all"][0] += len(task_number)
+            for name, count in counts.items():
+                code = table[f"code.{name}"]
+                for number in np.unique(task_number):
+                    own = numbers[name][number][code[task_number == number]]
+                    found[name] += np.bincount(own, minlength=count)
+        return found
+
+    def _places(self) -> Iterator[Places]:
+        """Return the images near streets, some at a time; each has the nearest of all streets."""
+        has = set(next(self._all(3)).column_names) if self.plan.tasks else set()
+        names = [name for name in ("street", "square", "sequence") if name in has]
+        for table, _ in self._each_place(names):
+            yield Places(table["lon"], table["lat"], table.get("street"), table.get("sequence"))
+
+    def _each_place(self, names: list[str]) -> Iterator[tuple[dict[str, Any], Rows]]:
+        """
+        Return columns of the images near streets, some at a time, and the task of each.
+
+        All images at a place are near the same streets, so those of the first task that has a place count. The street
+        that is nearest may be one of another task.
+        """
         total = sum(len(table) for table in self._all(3))
         shares_of = max(1, -(-total // PLACES_AT_ONCE))
         for share in range(shares_of):
-            places, tasks = [np.empty((0, 2))], [np.empty(0, dtype=np.int64)]
-            codes: dict[str, list[Rows]] = {name: [np.empty(0, dtype=np.int64)] for name in counts}
+            found: dict[str, list[Any]] = {name: [] for name in ("lon", "lat", *names)}
+            tasks = [np.empty(0, dtype=np.int64)]
             for number, table in enumerate(self._all(3)):
                 place = np.stack([table["lon"].to_numpy(), table["lat"].to_numpy()], axis=1) + 0.0
                 own = np.flatnonzero(_spread(place) % shares_of == share)
-                places.append(place[own])
                 tasks.append(np.full(len(own), number))
-                for name, parts in codes.items():
-                    parts.append(numbers[name][number][table[f"code.{name}"].to_numpy()[own]])
-            (lon, lat), task_number = np.concatenate(places).T, np.concatenate(tasks)
-            order = np.lexsort((task_number, lat, lon))
+                columns = {name: table[name].to_numpy() for name in names} | {"lon": place[:, 0], "lat": place[:, 1]}
+                for name, parts in found.items():
+                    parts.append(columns[name][own])
+            if not found["lon"]:
+                return
+            columns = {name: np.concatenate(parts) for name, parts in found.items()}
+            task_number = np.concatenate(tasks)
+            lon, lat = columns["lon"], columns["lat"]
+            nearness = (columns["street"], columns["square"]) if "street" in columns else ()
+            order = np.lexsort((*nearness, lat, lon))
             starts = np.ones(len(order), dtype=bool)
             starts[1:] = (np.diff(lon[order]) != 0) | (np.diff(lat[order]) != 0)
-            of_place = np.cumsum(starts) - 1
-            counting = order[task_number[order] == task_number[order][starts][of_place]]
-            found["all"][0] += len(counting)
-            for name, parts in codes.items():
-                found[name] += np.bincount(np.concatenate(parts)[counting], minlength=counts[name])
-        return found
+            first, of_place = order[starts], np.cumsum(starts) - 1
+            counting = np.full(len(first), len(self.plan.tasks))
+            np.minimum.at(counting, of_place, task_number[order])
+            counts = task_number[order] == counting[of_place]
+            rows = order[counts]
+            of_rows = {name: values[rows] for name, values in columns.items()}
+            if "street" in columns:
+                of_rows["street"] = columns["street"][first[of_place[counts]]]
+            yield of_rows, task_number[rows]
 
     def _all(self, place: int) -> Iterator[pa.Table]:
         for number in range(len(self.plan.tasks)):

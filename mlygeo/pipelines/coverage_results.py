@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import DependencyError
-from mlygeo.pipelines.own_files import PICTURE, SUMMARY
+from mlygeo.pipelines.own_files import BESIDE, PICTURE, SUMMARY
+from mlygeo.pipelines.placed_tables import Placed
 from mlygeo.progress import counted
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import pandas as pd
 
+    from mlygeo.pipelines.coverage_asked import Asked
     from mlygeo.spatial.concentration import Concentration
     from mlygeo.spatial.coverage import Coverage
 
@@ -25,6 +27,7 @@ log = logging.getLogger("mlygeo.pipelines")
 
 TITLES = {
     "highway": "street class",
+    "district": "district",
     "year": "year of capture",
     "season": "season of capture",
     "weekday": "weekday of capture",
@@ -37,40 +40,6 @@ TITLES = {
 
 MOST_ROWS = 12
 """Rows of one section of the printed table; the summary has them all."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """
-    What a coverage is to tell.
-
-    Parameters
-    ----------
-    distance
-        Largest distance from a place on a street to an image, metres.
-    names
-        What lengths are told apart by.
-    time_zone
-        That of seasons, weekdays and hours.
-    min_gap
-        Gaps shorter than this are left out, metres.
-    """
-
-    distance: float
-    names: tuple[str, ...]
-    time_zone: str | None
-    min_gap: float
-
-    @property
-    def grouped(self) -> tuple[str, ...]:
-        """Those of the names by which images are told apart."""
-        from mlygeo.spatial.coverage import BY
-
-        return tuple(name for name in self.names if name in BY)
-
-    def without(self, name: str) -> Asked:
-        """Return the same without one of the names."""
-        return replace(self, names=tuple(each for each in self.names if each != name))
 
 
 @dataclass(frozen=True)
@@ -126,8 +95,11 @@ class Results:
 
         self._coverage = coverage
         self._gaps = gaps = coverage.gaps(asked.min_gap)
-        self._tables = {name: coverage.table(name) for name in asked.names}
-        gaps.attrs["attribution"] = considered.attribution
+        placed = Placed(coverage, asked)
+        self._beside = placed.frames
+        self._tables = {
+            name: placed.tables[name] if name in placed.tables else coverage.table(name) for name in asked.names
+        }
         facts = coverage.facts()
         told = {
             **{name: _rounded(value) for name, value in facts.items()},
@@ -136,6 +108,7 @@ class Results:
             "min_gap_m": asked.min_gap,
             "by": {name: [_plain(row) for row in table.to_dict("records")] for name, table in self._tables.items()},
         }
+        told |= placed.facts
         self._concentration = coverage.concentration() if "creator" in self._tables else {}
         if self._concentration:
             told["concentration"] = {
@@ -149,7 +122,8 @@ class Results:
                 log.warning("streets lie between the tropics, where seasons of three months say little")
         self.summary = summed(told, considered)
         self.summary["run"] = provenance.run_of(self.summary, gaps["length_m"].to_numpy())
-        gaps.attrs["run"] = self.summary["run"]
+        for frame in (gaps, *self._beside.values()):
+            frame.attrs |= {"attribution": considered.attribution, "run": self.summary["run"]}
         covered = _covered_by(self._tables.get("provider"), considered.shares, facts["length_m"])
         self.headline = _headline(facts, gaps, covered)
         self.headline += inputs.left_out_remark(considered.left_out) + inputs.problems_remark(considered.doubts)
@@ -186,7 +160,8 @@ class Results:
 
         with inputs.as_set(folder, own_files.COVERAGE):
             failed_file = inputs.write_failed(failed, folder, own=True)
-            return _write(self.frame(), self._gaps, self._coverage, self.summary, folder) + failed_file
+            made = {"coverage": self.frame(), "gaps": self._gaps, **self._beside}
+            return _write(made, self._coverage, self.summary, folder) + failed_file
 
 
 def _covered_by(table: pd.DataFrame | None, whose: Iterable[str], length_m: float) -> str:
@@ -230,7 +205,23 @@ def _printed(tables: dict[str, pd.DataFrame], contributors: Concentration | None
         if name == "creator" and contributors is not None and contributors.holders:
             lines.append(_shared_out(contributors))
         lines.append("")
+        if "expected_images" in table.columns:
+            lines += [*_against(name, table), ""]
     return "\n".join(lines).rstrip()
+
+
+def _against(name: str, table: pd.DataFrame) -> list[str]:
+    """Return the lines that tell observed and expected images."""
+    title = f"images by {TITLES[name]}"
+    lines = [f"{title:<28} {'observed':>10} {'expected':>10} {'ratio':>7} {'95% interval':>16}", "-" * 75]
+    for row in table.head(MOST_ROWS).to_dict("records"):
+        ratio = "" if math.isnan(row["ratio"]) else f"{row['ratio']:.2f}"
+        interval = "" if math.isnan(row["ratio_low"]) else f"{row['ratio_low']:.2f} to {row['ratio_high']:.2f}"
+        numbers = f"{row['images']:>10,} {row['expected_images']:>10,.1f} {ratio:>7} {interval:>16}"
+        lines.append(f"{_label(name, row['value']):<28} {numbers}".rstrip())
+    if len(table) > MOST_ROWS:
+        lines.append(f"and {len(table) - MOST_ROWS:,} more")
+    return lines
 
 
 def _shared_out(found: Concentration) -> str:
@@ -243,7 +234,7 @@ def _shared_out(found: Concentration) -> str:
 
 def _label(name: str, value: Any) -> str:
     if not isinstance(value, str):
-        return "unknown"
+        return "in none of them" if name == "district" else "unknown"
     if name == "pano":
         return {"True": "panoramas", "False": "flat pictures"}.get(value, value)
     if name == "hour":
@@ -268,17 +259,19 @@ def _rounded(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-def _write(
-    streets: gpd.GeoDataFrame, gaps: gpd.GeoDataFrame, measured: Coverage, summary: dict[str, Any], folder: Path
-) -> list[Path]:
+def _write(made: dict[str, gpd.GeoDataFrame], measured: Coverage, summary: dict[str, Any], folder: Path) -> list[Path]:
     """Write the frames, the map, and the summary last: where there is one, all files belong to it."""
     import json
 
     from mlygeo import store
 
     if store.names_file(folder):
-        return [store.write_layers({"coverage": streets, "gaps": gaps}, folder)]
-    files = [store.write_frame(streets, folder / "coverage.parquet"), store.write_frame(gaps, folder / "gaps.parquet")]
+        return [store.write_layers(made, folder)]
+    files = [store.write_frame(frame, folder / f"{name}.parquet") for name, frame in made.items()]
+    for name in BESIDE:
+        if name not in made:
+            store.remove(folder / f"{name}.parquet")
+    streets = made["coverage"]
     picture = _draw(streets, measured, summary, folder) if len(streets) else None
     if picture is None:
         store.remove(folder / PICTURE)

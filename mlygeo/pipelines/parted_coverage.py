@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlygeo import own, store
 from mlygeo.pipelines import inputs, own_files
-from mlygeo.pipelines.coverage_results import Asked, Considered, Results
+from mlygeo.pipelines.coverage_results import Considered, Results
 from mlygeo.pipelines.job import Job
 from mlygeo.pipelines.spreading import Spreading
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mlygeo.parts.coverage import Planned
     from mlygeo.parts.images import Images
     from mlygeo.parts.plan import Plan
+    from mlygeo.pipelines.coverage_asked import Asked
     from mlygeo.pipelines.options import Spread
     from mlygeo.progress import Progress
     from mlygeo.spatial.coverage import Laid
@@ -73,7 +74,7 @@ def coverage(
     def planned(folder: Path) -> Planned:
         return step.planned(
             laid, dataset, folder, distance=asked.distance, by=asked.grouped, time_zone=asked.time_zone,
-            conditions=conditions,
+            nearest=asked.expected, conditions=conditions,
         )  # fmt: skip
 
     spreading = Spreading(dataset, planned, spread, workers, progress)

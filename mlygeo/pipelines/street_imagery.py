@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     PathLike = str | os.PathLike[str]
 
-BY = ("highway", "year", "season", "weekday", "hour", "pano", "creator", "provider")
-"""Groupings of covered lengths; the first is a column of the streets, the others of the images."""
+BY = ("highway", "district", "year", "season", "weekday", "hour", "pano", "creator", "provider")
+"""Groupings of covered lengths; the first two are of the streets, the others of the images."""
 
 IN_ZONE = ("season", "weekday", "hour")
 """Those of them that need a time zone."""
@@ -42,8 +42,12 @@ def coverage(
     streets: FrameLike | None = None,
     images: FrameLike | None = None,
     distance: float = 20.0,
-    by: Iterable[Literal["highway", "year", "season", "weekday", "hour", "pano", "creator", "provider"]] | None = None,
+    by: Iterable[Literal["highway", "district", "year", "season", "weekday", "hour", "pano", "creator", "provider"]]
+    | None = None,
     time_zone: str | None = None,
+    districts: FrameLike | None = None,
+    district_name: str | None = None,
+    expected: bool = False,
     min_gap: float = 20.0,
     srid: int | None = None,
     pano: bool | None = None,
@@ -87,11 +91,20 @@ def coverage(
         Largest distance from a place on a street to an image, metres; an image just there counts.
     by
         Tell covered lengths apart by this; may be given several times. Default: by everything that
-        the images know; by season, weekday and hour with `time_zone` only.
+        the images know; by season, weekday and hour with `time_zone` only, by district with `districts`.
     time_zone
         Time zone for season, weekday and hour: a name of the IANA database such as Europe/Berlin, UTC, or solar
         for the mean solar time of each image's place. Seasons are meteorological: winter is December to February
         north of the equator, June to August south of it.
+    districts
+        Polygons of districts, a frame or its file: streets are cut at their borders, and images count where they
+        stand. What lies in no district is told, too.
+    district_name
+        Column with the names of the districts; those of the same name are one. Default: name.
+    expected
+        Compare the images near streets with those that the length of streets leads to expect, by the class of the
+        street that is nearest to each, and by district. The ratio has a 95 % interval, which takes the sequences of
+        images for the units that were sampled, since the images of one are not independent.
     min_gap
         Leave out gaps shorter than this, metres.
     srid
@@ -129,7 +142,9 @@ def coverage(
     from mlygeo.parts import coverage as parts
     from mlygeo.parts import images as datasets
     from mlygeo.pipelines import inputs, parted_coverage, provenance, spreading, versions
-    from mlygeo.pipelines.coverage_results import Asked, Considered, Results
+    from mlygeo.pipelines.coverage_asked import Asked
+    from mlygeo.pipelines.coverage_results import Considered, Results
+    from mlygeo.pipelines.districts import read as read_districts
     from mlygeo.spatial import coverage as step
     from mlygeo.store.point_sources import TablePoints
     from mlygeo.store.points import form_of, keep
@@ -157,8 +172,12 @@ def coverage(
         kept = {"workers"} if dataset is not None else set()
         of_no_use([name for name in inspect.get_annotations(TileOptions) if name not in kept], "beside `images`")
         of_no_use(Access, "beside `images`")
-    wanted = _names(by, time_zone)
+    wanted = _names(by, time_zone, districts)
     step.check_time_zone(wanted, time_zone)
+    if districts is None:
+        of_no_use(("district_name",), "without `districts`")
+    if not {"highway", "district"} & {*wanted}:
+        of_no_use(("expected",), "without highway or district in `by`")
     conditions = filters.conditions()
     place, config = regions.settle(region)
     if place is None and streets is None:
@@ -192,11 +211,17 @@ def coverage(
         }
 
     left_out = inputs.left_out_around(place, network.attrs.get("left_out"))
+    parted = None
+    if districts is not None:
+        parted = read_districts(districts, district_name)
+        given["districts"] = districts, parted.rows
+        left_out |= {f"districts: {reason}": count for reason, count in parted.left_out.items()}
     if dataset is not None:
         given["images"] = images, dataset.index.rows
         names = _measurable(wanted, dataset.empty, asked=by is not None)
         return parted_coverage.coverage(
-            step.lay(network, srid, force_srid=force_srid), dataset, Asked(distance, names, time_zone, min_gap),
+            step.lay(network, srid, force_srid=force_srid), dataset,
+            Asked(distance, names, time_zone, min_gap, parted, expected, "sequence_id" in dataset.empty.columns),
             one_provider_is_told=by is not None, conditions=conditions, spread=spread,
             workers=workers if was_given("workers") else None, dry_run=dry_run, left_out=left_out,
             credited=frames.credited(network.attrs), summed=summed, progress=progress,
@@ -215,11 +240,13 @@ def coverage(
     names = _measurable(wanted, candidates, asked=by is not None)
     if by is None and "provider" in names and len(candidates.arrow("provider").unique()) < 2:
         names = tuple(name for name in names if name != "provider")  # a table of one row, which says nothing
-    asked = Asked(distance, names, time_zone, min_gap)
-    table = pa.table({name: candidates.arrow(name) for name in parts.columns_for(candidates, asked.grouped)})
+    asked = Asked(distance, names, time_zone, min_gap, parted, expected, "sequence_id" in candidates.columns)
+    looked_at = parts.columns_for(candidates, asked.grouped, asked.expected)
+    table = pa.table({name: candidates.arrow(name) for name in looked_at})
     measured = step.measure(
         network, candidates.lonlat, parts.columns_of(table, form_of(candidates, frames.IMAGES), candidates.name),
-        srid=srid, distance=distance, by=asked.grouped, time_zone=time_zone, force_srid=force_srid,
+        srid=srid, distance=distance, by=asked.grouped, time_zone=time_zone, nearest=expected,
+        force_srid=force_srid,
     )  # fmt: skip
     considered = Considered(
         len(candidates),
@@ -247,12 +274,17 @@ def coverage(
     )
 
 
-def _names(by: Iterable[str] | None, time_zone: str | None) -> tuple[str, ...]:
+def _names(by: Iterable[str] | None, time_zone: str | None, districts: object) -> tuple[str, ...]:
     if by is None:
-        return tuple(name for name in BY if time_zone is not None or name not in IN_ZONE)
+        without = (() if time_zone is not None else IN_ZONE) + (() if districts is not None else ("district",))
+        return tuple(name for name in BY if name not in without)
     names = tuple(dict.fromkeys([by] if isinstance(by, str) else by))
     if odd := [name for name in names if name not in BY]:
         raise InputError(f"`by` is one of {', '.join(BY)}, not {odd[0]!r}")
+    if "district" in names and districts is None:
+        raise InputError("`by='district'` needs `districts`", hint="name a file of polygons")
+    if districts is not None and "district" not in names:
+        of_no_use(("districts",), "without district in `by`")
     return names
 
 

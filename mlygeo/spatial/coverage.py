@@ -16,10 +16,12 @@ import numpy as np
 from mlygeo import frames
 from mlygeo.errors import CrsError, FrameError, InputError
 from mlygeo.progress import working
-from mlygeo.spatial import concentration, geodesy, local_times, polylines, reach
+from mlygeo.spatial import concentration, expected, geodesy, local_times, polylines, reach
+from mlygeo.spatial.expected import Places
+from mlygeo.spatial.pieces import micrometres
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     import geopandas as gpd
     import numpy.typing as npt
@@ -270,6 +272,8 @@ class Coverage:
         "creator.provider".
     images
         How many images lie near some street: of all, and of each class.
+    places
+        Gives these images, some at a time.
     """
 
     streets: gpd.GeoDataFrame
@@ -280,6 +284,7 @@ class Coverage:
     reached: reach.Reached
     values: dict[str, pd.Series]
     images: dict[str, Whole]
+    places: Callable[[], Iterable[Places]]
 
     @property
     def covered_m(self) -> Floats:
@@ -391,8 +396,8 @@ class Coverage:
                 {
                     "value": self.streets["highway"].to_numpy(dtype=object),
                     "streets": 1,
-                    "length_m": _micrometres(self.lines.length),
-                    "covered_m": _micrometres(self.covered_m),
+                    "length_m": micrometres(self.lines.length),
+                    "covered_m": micrometres(self.covered_m),
                 }
             )
             table = frame.groupby("value", dropna=False, sort=False).sum().reset_index()
@@ -401,7 +406,7 @@ class Coverage:
         else:
             found, labels = self.reached.groups[name], self.values[name]
             covered = np.zeros(len(labels), dtype=np.int64)
-            np.add.at(covered, found.code, _micrometres(found.covered_m))
+            np.add.at(covered, found.code, micrometres(found.covered_m))
             table = pd.DataFrame(
                 {
                     "value": pd.Series(_text(name, labels), dtype="str"),
@@ -437,7 +442,7 @@ class Coverage:
             known |= self.values["creator.creator"].notna().to_numpy() & (self.images["creator"] > 0)
         found = self.reached.groups["creator"]
         covered = np.zeros(len(known), dtype=np.int64)
-        np.add.at(covered, found.code, _micrometres(found.covered_m))
+        np.add.at(covered, found.code, micrometres(found.covered_m))
         return {
             "images": concentration.of(self.images["creator"][known]),
             "covered_m": concentration.of(covered[known]),
@@ -454,6 +459,7 @@ def measure(
     distance: float,
     by: tuple[str, ...],
     time_zone: str | None = None,
+    nearest: bool = False,
     force_srid: bool,
 ) -> Coverage:
     """
@@ -467,7 +473,7 @@ def measure(
         Longitude and latitude of the images, degrees.
     columns
         Columns of the images, those of `BY` that `by` asks for and `captured_at` where there is one; for creators
-        also `provider` and `NAMES`.
+        also `provider` and `NAMES`, with `nearest` also `sequence_id` where there is one.
     srid
         EPSG code; None for the UTM zone of the streets.
     distance
@@ -476,15 +482,20 @@ def measure(
         Names out of `BY`.
     time_zone
         That of `local_times.NAMES` in `by`.
+    nearest
+        Find the nearest street, and number the sequence, of each image near streets.
     force_srid
         Do not look at the area of use of `srid`.
     """
     check_options(distance=distance)
     laid = lay(streets, srid, force_srid=force_srid)
-    nearby = near(laid, lonlat, columns, distance=distance, by=by, time_zone=time_zone)
+    nearby = near(laid, lonlat, columns, distance=distance, by=by, time_zone=time_zone, nearest=nearest)
     rows = np.flatnonzero(nearby.reached.near)
     images = {name: np.bincount(kind.codes[rows], minlength=kind.count) for name, kind in nearby.classes.items()}
-    measured = laid.coverage(nearby.reached, nearby.values, {"all": np.array([len(rows)]), **images}, distance)
+    street = None if nearby.reached.nearest is None else nearby.reached.nearest.line
+    places = Places(lonlat[0][rows], lonlat[1][rows], street, nearby.sequence)
+    counts = {"all": np.array([len(rows)]), **images}
+    measured = laid.coverage(nearby.reached, nearby.values, counts, distance, lambda: [places])
     facts = measured.facts()
     log.info(
         "%.1f of %.1f km of streets (%s) within %g m of an image, %s images near them",
@@ -510,10 +521,17 @@ class Laid:
     projection: Projection | None
 
     def coverage(
-        self, reached: reach.Reached, values: dict[str, pd.Series], images: dict[str, Whole], distance: float
+        self,
+        reached: reach.Reached,
+        values: dict[str, pd.Series],
+        images: dict[str, Whole],
+        distance: float,
+        places: Callable[[], Iterable[Places]],
     ) -> Coverage:
         """Return the coverage of the streets; see `Coverage` for what it is made of."""
-        return Coverage(self.streets, self.lonlat, self.lines, self.projection, distance, reached, values, images)
+        return Coverage(
+            self.streets, self.lonlat, self.lines, self.projection, distance, reached, values, images, places
+        )
 
 
 def lay(streets: gpd.GeoDataFrame, srid: int | None, *, force_srid: bool) -> Laid:
@@ -582,11 +600,14 @@ class Near:
         The class of each image, by names in `BY`.
     values
         As of `Coverage`.
+    sequence
+        A number for the sequence of each image near streets; None where nobody asked, or the images do not tell.
     """
 
     reached: reach.Reached
     classes: dict[str, reach.Classes]
     values: dict[str, pd.Series]
+    sequence: Whole | None = None
 
 
 def near(
@@ -597,6 +618,7 @@ def near(
     distance: float,
     by: tuple[str, ...],
     time_zone: str | None,
+    nearest: bool,
 ) -> Near:
     """
     Return which parts of streets lie near images.
@@ -605,7 +627,7 @@ def near(
     ----------
     laid
         The streets.
-    lonlat, columns, distance, by, time_zone
+    lonlat, columns, distance, by, time_zone, nearest
         As in `measure`.
     """
     time = _milliseconds(columns.get("captured_at"), len(lonlat[0]))
@@ -614,21 +636,20 @@ def near(
         columns = {**columns, **{name: _numbered(number) for name, number in local.items()}}
     classes, values = classes_of(columns, by, time=time)
     image_x, image_y = lonlat if laid.projection is None else laid.projection.forward(*lonlat)
-    reached = reach.reach(laid.lines, (image_x, image_y), distance, time=time, classes=classes)
+    reached = reach.reach(laid.lines, (image_x, image_y), distance, time=time, classes=classes, nearest=nearest)
     if "creator.creator" in values:
         kind = classes["creator"]
         rows = np.flatnonzero(reached.near)
         values["creator.creator"] = _only_names(_names(columns, len(time)).iloc[rows], kind.codes[rows], kind.count)
-    return Near(reached, classes, values)
+    sequence = None
+    if nearest and "sequence_id" in columns:
+        sequence = expected.numbers_of(columns["sequence_id"].iloc[np.flatnonzero(reached.near)])
+    return Near(reached, classes, values, sequence)
 
 
 def total_m(lengths: Floats) -> float:
     """Return the sum of lengths, each in whole micrometres: so it does not depend on their order."""
-    return int(_micrometres(lengths).sum()) / 1e6
-
-
-def _micrometres(lengths: Floats) -> Whole:
-    return np.rint(lengths * 1e6).astype(np.int64)
+    return int(micrometres(lengths).sum()) / 1e6
 
 
 def check_options(*, distance: float, min_gap: float = 0.0) -> None:

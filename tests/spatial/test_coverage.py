@@ -285,6 +285,25 @@ def images_near(edges, images):
     return next(row["images"] for row in table if row["value"] == "True")
 
 
+def test_the_nearest_street_of_each_image_is_that_of_geos(edges, images):
+    columns = {"sequence_id": images["sequence_id"]}
+    measured = coverage.measure(
+        edges, frames.lonlat(images), columns, srid=SRID, distance=30, by=(), nearest=True, force_srid=False
+    )
+    (places,) = measured.places()
+    streets = np.asarray(measured.streets.to_crs(SRID).geometry)
+    points = gpd.GeoSeries(gpd.points_from_xy(places.lon, places.lat), crs=4326).to_crs(SRID)
+    away = shapely.distance(np.asarray(points)[:, None], streets[None, :])
+    assert len(places.lon) == (away.shape[0]) == measured.facts()["images_near"]
+    mine = away[np.arange(len(points)), places.street]
+    assert np.abs(mine - away.min(axis=1)).max() < 1e-6
+    # Where two streets are equally near, as at a crossing, it is the first.
+    ties = np.abs(away - away.min(axis=1)[:, None]) < 1e-9
+    assert (places.street == ties.argmax(axis=1)).mean() > 0.95
+    near = images.iloc[np.flatnonzero(np.isin(images["id"], images["id"]))]
+    assert len(np.unique(places.sequence)) <= near["sequence_id"].nunique()
+
+
 def test_the_newest_image_of_a_street(edges, images):
     found = mlygeo.street_coverage(edges, images, srid=SRID)
     lines, places = found.to_crs(SRID).geometry, images.to_crs(SRID).geometry

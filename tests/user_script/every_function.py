@@ -26,7 +26,10 @@ selection = mlygeo.select(
     region, streets="edges.gpkg", images=images, points=None, interval=50, max_distance=None, k=3, unique=True,
     max_heading_difference=45, until=datetime(2025, 1, 1, tzinfo=UTC), min_quality=0.5, force_srid=True,
 )  # fmt: skip
-covered = mlygeo.coverage(region, streets="edges.gpkg", distance=15, by=["year", "pano"])
+covered = mlygeo.coverage(
+    region, streets="edges.gpkg", distance=15, by=["year", "hour", "district"], time_zone="Europe/Berlin",
+    districts="districts.gpkg", district_name="title", expected=True,
+)  # fmt: skip
 sequences = mlygeo.find_sequences("someone", filter="360", max_pages=5)
 known = mlygeo.metadata(selection, fields=["altitude", "camera_type"], workers=8)
 single = mlygeo.inspect([498763468214164, "498763468214165"])
@@ -47,7 +50,7 @@ images = mlygeo.filter_images(images, pano=False, organization=1234567890)
 network = mlygeo.street_network(region, retain_all=True)
 points = mlygeo.street_points(network, interval=20, srid=25832, method="even")
 nearest: gpd.GeoDataFrame = mlygeo.select_nearest(points, images, max_distance=50, k=2)
-by_year = mlygeo.street_coverage(network, images, distance=15, by="year")
+by_year = mlygeo.street_coverage(network, images, distance=15, by="year", time_zone=None)
 gaps = mlygeo.coverage_gaps(network, images, min_length=50)
 mlygeo.write_frame(nearest.to_crs(25832), Path("nearest.gpkg"))
 nearest = mlygeo.read_frame("nearest.gpkg", frame="selection", bbox=BOX, columns=["id", "point_id"])
