@@ -117,6 +117,7 @@ def test_every_import_is_declared():
         "dask",
         "distributed",
         "dask_geopandas",
+        "h3",
         "urllib3",
         "mlygeo",
         *sys.stdlib_module_names,

@@ -26,6 +26,8 @@ class Asked:
         Gaps shorter than this are left out, metres.
     districts
         What "district" in the names stands for; None where it is not among them.
+    cells
+        The cells that are told, as text; None for none.
     expected
         Whether images are compared with those that the length of streets leads to expect.
     in_sequences
@@ -37,6 +39,7 @@ class Asked:
     time_zone: str | None
     min_gap: float
     districts: Read | None = None
+    cells: str | None = None
     expected: bool = False
     in_sequences: bool = False
 

@@ -37,7 +37,7 @@ SELECT = {
     **TILES,
 }
 
-BESIDE = ("districts",)
+BESIDE = ("districts", "cells")
 """Frames that a coverage writes beside its own where they are asked for."""
 
 COVERAGE = {

@@ -1,4 +1,4 @@
-"""What a coverage tells by place: street classes with the images that were expected, districts."""
+"""What a coverage tells by place: street classes with the images that were expected, districts, cells."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Whole
     from mlygeo.pipelines.coverage_asked import Asked
+    from mlygeo.spatial.cell_areas import Hexagons, Quadkeys
     from mlygeo.spatial.coverage import Coverage
     from mlygeo.spatial.expected import Observed, Places
 
 log = logging.getLogger("mlygeo.pipelines")
+
+
+CELL_COLUMNS = ("streets", "length_m", "covered_m", "share_covered", "images")
 
 
 class Placed:
@@ -32,7 +36,7 @@ class Placed:
     """
 
     def __init__(self, coverage: Coverage, asked: Asked) -> None:
-        from mlygeo.spatial import coverage_tables
+        from mlygeo.spatial import cell_areas, coverage_tables
 
         self._coverage, self._asked = coverage, asked
         self.tables: dict[str, pd.DataFrame] = {}
@@ -46,12 +50,17 @@ class Placed:
         if asked.districts is not None:
             districts = asked.districts.districts
             of["district"] = lambda places: districts.of(places.lon, places.lat)[0]
+        cells = None if asked.cells is None else cell_areas.of(asked.cells)
+        if cells is not None:
+            of["cell"] = lambda places: cells.of(places.lon, places.lat)[0]
         found = coverage_tables.observed(coverage, of) if of else {}
         if classes is not None:
             table = self._with_images(classes, found["highway"], against=True)
             self.tables["highway"] = _by_length(table.drop(columns="key"))
         if asked.districts is not None:
             self._add_districts(found["district"])
+        if cells is not None:
+            self._add_cells(cells, found["cell"])
         if asked.expected:
             sequences = next(iter(found.values())).all_sequences if asked.in_sequences else None
             self.facts["expected"] = {"confidence": 0.95, "unit": "sequence", "sequences": sequences}
@@ -84,6 +93,19 @@ class Placed:
         self.facts["districts"] = {"districts": len(names), "in_several_m": several_m}
         if several_m:
             log.warning("%.1f m of streets lie in several districts, and count in the first of them", several_m)
+
+    def _add_cells(self, cells: Quadkeys | Hexagons, found: Observed) -> None:
+        import geopandas as gpd
+
+        from mlygeo import frames
+        from mlygeo.spatial import coverage_tables
+
+        told = self._with_images(coverage_tables.areas(self._coverage, cells)[0], found, against=False)
+        key = told["key"].to_numpy()
+        columns = {"cell": cells.labels(key), **{name: told[name].to_numpy() for name in CELL_COLUMNS}}
+        self.frames["cells"] = gpd.GeoDataFrame(columns, geometry=gpd.GeoSeries(cells.shapes(key), crs=frames.CRS))
+        covered = int((told["covered_m"] > 0).sum())
+        self.facts["cells"] = {"of": self._asked.cells, "cells": len(told), "cells_with_coverage": covered}
 
 
 def _by_length(table: pd.DataFrame) -> pd.DataFrame:

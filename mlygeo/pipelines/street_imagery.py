@@ -47,6 +47,7 @@ def coverage(
     time_zone: str | None = None,
     districts: FrameLike | None = None,
     district_name: str | None = None,
+    cells: str | None = None,
     expected: bool = False,
     min_gap: float = 20.0,
     srid: int | None = None,
@@ -101,6 +102,9 @@ def coverage(
         stand. What lies in no district is told, too.
     district_name
         Column with the names of the districts; those of the same name are one. Default: name.
+    cells
+        Tell lengths, coverage and images in cells of the world: quadkey17 for tiles of the web map of zoom 17, h3:9
+        for the hexagons of H3 of resolution 9, which need the extra `cells`.
     expected
         Compare the images near streets with those that the length of streets leads to expect, by the class of the
         street that is nearest to each, and by district. The ratio has a 95 % interval, which takes the sequences of
@@ -145,6 +149,7 @@ def coverage(
     from mlygeo.pipelines.coverage_asked import Asked
     from mlygeo.pipelines.coverage_results import Considered, Results
     from mlygeo.pipelines.districts import read as read_districts
+    from mlygeo.spatial import cell_areas
     from mlygeo.spatial import coverage as step
     from mlygeo.store.point_sources import TablePoints
     from mlygeo.store.points import form_of, keep
@@ -174,6 +179,8 @@ def coverage(
         of_no_use(Access, "beside `images`")
     wanted = _names(by, time_zone, districts)
     step.check_time_zone(wanted, time_zone)
+    if cells is not None:
+        cell_areas.of(cells)
     if districts is None:
         of_no_use(("district_name",), "without `districts`")
     if not {"highway", "district"} & {*wanted}:
@@ -221,7 +228,7 @@ def coverage(
         names = _measurable(wanted, dataset.empty, asked=by is not None)
         return parted_coverage.coverage(
             step.lay(network, srid, force_srid=force_srid), dataset,
-            Asked(distance, names, time_zone, min_gap, parted, expected, "sequence_id" in dataset.empty.columns),
+            Asked(distance, names, time_zone, min_gap, parted, cells, expected, "sequence_id" in dataset.empty.columns),
             one_provider_is_told=by is not None, conditions=conditions, spread=spread,
             workers=workers if was_given("workers") else None, dry_run=dry_run, left_out=left_out,
             credited=frames.credited(network.attrs), summed=summed, progress=progress,
@@ -240,7 +247,7 @@ def coverage(
     names = _measurable(wanted, candidates, asked=by is not None)
     if by is None and "provider" in names and len(candidates.arrow("provider").unique()) < 2:
         names = tuple(name for name in names if name != "provider")  # a table of one row, which says nothing
-    asked = Asked(distance, names, time_zone, min_gap, parted, expected, "sequence_id" in candidates.columns)
+    asked = Asked(distance, names, time_zone, min_gap, parted, cells, expected, "sequence_id" in candidates.columns)
     looked_at = parts.columns_for(candidates, asked.grouped, asked.expected)
     table = pa.table({name: candidates.arrow(name) for name in looked_at})
     measured = step.measure(

@@ -113,7 +113,7 @@ OPTIONS = st.fixed_dictionaries(
     {"distance": st.sampled_from([1e-3, 20.0, 35.0, 400.0])},
     optional={"by": st.sampled_from([["year", "hour"], ["creator", "season", "highway"]]),
               "time_zone": st.sampled_from(["Europe/Berlin", "solar"]), "since": st.just("2020-06"),
-              "min_gap": st.just(0.0), "expected": st.just(True), "districts": st.just("halves")},
+              "min_gap": st.just(0.0), "expected": st.just(True), "cells": st.just("quadkey18"), "districts": st.just("halves")},
 ).filter(lambda options: "by" not in options or "time_zone" in options)  # fmt: skip
 
 
@@ -146,7 +146,14 @@ def test_any_cut_gives_the_answer_of_one_run(seed, most, task, text, nulls, opti
 def test_districts_and_expected_images_of_parts_are_those_of_one_run(text, place, tmp_path, monkeypatch):
     around, srid = place
     streets, images = city(7, text=text, nulls=True, around=around)
-    given = {"streets": streets, "srid": srid, "distance": 60.0, "districts": halves(around), "expected": True}
+    given = {
+        "streets": streets,
+        "srid": srid,
+        "distance": 60.0,
+        "districts": halves(around),
+        "expected": True,
+        "cells": "h3:9",
+    }
     monkeypatch.setattr(plan, "ROWS_PER_TASK", 20)
     monkeypatch.setattr(step, "PLACES_AT_ONCE", 9)
     jobs = [
@@ -162,8 +169,9 @@ def test_districts_and_expected_images_of_parts_are_those_of_one_run(text, place
     if text:
         assert summaries[0]["expected"]["sequences"] == 7
         assert any(row["ratio_low"] for row in summaries[0]["by"]["highway"])
-    made = [mlygeo.read_frame(folder / "districts.parquet") for folder in folders]
-    assert frame_bytes(made[0]) == frame_bytes(made[1])
+    for name in ("districts.parquet", "cells.parquet"):
+        made = [mlygeo.read_frame(folder / name) for folder in folders]
+        assert frame_bytes(made[0]) == frame_bytes(made[1])
 
 
 def test_streets_across_the_antimeridian_reach_images_on_both_sides(tmp_path):
