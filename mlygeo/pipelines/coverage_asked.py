@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mlygeo.pipelines.districts import Read
+    from mlygeo.spatial.comparison import Side
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Asked:
         What "district" in the names stands for; None where it is not among them.
     cells
         The cells that are told, as text; None for none.
+    sides
+        The two sides of a comparison; None for none.
     expected
         Whether images are compared with those that the length of streets leads to expect.
     in_sequences
@@ -40,6 +43,7 @@ class Asked:
     min_gap: float
     districts: Read | None = None
     cells: str | None = None
+    sides: tuple[Side, Side] | None = None
     expected: bool = False
     in_sequences: bool = False
 

@@ -96,7 +96,7 @@ class Results:
         self._coverage = coverage
         self._gaps = gaps = coverage.gaps(asked.min_gap)
         placed = Placed(coverage, asked)
-        self._beside = placed.frames
+        self._beside, self._compared = placed.frames, placed.compared
         self._tables = {
             name: placed.tables[name] if name in placed.tables else coverage.table(name) for name in asked.names
         }
@@ -109,6 +109,8 @@ class Results:
             "by": {name: [_plain(row) for row in table.to_dict("records")] for name, table in self._tables.items()},
         }
         told |= placed.facts
+        if placed.compared is not None:
+            told["compared"]["by"] = {"highway": [_plain(row) for row in placed.compared.to_dict("records")]}
         self._concentration = coverage.concentration() if "creator" in self._tables else {}
         if self._concentration:
             told["concentration"] = {
@@ -138,7 +140,11 @@ class Results:
 
     def printed(self) -> str:
         """Return covered lengths by everything measured, as a table that reads well at 80 columns."""
-        return _printed(self._tables, self._concentration.get("images"))
+        text = _printed(self._tables, self._concentration.get("images"))
+        if self._compared is None:
+            return text
+        sides = self.summary["compared"]["first"]["of"], self.summary["compared"]["second"]["of"]
+        return "\n".join([text, "", *_beside_each_other(self._compared, *sides)])
 
     def write(self, folder: Path, failed: list[str]) -> list[Path]:
         """
@@ -219,6 +225,19 @@ def _against(name: str, table: pd.DataFrame) -> list[str]:
         interval = "" if math.isnan(row["ratio_low"]) else f"{row['ratio_low']:.2f} to {row['ratio_high']:.2f}"
         numbers = f"{row['images']:>10,} {row['expected_images']:>10,.1f} {ratio:>7} {interval:>16}"
         lines.append(f"{_label(name, row['value']):<28} {numbers}".rstrip())
+    if len(table) > MOST_ROWS:
+        lines.append(f"and {len(table) - MOST_ROWS:,} more")
+    return lines
+
+
+def _beside_each_other(table: pd.DataFrame, first: str, second: str) -> list[str]:
+    """Return the lines that tell what two sides cover."""
+    names = ("first_m", "second_m", "gained_m", "lost_m")
+    title = f"{TITLES['highway']:<28} " + " ".join(f"{head:>12}" for head in ("first", "second", "gained", "lost"))
+    lines = [f"first: {first}, second: {second}", title, "-" * len(title)]
+    for row in table.head(MOST_ROWS).to_dict("records"):
+        lengths = " ".join(f"{row[name] / 1000:>9,.2f} km" for name in names)
+        lines.append(f"{_label('highway', row['value']):<28} {lengths}")
     if len(table) > MOST_ROWS:
         lines.append(f"and {len(table) - MOST_ROWS:,} more")
     return lines

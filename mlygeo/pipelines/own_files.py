@@ -37,7 +37,7 @@ SELECT = {
     **TILES,
 }
 
-BESIDE = ("districts", "cells")
+BESIDE = ("districts", "cells", "compared")
 """Frames that a coverage writes beside its own where they are asked for."""
 
 COVERAGE = {

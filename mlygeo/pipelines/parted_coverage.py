@@ -74,7 +74,7 @@ def coverage(
     def planned(folder: Path) -> Planned:
         return step.planned(
             laid, dataset, folder, distance=asked.distance, by=asked.grouped, time_zone=asked.time_zone,
-            nearest=asked.expected, conditions=conditions,
+            nearest=asked.expected, sides=asked.sides or (), conditions=conditions,
         )  # fmt: skip
 
     spreading = Spreading(dataset, planned, spread, workers, progress)

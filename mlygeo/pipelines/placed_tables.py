@@ -1,4 +1,6 @@
-"""What a coverage tells by place: street classes with the images that were expected, districts, cells."""
+"""What a coverage tells by place: street classes with the images that were expected, districts, cells, and two
+sides street by street.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +16,14 @@ if TYPE_CHECKING:
     from mlygeo.arrays import Whole
     from mlygeo.pipelines.coverage_asked import Asked
     from mlygeo.spatial.cell_areas import Hexagons, Quadkeys
+    from mlygeo.spatial.comparison import Side
     from mlygeo.spatial.coverage import Coverage
     from mlygeo.spatial.expected import Observed, Places
 
 log = logging.getLogger("mlygeo.pipelines")
 
+
+COMPARED = ("first_m", "second_m", "both_m", "gained_m", "lost_m")
 
 CELL_COLUMNS = ("streets", "length_m", "covered_m", "share_covered", "images")
 
@@ -42,6 +47,7 @@ class Placed:
         self.tables: dict[str, pd.DataFrame] = {}
         self.frames: dict[str, gpd.GeoDataFrame] = {}
         self.facts: dict[str, Any] = {}
+        self.compared: pd.DataFrame | None = None
         of: dict[str, Callable[[Places], Whole]] = {}
         by_class = asked.expected and "highway" in asked.names
         classes, key_of = coverage_tables.classes(coverage) if by_class else (None, None)
@@ -61,6 +67,8 @@ class Placed:
             self._add_districts(found["district"])
         if cells is not None:
             self._add_cells(cells, found["cell"])
+        if asked.sides is not None:
+            self._compare(asked.sides)
         if asked.expected:
             sequences = next(iter(found.values())).all_sequences if asked.in_sequences else None
             self.facts["expected"] = {"confidence": 0.95, "unit": "sequence", "sequences": sequences}
@@ -106,6 +114,28 @@ class Placed:
         self.frames["cells"] = gpd.GeoDataFrame(columns, geometry=gpd.GeoSeries(cells.shapes(key), crs=frames.CRS))
         covered = int((told["covered_m"] > 0).sum())
         self.facts["cells"] = {"of": self._asked.cells, "cells": len(told), "cells_with_coverage": covered}
+
+    def _compare(self, sides: tuple[Side, Side]) -> None:
+        from mlygeo.spatial.pieces import MICROMETRES, micrometres
+
+        self.frames["compared"] = found = self._coverage.compared()
+        metres = ["length_m", *(name for name in found.columns if name in COMPARED)]
+        whole = found[metres].apply(lambda column: micrometres(column.to_numpy()))
+        by_class = whole.groupby(found["highway"], dropna=False).sum().reset_index()
+        by_class = by_class.sort_values(["length_m", "highway"], ascending=[False, True], kind="stable")
+        by_class[metres] /= MICROMETRES
+        self.compared = by_class.rename(columns={"highway": "value"}).reset_index(drop=True)
+        counts = [int(self._coverage.images[f"side.{number}"][0]) for number in range(len(sides))]
+        for side, count in zip(sides, counts, strict=True):
+            if not count:
+                log.warning("no image near a street is of %s", side.text)
+        total = {name: int(whole[name].sum()) / MICROMETRES for name in metres}
+        length = total["length_m"]
+        told: dict[str, Any] = {}
+        for name, side, count in zip(("first", "second"), sides, counts, strict=True):
+            share = round(total[f"{name}_m"] / length, 6) if length else None
+            told[name] = {"of": side.text, "images_near": count, "share_covered": share}
+        self.facts["compared"] = {**told, **total}
 
 
 def _by_length(table: pd.DataFrame) -> pd.DataFrame:

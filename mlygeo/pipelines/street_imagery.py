@@ -48,6 +48,7 @@ def coverage(
     districts: FrameLike | None = None,
     district_name: str | None = None,
     cells: str | None = None,
+    compare: Iterable[str] | None = None,
     expected: bool = False,
     min_gap: float = 20.0,
     srid: int | None = None,
@@ -105,6 +106,10 @@ def coverage(
     cells
         Tell lengths, coverage and images in cells of the world: quadkey17 for tiles of the web map of zoom 17, h3:9
         for the hexagons of H3 of resolution 9, which need the extra `cells`.
+    compare
+        Compare what two sides cover, street by street: given twice, for the first and the second side. Either
+        periods in ISO 8601, UTC (2021, 2021-06; 2019/2021; ../2021 is all until its end, 2022/.. all from its start),
+        or providers. Images on neither side still count for everything else.
     expected
         Compare the images near streets with those that the length of streets leads to expect, by the class of the
         street that is nearest to each, and by district. The ratio has a 95 % interval, which takes the sequences of
@@ -149,6 +154,7 @@ def coverage(
     from mlygeo.pipelines.coverage_asked import Asked
     from mlygeo.pipelines.coverage_results import Considered, Results
     from mlygeo.pipelines.districts import read as read_districts
+    from mlygeo.pipelines.sides import read as read_sides
     from mlygeo.spatial import cell_areas
     from mlygeo.spatial import coverage as step
     from mlygeo.store.point_sources import TablePoints
@@ -179,6 +185,7 @@ def coverage(
         of_no_use(Access, "beside `images`")
     wanted = _names(by, time_zone, districts)
     step.check_time_zone(wanted, time_zone)
+    sides = read_sides(compare)
     if cells is not None:
         cell_areas.of(cells)
     if districts is None:
@@ -196,8 +203,18 @@ def coverage(
         at_hand = inputs.open_images(images, conditions)
     network = inputs.network(place, streets, retain_all=retain_all)
 
-    fetching = None
+    fetching, parted = None, None
     given: dict[str, tuple[Any, int]] = {"streets": (streets, len(network))}
+
+    def check_sides(columns: Iterable[str]) -> None:
+        for side in sides or ():
+            name = "captured_at" if side.provider is None else "provider"
+            if name not in columns:
+                raise FrameError(f"the images have no column '{name}', which `compare={side.text!r}` asks for")
+
+    def asked_of(names: tuple[str, ...], columns: Iterable[str]) -> Asked:
+        in_sequences = "sequence_id" in columns
+        return Asked(distance, names, time_zone, min_gap, parted, cells, sides, expected, in_sequences)
 
     def summed(told: dict[str, Any], considered: Considered) -> dict[str, Any]:
         return {
@@ -218,17 +235,17 @@ def coverage(
         }
 
     left_out = inputs.left_out_around(place, network.attrs.get("left_out"))
-    parted = None
     if districts is not None:
         parted = read_districts(districts, district_name)
         given["districts"] = districts, parted.rows
         left_out |= {f"districts: {reason}": count for reason, count in parted.left_out.items()}
     if dataset is not None:
         given["images"] = images, dataset.index.rows
+        check_sides(dataset.empty.columns)
         names = _measurable(wanted, dataset.empty, asked=by is not None)
         return parted_coverage.coverage(
             step.lay(network, srid, force_srid=force_srid), dataset,
-            Asked(distance, names, time_zone, min_gap, parted, cells, expected, "sequence_id" in dataset.empty.columns),
+            asked_of(names, dataset.empty.columns),
             one_provider_is_told=by is not None, conditions=conditions, spread=spread,
             workers=workers if was_given("workers") else None, dry_run=dry_run, left_out=left_out,
             credited=frames.credited(network.attrs), summed=summed, progress=progress,
@@ -244,15 +261,18 @@ def coverage(
         inputs.warn_of_nothing(at_hand, None)
     left_out |= inputs.left_out_of(at_hand, candidates, "images", cut="by the filters")
     candidates, again, repeated = inputs.each_once(candidates)
+    check_sides(candidates.columns)
     names = _measurable(wanted, candidates, asked=by is not None)
     if by is None and "provider" in names and len(candidates.arrow("provider").unique()) < 2:
         names = tuple(name for name in names if name != "provider")  # a table of one row, which says nothing
-    asked = Asked(distance, names, time_zone, min_gap, parted, cells, expected, "sequence_id" in candidates.columns)
-    looked_at = parts.columns_for(candidates, asked.grouped, asked.expected)
+    asked = Asked(
+        distance, names, time_zone, min_gap, parted, cells, sides, expected, "sequence_id" in candidates.columns
+    )
+    looked_at = parts.columns_for(candidates, asked.grouped, asked.expected, sides or ())
     table = pa.table({name: candidates.arrow(name) for name in looked_at})
     measured = step.measure(
         network, candidates.lonlat, parts.columns_of(table, form_of(candidates, frames.IMAGES), candidates.name),
-        srid=srid, distance=distance, by=asked.grouped, time_zone=time_zone, nearest=expected,
+        srid=srid, distance=distance, by=asked.grouped, time_zone=time_zone, nearest=expected, sides=sides or (),
         force_srid=force_srid,
     )  # fmt: skip
     considered = Considered(

@@ -16,7 +16,7 @@ import numpy as np
 from mlygeo import frames
 from mlygeo.errors import CrsError, FrameError, InputError
 from mlygeo.progress import working
-from mlygeo.spatial import concentration, expected, geodesy, local_times, polylines, reach
+from mlygeo.spatial import comparison, concentration, expected, geodesy, local_times, polylines, reach
 from mlygeo.spatial.expected import Places
 from mlygeo.spatial.pieces import micrometres
 
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from mlygeo.arrays import Floats, Whole
+    from mlygeo.arrays import Flags, Floats, Whole
+    from mlygeo.spatial.comparison import Side
     from mlygeo.spatial.polylines import Lines
     from mlygeo.spatial.projection import Projection
 
@@ -274,6 +275,8 @@ class Coverage:
         How many images lie near some street: of all, and of each class.
     places
         Gives these images, some at a time.
+    sides
+        What each side of a comparison covers.
     """
 
     streets: gpd.GeoDataFrame
@@ -285,6 +288,7 @@ class Coverage:
     values: dict[str, pd.Series]
     images: dict[str, Whole]
     places: Callable[[], Iterable[Places]]
+    sides: tuple[reach.Stretches, ...] = ()
 
     @property
     def covered_m(self) -> Floats:
@@ -428,6 +432,20 @@ class Coverage:
         )
         return table.assign(share_covered=share).reset_index(drop=True)
 
+    def compared(self) -> gpd.GeoDataFrame:
+        """
+        Return what both sides of a comparison cover, a row a street.
+
+        Returns
+        -------
+        compared
+            The columns of a coverage frame that are carried, `length_m`, and those of `comparison.columns`.
+        """
+        found = comparison.compare(self.lines.length, *self.sides)
+        carried = {name: self.streets[name].array for name in CARRIED}
+        told = {**carried, "length_m": self.lines.length, **comparison.columns(found)}
+        return self._finish(told, np.asarray(self.streets.geometry.values))
+
     def concentration(self) -> dict[str, concentration.Concentration]:
         """
         Return how unevenly contributors have photographed, where coverage was measured by "creator".
@@ -460,6 +478,7 @@ def measure(
     by: tuple[str, ...],
     time_zone: str | None = None,
     nearest: bool = False,
+    sides: tuple[Side, ...] = (),
     force_srid: bool,
 ) -> Coverage:
     """
@@ -484,18 +503,23 @@ def measure(
         That of `local_times.NAMES` in `by`.
     nearest
         Find the nearest street, and number the sequence, of each image near streets.
+    sides
+        The sides of a comparison; where they name providers, `provider` is among the columns.
     force_srid
         Do not look at the area of use of `srid`.
     """
     check_options(distance=distance)
     laid = lay(streets, srid, force_srid=force_srid)
-    nearby = near(laid, lonlat, columns, distance=distance, by=by, time_zone=time_zone, nearest=nearest)
+    nearby = near(laid, lonlat, columns, distance=distance, by=by, time_zone=time_zone, nearest=nearest, sides=sides)
     rows = np.flatnonzero(nearby.reached.near)
     images = {name: np.bincount(kind.codes[rows], minlength=kind.count) for name, kind in nearby.classes.items()}
     street = None if nearby.reached.nearest is None else nearby.reached.nearest.line
     places = Places(lonlat[0][rows], lonlat[1][rows], street, nearby.sequence)
     counts = {"all": np.array([len(rows)]), **images}
-    measured = laid.coverage(nearby.reached, nearby.values, counts, distance, lambda: [places])
+    counts |= {f"side.{number}": np.array([own.sum()]) for number, own in enumerate(nearby.on_side)}
+    measured = laid.coverage(
+        nearby.reached, nearby.values, counts, distance, places=lambda: [places], sides=nearby.sides
+    )
     facts = measured.facts()
     log.info(
         "%.1f of %.1f km of streets (%s) within %g m of an image, %s images near them",
@@ -526,11 +550,13 @@ class Laid:
         values: dict[str, pd.Series],
         images: dict[str, Whole],
         distance: float,
+        *,
         places: Callable[[], Iterable[Places]],
+        sides: tuple[reach.Stretches, ...],
     ) -> Coverage:
         """Return the coverage of the streets; see `Coverage` for what it is made of."""
         return Coverage(
-            self.streets, self.lonlat, self.lines, self.projection, distance, reached, values, images, places
+            self.streets, self.lonlat, self.lines, self.projection, distance, reached, values, images, places, sides
         )
 
 
@@ -602,12 +628,16 @@ class Near:
         As of `Coverage`.
     sequence
         A number for the sequence of each image near streets; None where nobody asked, or the images do not tell.
+    sides, on_side
+        What each side of a comparison covers, and which of the images near streets are on it.
     """
 
     reached: reach.Reached
     classes: dict[str, reach.Classes]
     values: dict[str, pd.Series]
     sequence: Whole | None = None
+    sides: tuple[reach.Stretches, ...] = ()
+    on_side: tuple[Flags, ...] = ()
 
 
 def near(
@@ -619,6 +649,7 @@ def near(
     by: tuple[str, ...],
     time_zone: str | None,
     nearest: bool,
+    sides: tuple[Side, ...],
 ) -> Near:
     """
     Return which parts of streets lie near images.
@@ -627,7 +658,7 @@ def near(
     ----------
     laid
         The streets.
-    lonlat, columns, distance, by, time_zone, nearest
+    lonlat, columns, distance, by, time_zone, nearest, sides
         As in `measure`.
     """
     time = _milliseconds(columns.get("captured_at"), len(lonlat[0]))
@@ -644,7 +675,13 @@ def near(
     sequence = None
     if nearest and "sequence_id" in columns:
         sequence = expected.numbers_of(columns["sequence_id"].iloc[np.flatnonzero(reached.near)])
-    return Near(reached, classes, values, sequence)
+    covered, on_side = [], []
+    for side in sides:
+        has = side.has(time, columns.get("provider"))
+        own = (image_x[has], image_y[has])
+        covered.append(reach.reach(laid.lines, own, distance, time=time[has], classes={}).stretches)
+        on_side.append(has[reached.near])
+    return Near(reached, classes, values, sequence, tuple(covered), tuple(on_side))
 
 
 def total_m(lengths: Floats) -> float:

@@ -113,7 +113,7 @@ OPTIONS = st.fixed_dictionaries(
     {"distance": st.sampled_from([1e-3, 20.0, 35.0, 400.0])},
     optional={"by": st.sampled_from([["year", "hour"], ["creator", "season", "highway"]]),
               "time_zone": st.sampled_from(["Europe/Berlin", "solar"]), "since": st.just("2020-06"),
-              "min_gap": st.just(0.0), "expected": st.just(True), "cells": st.just("quadkey18"), "districts": st.just("halves")},
+              "min_gap": st.just(0.0), "compare": st.just(["../2020", "2020/.."]), "expected": st.just(True), "cells": st.just("quadkey18"), "districts": st.just("halves")},
 ).filter(lambda options: "by" not in options or "time_zone" in options)  # fmt: skip
 
 
@@ -154,6 +154,7 @@ def test_districts_and_expected_images_of_parts_are_those_of_one_run(text, place
         "expected": True,
         "cells": "h3:9",
     }
+    given["compare"] = ["mapillary", "panoramax"] if text else ["../2020", "2019/.."]
     monkeypatch.setattr(plan, "ROWS_PER_TASK", 20)
     monkeypatch.setattr(step, "PLACES_AT_ONCE", 9)
     jobs = [
@@ -166,10 +167,11 @@ def test_districts_and_expected_images_of_parts_are_those_of_one_run(text, place
     assert summaries[0] == summaries[1]
     assert {row["value"] for row in summaries[0]["by"]["district"]} == {"one", "two", None}
     assert summaries[0]["districts"]["in_several_m"] > 0
+    assert min(summaries[0]["compared"][name] for name in ("both_m", "gained_m", "lost_m")) > 0
     if text:
         assert summaries[0]["expected"]["sequences"] == 7
         assert any(row["ratio_low"] for row in summaries[0]["by"]["highway"])
-    for name in ("districts.parquet", "cells.parquet"):
+    for name in ("districts.parquet", "cells.parquet", "compared.parquet"):
         made = [mlygeo.read_frame(folder / name) for folder in folders]
         assert frame_bytes(made[0]) == frame_bytes(made[1])
 

@@ -66,7 +66,7 @@ def others(images, given, service):
         "until": "2024-01", "creator": int(images["creator_id"].iloc[0]), "organization": 5, "min_quality": 0.5,
         "tile_list_file": given / "tiles.txt", "tile_cache": given / "cache", "computed": True, "overwrite": True,
         "max_age": 1e6, "workers": 2, "token": "x", "token_file": given / "ids.txt", "service": service,
-        "provider": "nobody", "endpoint": "https://images.example.org/api", "distance": 5.0, "by": ["year"], "time_zone": "solar", "districts": given / "districts.gpkg", "district_name": "other", "expected": True, "cells": "quadkey15", "min_gap": 100.0, "tiles_only": True, "geojson": True,
+        "provider": "nobody", "endpoint": "https://images.example.org/api", "distance": 5.0, "by": ["year"], "time_zone": "solar", "districts": given / "districts.gpkg", "district_name": "other", "expected": True, "cells": "quadkey15", "compare": ["../2023", "2024"], "min_gap": 100.0, "tiles_only": True, "geojson": True,
         "scheduler": "tcp://127.0.0.1:1", "part": "1/2", "output": given / "dataset", "add": True, "rows_per_part": 9, "verify": True,
     }  # fmt: skip
 

@@ -28,7 +28,7 @@ selection = mlygeo.select(
 )  # fmt: skip
 covered = mlygeo.coverage(
     region, streets="edges.gpkg", distance=15, by=["year", "hour", "district"], time_zone="Europe/Berlin",
-    districts="districts.gpkg", district_name="title", expected=True, cells="h3:9",
+    districts="districts.gpkg", district_name="title", expected=True, cells="h3:9", compare=["../2021", "../2024"],
 )  # fmt: skip
 sequences = mlygeo.find_sequences("someone", filter="360", max_pages=5)
 known = mlygeo.metadata(selection, fields=["altitude", "camera_type"], workers=8)
