@@ -23,9 +23,11 @@ import sys
 import textwrap
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
+import shapely
 from conftest import DATA, ROOT, STUTTGART
 from helpers import postgis_server
 from helpers.page_commands import FENCE, check_options, inline_commands
@@ -87,6 +89,11 @@ def prepared(tmp_path_factory):
         shutil.copy(ride / "ride.gpx", folder / name)
     for name in ("ride.mp4", "GH010042.MP4", "GH020042.MP4"):
         shutil.copy(DATA / "video" / "blackvue_form_leeds.mp4", folder / name)
+    districts = gpd.GeoDataFrame(
+        {"name": ["West", "East"]}, geometry=[shapely.box(9.16, 48.76, 9.17, 48.78), shapely.box(9.17, 48.76, 9.18, 48.78)],
+        crs=4326,
+    )  # fmt: skip
+    mlygeo.write_frame(districts, folder / "districts.geojson")
     for name in ("edges.gpkg", "streets.gpkg"):
         shutil.copy(STUTTGART / "stuttgart_osm_edges.gpkg", folder / name)
     for name in ("myconfig.json", "stuttgart.json"):

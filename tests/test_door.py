@@ -16,6 +16,7 @@ from geopandas.testing import assert_geodataframe_equal
 from helpers.picture_downloads import service_of
 from helpers.small_frames import (
     BOX,
+    districts_frame,
     drawn_frame,
     gaps_frame,
     images_frame,
@@ -133,6 +134,12 @@ CALLS = {
     ("coverage", "streets"): (streets_frame, lambda value, _: mlygeo.coverage(BOX, streets=value, images=images_frame())),
     ("coverage", "images"): (
         images_frame, lambda value, _: mlygeo.coverage(BOX, streets=streets_frame(), images=value, by="year")
+    ),
+    ("coverage", "districts"): (
+        districts_frame,
+        lambda value, _: mlygeo.coverage(
+            BOX, streets=streets_frame(), images=images_frame(), districts=value, by="district"
+        ).attrs["summary"]["by"],
     ),
     ("coverage_gaps", "streets"): (streets_frame, lambda value, _: mlygeo.coverage_gaps(value, images_frame())),
     ("coverage_gaps", "images"): (images_frame, lambda value, _: mlygeo.coverage_gaps(streets_frame(), value)),

@@ -210,7 +210,8 @@ VERBS = (
         "Measure which share of the streets has imagery, how new, by whom, and where it lacks.",
         "mlygeo coverage -c stuttgart.json --streets edges.gpkg --distance 20 -o coverage",
         "coverage",
-        "Folder for coverage.parquet, gaps.parquet, summary.json and coverage.png; or a file such as coverage.gpkg, "
+        "Folder for coverage.parquet, gaps.parquet, summary.json and coverage.png, and districts.parquet, "
+        "cells.parquet and compared.parquet where they are asked for; or a file such as coverage.gpkg, "
         "which gets a layer for each frame (in a format without layers, the streets alone).",
         writes="frames",
     ),

@@ -295,7 +295,7 @@ def streets(
     """
     from pathlib import Path
 
-    from mlygeo import regions
+    from mlygeo import regions, store
     from mlygeo.pipelines import inputs, networks, parted, provenance, street_datasets, versions
     from mlygeo.spatial import designs
 

@@ -29,7 +29,10 @@ selection = mlygeo.select(
 differences: pd.DataFrame = mlygeo.verify("out/selection.lock.json", offline=True)
 again = mlygeo.select(lock=Path("out"))
 described: pd.DataFrame = mlygeo.publish("out", format="croissant", creator=["Jane Doe"], dry_run=True)
-covered = mlygeo.coverage(region, streets="edges.gpkg", distance=15, by=["year", "pano"])
+covered = mlygeo.coverage(
+    region, streets="edges.gpkg", distance=15, by=["year", "hour", "district"], time_zone="Europe/Berlin",
+    districts="districts.gpkg", district_name="title", expected=True, cells="h3:9", compare=["../2021", "../2024"],
+)  # fmt: skip
 sequences = mlygeo.find_sequences("someone", filter="360", max_pages=5)
 known = mlygeo.metadata(selection, fields=["altitude", "camera_type"], workers=8)
 single = mlygeo.inspect([498763468214164, "498763468214165"])
@@ -53,7 +56,7 @@ drawn = mlygeo.sample_streets(network, method="stratified", n=200, by="highway",
 drawn = mlygeo.streets(region, streets="edges.gpkg", method="grid", cell="h3:9", n=1, seed=7, srid=25832)
 shares: pd.DataFrame = mlygeo.estimate(drawn, values="labels.csv", column="green", by="stratum", level=0.9)
 nearest: gpd.GeoDataFrame = mlygeo.select_nearest(points, images, max_distance=50, k=2)
-by_year = mlygeo.street_coverage(network, images, distance=15, by="year")
+by_year = mlygeo.street_coverage(network, images, distance=15, by="year", time_zone=None)
 gaps = mlygeo.coverage_gaps(network, images, min_length=50)
 mlygeo.write_frame(nearest.to_crs(25832), Path("nearest.gpkg"))
 nearest = mlygeo.read_frame("nearest.gpkg", frame="selection", bbox=BOX, columns=["id", "point_id"])
