@@ -34,6 +34,7 @@ PARTS = {
     ),
     "parts": Part("datasets worked on part by part: plans, who runs them, what is brought together", "disk"),
     "uploads": Part("which images and videos are sent, in which archives, and what has been uploaded", "disk"),
+    "perspective": Part("views cut out of panoramas: sampled, written, and what became of each", "disk"),
     "downloads": Part("pictures into folders, and what became of each", "disk"),
     "video": Part("frames sampled from videos", "disk"),
     "photos": Part("EXIF and image descriptions written, folders of photos imported", "disk"),

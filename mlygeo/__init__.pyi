@@ -40,6 +40,7 @@ from .pipelines.video import sample_video as sample_video
 from .pipelines.video import tracks as tracks
 from .pipelines.video_chains import video_process as video_process
 from .pipelines.video_chains import video_process_and_upload as video_process_and_upload
+from .pipelines.viewing import views as views
 from .plotting import explore as explore
 from .providers.mapillary.descriptions import read_descriptions as read_descriptions
 from .providers.mapillary.descriptions import write_descriptions as write_descriptions
@@ -69,6 +70,7 @@ from .spatial.streets import street_points as street_points
 from .spatial.times import estimate_subseconds as estimate_subseconds
 from .spatial.times import interpolate_times as interpolate_times
 from .spatial.times import spread_subseconds as spread_subseconds
+from .spatial.views import plan_views as plan_views
 from .store import read_frame as read_frame
 from .store import write_frame as write_frame
 from .uploads.ledger import upload_history as upload_history

@@ -37,6 +37,7 @@ from mlygeo.schemas import (
     STREET_POINTS,
     STREETS,
     TRACKS,
+    VIEWS,
     Column,
     Schema,
 )
@@ -74,6 +75,7 @@ __all__ = [
     "STREETS",
     "STREET_POINTS",
     "TRACKS",
+    "VIEWS",
     "Column",
     "Schema",
     "attribute",
@@ -265,7 +267,7 @@ _SAMPLE = 1000
 _RARE = 100
 """Of so many ids one is a slip among numbers, and no name among names."""
 
-_HAVE_KEYS = {schema.name for schema in (IMAGES, LOCAL_IMAGES, SELECTION, SEQUENCES)}
+_HAVE_KEYS = {schema.name for schema in (IMAGES, LOCAL_IMAGES, SELECTION, VIEWS, SEQUENCES)}
 
 _NUMBER = r"^\s*(?:[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|(?i:<?n/?an?>?|none|null))?\s*$"
 """A number as tables of text have it, or a gap."""

@@ -240,6 +240,37 @@ SELECTION = Schema(
 OF_POINTS = {"osmid": "point_osmid", "highway": "point_highway", "name": "point_name", "bearing": "point_bearing"}
 """Columns of points that a selection carries, by the names they have there: those of images are often the same."""
 
+VIEWS = Schema(
+    "views",
+    "Point",
+    (
+        Column("id", "int64", "the provider's id of the image that the view is cut from; not unique"),
+        Column("view", "str", "where it looks: ahead, right, back, left, or degrees clockwise from the base"),
+        Column("path", "str", "its file, relative to the folder of views"),
+        Column("compass_angle", "float64", "its heading, degrees"),
+        Column("pitch", "float64", "degrees by which it looks up"),
+        Column("field_of_view", "float64", "horizontal, degrees"),
+        Column("width", "Int64", "pixels"),
+        Column("height", "Int64", "pixels"),
+        Column("source_type", "str", "lens of the picture it is cut from: equirectangular, perspective or fisheye"),
+        Column("source_heading", "float64", "heading of that picture's centre, degrees"),
+        Column("source_pitch", "float64", "degrees by which that camera looked up; NaN when unknown"),
+        Column("source_roll", "float64", "degrees, right arm down positive; NaN when unknown"),
+        Column("source_focal", "float64", "focal length, a fraction of the larger side; NaN for panoramas"),
+        Column("source_k1", "float64", "first coefficient of distortion; NaN for panoramas"),
+        Column("source_k2", "float64", "second coefficient of distortion; NaN for panoramas"),
+        Column("tilt_source", "str", "computed_rotation, or pitch and roll; null when the tilt is unknown"),
+        Column("warning", "str", "what is in doubt; null when nothing is"),
+        Column("point_id", "int64", "the point that the image was chosen for", optional=True),
+        Column("captured_at", MS_UTC, "capture time", optional=True),
+        Column("source_path", "str", "the picture that it is cut from", optional=True),
+        Column("source_bytes", "Int64", "size of that picture's file", optional=True),
+        Column("bytes", "Int64", "size of its file; null where it was not made", optional=True),
+        Column("error", "str", "why it was not made; null where it was", optional=True),
+    ),
+)
+"""Perspective pictures that are cut out of images; they have further columns of the images."""
+
 SEQUENCES = Schema(
     "sequences",
     "LineString",
@@ -271,7 +302,7 @@ TRACKS = Schema(
 
 SCHEMAS = {
     schema.name: schema
-    for schema in (IMAGES, LOCAL_IMAGES, STREETS, STREET_POINTS, POINTS, SELECTION, SEQUENCES, TRACKS)
+    for schema in (IMAGES, LOCAL_IMAGES, STREETS, STREET_POINTS, POINTS, SELECTION, VIEWS, SEQUENCES, TRACKS)
 }
 
 IDS = ("id", "creator_id", "organization_id", "point_id", "osmid", "u", "v")

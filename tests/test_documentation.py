@@ -179,7 +179,11 @@ def run_or_check(command, shown, *, only_checked):
             assert first in {"export", "ogr2ogr", "python"}, command
     else:
         # Whoever reads has more room on the disk than a machine for tests.
-        command = re.sub(r"(mlygeo download (?!.*--required-disk-space))", r"\1--required-disk-space 0 ", command)
+        command = re.sub(
+            r"(mlygeo (?:download|views) (?!.*--(?:required-disk-space|dry-run)))",
+            r"\1--required-disk-space 0 ",
+            command,
+        )
         found = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, timeout=200)
         assert found.returncode == 0, f"{command}\n{found.stderr}"
         printed = plain(found.stdout + "\n" + found.stderr)

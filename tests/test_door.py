@@ -125,6 +125,12 @@ def served(value):
         return sorted(map(str, vars(running).keys()))
 
 
+def of_points():
+    """Images that were selected for the points of a small frame."""
+    images, ids = images_frame(), points_frame()["point_id"]
+    return images.assign(point_id=[ids[row % len(ids)] for row in range(len(images))])
+
+
 CALLS = {
     ("check_images", "images"): (photos_frame, lambda value, _: mlygeo.check_images(value)),
     ("check_images", "track"): (track_frame, lambda value, _: mlygeo.check_images(photos_frame(), track=value)),
@@ -172,6 +178,7 @@ CALLS = {
     ("partition", "inputs"): (
         images_frame, lambda value, to: mlygeo.partition(value, to[0] / "dataset", dry_run=True).attrs["summary"]["rows"]
     ),
+    ("plan_views", "images"): (images_frame, lambda value, _: mlygeo.plan_views(value, relative_to="camera")),
     ("plot", "layers"): (images_frame, lambda value, _: len(mlygeo.plot(value, dpi=30).axes)),
     ("read_tiles", "tiles"): (tiles_frame, lambda value, _: mlygeo.read_tiles(value)),
     ("run_standin", "images"): (images_frame, lambda value, _: served(value)),
@@ -203,6 +210,13 @@ CALLS = {
     ),
     ("streets", "streets"): (streets_frame, lambda value, _: mlygeo.streets(BOX, streets=value)),
     ("summarise", "images"): (images_frame, lambda value, _: mlygeo.summarise(value)),
+    ("views", "images"): (
+        images_frame, lambda value, _: mlygeo.views(value, download=True, relative_to="camera", dry_run=True)
+    ),
+    ("views", "points"): (
+        lambda: points_frame().assign(bearing=90.0),
+        lambda value, _: mlygeo.views(of_points(), points=value, download=True, dry_run=True)["compass_angle"].tolist(),
+    ),
     ("write_descriptions", "images"): (
         lambda: photos_frame().assign(description=None),
         lambda value, to: written(lambda path: mlygeo.write_descriptions(value, path), to[0] / "d.json"),

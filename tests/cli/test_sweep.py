@@ -66,6 +66,7 @@ BASES: dict[str, list[list[object]]] = {
     "verify": [["nothing.lock.json"], ["--offline"]],
     "find-sequences": [["nobody"]],
     "download": [["1"], ["--required-disk-space", 0], ["--size", "256"], ["--dry-run"]],
+    "views": [[IMAGES], ["--pictures", "a_folder"], ["--relative-to", "north"], ["--dry-run"]],
     "inspect": [["1"]],
     "coverage": [["--streets", "small.gpkg"], ["--images", IMAGES], ["--srid", 25832]],
     "tracks": [["track.gpx"]],

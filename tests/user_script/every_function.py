@@ -70,6 +70,10 @@ pictures: pd.DataFrame = mlygeo.download(
     "selection.parquet", output="pictures", size="2048", layout="flat", format="webp", quality=80, exif=True
 )
 failed = mlygeo.transfers("pictures").query("status == 'failed'")
+planned: gpd.GeoDataFrame = mlygeo.plan_views(images, directions=["left", 45], relative_to="camera", fov=75)
+cut: gpd.GeoDataFrame = mlygeo.views(
+    "selection.parquet", pictures="pictures", output="views", overlap=0.2, size="800x600"
+)
 mlygeo.plot([network, "selection.parquet"], title="Stuttgart", dpi=300).savefig("map.png")
 mlygeo.explore([network, nearest], colour="captured_at").save("map.html")
 versions = mlygeo.info(packages="all")["GDAL"]
