@@ -41,6 +41,7 @@ PARTS = {
         "services with street-level images: tiles, search, metadata, pictures, uploads, sign-in", "network"
     ),
     "readers": Part("files to frames: photos, tracks, videos, streets", "disk"),
+    "measuring": Part("pictures to numbers: blur, contrast, brightness, hashes", "disk"),
     "net": Part("HTTP: time limits, retries, quota, worker pools", "network"),
     "regions": Part("a box, file or place name", "disk"),
     "plotting": Part("maps", "disk"),

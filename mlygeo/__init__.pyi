@@ -15,6 +15,7 @@ from .pipelines.graph import metadata as metadata
 from .pipelines.originals import download_originals as download_originals
 from .pipelines.photos import interpolate as interpolate
 from .pipelines.photos import process_csv as process_csv
+from .pipelines.picture_quality import quality as quality
 from .pipelines.processing import process as process
 from .pipelines.project_file import init as init
 from .pipelines.region import select as select
@@ -62,6 +63,7 @@ from .spatial.sequences import interpolate_directions as interpolate_directions
 from .spatial.sequences import split_sequences as split_sequences
 from .spatial.sequences import summarise as summarise
 from .spatial.streets import street_points as street_points
+from .spatial.sun import sun_position as sun_position
 from .spatial.times import estimate_subseconds as estimate_subseconds
 from .spatial.times import interpolate_times as interpolate_times
 from .spatial.times import spread_subseconds as spread_subseconds

@@ -63,6 +63,7 @@ BASES: dict[str, list[list[object]]] = {
     "download": [["1"], ["--required-disk-space", 0], ["--size", "256"], ["--dry-run"]],
     "inspect": [["1"]],
     "coverage": [["--streets", "small.gpkg"], ["--images", IMAGES], ["--srid", 25832]],
+    "quality": [["small.gpkg"]],
     "tracks": [["track.gpx"]],
     "sample-video": [["a_folder"]],
     "map": [["small.gpkg"]],

@@ -60,6 +60,8 @@ index: pd.DataFrame = mlygeo.partition(["images.parquet", images], "images", row
 pictures: pd.DataFrame = mlygeo.download(
     "selection.parquet", output="pictures", size="2048", layout="flat", format="webp", quality=80, exif=True
 )
+measured = mlygeo.quality("selection.parquet", pictures=Path("pictures"), preset="percept", field_of_view=90, workers=2)
+by_day = mlygeo.sun_position(measured, low_sun=20).query("sun_phase == 'day'")
 failed = mlygeo.transfers("pictures").query("status == 'failed'")
 mlygeo.plot([network, "selection.parquet"], title="Stuttgart", dpi=300).savefig("map.png")
 mlygeo.explore([network, nearest], colour="captured_at").save("map.html")
