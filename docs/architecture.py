@@ -59,6 +59,7 @@ PARTS = {
     "arrays_numba": Part("compiled code for arrays", "memory"),
     "kernels": Part("when compiled code is loaded", "memory"),
     "config": Part("settings file", "disk"),
+    "expressions": Part("conditions as text", "memory"),
     "filters": Part("of images", "memory"),
     "osm": Part("OpenStreetMap", "network"),
     "own": Part("files of runs", "disk"),

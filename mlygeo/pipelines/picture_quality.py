@@ -97,7 +97,7 @@ def quality(
 
     Examples
     --------
-    >>> quality("selection.parquet", pictures="pictures", preset="percept")
+    >>> quality("DCIM", preset="percept")
     """
     from mlygeo import store
     from mlygeo.pipelines import geotagging, provenance

@@ -57,6 +57,7 @@ def tiles(
     creator: int | str | Iterable[int | str] | None = None,
     organization: int | str | Iterable[int | str] | None = None,
     min_quality: float | None = None,
+    where: str | None = None,
     token: str | None = None,
     token_file: PathLike | None = None,
     service: Service | None = None,
@@ -125,7 +126,13 @@ def tiles(
     from mlygeo.store.points import as_frame, keep
 
     filters = Filters(
-        pano=pano, since=since, until=until, creator=creator, organization=organization, min_quality=min_quality
+        pano=pano,
+        since=since,
+        until=until,
+        creator=creator,
+        organization=organization,
+        min_quality=min_quality,
+        where=where,
     )
     tile_options = TileOptions(
         tile_list_file=tile_list_file,
@@ -331,6 +338,7 @@ def select(
     creator: int | str | Iterable[int | str] | None = None,
     organization: int | str | Iterable[int | str] | None = None,
     min_quality: float | None = None,
+    where: str | None = None,
     tile_list_file: PathLike | Iterable[PathLike] | None = None,
     tile_cache: PathLike | None = None,
     computed: bool = False,
@@ -395,7 +403,13 @@ def select(
 
     matching = Matching(max_distance=max_distance, k=k, unique=unique, max_heading_difference=max_heading_difference)
     filters = Filters(
-        pano=pano, since=since, until=until, creator=creator, organization=organization, min_quality=min_quality
+        pano=pano,
+        since=since,
+        until=until,
+        creator=creator,
+        organization=organization,
+        min_quality=min_quality,
+        where=where,
     )
     tile_options = TileOptions(
         tile_list_file=tile_list_file,
