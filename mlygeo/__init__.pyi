@@ -52,6 +52,7 @@ from .readers.video import read_video as read_video
 from .readers.video import video_info as video_info
 from .regions import Region as Region
 from .spatial.checks import check_images as check_images
+from .spatial.copies import flag_copies as flag_copies
 from .spatial.coverage import coverage_gaps as coverage_gaps
 from .spatial.coverage import street_coverage as street_coverage
 from .spatial.duplicates import flag_duplicates as flag_duplicates

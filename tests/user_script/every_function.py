@@ -62,6 +62,8 @@ pictures: pd.DataFrame = mlygeo.download(
 )
 measured = mlygeo.quality("selection.parquet", pictures=Path("pictures"), preset="percept", field_of_view=90, workers=2)
 by_day = mlygeo.sun_position(measured, low_sun=20).query("sun_phase == 'day'")
+unique = mlygeo.flag_copies(measured, max_distance=10, max_bits=4).query("not is_copy")
+sharp = mlygeo.filter_images(measured, where="blur >= 100 and sun_altitude > 0")
 failed = mlygeo.transfers("pictures").query("status == 'failed'")
 mlygeo.plot([network, "selection.parquet"], title="Stuttgart", dpi=300).savefig("map.png")
 mlygeo.explore([network, nearest], colour="captured_at").save("map.html")
