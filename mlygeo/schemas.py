@@ -171,6 +171,11 @@ QUALITY = Schema(
         Column("time_doubtful", "bool", "whether it is bright as by day though the sun was far down", optional=True),
         Column("percept_score", "float64", "contrast and tone in one, as percept-vsvi-filter adds them", optional=True),
         Column("percept_accepted", "bool", "whether percept-vsvi-filter accepts the picture", optional=True),
+        Column(
+            "is_copy", "bool", "whether it is the picture of another sequence, too, and not its first", optional=True
+        ),
+        Column("copy_group", "Int64", "number of the images of one picture; null when there is one", optional=True),
+        Column("copy_by", "str", "picture, or place and time: what tells that it is a copy", optional=True),
     ),
 )
 """Images with what `quality` adds to their own columns."""

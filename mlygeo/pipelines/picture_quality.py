@@ -40,6 +40,7 @@ def quality(
     preset: QualityPreset | None = None,
     field_of_view: float = 70.0,
     low_sun: float = 25.0,
+    copies: bool = False,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
@@ -76,6 +77,9 @@ def quality(
         Horizontal field of view of cameras that do not tell theirs, degrees.
     low_sun
         Largest altitude of the sun at which it can be in a picture, degrees.
+    copies
+        Flag images that are the same picture as one of another sequence, of any contributor or provider, as
+        `flag_copies` does with its limits: `is_copy`, `copy_of`, `copy_group` and `copy_by`.
     workers
         Processes that measure pictures. Default: as many as there are processors, at most eight, and one for few
         pictures.
@@ -102,6 +106,7 @@ def quality(
     from mlygeo import store
     from mlygeo.pipelines import geotagging, provenance
     from mlygeo.spatial import sun
+    from mlygeo.spatial.copies import BY_PLACE, flag_copies
 
     sun.check_options(field_of_view=field_of_view, low_sun=low_sun)
     if workers is not None and workers < 1:
@@ -125,6 +130,10 @@ def quality(
     if files is not None:
         result, failed, measured = _measured(result, files, preset=preset, workers=workers, progress=progress)
         summary |= measured
+    if copies:
+        result = flag_copies(result)
+        summary["copies"] = int(result["is_copy"].sum())
+        summary["copies_by_place_and_time"] = int((result["is_copy"] & (result["copy_by"] == BY_PLACE)).sum())
     result.attrs = dict(base.attrs)
     summary |= {"date": provenance.today(), "version": version()}
     return Job(lambda: result, summary, _headline(summary), lambda path: [store.write_frame(result, path)], failed)
@@ -190,6 +199,10 @@ def _headline(summary: dict[str, Any]) -> str:
             text += f"; percept-vsvi-filter accepts {summary['accepted']:,} (without its check for a road)"
         for problem, count in summary["problems"].items():
             text += f"\nproblems: {problem} ({count:,}), see the column time_doubtful"
+    if "copies" in summary:
+        text += f"\n{counted(summary['copies'], 'image')} with the picture of another sequence"
+        if summary["copies_by_place_and_time"]:
+            text += f", {summary['copies_by_place_and_time']:,} by place and time alone"
     return text
 
 

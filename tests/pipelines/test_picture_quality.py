@@ -148,3 +148,13 @@ def test_options_change_who_looks_against_the_light(images):
     few = int(mlygeo.quality(evening)["against_light"].sum())
     assert few < int(mlygeo.quality(evening, field_of_view=200)["against_light"].sum())
     assert int(mlygeo.quality(evening, low_sun=1)["against_light"].sum()) == 0 < few
+
+
+def test_copies_are_flagged_where_they_are_asked_for(some, images):
+    twice = pd.concat([some, some.assign(id=some["id"] + 1, sequence_id="again")], ignore_index=True)
+    twice = twice[~twice["id"].isin(images["id"][~images["id"].isin(some["id"])])].reset_index(drop=True)
+    found = mlygeo.quality(twice, copies=True)
+    assert found["is_copy"].sum() == found["sequence_id"].eq("again").sum() == found.attrs["summary"]["copies"]
+    assert found.loc[found["is_copy"], "copy_of"].tolist() == (found.loc[found["is_copy"], "id"] - 1).tolist()
+    assert found.attrs["summary"]["copies_by_place_and_time"] == found.attrs["summary"]["copies"]
+    assert "is_copy" not in mlygeo.quality(twice)
