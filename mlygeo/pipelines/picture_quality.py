@@ -124,6 +124,7 @@ def quality(
         "against_light": int(result["against_light"].sum()),
         "against_light_unknown": int(result["against_light"].isna().sum()),
         "field_of_view": field_of_view,
+        "field_of_view_assumed": int(sun.widths(base, field_of_view)[1].sum()),
         "low_sun": low_sun,
     }
     failed: list[str] = []

@@ -119,7 +119,7 @@ def sun_position(
     known = ~np.isnat(times) & np.isfinite(lon) & np.isfinite(lat)
     altitude, azimuth = np.full(len(images), np.nan), np.full(len(images), np.nan)
     altitude[known], azimuth[known] = position(time_ms[known], lon[known], lat[known])
-    angles = widths(images, field_of_view)
+    angles, _ = widths(images, field_of_view)
     heading = _floats(images, "compass_angle")
     lit, unsure = _against(altitude, azimuth, heading, angles, low_sun)
     LOG.info(
@@ -224,13 +224,32 @@ def are_doubtful(altitude: Floats, brightness: Floats) -> Flags:
     return (altitude < LIMITS[2]) & (brightness >= BRIGHT)
 
 
-def widths(images: gpd.GeoDataFrame, assumed: float) -> Floats:
-    """Return the horizontal field of view of each image, degrees: 360 for panoramas, and what it is assumed to be."""
+def widths(images: gpd.GeoDataFrame, assumed: float) -> tuple[Floats, Flags]:
+    """
+    Return the horizontal field of view of each image, and of which it is only assumed.
+
+    Parameters
+    ----------
+    images
+        Images frame; of the columns `field_of_view` and `is_pano` those that it has.
+    assumed
+        The field of view of flat pictures that do not tell theirs, degrees.
+
+    Returns
+    -------
+    angles
+        Degrees; 360 for panoramas.
+    are_assumed
+        Where `assumed` was taken.
+    """
     own = _floats(images, "field_of_view")
-    angles = np.where((own > 0) & (own <= 360), own, assumed)
+    is_known = (own > 0) & (own <= 360)
+    angles = np.where(is_known, own, assumed)
     if "is_pano" in images.columns:
-        angles[frames.truths(images["is_pano"])] = 360.0
-    return angles
+        is_pano = frames.truths(images["is_pano"])
+        angles[is_pano] = 360.0
+        is_known |= is_pano
+    return angles, ~is_known
 
 
 def _floats(images: gpd.GeoDataFrame, column: str) -> Floats:

@@ -35,6 +35,7 @@ def test_without_files_there_is_the_sun_alone(images):
     assert found.columns.tolist() == [*images.columns, *SUN]
     assert found.index.equals(images.index)
     summary = found.attrs["summary"]
+    assert summary["field_of_view_assumed"] == int((~images["is_pano"]).sum())
     assert sum(summary["phases"].values()) == summary["images"] == len(images)
     assert found.attrs["attribution"] == images.attrs["attribution"]
 

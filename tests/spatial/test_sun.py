@@ -97,6 +97,17 @@ def test_who_looks_against_the_light():
     assert sun_position(found, low_sun=15)["against_light"].dtype == bool, "then no heading is needed"
 
 
+def test_the_field_of_view_is_the_own_one_that_of_a_panorama_or_assumed():
+    images = at(
+        9.18, 48.78, *[EVENING] * 5,
+        is_pano=pd.array([False, True, None, False, False], dtype="boolean"), field_of_view=[90.0, 50.0, np.nan, 0.0, 400.0],
+    )  # fmt: skip
+    angles, are_assumed = sun.widths(images, 70.0)
+    assert angles.tolist() == [90, 360, 70, 70, 70]
+    assert are_assumed.tolist() == [False, False, True, True, True]
+    assert sun.widths(images[["geometry"]], 65.0)[0].tolist() == [65] * 5
+
+
 def test_high_suns_and_those_below_the_horizon_are_in_no_picture():
     lit = sun_position(at(9.18, 48.78, "2024-06-30T11:26Z", "2024-06-30T20:30Z", compass_angle=[180.0, 320.0]))
     assert lit["against_light"].tolist() == [False, False]
