@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlygeo.arrays import Flags, Floats
+    from mlygeo.measuring.kept import Kept
 
 log = logging.getLogger("mlygeo.measuring")
 
@@ -149,6 +150,7 @@ def measure(
     paths: Sequence[str | None],
     *,
     side: int | None = SIDE,
+    kept: Kept | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
@@ -161,6 +163,8 @@ def measure(
         Their files; None for rows without a picture.
     side
         Pixels of the longest side to which larger ones are reduced, see `measure_picture`.
+    kept
+        What was measured before with this side; what is new is added to it, round by round.
     workers
         How many processes; by default as many as there are processors, at most eight, and one for few pictures.
     progress
@@ -179,8 +183,13 @@ def measure(
     """
     import pandas as pd
 
-    places = [place for place, path in enumerate(paths) if path is not None]
     rows = [failed(None)] * len(paths)
+    places = []
+    for place, path in enumerate(paths):
+        if path is not None and (known := None if kept is None else kept.known(path)) is not None:
+            rows[place] = failed(None)._replace(**known)
+        elif path is not None:
+            places.append(place)
     task = partial(_measure_chunk, side=side)
     with (
         (progress or Progress()).bar("measuring pictures", total=len(places), unit="pictures") as bar,
@@ -195,9 +204,17 @@ def measure(
                 for place, row in zip(chunks[at], found, strict=True):
                     rows[place] = row
                 bar.advance(len(found))
+            if kept is not None:
+                done = ((paths[place], rows[place]) for place in part if rows[place].picture_error is None)
+                kept.keep((str(path), _values(row)) for path, row in done)
     columns = zip(*rows, strict=True) if rows else [()] * len(Measured._fields)
     named: dict[str, Any] = dict(zip(Measured._fields, columns, strict=True))
     return pd.DataFrame({name: pd.array(list(values), dtype=_DTYPES[name]) for name, values in named.items()})
+
+
+def _values(row: Measured) -> dict[str, Any]:
+    """Return what was measured of a picture by name."""
+    return {name: value for name, value in row._asdict().items() if name != "picture_error"}
 
 
 _DTYPES: dict[str, Any] = {

@@ -60,7 +60,8 @@ def quality(
 
     Pictures are reduced to 1,024 pixels of their longer side before they are measured (`measured_width`,
     `measured_height`), so that pictures of several sizes compare and decoding costs little; smaller ones stay as they
-    are.
+    are. What was measured is kept in the folder of the pictures (`.mlygeo/measured.parquet`), so that a run that was
+    ended goes on, and files that have not changed are not measured again.
 
     Parameters
     ----------
@@ -111,7 +112,7 @@ def quality(
     sun.check_options(field_of_view=field_of_view, low_sun=low_sun)
     if workers is not None and workers < 1:
         raise InputError(f"`workers` must be 1 or more, not {workers}")
-    base, _ = geotagging.images_of(images, skip_subfolders=False, progress=progress, local=False)
+    base, folder = geotagging.images_of(images, skip_subfolders=False, progress=progress, local=False)
     files = _files(base, pictures)
     if files is None:
         of_no_use(("preset", "workers"), "without pictures: name their folder with `pictures`")
@@ -129,7 +130,12 @@ def quality(
     }
     failed: list[str] = []
     if files is not None:
-        result, failed, measured = _measured(result, files, preset=preset, workers=workers, progress=progress)
+        # What is measured is kept in a folder that the call names; frames may name files anywhere.
+        home = folder if pictures is None and folder != Path.cwd() else pictures
+        result, failed, measured = _measured(
+            result, files, None if home is None else Path(home).expanduser(), preset=preset, workers=workers,
+            progress=progress,
+        )  # fmt: skip
         summary |= measured
     if copies:
         result = flag_copies(result)
@@ -143,6 +149,7 @@ def quality(
 def _measured(
     images: gpd.GeoDataFrame,
     files: list[str | None],
+    folder: Path | None,
     *,
     preset: QualityPreset | None,
     workers: int | None,
@@ -152,15 +159,19 @@ def _measured(
     import pandas as pd
 
     from mlygeo.measuring import pictures
+    from mlygeo.measuring.kept import Kept
     from mlygeo.spatial import sun
 
     side = None if preset == "percept" else pictures.SIDE
-    found = pictures.measure(files, side=side, workers=workers, progress=progress)
+    kept = None if folder is None else Kept(folder, side)
+    before = 0 if kept is None else sum(file is not None and kept.known(file) is not None for file in files)
+    found = pictures.measure(files, side=side, kept=kept, workers=workers, progress=progress)
     wrong = found["picture_error"].notna().to_numpy()
     failed = [f"{files[row]}: {found['picture_error'].iloc[row]}" for row in wrong.nonzero()[0]]
     there = sum(file is not None for file in files)
     facts: dict[str, Any] = {
         "measured": there - len(failed),
+        "measured_before": before,
         "failed": len(failed),
         "failed_pictures": failed,
         "without_picture": len(files) - there,
@@ -192,6 +203,8 @@ def _headline(summary: dict[str, Any]) -> str:
         text += f"; of {unsure:,} with a low sun the heading is unknown"
     if "measured" in summary:
         text += f"\n{counted(summary['measured'], 'picture')} measured"
+        if summary["measured_before"]:
+            text += f" ({summary['measured_before']:,} of them before)"
         if summary["without_picture"]:
             text += f", {summary['without_picture']:,} without a picture"
         if summary["failed"]:

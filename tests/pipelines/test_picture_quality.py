@@ -18,10 +18,16 @@ from mlygeo.errors import FileError, FrameError, InputError
 from mlygeo.standin import serve
 
 PHOTOS = Path(__file__).parents[1] / "data/photos"
-PICTURES = STUTTGART / "pictures"
 STREET = 1138211467256565
 SUN = ["sun_altitude", "sun_azimuth", "sun_phase", "against_light"]
 PERCEPT = json.loads((PHOTOS.parent / "percept_filter.json").read_text())
+
+
+@pytest.fixture
+def bundled(tmp_path):
+    """A folder with the bundled picture, named by its id."""
+    shutil.copytree(STUTTGART / "pictures", tmp_path / "bundled")
+    return tmp_path / "bundled"
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +46,8 @@ def test_without_files_there_is_the_sun_alone(images):
     assert found.attrs["attribution"] == images.attrs["attribution"]
 
 
-def test_pictures_are_found_by_the_names_of_files(some):
-    found = mlygeo.quality(some, pictures=PICTURES, preset="percept")
+def test_pictures_are_found_by_the_names_of_files(some, bundled):
+    found = mlygeo.quality(some, pictures=bundled, preset="percept")
     row = found[found["id"] == STREET].iloc[0]
     expected = PERCEPT[f"examples/stuttgart/pictures/{STREET}.jpg"]
     assert row["percept_score"] == pytest.approx(expected["v"], rel=1e-12)
@@ -54,9 +60,9 @@ def test_pictures_are_found_by_the_names_of_files(some):
     assert (summary["measured"], summary["without_picture"], summary["failed"], summary["accepted"]) == (1, 2, 0, 1)
 
 
-def test_a_picture_bright_as_by_day_at_midnight_is_doubtful(some):
+def test_a_picture_bright_as_by_day_at_midnight_is_doubtful(some, bundled):
     """The clock of that camera was wrong: the sun shines in the picture, and its time is past one in the night."""
-    found = mlygeo.quality(some, pictures=PICTURES)
+    found = mlygeo.quality(some, pictures=bundled)
     assert found.loc[found["time_doubtful"], "id"].tolist() == [STREET]
     assert found.attrs["summary"]["problems"] == {
         "pictures bright as by day though the sun was far below the horizon: is their clock wrong?": 1
@@ -96,9 +102,9 @@ def test_photos_are_measured_where_they_lie(tmp_path):
     assert mlygeo.quality(mlygeo.read_photos(tmp_path)).equals(found)
 
 
-def test_a_run_again_gives_the_same_columns(some):
-    once = mlygeo.quality(some, pictures=PICTURES)
-    assert_frame_equal(mlygeo.quality(once, pictures=PICTURES, workers=2), once, check_like=True)
+def test_a_run_again_gives_the_same_columns(some, bundled):
+    once = mlygeo.quality(some, pictures=bundled)
+    assert_frame_equal(mlygeo.quality(once, pictures=bundled, workers=2), once, check_like=True)
 
 
 def test_the_command_says_what_failed_and_ends_with_3(tmp_path, capsys):
@@ -119,28 +125,29 @@ def test_the_command_says_what_failed_and_ends_with_3(tmp_path, capsys):
     [
         ({"preset": "percept"}, InputError, "`preset` is of no use without pictures"),
         ({"workers": 2}, InputError, "`workers` is of no use without pictures"),
-        ({"pictures": PICTURES, "preset": "none"}, InputError, "`preset`"),
-        ({"pictures": PICTURES, "workers": 0}, InputError, "`workers` must be 1 or more"),
+        ({"pictures": "bundled", "preset": "none"}, InputError, "`preset`"),
+        ({"pictures": "bundled", "workers": 0}, InputError, "`workers` must be 1 or more"),
         ({"pictures": "nowhere"}, FileError, "there is no folder nowhere"),
         ({"pictures": PHOTOS}, FrameError, "has no picture of any of these images"),
         ({"low_sun": 100}, InputError, "`low_sun`"),
     ],
 )
-def test_what_makes_no_sense_is_refused(some, options, error, named):
+def test_what_makes_no_sense_is_refused(some, bundled, options, error, named):
+    named_by = {"bundled": bundled}
+    given = {name: named_by.get(value, value) for name, value in options.items()}
     with pytest.raises(error, match=named):
-        mlygeo.quality(some, **options)
+        mlygeo.quality(some, **given)
 
 
-def test_photos_without_ids_are_in_no_folder_of_pictures():
+def test_photos_without_ids_are_in_no_folder_of_pictures(bundled):
     with pytest.raises(FrameError, match="have no ids"):
-        mlygeo.quality(PHOTOS / "DSCN0010.jpg", pictures=PICTURES)
+        mlygeo.quality(PHOTOS / "DSCN0010.jpg", pictures=bundled)
 
 
-def test_pictures_of_one_name_are_said(some, tmp_path, caplog):
-    for folder in ("a", "b"):
-        (tmp_path / folder).mkdir()
-        shutil.copy(PICTURES / f"{STREET}.jpg", tmp_path / folder)
-    mlygeo.quality(some, pictures=tmp_path)
+def test_pictures_of_one_name_are_said(some, bundled, caplog):
+    (bundled / "again").mkdir()
+    shutil.copy(bundled / f"{STREET}.jpg", bundled / "again")
+    mlygeo.quality(some, pictures=bundled)
     assert "1 picture in" in caplog.text
 
 
@@ -159,3 +166,18 @@ def test_copies_are_flagged_where_they_are_asked_for(some, images):
     assert found.loc[found["is_copy"], "copy_of"].tolist() == (found.loc[found["is_copy"], "id"] - 1).tolist()
     assert found.attrs["summary"]["copies_by_place_and_time"] == found.attrs["summary"]["copies"]
     assert "is_copy" not in mlygeo.quality(twice)
+
+
+def test_what_was_measured_is_not_measured_again_unless_its_file_changes(some, bundled, monkeypatch):
+    once = mlygeo.quality(some, pictures=bundled)
+    assert (bundled / ".mlygeo" / "measured.parquet").is_file()
+    with monkeypatch.context() as patched:
+        patched.setattr("mlygeo.measuring.pictures.measure_picture", None)
+        again = mlygeo.quality(some, pictures=bundled)
+    assert_frame_equal(again, once)
+    assert (once.attrs["summary"]["measured_before"], again.attrs["summary"]["measured_before"]) == (0, 1)
+    assert mlygeo.quality(some, pictures=bundled, preset="percept").attrs["summary"]["measured_before"] == 0
+    shutil.copy(PHOTOS / "DSCN0010.jpg", bundled / f"{STREET}.jpg")
+    other = mlygeo.quality(some, pictures=bundled)
+    assert other.attrs["summary"]["measured_before"] == 0
+    assert other["blur"].max() != once["blur"].max()
