@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlygeo import places, store
+from mlygeo.progress import keeping
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     import pyarrow as pa
 
@@ -44,7 +45,8 @@ class Kept:
     def __init__(self, folder: Path, side: int | None) -> None:
         self._folder, self._side = Path(os.path.abspath(folder)), side or 0  # noqa: PTH100 - links stay
         self._path = self._folder / places.STATE_FOLDER / FILE
-        self._rows = self._read()
+        self._parts = [] if (table := self._read()) is None else [table]
+        self._rows = {key: values for part in self._parts for key, values in _rows_of(part)}
 
     def known(self, path: str) -> dict[str, Any] | None:
         """Return what was measured of a picture, if its file has not changed since."""
@@ -54,50 +56,63 @@ class Kept:
 
     def keep(self, measured: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
         """Keep what was measured of pictures, on the disk too."""
+        new: list[dict[str, Any]] = []
         for path, values in measured:
             if (state := _state(path)) is not None:
-                self._rows[self._name(path), self._side] = state, dict(values)
+                name = self._name(path)
+                self._rows[name, self._side] = state, dict(values)
+                new.append({"name": name, "side": self._side, **state._asdict(), **values})
         try:
-            self._path.parent.mkdir(exist_ok=True)
-            with store.atomic(self._path) as written:
-                self._write(written)
+            self._write(new)
         except OSError as error:
             log.warning("%s: what was measured is not kept (%s)", self._path, error.strerror or error)
 
     def _name(self, path: str) -> str:
         return os.path.relpath(os.path.abspath(path), self._folder)  # noqa: PTH100 - links stay
 
-    def _write(self, path: Path) -> None:
+    def _write(self, new: list[dict[str, Any]]) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        listed = [
-            {"name": name, "side": side, **state._asdict(), **values}
-            for (name, side), (state, values) in self._rows.items()
-        ]
-        table: pa.Table = pa.Table.from_pylist(listed).replace_schema_metadata({"way": WAY})
-        pq.write_table(table, path)
+        if not new:
+            return
+        self._parts.append(pa.Table.from_pylist(new, _schema()))
+        with keeping("the measures taken so far are kept"), store.atomic(self._path) as written:
+            pq.write_table(pa.concat_tables(self._parts), written)
 
-    def _read(self) -> dict[tuple[str, int], tuple[State, dict[str, Any]]]:
+    def _read(self) -> pa.Table | None:
+        """Return what an earlier run has kept, if it can be used."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         try:
             table = pq.read_table(self._path)
         except FileNotFoundError:
-            return {}
+            return None
         except (OSError, pa.ArrowException) as error:
-            log.warning(
-                "%s cannot be read (%s); pictures are measured again", self._path, " ".join(str(error).split())[:100]
-            )
-            return {}
-        if (table.schema.metadata or {}).get(b"way") != WAY:
-            return {}
-        found = {}
-        for row in table.to_pylist():
-            key = row.pop("name"), row.pop("side")
-            found[key] = State(row.pop("size"), row.pop("modified_ns")), row
-        return found
+            said = " ".join(str(error).split())[:100]
+            log.warning("%s cannot be read (%s); pictures are measured again", self._path, said)
+            return None
+        return table if table.schema.equals(_schema(), check_metadata=True) else None
+
+
+def _schema() -> pa.Schema:
+    import pyarrow as pa
+
+    numbers = ("blur", "contrast", "tone", "brightness", "dark_share")
+    fields = {
+        "name": pa.string(), **dict.fromkeys(("side", *State._fields), pa.int64()),
+        **dict.fromkeys(numbers, pa.float64()), "phash": pa.string(),
+        **dict.fromkeys(("measured_width", "measured_height"), pa.int64()),
+    }  # fmt: skip
+    return pa.schema(fields, metadata={"way": WAY})
+
+
+def _rows_of(table: pa.Table) -> Iterator[tuple[tuple[str, int], tuple[State, dict[str, Any]]]]:
+    """Yield the rows by name and side; of a file that was measured twice the later one comes last."""
+    for row in table.to_pylist():
+        key = row.pop("name"), row.pop("side")
+        yield key, (State(row.pop("size"), row.pop("modified_ns")), row)
 
 
 def _state(path: str) -> State | None:

@@ -37,8 +37,8 @@ TONE_FLOOR = 0.8
 CHUNK = 16
 """Pictures that a process measures at a time: a second of work."""
 
-ROUND = 8192
-"""Pictures that are handed out together: what a process is sent are the paths of a round."""
+ROUND = 1024
+"""Pictures that are handed out together, and kept: half a minute of one process, whose tasks have the paths of all."""
 
 MOST_WORKERS = 8
 """Most processes by default."""
