@@ -17,6 +17,7 @@ from .pipelines.graph import metadata as metadata
 from .pipelines.originals import download_originals as download_originals
 from .pipelines.photos import interpolate as interpolate
 from .pipelines.photos import process_csv as process_csv
+from .pipelines.picture_quality import quality as quality
 from .pipelines.processing import process as process
 from .pipelines.project_file import init as init
 from .pipelines.publication import publish as publish
@@ -55,6 +56,7 @@ from .readers.video import read_video as read_video
 from .readers.video import video_info as video_info
 from .regions import Region as Region
 from .spatial.checks import check_images as check_images
+from .spatial.copies import flag_copies as flag_copies
 from .spatial.coverage import coverage_gaps as coverage_gaps
 from .spatial.coverage import street_coverage as street_coverage
 from .spatial.designs import sample_streets as sample_streets
@@ -67,6 +69,7 @@ from .spatial.sequences import interpolate_directions as interpolate_directions
 from .spatial.sequences import split_sequences as split_sequences
 from .spatial.sequences import summarise as summarise
 from .spatial.streets import street_points as street_points
+from .spatial.sun import sun_position as sun_position
 from .spatial.times import estimate_subseconds as estimate_subseconds
 from .spatial.times import interpolate_times as interpolate_times
 from .spatial.times import spread_subseconds as spread_subseconds

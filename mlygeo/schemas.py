@@ -173,6 +173,35 @@ def sampled(columns: Iterable[str]) -> list[str]:
     return [column.name for column in SAMPLED if known and column.name in names]
 
 
+QUALITY = Schema(
+    "quality",
+    "Point",
+    (
+        Column("sun_altitude", "float64", "degrees of the sun above the horizon, without refraction; NaN when unknown"),
+        Column("sun_azimuth", "float64", "direction of the sun, degrees; NaN when unknown"),
+        Column("sun_phase", "str", "day, civil, nautical or astronomical twilight, or night; null when unknown"),
+        Column("against_light", "bool", "whether a low sun is in the field of view; null when unknown"),
+        Column("blur", "float64", "variance of the Laplacian; the lower, the more blurred", optional=True),
+        Column("contrast", "float64", "range of the middle 98 % of grey values, 0 to 0.5", optional=True),
+        Column("tone", "float64", "likeness of the spread of brightness to an even one, 0 to 1", optional=True),
+        Column("brightness", "float64", "mean brightness, 0 to 255", optional=True),
+        Column("dark_share", "float64", "share of pixels of less than a quarter of full brightness", optional=True),
+        Column("phash", "str", "perceptual hash, 16 hexadecimal digits", optional=True),
+        Column("measured_width", "Int64", "pixels of what was measured", optional=True),
+        Column("measured_height", "Int64", "pixels of what was measured", optional=True),
+        Column("picture_error", "str", "why the picture could not be measured; null when it was", optional=True),
+        Column("time_doubtful", "bool", "whether it is bright as by day though the sun was far down", optional=True),
+        Column("percept_score", "float64", "contrast and tone in one, as percept-vsvi-filter adds them", optional=True),
+        Column("percept_accepted", "bool", "whether percept-vsvi-filter accepts the picture", optional=True),
+        Column(
+            "is_copy", "bool", "whether it is the picture of another sequence, too, and not its first", optional=True
+        ),
+        Column("copy_group", "Int64", "number of the images of one picture; null when there is one", optional=True),
+        Column("copy_by", "str", "picture, or place and time: what tells that it is a copy", optional=True),
+    ),
+)
+"""Images with what `quality` adds to their own columns."""
+
 STREETS = Schema(
     "streets",
     "LineString",
@@ -302,7 +331,18 @@ TRACKS = Schema(
 
 SCHEMAS = {
     schema.name: schema
-    for schema in (IMAGES, LOCAL_IMAGES, STREETS, STREET_POINTS, POINTS, SELECTION, VIEWS, SEQUENCES, TRACKS)
+    for schema in (
+        IMAGES,
+        LOCAL_IMAGES,
+        STREETS,
+        STREET_POINTS,
+        POINTS,
+        SELECTION,
+        VIEWS,
+        SEQUENCES,
+        TRACKS,
+        QUALITY,
+    )  # fmt: skip
 }
 
 IDS = ("id", "creator_id", "organization_id", "point_id", "osmid", "u", "v")

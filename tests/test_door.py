@@ -161,6 +161,9 @@ CALLS = {
     ),
     ("explore", "layers"): (images_frame, lambda value, to: len(mlygeo.explore(value).save(to[0] / "m.html").read_text()) > 0),
     ("filter_images", "images"): (images_frame, lambda value, _: mlygeo.filter_images(value, until="2024", pano=True)),
+    ("flag_copies", "images"): (images_frame, lambda value, _: mlygeo.flag_copies(value)),
+    ("quality", "images"): (images_frame, lambda value, _: mlygeo.quality(value)),
+    ("sun_position", "images"): (images_frame, lambda value, _: mlygeo.sun_position(value)),
     ("flag_duplicates", "images"): (
         lambda: mlygeo.cut_sequences(photos_frame()), lambda value, _: mlygeo.flag_duplicates(value, duplicate_distance=50)
     ),

@@ -229,6 +229,17 @@ VERBS = (
         writes="frames",
     ),
     Verb(
+        "quality",
+        "quality",
+        "Tell how sharp, bright and contrasted pictures are, and where the sun was.",
+        "mlygeo quality selection/selection.parquet --pictures pictures -o quality.parquet",
+        "quality.parquet",
+        "File for the images; its ending tells the format.",
+        takes_region=False,
+        arguments="images",
+        words="FILE|DIR...",
+    ),
+    Verb(
         "tracks",
         "tracks",
         "Read the tracks in videos (GoPro, BlackVue, CAMM) and of GPX, NMEA and CSV files.",

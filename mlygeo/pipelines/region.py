@@ -70,6 +70,7 @@ def tiles(
     creator: int | str | Iterable[int | str] | None = None,
     organization: int | str | Iterable[int | str] | None = None,
     min_quality: float | None = None,
+    where: str | None = None,
     token: str | None = None,
     token_file: PathLike | None = None,
     service: Service | None = None,
@@ -138,7 +139,13 @@ def tiles(
     from mlygeo.store.points import as_frame, keep
 
     filters = Filters(
-        pano=pano, since=since, until=until, creator=creator, organization=organization, min_quality=min_quality
+        pano=pano,
+        since=since,
+        until=until,
+        creator=creator,
+        organization=organization,
+        min_quality=min_quality,
+        where=where,
     )
     tile_options = TileOptions(
         tile_list_file=tile_list_file,
@@ -397,6 +404,7 @@ def select(
     creator: int | str | Iterable[int | str] | None = None,
     organization: int | str | Iterable[int | str] | None = None,
     min_quality: float | None = None,
+    where: str | None = None,
     tile_list_file: PathLike | Iterable[PathLike] | None = None,
     tile_cache: PathLike | None = None,
     computed: bool = False,
@@ -480,7 +488,13 @@ def select(
             hint="take a file of weights without it",
         )
     filters = Filters(
-        pano=pano, since=since, until=until, creator=creator, organization=organization, min_quality=min_quality
+        pano=pano,
+        since=since,
+        until=until,
+        creator=creator,
+        organization=organization,
+        min_quality=min_quality,
+        where=where,
     )
     tile_options = TileOptions(
         tile_list_file=tile_list_file,

@@ -58,6 +58,7 @@ def coverage(
     creator: int | str | Iterable[int | str] | None = None,
     organization: int | str | Iterable[int | str] | None = None,
     min_quality: float | None = None,
+    where: str | None = None,
     tile_list_file: PathLike | Iterable[PathLike] | None = None,
     tile_cache: PathLike | None = None,
     computed: bool = False,
@@ -161,7 +162,13 @@ def coverage(
     from mlygeo.store.points import form_of, keep
 
     filters = Filters(
-        pano=pano, since=since, until=until, creator=creator, organization=organization, min_quality=min_quality
+        pano=pano,
+        since=since,
+        until=until,
+        creator=creator,
+        organization=organization,
+        min_quality=min_quality,
+        where=where,
     )
     tile_options = TileOptions(
         tile_list_file=tile_list_file,

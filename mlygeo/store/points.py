@@ -619,8 +619,11 @@ def truths_of(points: Points, column: str) -> tuple[Flags, Flags]:
 
 
 def _of_schema(schema: frames.Schema, name: str, values: pd.Series, where: str) -> pd.Series:
+    dtype = schema.dtype(name)
+    if dtype is None:  # a column of the user's own
+        return values
     try:
-        return dtypes.cast(values, schema.dtype(name) or str(values.dtype))
+        return dtypes.cast(values, dtype)
     except (ValueError, TypeError, OverflowError) as error:
         raise FrameError(f"{where}: column '{name}' cannot be filtered by ({error})") from error
 

@@ -69,6 +69,7 @@ BASES: dict[str, list[list[object]]] = {
     "views": [[IMAGES], ["--pictures", "a_folder"], ["--relative-to", "north"], ["--dry-run"]],
     "inspect": [["1"]],
     "coverage": [["--streets", "small.gpkg"], ["--images", IMAGES], ["--srid", 25832]],
+    "quality": [["small.gpkg"]],
     "tracks": [["track.gpx"]],
     "sample-video": [["a_folder"]],
     "map": [["small.gpkg"]],

@@ -64,7 +64,7 @@ def others(images, given, service):
         "interval": 37.0, "method": "percept", "retain_all": True, "srid": 25833, "force_srid": True,
         "max_distance": 3.0, "k": 3, "unique": True, "max_heading_difference": 20.0, "prefer": "newest",
         "as_of": "2024", "max_along": 2.0, "max_across": 2.0, "per": "month", "min_distance": 2.0, "apart": 30.0, "field_of_view": 60.0, "pano": True, "since": "2024-07",
-        "until": "2024-01", "creator": int(images["creator_id"].iloc[0]), "organization": 5, "min_quality": 0.5,
+        "until": "2024-01", "creator": int(images["creator_id"].iloc[0]), "organization": 5, "min_quality": 0.5, "where": "is_pano",
         "tile_list_file": given / "tiles.txt", "tile_cache": given / "cache", "computed": True, "overwrite": True,
         "max_age": 1e6, "workers": 2, "token": "x", "token_file": given / "ids.txt", "service": service,
         "provider": "nobody", "endpoint": "https://images.example.org/api", "distance": 5.0, "by": ["year"], "time_zone": "solar", "districts": given / "districts.gpkg", "district_name": "other", "expected": True, "cells": "quadkey15", "compare": ["../2023", "2024"], "min_gap": 100.0, "tiles_only": True, "geojson": True,

@@ -69,6 +69,10 @@ index: pd.DataFrame = mlygeo.partition(["images.parquet", images], "images", row
 pictures: pd.DataFrame = mlygeo.download(
     "selection.parquet", output="pictures", size="2048", layout="flat", format="webp", quality=80, exif=True
 )
+measured = mlygeo.quality("selection.parquet", pictures=Path("pictures"), preset="percept", field_of_view=90, workers=2)
+by_day = mlygeo.sun_position(measured, low_sun=20).query("sun_phase == 'day'")
+unique = mlygeo.flag_copies(measured, max_distance=10, max_bits=4).query("not is_copy")
+sharp = mlygeo.filter_images(measured, where="blur >= 100 and sun_altitude > 0")
 failed = mlygeo.transfers("pictures").query("status == 'failed'")
 planned: gpd.GeoDataFrame = mlygeo.plan_views(images, directions=["left", 45], relative_to="camera", fov=75)
 cut: gpd.GeoDataFrame = mlygeo.views(

@@ -26,7 +26,7 @@ from mlygeo.pipelines.options.images import (
     Towards,
 )
 from mlygeo.pipelines.options.photos import INSERTED, TURNS, Insertion, MetaData, PhotoFolder, Sorting
-from mlygeo.pipelines.options.pictures import Downloading, Layout, PictureForm, PictureFormat, Size
+from mlygeo.pipelines.options.pictures import Downloading, Layout, PictureForm, PictureFormat, QualityPreset, Size
 from mlygeo.pipelines.options.sampling import Sampling, StreetMethod
 from mlygeo.pipelines.options.uploads import Described, Uploading, User
 from mlygeo.pipelines.options.videos import INTERVAL_S, Recorded, VideoFrames, VideoSampling, start_ms
@@ -34,9 +34,9 @@ from mlygeo.pipelines.options.videos import INTERVAL_S, Recorded, VideoFrames, V
 __all__ = [
     "GROUPS", "INSERTED", "INTERVAL_S", "NO_LIMIT", "TEXTS", "TURNS", "Access", "Asking", "Cutting", "Described",
     "Downloading", "Filters", "Geotagging", "Insertion", "Layout", "Matching", "MetaData", "Method", "Per",
-    "PhotoFolder", "PictureForm", "PictureFormat", "Plane", "Preferring", "Recorded", "Sampling", "Server", "Shared",
-    "SignedIn", "Size", "Sorting", "Spread", "StreetMethod", "StreetPoints", "TileOptions", "Towards", "Uploading",
-    "User", "VideoFrames", "VideoSampling", "parameter_texts", "start_ms",
+    "PhotoFolder", "PictureForm", "PictureFormat", "Plane", "Preferring", "QualityPreset", "Recorded", "Sampling",
+    "Server", "Shared", "SignedIn", "Size", "Sorting", "Spread", "StreetMethod", "StreetPoints", "TileOptions",
+    "Towards", "Uploading", "User", "VideoFrames", "VideoSampling", "parameter_texts", "start_ms",
 ]  # fmt: skip
 
 GROUPS = tuple(
