@@ -408,19 +408,19 @@ class Descriptions:
 
     def of(self, image: Mapping[str, Any]) -> dict[str, Any]:
         """Return the description that goes into an image."""
-        from mlygeo.providers.mapillary.descriptions import description_of
+        from mlygeo.providers.mapillary.image_descriptions import description_of
 
         return description_of(image)
 
     def full(self, image: Mapping[str, Any]) -> dict[str, Any]:
         """Return all that can be described of an image."""
-        from mlygeo.providers.mapillary.descriptions import image_description
+        from mlygeo.providers.mapillary.image_descriptions import image_description
 
         return image_description(image)
 
     def parted(self, description: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the documented fields of a description, and those of its owner."""
-        from mlygeo.providers.mapillary.descriptions import parted
+        from mlygeo.providers.mapillary.image_descriptions import parted
 
         return parted(description)
 

@@ -13,13 +13,8 @@ from shapely import Point
 
 from mlygeo import frames
 from mlygeo.errors import FileError, FormatError, InputError
-from mlygeo.providers.mapillary.descriptions import (
-    DUPLICATE,
-    IN_FILE,
-    description_of,
-    read_descriptions,
-    write_descriptions,
-)
+from mlygeo.providers.mapillary.descriptions import DUPLICATE, read_descriptions, write_descriptions
+from mlygeo.providers.mapillary.image_descriptions import IN_FILE, description_of
 
 TRACK = [[0, 9.17, 48.77, 250.0, 90.0, None], [1000, 9.18, 48.77, None, None, 1717934400.5]]
 
