@@ -514,7 +514,7 @@ def photos_of(place: Any) -> Path | None:
 
 
 def _shown(path: str) -> str:
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    return path if path.isascii() else os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _modified_ns(path: str) -> int:

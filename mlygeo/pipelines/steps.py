@@ -156,9 +156,11 @@ def with_meta_data(images: gpd.GeoDataFrame, meta: MetaData, *, base: str, now_m
     if now_ms is not None:
         tags = merged({"dates": [{"key": "import_date", "value": now_ms}]}, tags)
     described = images["image_description"] if "image_description" in images.columns else _all(None, images)
-    known = {text: meta_tags_of(text) for text in described.dropna().unique() if "MAPMetaTags" in text}
-    texts = [_json(merged(known.get(text, {}), tags)) for text in described]
-    columns["meta_tags"] = pd.array(texts, dtype="str")
+    added = _json(merged(tags))
+    both = {
+        text: _json(merged(meta_tags_of(text), tags)) for text in described.dropna().unique() if "MAPMetaTags" in text
+    }
+    columns["meta_tags"] = pd.array([both.get(text, added) for text in described], dtype="str")
     return images.assign(**columns)
 
 
@@ -308,6 +310,8 @@ def uploadable(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     nevertheless.
     """
     unwritten = images["failed_in"].eq("exif-insert").fillna(value=False).to_numpy(dtype=bool)
+    if not unwritten.any():
+        return images
     folders = [os.path.dirname(path) for path in images["path"]]  # noqa: PTH120 - many paths
     locked = {folder for folder in set(folders) if not os.access(folder, os.W_OK)}
     unwritten = unwritten & np.array([folder in locked for folder in folders], dtype=bool)

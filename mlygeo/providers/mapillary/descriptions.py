@@ -7,6 +7,7 @@ with their track, and what failed, with the reason.
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import os
@@ -209,15 +210,23 @@ def is_description_file(path: Path) -> bool:
     try:
         if not path.is_file():
             return False
-        with path.open("rb") as file:
-            begin = file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()  # a video, say, is not read to its end
-        if not begin:
-            return path.stat().st_size <= 64
+        at = path.stat()
+        return _has_descriptions(path, (at.st_dev, at.st_ino, at.st_size, at.st_mtime_ns, at.st_ctime_ns))
+    except OSError as error:
+        raise FileError(f"{path}: {error.strerror or error}") from error
+
+
+@functools.lru_cache(maxsize=16)
+def _has_descriptions(path: Path, state: tuple[int, ...]) -> bool:  # noqa: ARG001 - another state is another file
+    """Return whether a file has descriptions; a run asks before it begins, and again before it replaces the file."""
+    with path.open("rb") as file:
+        begin = file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()  # a video, say, is not read to its end
+    if not begin:
+        return path.stat().st_size <= 64
+    try:
         return begin.startswith(b"[") and all(_is_described(entry) for entry in _entries(path))
     except FormatError:
         return False
-    except OSError as error:
-        raise FileError(f"{path}: {error.strerror or error}") from error
 
 
 def _is_described(entry: dict[str, Any]) -> bool:
