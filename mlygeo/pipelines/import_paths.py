@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mlygeo import places
 from mlygeo.errors import FileError, InputError
+from mlygeo.formats import chapters, jpeg
 from mlygeo.progress import working
 
 if TYPE_CHECKING:
@@ -140,16 +141,12 @@ def _of_folder(folder: Path, *, skip_subfolders: bool, photos: bool, videos: boo
 
 
 def _is_photo(name: str) -> bool:
-    from mlygeo.formats.jpeg import ENDINGS
-
-    return name.lower().endswith(ENDINGS)
+    return name.lower().endswith(jpeg.ENDINGS)
 
 
 def _is_video(name: str) -> bool:
-    from mlygeo.readers.video import ENDINGS
-
     stem, _, ending = name.rpartition(".")
-    return bool(stem) and f".{ending.lower()}" in ENDINGS
+    return bool(stem) and f".{ending.lower()}" in chapters.ENDINGS
 
 
 def _is_sampled(video: Path, folder: Path) -> bool:

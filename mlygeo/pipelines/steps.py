@@ -97,7 +97,7 @@ def with_user(images: gpd.GeoDataFrame, user: User) -> gpd.GeoDataFrame:
 
     described = images["image_description"] if "image_description" in images.columns else _all(None, images)
     ownership = {text: _ownership(text) for text in described.dropna().unique()}
-    own = [ownership.get(text, {}) for text in described]
+    own = [ownership.get(text, {}) for text in described.tolist()]
     columns = {
         name: _all(getattr(user, name), images) for name in ("user_name", "organization_name", "organization_key")
     }
@@ -160,7 +160,7 @@ def with_meta_data(images: gpd.GeoDataFrame, meta: MetaData, *, base: str, now_m
     both = {
         text: _json(merged(meta_tags_of(text), tags)) for text in described.dropna().unique() if "MAPMetaTags" in text
     }
-    columns["meta_tags"] = pd.array([both.get(text, added) for text in described], dtype="str")
+    columns["meta_tags"] = pd.array([both.get(text, added) for text in described.tolist()], dtype="str")
     return images.assign(**columns)
 
 
@@ -343,7 +343,7 @@ def with_sequences(images: gpd.GeoDataFrame, photos: gpd.GeoDataFrame, cutting: 
         **{column: photos[column] for column in CAMERA if column in photos.columns},
     )
     cut = cut_and_flagged(cut, cutting)
-    now = dict(zip(photos["first_path"], photos["path"], strict=True))
+    now = dict(zip(photos["first_path"].tolist(), photos["path"].tolist(), strict=True))
     of = cut["duplicate_of"]
     return images.assign(
         sequence_id=cut["sequence_id"],
@@ -383,7 +383,7 @@ def rules_of(cutting: Cutting) -> Rules:
 def _all(value: str | None, images: pd.DataFrame) -> Any:
     import pandas as pd
 
-    return pd.Series([value] * len(images), index=images.index, dtype="str")
+    return pd.Series(pd.array([value], dtype="str").repeat(len(images)), index=images.index)
 
 
 def _json(tags: dict[str, Any]) -> str | None:
