@@ -305,9 +305,10 @@ def _walk(folder: str, left_out: dict[str, int], *, skip_subfolders: bool) -> It
         for name in subfolders:
             if os.path.islink(os.path.join(root, name)):  # noqa: PTH114, PTH118 - as below
                 _count(left_out, LINKS)
+        inside = os.path.join(root, "")  # noqa: PTH118 - many paths
         for name in sorted(names, key=places.natural_key):
             if not name.startswith("."):
-                yield os.path.join(root, name)  # noqa: PTH118 - many paths
+                yield inside + name
             elif name.lower().endswith(ENDINGS):
                 _count(left_out, HIDDEN)
 
