@@ -9,6 +9,7 @@ module again in each process.
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import subprocess
@@ -404,7 +405,7 @@ def read_chunks(chunks: list[list[str]], *, workers: int) -> Iterator[tuple[int,
     for thread in threads:
         thread.start()
     try:
-        import geopandas  # noqa: F401 - what rows become a frame with is loaded while they are read
+        importlib.import_module("geopandas")  # what rows become a frame with is loaded while they are read
 
         for _ in chunks:
             number, columns = done.get()

@@ -14,7 +14,7 @@ import os
 import re
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -211,20 +211,31 @@ def is_description_file(path: Path) -> bool:
         if not path.is_file():
             return False
         at = path.stat()
-        return _has_descriptions(path, (at.st_dev, at.st_ino, at.st_size, at.st_mtime_ns, at.st_ctime_ns))
+        return _has_descriptions(_Seen(path, at.st_dev, at.st_ino, at.st_size, at.st_mtime_ns, at.st_ctime_ns))
     except OSError as error:
         raise FileError(f"{path}: {error.strerror or error}") from error
 
 
+class _Seen(NamedTuple):
+    """A file at a moment: what tells it from another one at its path."""
+
+    path: Path
+    device: int
+    number: int
+    size: int
+    modified_ns: int
+    changed_ns: int
+
+
 @functools.lru_cache(maxsize=16)
-def _has_descriptions(path: Path, state: tuple[int, ...]) -> bool:  # noqa: ARG001 - another state is another file
+def _has_descriptions(file: _Seen) -> bool:
     """Return whether a file has descriptions; a run asks before it begins, and again before it replaces the file."""
-    with path.open("rb") as file:
-        begin = file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()  # a video, say, is not read to its end
+    with file.path.open("rb") as content:
+        begin = content.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()  # a video, say, is not read to its end
     if not begin:
-        return path.stat().st_size <= 64
+        return file.size <= 64
     try:
-        return begin.startswith(b"[") and all(_is_described(entry) for entry in _entries(path))
+        return begin.startswith(b"[") and all(_is_described(entry) for entry in _entries(file.path))
     except FormatError:
         return False
 
