@@ -241,7 +241,9 @@ def _has_descriptions(file: _Seen) -> bool:
 
 
 def _is_described(entry: dict[str, Any]) -> bool:
-    about = isinstance(entry.get("error"), dict) or any(key.startswith("MAP") for key in entry)
+    about = (
+        "MAPLatitude" in entry or isinstance(entry.get("error"), dict) or any(key.startswith("MAP") for key in entry)
+    )
     return about and isinstance(_name(entry), str)
 
 

@@ -240,27 +240,32 @@ def ready_lines(table: pd.DataFrame) -> tuple[Flags, list[str]]:
     if not ready.any():
         return ready, []
     table = table[ready]
-    heading = _numbers(table, "compass_angle", lambda angle: repr(round(angle % 360, FINE) % 360))
+    size = _numbers(table, "filesize", lambda size: str(int(size)), missing="null")
+    md5 = _texts(table, "md5sum", lambda text: as_json(rows.text_of({"md5sum": text}, "md5sum")), missing="null")
+    paths = [as_json(os.path.abspath(path)) for path in table["path"].tolist()]  # noqa: PTH100 - many paths
     said = {
         "MAPLatitude": [repr(round(lat, PLACES)) for lat in table["lat"].tolist()],
         "MAPLongitude": [repr(round(lon, PLACES)) for lon in table["lon"].tolist()],
         "MAPCaptureTime": _times(table),
-        "MAPCompassHeading": [angle and f'{{"MagneticHeading": {angle}, "TrueHeading": {angle}}}' for angle in heading],
+        "MAPCompassHeading": _numbers(table, "compass_angle", _heading),
         "MAPAltitude": _numbers(table, "altitude", lambda height: repr(round(signed_altitude(height), FINE))),
         "MAPGPSAccuracyMeters": _numbers(table, "gps_accuracy_m", repr),
         "MAPOrientation": _numbers(table, "exif_orientation", lambda number: str(int(number))),
-        "filename": _texts(table, "path", lambda path: as_json(os.path.abspath(path))),  # noqa: PTH100 - many paths
-        "filesize": _numbers(table, "filesize", lambda size: str(int(size)), missing="null"),
-        "filetype": ['"image"'] * len(table),
-        "md5sum": _texts(
-            table, "md5sum", lambda text: as_json(rows.text_of({"md5sum": text}, "md5sum")), missing="null"
-        ),
     }
     for column, name in DESCRIPTION_COLUMNS.items():
-        if name in IN_FILE and name not in said:
+        if name in IN_FILE and name not in said and column in table:
             said[name] = _texts(table, column, lambda text: as_json(rows.plain(text)))
     fields = [[text and f'"{name}": {text}, ' for text in said[name]] for name in sorted(said)]
-    return ready, [f"{{{''.join(entry)[:-2]}}}" for entry in zip(*fields, strict=True)]
+    files = [
+        f'"filename": {path}, "filesize": {bytes_}, "filetype": "image", "md5sum": {digest}}}'
+        for path, bytes_, digest in zip(paths, size, md5, strict=True)
+    ]
+    return ready, ["{" + "".join(entry) for entry in zip(*fields, files, strict=True)]
+
+
+def _heading(angle: float) -> str:
+    shown = repr(round(angle % 360, FINE) % 360)
+    return f'{{"MagneticHeading": {shown}, "TrueHeading": {shown}}}'
 
 
 def _are_ready(table: pd.DataFrame) -> Flags:
