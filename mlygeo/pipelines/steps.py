@@ -343,13 +343,15 @@ def with_sequences(images: gpd.GeoDataFrame, photos: gpd.GeoDataFrame, cutting: 
         **{column: photos[column] for column in CAMERA if column in photos.columns},
     )
     cut = cut_and_flagged(cut, cutting)
-    now = dict(zip(photos["first_path"].tolist(), photos["path"].tolist(), strict=True))
     of = cut["duplicate_of"]
+    if of.notna().any():
+        now = dict(zip(photos["first_path"].tolist(), photos["path"].tolist(), strict=True))
+        of = of.map(now).astype("str").where(of.notna())
     return images.assign(
         sequence_id=cut["sequence_id"],
         compass_angle=cut["compass_angle"],
         is_duplicate=cut["is_duplicate"],
-        duplicate_of=of.map(now).astype("str").where(of.notna()),
+        duplicate_of=of,
         problem=cut["problem"],
     )
 
