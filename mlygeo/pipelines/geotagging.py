@@ -377,8 +377,8 @@ def track_of(how: Geotagging, base: Path, *, progress: Progress | None) -> gpd.G
     InputError
         If the source has no such name.
     """
+    from mlygeo.formats import chapters
     from mlygeo.pipelines.video import tracks_of
-    from mlygeo.readers import video
 
     source = str(how.geotag_source)
     if source == "exif":
@@ -393,7 +393,7 @@ def track_of(how: Geotagging, base: Path, *, progress: Progress | None) -> gpd.G
     path = base if how.geotag_source_path is None else Path(how.geotag_source_path).expanduser()
     if not path.exists():
         raise FileError(f"{path} does not exist", hint="`geotag_source_path` names a file, or a folder of them")
-    endings = LOG_ENDINGS.get(source, tuple(video.ENDINGS))
+    endings = LOG_ENDINGS.get(source, tuple(chapters.ENDINGS))
     files = _found(path, endings) if path.is_dir() else [path]
     if not files:
         hint = "name it with `geotag_source_path`" if how.geotag_source_path is None else None
