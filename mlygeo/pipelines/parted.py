@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -303,9 +304,11 @@ class _Run:
 
     def _done(self, planned: Planned) -> Whole:
         """Do what is left of a plan, and return its parts."""
-        from mlygeo.parts import rounds, run
+        from mlygeo.parts import at_once, rounds, run
         from mlygeo.parts.whole import Whole
 
+        if self._is_at_once(planned.plan):
+            return at_once.select(planned, self.progress)
         plan = planned.write()
         if plan.step == "unique" and plan.left():
             turn: Plan | None = rounds.first(plan, self._elsewhere)
@@ -314,6 +317,14 @@ class _Run:
                 turn = rounds.following(plan, turn)
         self._do(plan, plan.left(), run)
         return Whole(plan)
+
+    def _is_at_once(self, plan: Plan) -> bool:
+        """Return whether this process does all itself: nobody is named who works on the parts, and it fits."""
+        from mlygeo.parts import at_once
+
+        spread = self.spread
+        named = (self.workers, spread.scheduler, spread.executor, spread.client, spread.share)
+        return all(each is None for each in named) and at_once.fits(plan)
 
     def _elsewhere(self) -> Any:
         """Return the ids of images that stand at several places."""
@@ -392,7 +403,10 @@ class _Run:
         """Write all that goes beside the parts, and let them take their places together."""
         from mlygeo.store.datasets import index, layout
 
-        self._settle(whole)
+        with ThreadPoolExecutor(1) as pool:
+            written = pool.submit(whole.write)
+            self._settle(whole)
+            written.result()
         run = {"run": self.summary["run"]}
         target, beside = folder / SELECTION, layout.index_of(folder / SELECTION)
         points = folder / "street_points.parquet"

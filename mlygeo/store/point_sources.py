@@ -297,8 +297,13 @@ class PointFile(_Placed):
 
     def _in_threads(self, work: Callable[[range], Result], names: list[str]) -> Iterator[Result]:
         """Yield what is done with some row groups after others, by their places among those that are read."""
-        with ThreadPoolExecutor(min(THREADS, workers())) as pool:
-            yield from pool.map(work, self._file.batches(self._groups, names))
+        batches = self._file.batches(self._groups, names)
+        threads = min(THREADS, workers(), len(batches))
+        if threads <= 1:  # another thread would open the file once more
+            yield from map(work, batches)
+            return
+        with ThreadPoolExecutor(threads) as pool:
+            yield from pool.map(work, batches)
 
     def _fill_plain(self, groups: list[int], x: Floats, y: Floats) -> bool:
         """Fill in the coordinates of row groups; return whether all are plain points."""
