@@ -245,7 +245,7 @@ class _Run:
         import geopandas as gpd
         from shapely import box
 
-        from mlygeo.parts import rounds
+        from mlygeo.parts import at_once, rounds
         from mlygeo.spatial import cells
 
         with tempfile.TemporaryDirectory(prefix="mlygeo-") as folder:
@@ -268,20 +268,26 @@ class _Run:
         rows = max(self.dataset.index.rows, 1)
         size = sum(part.bytes for part in self.dataset.index.parts)
         seconds = sum(seconds_of)
-        at_once = min(self.workers or 1, max(len(tasks), 1))
+        is_at_once = self._is_at_once(plan)
+        in_reach = sum(task.images for task in tasks)
+        to_read = min(in_reach, self.dataset.index.rows) if is_at_once else in_reach  # tasks read their borders twice
+        most = at_once.needs(plan) if is_at_once else max((task.bytes for task in tasks), default=0)
+        processes = min(self.workers or 1, max(len(tasks), 1))
         facts: dict[str, Any] = {
             "parts": len(tasks),
             "points": sum(task.points for task in tasks),
-            "images_in_reach": sum(task.images for task in tasks),
-            "bytes": round(size * sum(task.images for task in tasks) / rows),
-            "memory_bytes": max((task.bytes for task in tasks), default=0),
-            "processes": at_once,
-            "seconds": round(seconds / at_once, 1),
+            "images_in_reach": in_reach,
+            "bytes": round(size * to_read / rows),
+            "at_once": is_at_once,
+            "memory_bytes": most,
+            "processes": processes,
+            "seconds": round(seconds / processes, 1),
         }
+        who = "this process makes all at once and needs" if is_at_once else "a process needs"
         text = (
             f"{counted(facts['parts'], 'part')} with {counted(facts['points'], 'point')}, to read"
-            f" {facts['bytes'] / 1e6:,.0f} MB; a process needs up to {facts['memory_bytes'] / 1e6:,.0f} MB, and all"
-            f" take about {facts['seconds']:,.0f} s in {'1 process' if at_once == 1 else f'{at_once:,} processes'}"
+            f" {facts['bytes'] / 1e6:,.0f} MB; {who} up to {most / 1e6:,.0f} MB, and all take about"
+            f" {facts['seconds']:,.0f} s in {'1 process' if processes == 1 else f'{processes:,} processes'}"
             f"{rounds.remark(plan) if is_unique else ''}; nothing was done"
         )
         return Job(lambda: parts, facts, text)
