@@ -414,10 +414,13 @@ class PointFile(_Placed):
                 return []
             wanted = ordered[limits[some.start] : limits[some.stop]] - np.concatenate(gone)
             found, start = [], 0
-            for piece in self._file.pieces([self._groups[number] for number in used], names, coded=coded):
+            groups = [self._groups[number] for number in used]
+            for piece in self._file.pieces(groups, names, coded=coded, checked=False):
                 first, last = np.searchsorted(wanted, [start, start + len(piece)])
                 if first < last:
-                    found.append(self._plain(piece.take(pa.array(wanted[first:last] - start)), coded))
+                    some = piece.take(pa.array(wanted[first:last] - start))
+                    self._file.check_texts(some)
+                    found.append(self._plain(some, coded))
                 start += len(piece)
             return found
 
