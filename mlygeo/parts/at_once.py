@@ -8,6 +8,7 @@ and the images that were chosen. The parts are the bytes that tasks would write.
 
 from __future__ import annotations
 
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -43,8 +44,11 @@ if TYPE_CHECKING:
 ROWS_AT_ONCE = 500_000
 """Images of a piece; a row group is not cut, and may have more."""
 
-PIECES = 3
-"""Pieces that are held: one is read, one is matched, and columns of another are taken."""
+AHEAD, BEHIND = 3, 4
+"""Pieces that are read before they are matched, and those that then wait for their columns to be read, at most."""
+
+TAKERS = 2
+"""Threads that read columns: what is left when all is matched keeps two processors busy."""
 
 MOST_IMAGES = 50_000_000
 """Of more, a run takes half a minute or longer: parts are made, so that one that was killed goes on from these."""
@@ -54,14 +58,14 @@ MOST_BYTES = 1_000_000_000
 
 FULL_TURN = 360.0
 
-BYTES_PER_ROW, BYTES_PER_PAIR = 150, 300
+BYTES_PER_ROW, BYTES_PER_PAIR = 50, 300
 """Memory for each image of a piece, and for each image that a point may have (measured)."""
 
 
 def needs(made: Plan) -> int:
     """Return the memory in bytes that a selection needs at once, about."""
     count, k = sum(task.points for task in made.tasks), int(made.given["options"]["k"])
-    pieces = PIECES * ROWS_AT_ONCE * BYTES_PER_ROW
+    pieces = (AHEAD + 1 + BEHIND) * ROWS_AT_ONCE * BYTES_PER_ROW
     return plan.BASE_BYTES + pieces + count * (plan.BYTES_PER_POINT + k * BYTES_PER_PAIR)
 
 
@@ -172,13 +176,13 @@ def select(planned: Planned, progress: Progress | None = None) -> AtOnce:
     with (
         (progress or Progress()).bar("searching the nearest images", total=total, unit="images") as bar,
         ThreadPoolExecutor(1) as reader,
-        ThreadPoolExecutor(1) as taker,
+        ThreadPoolExecutor(TAKERS) as taker,
         quiet(),
     ):
         pieces = read.pieces()
-        ahead = reader.submit(_following, pieces)
-        while (piece := ahead.result()) is not None:
-            ahead = reader.submit(_following, pieces)
+        ahead = deque(reader.submit(_following, pieces) for _ in range(AHEAD))
+        while (piece := ahead.popleft().result()) is not None:
+            ahead.append(reader.submit(_following, pieces))
             search.add(piece, taker)
             bar.advance(len(piece))
         bar.advance(total - read.rows)
@@ -274,8 +278,8 @@ class _Search:
         if len(fresh):
             self._keep(piece, fresh - len(before), found.ids(fresh))
             self._columns.append(pool.submit(_taken, piece, fresh - len(before), self._carried))
-            for done in self._columns[: 2 - PIECES]:  # no more pieces than these are held
-                done.result()
+            if len(self._columns) > BEHIND:
+                self._columns[-BEHIND - 1].result()
 
     def found(self, counted: dict[int, dict[str, int]]) -> AtOnce:
         """Return what was found in all images, with what is counted in each part of the dataset."""

@@ -409,23 +409,26 @@ class _Run:
         """Write all that goes beside the parts, and let them take their places together."""
         from mlygeo.store.datasets import index, layout
 
-        with ThreadPoolExecutor(1) as pool:
-            written = pool.submit(whole.write)
-            self._settle(whole)
-            written.result()
+        self._settle(whole)
         run = {"run": self.summary["run"]}
         target, beside = folder / SELECTION, layout.index_of(folder / SELECTION)
-        points = folder / "street_points.parquet"
+        points, ids = folder / "street_points.parquet", folder / own_files.IMAGE_IDS
         with inputs.as_set(folder, own_files.SELECT):
             for stale in ("selection.parquet", own_files.FAILED_TILES):
                 store.remove(folder / stale)
-            index.write_index(whole.index(run | {"attribution": self.summary["attribution"]}), beside)
-            with store.atomic(points) as temporary:
-                self._write_points(temporary, self.points.attrs | run)
-            ids = folder / own_files.IMAGE_IDS
-            with store.atomic(ids) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+            # Both are begun here: what is written together is of one thread.
+            with (
+                store.atomic(points) as for_points,
+                store.atomic(ids) as for_ids,
+                ThreadPoolExecutor(2) as pool,
+                for_ids.open("w", encoding="utf-8", newline="\n") as file,
+            ):
+                written = pool.submit(whole.write), pool.submit(self._write_points, for_points, self.points.attrs | run)
                 for words in _words(whole):
                     file.write("\n".join([*words, ""]))
+                for each in written:
+                    each.result()
+            index.write_index(whole.index(run | {"attribution": self.summary["attribution"]}), beside)
             text = json.dumps(self.summary, indent=2, ensure_ascii=False) + "\n"
             said = store.write_text(text, folder / own_files.SUMMARY)
             _move(whole, folder, target, beside)

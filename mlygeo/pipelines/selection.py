@@ -170,7 +170,7 @@ def words_of(table: pa.Table, ranked: pa.Table | None = None) -> list[str]:
     from mlygeo.readers import id_lists
 
     if "provider" not in table.column_names and pa.types.is_integer(table["id"].type):
-        return list(map(str, table["id"].unique().to_pylist()))
+        return list(table["id"].unique().cast(pa.string()).to_pylist())
     by = [name for name in ("id", "provider") if name in table.column_names]
     rows = (table if ranked is None else ranked).select(by).append_column("row", pa.array(np.arange(len(table))))
     own = table.take(rows.group_by(by, use_threads=False).aggregate([("row", "min")])["row_min"])
