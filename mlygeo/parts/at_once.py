@@ -288,7 +288,10 @@ class _Search:
         which = self._which[point, rank]
         chosen = self._chosen.take(pa.array(which))
         none = self._inputs.dataset.empty.take(which[:0], self._carried)
-        own = pa.concat_tables([each.result() for each in self._columns] or [none]).take(pa.array(which))
+        own = pa.concat_tables([each.result() for each in self._columns] or [none])
+        self._columns.clear()
+        arrays.give_back()
+        own = own.take(pa.array(which))
         ids = points.arrow("point_id").to_numpy()
         difference = np.full(len(point), np.nan)
         if "bearing" in points.columns and "compass_angle" in own.column_names:

@@ -423,11 +423,12 @@ class _Run:
                 ThreadPoolExecutor(2) as pool,
                 for_ids.open("w", encoding="utf-8", newline="\n") as file,
             ):
-                written = pool.submit(whole.write), pool.submit(self._write_points, for_points, self.points.attrs | run)
+                parts = pool.submit(whole.write)
+                placed = pool.submit(self._write_points, for_points, self.points.attrs | run)
                 for words in _words(whole):
                     file.write("\n".join([*words, ""]))
-                for each in written:
-                    each.result()
+                placed.result()
+            parts.result()
             index.write_index(whole.index(run | {"attribution": self.summary["attribution"]}), beside)
             text = json.dumps(self.summary, indent=2, ensure_ascii=False) + "\n"
             said = store.write_text(text, folder / own_files.SUMMARY)

@@ -360,8 +360,8 @@ def select(
         Points frame, or a file of points of your own instead of street points: any vector file
         or GPX.
     dry_run
-        With a dataset of images: do nothing, and say in how many parts the work is cut, and which memory and time it
-        takes.
+        With a dataset of images: do nothing, and say in how many parts the work is cut, whether this process makes
+        them at once, and which memory and time it takes.
 
     Returns
     -------

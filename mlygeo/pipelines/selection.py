@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo import frames, keys, store
+from mlygeo import arrays, frames, keys, store
 from mlygeo.arrays import distinct
 from mlygeo.parts import facts
 from mlygeo.parts.matching import Matched, frame_of, ids_of_points
@@ -129,6 +129,7 @@ class Selection(Matched):
             selected, placed = self.frame(summary["run"]), frames.placed(points_table(self.points), *self.points.lonlat)
             placed.attrs = self.points.attrs | run
             return [store.write_layers({"selection": selected, "street_points": placed}, folder)]
+        arrays.give_back()
         selection, points = folder / "selection.parquet", folder / "street_points.parquet"
         # Both are begun here: what is written together is of one thread.
         with (

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from mlygeo import degrees, dtypes, frames
-from mlygeo.arrays import workers
+from mlygeo.arrays import give_back, workers
 from mlygeo.errors import FrameError
 from mlygeo.store.parquet import attributes, encodings, metadata
 from mlygeo.store.parquet.files import GeoFile
@@ -37,6 +37,10 @@ Result = TypeVar("Result")
 
 THREADS = 2
 """Row groups decoded at once: more gain little and need more memory (measured on 2 cores)."""
+
+
+MANY = 2_000_000
+"""Rows of which the memory that was needed to decode them is returned: some 100 MB (measured)."""
 
 
 class Points(Protocol):
@@ -277,6 +281,7 @@ class PointFile(_Placed):
 
         for _ in self._in_threads(decode, [primary.name]):
             pass
+        self._give_back()
         return x, y, crs
 
     @property
@@ -304,6 +309,11 @@ class PointFile(_Placed):
             return
         with ThreadPoolExecutor(threads) as pool:
             yield from pool.map(work, batches)
+
+    def _give_back(self) -> None:
+        """Return the memory of what was decoded to the system, where it is much."""
+        if len(self) > MANY:
+            give_back()
 
     def _fill_plain(self, groups: list[int], x: Floats, y: Floats) -> bool:
         """Fill in the coordinates of row groups; return whether all are plain points."""
@@ -354,7 +364,10 @@ class PointFile(_Placed):
                 start = stop
             return True
 
-        return pa.chunked_array([pa.array(found)]) if all(self._in_threads(decode, ["id"])) else self._all("id")
+        if not all(self._in_threads(decode, ["id"])):
+            return self._all("id")
+        self._give_back()
+        return pa.chunked_array([pa.array(found)])
 
     @cached_property
     def _providers(self) -> pa.ChunkedArray:
@@ -425,6 +438,7 @@ class PointFile(_Placed):
             return found
 
         parts = [part for found in self._in_threads(pick, names) for part in found]
+        self._give_back()
         if not parts:
             return self._file.file.schema_arrow.empty_table().select(names).replace_schema_metadata(None)
         whole = pa.Table.from_batches(parts).replace_schema_metadata(None)

@@ -189,7 +189,7 @@ def _write(
     if len(table) > ROWS_PER_GROUP:
         xmin, ymin, xmax, ymax = primary.bounds
         order = _z_order((xmin + xmax) / 2, (ymin + ymax) / 2)
-        table = table.take(pa.array(order))
+        table = table.combine_chunks()  # or they were put together for each row group
     described = {each: shapes.described(each) for each, shapes in geometry.items()}
     described[name]["covering"] = {"bbox": {side: [covering, side] for side in SIDES}}
     geo = {"version": "1.1.0", "primary_column": name, "columns": described}
@@ -204,13 +204,17 @@ def _write(
             write_page_checksum=True,
             # A dictionary of nearly unique values only takes time.
             use_dictionary=[
-                n for n in table.column_names if n not in plain and n not in frames.IDS and repeats(table[n])
+                n for n in table.column_names if n not in plain and n not in frames.IDS and repeats(table[n], order)
             ]
             or False,
             write_statistics=[n for n in table.column_names if n not in plain]
             + [f"{covering}.{side}" for side in SIDES],
         ) as writer:
-            writer.write_table(table, row_group_size=ROWS_PER_GROUP)
+            for start in range(0, max(len(table), 1), ROWS_PER_GROUP):
+                group = table.slice(start, ROWS_PER_GROUP)
+                if order is not None:
+                    group = table.take(pa.array(order[start : start + ROWS_PER_GROUP]))
+                writer.write_table(group, row_group_size=ROWS_PER_GROUP)
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise _culprit(table, error) from error
     return order
