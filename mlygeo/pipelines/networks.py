@@ -148,7 +148,7 @@ def opened(
         If the CRS does not serve the place of the streets.
     """
     whole = partial(inputs.network, region, streets, retain_all=retain_all)
-    given = _row_by_row(region, streets)
+    given = _row_by_row(region, streets, retain_all=retain_all)
     if given is None:
         network = whole()
         length_m = network.attrs.get("streets", {}).get("length_m", 0.0)
@@ -179,15 +179,18 @@ def laying_of(
         If the CRS does not serve the place of the streets.
     """
     whole = partial(inputs.network, region, streets, retain_all=retain_all)
-    given = _row_by_row(region, streets)
+    given = _row_by_row(region, streets, retain_all=retain_all)
     return _laying(HeldStreets(whole()) if given is None else given, laid, plane, whole)
 
 
-def _row_by_row(region: Region | None, streets: FrameLike | None) -> StreetRows | None:
+def _row_by_row(region: Region | None, streets: FrameLike | None, *, retain_all: bool) -> StreetRows | None:
     """Return given streets where they are many, and can be read some at a time."""
     from mlygeo.readers import street_rows
 
-    return street_rows.opened(streets, region, least=HELD_STREETS) if inputs.are_lines(streets) else None
+    if streets is None:
+        return None
+    inputs.are_lines(streets)
+    return street_rows.opened(streets, region, retain_all=retain_all, least=HELD_STREETS)
 
 
 def _laying(

@@ -1,11 +1,17 @@
-"""Files of streets that are read some rows at a time: GeoParquet with the nodes of each street, of any size."""
+"""
+Files of streets that are read some rows at a time, of any size: GeoParquet with the nodes of each street.
+
+The streets of an OpenStreetMap file are written to such a file first.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
+import weakref
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +19,7 @@ import pyarrow as pa
 
 from mlygeo.readers import streets
 from mlygeo.store import PARQUET
-from mlygeo.store.datasets import alike, files
+from mlygeo.store.datasets import alike, files, lines
 from mlygeo.store.parquet import reading
 from mlygeo.store.parquet.files import GeoFile, Reopened
 
@@ -29,6 +35,9 @@ ROWS_AT_ONCE = 100_000
 
 NODES = ("u", "v", "key")
 
+OSM_BYTES_PER_STREET = 80
+"""Bytes of an OpenStreetMap file for each of its streets, about; extracts of cities in .osm.pbf have 80 to 100."""
+
 TEXTS = ("osmid", "osm_id", "highway", "fclass", "name")
 
 
@@ -43,10 +52,13 @@ class StreetRows:
         GeoParquet files of lines with `u`, `v` and `key`.
     region
         Keep the streets of this region only; lines are cut at its border.
+    source
+        The OpenStreetMap file whose streets they have; None where they are the user's.
     """
 
     listing: files.Listing
     region: Region | None
+    source: Path | None = None
     attribution: list[str] = field(default_factory=list)
     """Whom they are owed to; known when they were read, as is what follows."""
     facts: dict[str, Any] = field(default_factory=dict)
@@ -57,19 +69,12 @@ class StreetRows:
     @property
     def name(self) -> str:
         """What messages call them."""
-        return self.listing.name
+        return self.listing.name if self.source is None else self.source.name
 
     def __len__(self) -> int:
         """Return the number of streets; known when they were read."""
         count: int = self.facts["edges"]
         return count
-
-    @property
-    def written_at(self) -> str:
-        """When the last of the files was changed, ISO 8601; now where that is not known."""
-        known = [each.path.stat().st_mtime for each in self.listing.files if isinstance(each.path, Path)]
-        at = datetime.now(UTC) if len(known) < len(self.listing.files) else datetime.fromtimestamp(max(known), UTC)
-        return at.isoformat()
 
     def pieces(self) -> Iterator[gpd.GeoDataFrame]:
         """
@@ -85,10 +90,12 @@ class StreetRows:
         attribution: dict[str, None] = {}
         bbox = None if self.region is None or len(self.region.boxes) > 1 else self.region.bounds
         held: list[alike.Held] = []
+        of_osm: dict[str, Any] = {}
         for each in self.listing.near(bbox).files:
             file = GeoFile(Reopened(each.path) if isinstance(each.path, Path) else each.path)
             near = [*range(len(file.groups))] if bbox is None else reading.groups_near(file, bbox)
             kinds: set[str] = set()
+            of_osm |= {} if self.source is None else file.attrs["streets"]
             said, damaged = file.attrs.get("left_out") or {}, Counter[str]()
             for groups in _batches(file.groups, near):
                 rows = reading.read(file, bbox=bbox, groups=groups, columns=_wanted(file))
@@ -107,13 +114,13 @@ class StreetRows:
         if not self.facts:
             alike.check(held, self.name)
         self.attribution, self.left_out = [*attribution], dict(left_out)
+        of_rows = {"rows_left_out": total["rows_left_out"]} if self.source is None else of_osm
         self.facts = {
-            "source": self.name, "rows_left_out": total["rows_left_out"], "edges": total["edges"],
-            "length_m": total["length_um"] / 1e6,
+            "source": self.name, **of_rows, "edges": total["edges"], "length_m": total["length_um"] / 1e6,
         }  # fmt: skip
 
 
-def opened(value: Any, region: Region | None, *, least: int) -> StreetRows | None:
+def opened(value: Any, region: Region | None, *, retain_all: bool, least: int) -> StreetRows | None:
     """
     Return the streets of files to be read some at a time; None for what has to be read as a whole.
 
@@ -123,10 +130,16 @@ def opened(value: Any, region: Region | None, *, least: int) -> StreetRows | Non
         What was given as streets.
     region
         Keep the streets of this region only.
+    retain_all
+        Of an OpenStreetMap file, keep every component of the network, and not only the largest.
     least
         Files with fewer rows than this are read as a whole.
     """
     is_path = isinstance(value, str | os.PathLike)
+    if is_path and streets.is_osm(value) and (path := Path(value).expanduser()).is_file():
+        # Of a region, only what lies near it is read.
+        few = region is not None or path.stat().st_size < least * OSM_BYTES_PER_STREET
+        return None if few else _of_osm(path, retain_all=retain_all)
     if not files.are_several(value) and not (is_path and _is_parquet(Path(value).expanduser())):
         return None
     listing = files.listed(value)
@@ -139,6 +152,20 @@ def opened(value: Any, region: Region | None, *, least: int) -> StreetRows | Non
             return None
         rows += len(file)
     return StreetRows(listing, region) if rows >= least else None
+
+
+def _of_osm(path: Path, *, retain_all: bool) -> StreetRows:
+    """Return the streets of an OpenStreetMap file, in a file that goes with them."""
+    folder = Path(tempfile.mkdtemp(prefix="mlygeo-"))
+    try:
+        with streets.street_batches(path, retain_all=retain_all) as batches:
+            lines.write_file(batches, folder / "streets.parquet")
+        found = StreetRows(files.listed([folder / "streets.parquet"]), None, source=path)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    weakref.finalize(found, shutil.rmtree, folder, ignore_errors=True)
+    return found
 
 
 def _is_parquet(path: Path) -> bool:

@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import shapely
+from conftest import DATA
 from geopandas.testing import assert_geodataframe_equal
 from helpers.command_line import run
 from helpers.datasets import write_dataset
@@ -22,6 +23,7 @@ from mlygeo.parts import laying, plan
 from mlygeo.pipelines import networks
 from mlygeo.pipelines.job import body_of
 from mlygeo.readers import street_rows
+from mlygeo.readers.streets import read_streets
 
 PHASES = [Phase.explicit, Phase.reuse, Phase.generate]
 
@@ -149,6 +151,23 @@ def test_a_selection_along_streets_laid_in_parts_is_that_of_one_run(
         assert [path.name for path in (Path(folder) / "out").iterdir() if path.name.startswith(".")] == []
 
 
+@pytest.mark.parametrize("retain_all", [False, True])
+def test_a_selection_along_the_streets_of_an_openstreetmap_file_is_that_of_one_run(tmp_path, monkeypatch, retain_all):
+    extract = DATA / "osm" / "helsinki_centre.osm.pbf"
+    streets = read_streets(extract, retain_all=True)
+    images = images_in(streets, 3)
+    dataset = write_dataset(images, tmp_path / "images", 300)
+    options = {"streets": extract, "interval": 40, "srid": 3067, "max_distance": 60.0, "retain_all": retain_all}
+    whole = mlygeo.select(images=images, **options)
+    laid_in_parts(monkeypatch, places=800, rows=1000)
+    parts = mlygeo.select(images=dataset, **options)
+    assert told(parts) == told(whole)
+    for each in (whole, parts):
+        del each.attrs["summary"], each.attrs["run"]
+    assert_geodataframe_equal(parts, whole)
+    assert parts.attrs == whole.attrs
+
+
 @given(seed=st.integers(0, 10**6), places=st.sampled_from([40, 200]))
 @settings(deadline=None, max_examples=6, phases=PHASES)
 def test_where_streets_near_a_part_leave_points_undecided_more_are_read(seed, places):
@@ -171,7 +190,7 @@ def test_streets_without_nodes_are_read_as_a_whole(tmp_path, monkeypatch):
     laid_in_parts(monkeypatch)
     for number, some in enumerate([streets.drop(columns=["u", "v", "key"]), streets.assign(osmid=1.5)]):
         path = written(some, tmp_path / f"streets-{number}", 1, 20)
-        assert street_rows.opened(path, None, least=0) is None
+        assert street_rows.opened(path, None, retain_all=False, least=0) is None
         whole = mlygeo.select(streets=path, images=images, srid=25832)
         parts = mlygeo.select(streets=path, images=dataset, srid=25832)
         assert told(parts) == told(whole)
