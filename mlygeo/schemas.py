@@ -329,21 +329,9 @@ TRACKS = Schema(
     ),
 )
 
-SCHEMAS = {
-    schema.name: schema
-    for schema in (
-        IMAGES,
-        LOCAL_IMAGES,
-        STREETS,
-        STREET_POINTS,
-        POINTS,
-        SELECTION,
-        VIEWS,
-        SEQUENCES,
-        TRACKS,
-        QUALITY,
-    )  # fmt: skip
-}
+_KINDS = (IMAGES, LOCAL_IMAGES, STREETS, STREET_POINTS, POINTS, SELECTION, VIEWS, SEQUENCES, TRACKS, QUALITY)
+
+SCHEMAS = {schema.name: schema for schema in _KINDS}
 
 IDS = ("id", "creator_id", "organization_id", "point_id", "osmid", "u", "v")
 """Columns of ids that pass 2^53: text wherever a format's readers would make floats of them."""

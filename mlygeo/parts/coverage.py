@@ -26,7 +26,7 @@ from mlygeo.spatial.expected import Places
 from mlygeo.spatial.reach import Groups, Reached, Stretches
 from mlygeo.store.atomic import atomic
 from mlygeo.store.datasets import layout
-from mlygeo.store.points import form_of, keep
+from mlygeo.store.points import form_of, in_plain, keep
 from mlygeo.store.repeats import once
 
 if TYPE_CHECKING:
@@ -281,11 +281,11 @@ def _images_in(
     lon, lat, tables = [np.empty(0)], [np.empty(0)], []
     for points in area.images(dataset):
         kept, _ = once(keep(points, region=None, conditions=conditions))
-        tables.append(pa.table({name: images.in_plain(kept.arrow(name)) for name in columns}))
+        tables.append(pa.table({name: in_plain(kept.arrow(name)) for name in columns}))
         lon.append(kept.lonlat[0])
         lat.append(kept.lonlat[1])
     if not tables:
-        tables = [pa.table({name: images.in_plain(dataset.empty.arrow(name)) for name in columns})]
+        tables = [pa.table({name: in_plain(dataset.empty.arrow(name)) for name in columns})]
     return (np.concatenate(lon), np.concatenate(lat)), pa.concat_tables(tables, promote_options="permissive")
 
 
@@ -342,7 +342,7 @@ def counted(dataset: Images, numbers: Iterable[int], conditions: dict[str, Any])
             kept, _ = once(kept)
         if "provider" in kept.columns:
             own = pa.table(
-                {name: images.in_plain(kept.arrow(name)) for name in ("provider", "licence") if name in kept.columns}
+                {name: in_plain(kept.arrow(name)) for name in ("provider", "licence") if name in kept.columns}
             )
             providers |= dict.fromkeys(own["provider"].unique().to_pylist())
             if is_settled(dataset):
@@ -388,7 +388,7 @@ def shares(dataset: Images, conditions: dict[str, Any], parts: list[dict[str, An
             kept = keep(dataset.part(number), region=None, conditions=conditions)
             own = np.flatnonzero(images.spread(kept.arrow("id")) % shares_of == share)
             names = [name for name in ("id", "provider", "licence") if name in kept.columns]
-            tables.append(pa.table({name: images.in_plain(kept.arrow(name).take(pa.array(own))) for name in names}))
+            tables.append(pa.table({name: in_plain(kept.arrow(name).take(pa.array(own))) for name in names}))
         found.append(facts.shares(pa.concat_tables(tables)))
     return facts.shares_added(found)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -265,32 +265,47 @@ class GivenPoints:
         rows
             How many points each task has, int64.
         """
-        kinds = {"row": pa.int64(), "point_id": pa.int64(), "stratum": pa.string(), "cluster": pa.string()}
-        kinds |= {name: pa.string() for name in frames.OF_POINTS if name != "bearing"}
-        schema = pa.schema([(name, kinds.get(name, pa.float64())) for name in columns])
+        return sorting.by_task(path, _schema(columns), self._with_tasks(leaves, columns), len(leaves))
 
-        def tables() -> Iterator[tuple[pa.Table, Rows]]:
-            start = 0
-            for piece in self.pieces():
-                lon, lat = piece.lonlat
-                ids = _ids(piece, start)
-                row = ids if self.by_id else np.arange(start, start + len(piece))
-                held: dict[str, Any] = {"row": row, "point_id": ids, "lon": lon, "lat": lat}
-                if "bearing" in columns:
-                    held["bearing"] = floats_of(piece, "bearing")
-                held |= {
-                    name: as_carried(piece.arrow(name), name)
-                    for name in columns
-                    if name in frames.OF_POINTS and name != "bearing"
-                }
-                held |= sampled_of(piece, np.arange(len(piece)))
-                if "x" in columns:
-                    held["x"], held["y"], _ = piece.native
-                start += len(piece)
-                code = cells.codes(lon, lat, layout.MOST_ZOOM)
-                yield pa.table([held[name] for name in columns], schema=schema), np.where(code < 0, -1, leaves.of(code))
+    def by_task(self, leaves: Leaves, columns: list[str]) -> tuple[pa.Table, Rows]:
+        """Return what `write` would write, in memory, and where the points of each task begin and the last end."""
+        tables, of = [_schema(columns).empty_table()], [np.empty(0, dtype=np.int64)]
+        for table, task in self._with_tasks(leaves, columns):
+            tables.append(table)
+            of.append(task)
+        task = np.concatenate(of)
+        order = np.argsort(task, kind="stable")
+        ends = np.searchsorted(task[order], np.arange(len(leaves) + 1))
+        return pa.concat_tables(tables).take(pa.array(order[ends[0] :])).combine_chunks(), ends - ends[0]
 
-        return sorting.by_task(path, schema, tables(), len(leaves))
+    def _with_tasks(self, leaves: Leaves, columns: list[str]) -> Iterator[tuple[pa.Table, Rows]]:
+        """Yield what tasks get of the points, some at a time, with the number of the task of each; -1 for none."""
+        start = 0
+        for piece in self.pieces():
+            lon, lat = piece.lonlat
+            ids = _ids(piece, start)
+            row = ids if self.by_id else np.arange(start, start + len(piece))
+            held: dict[str, Any] = {"row": row, "point_id": ids, "lon": lon, "lat": lat}
+            if "bearing" in columns:
+                held["bearing"] = floats_of(piece, "bearing")
+            held |= {
+                name: as_carried(piece.arrow(name), name)
+                for name in columns
+                if name in frames.OF_POINTS and name != "bearing"
+            }
+            held |= sampled_of(piece, np.arange(len(piece)))
+            if "x" in columns:
+                held["x"], held["y"], _ = piece.native
+            start += len(piece)
+            code = cells.codes(lon, lat, layout.MOST_ZOOM)
+            table = pa.table([held[name] for name in columns], schema=_schema(columns))
+            yield table, np.where(code < 0, -1, leaves.of(code))
+
+
+def _schema(columns: list[str]) -> pa.Schema:
+    kinds = {"row": pa.int64(), "point_id": pa.int64(), "stratum": pa.string(), "cluster": pa.string()}
+    kinds |= {name: pa.string() for name in frames.OF_POINTS if name != "bearing"}
+    return pa.schema([(name, kinds.get(name, pa.float64())) for name in columns])
 
 
 def _unplaced(lon: Floats, lat: Floats) -> int:
@@ -346,6 +361,16 @@ class TaskPoints(TablePoints):
         if "x" not in self.table.column_names:
             return super().native
         return self.table["x"].to_numpy(), self.table["y"].to_numpy(), CRS.from_epsg(self.srid)
+
+    @property
+    def rows(self) -> Rows:
+        """Their row numbers among all points."""
+        found: Rows = self.table["row"].to_numpy()
+        return found
+
+    def without(self, name: str) -> TaskPoints:
+        """Return the points without an attribute."""
+        return replace(self, table=self.table.select([each for each in self.table.column_names if each != name]))
 
 
 def of_task(made: Plan, number: int) -> Points:

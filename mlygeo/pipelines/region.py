@@ -438,8 +438,8 @@ def select(
         Make the selection of this lock again, from the same inputs with the same options: selection.lock.json, or
         the folder that it is in. What stands against it is an error, before anything is written.
     dry_run
-        With a dataset of images: do nothing, and say in how many parts the work is cut, and which memory and time it
-        takes.
+        With a dataset of images: do nothing, and say in how many parts the work is cut, whether this process makes
+        them at once, and which memory and time it takes.
 
     Returns
     -------

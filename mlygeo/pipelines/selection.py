@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo import frames, keys, store
+from mlygeo import arrays, frames, keys, store
 from mlygeo.arrays import distinct
 from mlygeo.parts import facts
 from mlygeo.parts.matching import Matched, frame_of, ids_of_points
@@ -167,6 +167,7 @@ class Selection(Matched):
             selected, placed = self.frame(summary["run"]), frames.placed(points_table(self.points), *self.points.lonlat)
             placed.attrs = self.points.attrs | run
             return [store.write_layers({"selection": selected, "street_points": placed}, folder)]
+        arrays.give_back()
         selection, points = folder / "selection.parquet", folder / "street_points.parquet"
         # Both are begun here: what is written together is of one thread.
         with (
@@ -242,7 +243,7 @@ def words_of(table: pa.Table, ranked: pa.Table | None = None) -> list[str]:
     from mlygeo.readers import id_lists
 
     if "provider" not in table.column_names and pa.types.is_integer(table["id"].type):
-        return list(map(str, table["id"].unique().to_pylist()))
+        return list(table["id"].unique().cast(pa.string()).to_pylist())
     by = [name for name in ("id", "provider") if name in table.column_names]
     rows = (table if ranked is None else ranked).select(by).append_column("row", pa.array(np.arange(len(table))))
     own = table.take(rows.group_by(by, use_threads=False).aggregate([("row", "min")])["row_min"])

@@ -128,7 +128,7 @@ class TileOptions:
         Fetch tiles anew that are older than so many days.
     workers
         How many tiles to fetch at once. Where a dataset of images is worked on part by part instead, the number of
-        processes that do so; unless it is given, this one does one part after another.
+        processes that do so; unless it is given, this one does all itself.
     geojson
         Store the tiles as GeoJSON files without an ending, as percept-vsvi-filter left them and its tutorial
         reads them, in place of vector tiles.
