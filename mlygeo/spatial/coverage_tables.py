@@ -96,8 +96,11 @@ def areas(coverage: Coverage, parted: Areas) -> tuple[pd.DataFrame, float]:
     covered = Axis(coverage.lines.length, coverage.reached.stretches).within(cut.line, cut.start, cut.stop)
     length = cut.stop - cut.start
     found = _summed(key, length, covered)
-    pairs = np.unique(np.stack([key, cut.line], axis=1), axis=0)
-    found["streets"] = np.unique(pairs[:, 0], return_counts=True)[1]
+    order = np.lexsort((cut.line, key))
+    own, line = key[order], cut.line[order]
+    is_new = np.ones(len(order), dtype=bool)
+    is_new[1:] = (own[1:] != own[:-1]) | (line[1:] != line[:-1])
+    found["streets"] = np.unique(own[is_new], return_counts=True)[1]
     return found, int(length[several].sum()) / MICROMETRES
 
 
