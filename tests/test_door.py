@@ -16,6 +16,8 @@ from geopandas.testing import assert_geodataframe_equal
 from helpers.picture_downloads import service_of
 from helpers.small_frames import (
     BOX,
+    districts_frame,
+    drawn_frame,
     gaps_frame,
     images_frame,
     photos_frame,
@@ -139,8 +141,15 @@ CALLS = {
     ("coverage", "images"): (
         images_frame, lambda value, _: mlygeo.coverage(BOX, streets=streets_frame(), images=value, by="year")
     ),
+    ("coverage", "districts"): (
+        districts_frame,
+        lambda value, _: mlygeo.coverage(
+            BOX, streets=streets_frame(), images=images_frame(), districts=value, by="district"
+        ).attrs["summary"]["by"],
+    ),
     ("coverage_gaps", "streets"): (streets_frame, lambda value, _: mlygeo.coverage_gaps(value, images_frame())),
     ("coverage_gaps", "images"): (images_frame, lambda value, _: mlygeo.coverage_gaps(streets_frame(), value)),
+    ("estimate", "points"): (drawn_frame, lambda value, _: mlygeo.estimate(value, column="highway")),
     ("cut", "images"): (photos_frame, lambda value, _: mlygeo.cut(value)),
     ("cut_sequences", "images"): (photos_frame, lambda value, _: mlygeo.cut_sequences(value)),
     ("download", "images"): (
@@ -152,6 +161,9 @@ CALLS = {
     ),
     ("explore", "layers"): (images_frame, lambda value, to: len(mlygeo.explore(value).save(to[0] / "m.html").read_text()) > 0),
     ("filter_images", "images"): (images_frame, lambda value, _: mlygeo.filter_images(value, until="2024", pano=True)),
+    ("flag_copies", "images"): (images_frame, lambda value, _: mlygeo.flag_copies(value)),
+    ("quality", "images"): (images_frame, lambda value, _: mlygeo.quality(value)),
+    ("sun_position", "images"): (images_frame, lambda value, _: mlygeo.sun_position(value)),
     ("flag_duplicates", "images"): (
         lambda: mlygeo.cut_sequences(photos_frame()), lambda value, _: mlygeo.flag_duplicates(value, duplicate_distance=50)
     ),
@@ -173,6 +185,11 @@ CALLS = {
     ("plot", "layers"): (images_frame, lambda value, _: len(mlygeo.plot(value, dpi=30).axes)),
     ("read_tiles", "tiles"): (tiles_frame, lambda value, _: mlygeo.read_tiles(value)),
     ("run_standin", "images"): (images_frame, lambda value, _: served(value)),
+    ("sample_streets", "streets"): (streets_frame, lambda value, _: mlygeo.sample_streets(value, n=9)),
+    ("sample_streets", "strata"): (
+        tiles_frame,
+        lambda value, _: mlygeo.sample_streets(streets_frame(), method="stratified", n=9, strata=value, by="status"),
+    ),
     ("select", "streets"): (streets_frame, lambda value, _: mlygeo.select(BOX, streets=value, images=images_frame())),
     ("select", "points"): (points_frame, lambda value, _: mlygeo.select(points=value, images=images_frame())),
     ("select", "images"): (
@@ -188,6 +205,12 @@ CALLS = {
     ("street_coverage", "streets"): (streets_frame, lambda value, _: mlygeo.street_coverage(value, images_frame())),
     ("street_coverage", "images"): (images_frame, lambda value, _: mlygeo.street_coverage(streets_frame(), value)),
     ("street_points", "streets"): (streets_frame, lambda value, _: mlygeo.street_points(value)),
+    ("streets", "strata"): (
+        tiles_frame,
+        lambda value, _: mlygeo.streets(
+            BOX, streets=streets_frame(), method="stratified", n=9, strata=value, by="status"
+        ),
+    ),
     ("streets", "streets"): (streets_frame, lambda value, _: mlygeo.streets(BOX, streets=value)),
     ("summarise", "images"): (images_frame, lambda value, _: mlygeo.summarise(value)),
     ("views", "images"): (

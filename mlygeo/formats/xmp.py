@@ -14,7 +14,6 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.parsers import expat
-from xml.sax.saxutils import escape, quoteattr
 
 from mlygeo.errors import FormatError
 
@@ -402,6 +401,8 @@ def with_statement(existing: bytes | None, wanted: Statement) -> bytes:
     FormatError
         If that packet is not well-formed XMP.
     """
+    from xml.sax.saxutils import escape, quoteattr  # it imports an HTTP client, which readers of photos do not need
+
     there = stated(existing)
     rdf = "rdf:" if existing is None else _rdf(_text(existing))
     url = wanted.url or ""
@@ -425,6 +426,8 @@ def with_statement(existing: bytes | None, wanted: Statement) -> bytes:
 
 
 def _array(name: str, kind: str, value: str | None, rdf: str) -> str | None:
+    from xml.sax.saxutils import escape
+
     if value is None:
         return None
     language = ' xml:lang="x-default"' if kind == "Alt" else ""
