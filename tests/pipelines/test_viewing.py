@@ -122,7 +122,7 @@ def test_run_again_makes_only_what_is_missing_or_would_change(city, tmp_path):
     assert counts() == (2, 6)
 
 
-def test_the_bearing_comes_from_the_points_of_the_selection(tmp_path, capsys):
+def test_the_bearing_of_the_street_is_in_the_selection_or_comes_from_its_points(tmp_path, capsys):
     selected = tmp_path / "out"
     words = ["select", "-c", STUTTGART / "stuttgart_config.json", "--streets", STUTTGART / "stuttgart_osm_edges.gpkg"]
     assert run(capsys, *words, "--interval", "50", "--srid", "25832", "-o", selected)[0] == 0
@@ -133,21 +133,30 @@ def test_the_bearing_comes_from_the_points_of_the_selection(tmp_path, capsys):
     assert not (tmp_path / "views").exists()
     selection = mlygeo.read_frame(selected / "selection.parquet")
     points = mlygeo.read_frame(selected / "street_points.parquet")
-    planned = mlygeo.views(selection, points=points, pictures=STUTTGART / "pictures", dry_run=True)
-    bearing = points.set_index("point_id")["bearing"].loc[planned["point_id"]].to_numpy()
-    turned = (planned["compass_angle"].to_numpy() - bearing) % 360
-    np.testing.assert_allclose(turned, np.where(planned["view"] == "left", 270, 90))
+    there = {"pictures": STUTTGART / "pictures", "dry_run": True}
+    without = selection.drop(columns="point_bearing")
+    mlygeo.write_frame(without, selected / "without.parquet")
+    bearing = points.set_index("point_id")["bearing"]
+    for planned in (
+        mlygeo.views(selection, **there),
+        mlygeo.views(without, points=points, **there),
+        mlygeo.views(selected / "without.parquet", **there),
+    ):
+        turned = (planned["compass_angle"].to_numpy() - bearing.loc[planned["point_id"]].to_numpy()) % 360
+        np.testing.assert_allclose(turned, np.where(planned["view"] == "left", 270, 90))
+    with pytest.raises(InputError, match="`points` is of no use since the images have a column 'point_bearing'"):
+        mlygeo.views(selection, points=points, **there)
     with pytest.raises(FrameError, match="no column 'point_bearing' or 'bearing'"):
-        mlygeo.views(selection, pictures=STUTTGART / "pictures", dry_run=True)
+        mlygeo.views(without, **there)
     other = points.copy()
     other.attrs["run"] = "another"
     mlygeo.write_frame(other, selected / "street_points.parquet")
     with pytest.raises(FrameError, match="no column 'point_bearing' or 'bearing'"):
-        mlygeo.views(selected / "selection.parquet", pictures=STUTTGART / "pictures", dry_run=True)
+        mlygeo.views(selected / "without.parquet", **there)
     with pytest.raises(FrameError, match="no column 'point_id' of the images"):
-        mlygeo.views(selection.drop(columns="point_id"), points=points, pictures=tmp_path)
+        mlygeo.views(without.drop(columns="point_id"), points=points, pictures=tmp_path)
     with pytest.raises(FrameError, match="stands twice"):
-        mlygeo.views(selection, points=pd.concat([points, points]), pictures=tmp_path)
+        mlygeo.views(without, points=pd.concat([points, points]), pictures=tmp_path)
 
 
 def test_the_verb_says_what_it_did_and_names_what_failed(city, tmp_path, capsys):
