@@ -16,6 +16,7 @@ from geopandas.testing import assert_geodataframe_equal
 from helpers.picture_downloads import service_of
 from helpers.small_frames import (
     BOX,
+    districts_frame,
     drawn_frame,
     gaps_frame,
     images_frame,
@@ -124,6 +125,12 @@ def served(value):
         return sorted(map(str, vars(running).keys()))
 
 
+def of_points():
+    """Images that were selected for the points of a small frame."""
+    images, ids = images_frame(), points_frame()["point_id"]
+    return images.assign(point_id=[ids[row % len(ids)] for row in range(len(images))])
+
+
 CALLS = {
     ("check_images", "images"): (photos_frame, lambda value, _: mlygeo.check_images(value)),
     ("check_images", "track"): (track_frame, lambda value, _: mlygeo.check_images(photos_frame(), track=value)),
@@ -133,6 +140,12 @@ CALLS = {
     ("coverage", "streets"): (streets_frame, lambda value, _: mlygeo.coverage(BOX, streets=value, images=images_frame())),
     ("coverage", "images"): (
         images_frame, lambda value, _: mlygeo.coverage(BOX, streets=streets_frame(), images=value, by="year")
+    ),
+    ("coverage", "districts"): (
+        districts_frame,
+        lambda value, _: mlygeo.coverage(
+            BOX, streets=streets_frame(), images=images_frame(), districts=value, by="district"
+        ).attrs["summary"]["by"],
     ),
     ("coverage_gaps", "streets"): (streets_frame, lambda value, _: mlygeo.coverage_gaps(value, images_frame())),
     ("coverage_gaps", "images"): (images_frame, lambda value, _: mlygeo.coverage_gaps(streets_frame(), value)),
@@ -148,6 +161,9 @@ CALLS = {
     ),
     ("explore", "layers"): (images_frame, lambda value, to: len(mlygeo.explore(value).save(to[0] / "m.html").read_text()) > 0),
     ("filter_images", "images"): (images_frame, lambda value, _: mlygeo.filter_images(value, until="2024", pano=True)),
+    ("flag_copies", "images"): (images_frame, lambda value, _: mlygeo.flag_copies(value)),
+    ("quality", "images"): (images_frame, lambda value, _: mlygeo.quality(value)),
+    ("sun_position", "images"): (images_frame, lambda value, _: mlygeo.sun_position(value)),
     ("flag_duplicates", "images"): (
         lambda: mlygeo.cut_sequences(photos_frame()), lambda value, _: mlygeo.flag_duplicates(value, duplicate_distance=50)
     ),
@@ -165,6 +181,7 @@ CALLS = {
     ("partition", "inputs"): (
         images_frame, lambda value, to: mlygeo.partition(value, to[0] / "dataset", dry_run=True).attrs["summary"]["rows"]
     ),
+    ("plan_views", "images"): (images_frame, lambda value, _: mlygeo.plan_views(value, relative_to="camera")),
     ("plot", "layers"): (images_frame, lambda value, _: len(mlygeo.plot(value, dpi=30).axes)),
     ("read_tiles", "tiles"): (tiles_frame, lambda value, _: mlygeo.read_tiles(value)),
     ("run_standin", "images"): (images_frame, lambda value, _: served(value)),
@@ -196,6 +213,13 @@ CALLS = {
     ),
     ("streets", "streets"): (streets_frame, lambda value, _: mlygeo.streets(BOX, streets=value)),
     ("summarise", "images"): (images_frame, lambda value, _: mlygeo.summarise(value)),
+    ("views", "images"): (
+        images_frame, lambda value, _: mlygeo.views(value, download=True, relative_to="camera", dry_run=True)
+    ),
+    ("views", "points"): (
+        lambda: points_frame().assign(bearing=90.0),
+        lambda value, _: mlygeo.views(of_points(), points=value, download=True, dry_run=True)["compass_angle"].tolist(),
+    ),
     ("write_descriptions", "images"): (
         lambda: photos_frame().assign(description=None),
         lambda value, to: written(lambda path: mlygeo.write_descriptions(value, path), to[0] / "d.json"),
