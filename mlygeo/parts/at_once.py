@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from mlygeo import arrays
 from mlygeo.parts import images, plan, selection
-from mlygeo.parts.matching import Matched
+from mlygeo.parts.matching import Matched, of_points
 from mlygeo.parts.run import quiet
 from mlygeo.parts.whole import Whole
 from mlygeo.progress import Progress
@@ -297,12 +297,12 @@ class _Search:
         if "bearing" in points.columns and "compass_angle" in own.column_names:
             heading = floats_of(TablePoints(own, self._inputs.dataset.name, {}), "compass_angle")
             difference = grid.heading_difference(heading, floats_of(points, "bearing")[point])
-        pairs = pa.table(
-            {
-                "point_id": ids[point], "id": chosen["id"], "distance_m": self._distance_m[point, rank],
-                "rank": rank + 1, "heading_difference": difference, **{name: own[name] for name in own.column_names},
-            }
-        )  # fmt: skip
+        leading = {
+            "point_id": ids[point], "id": chosen["id"], "distance_m": self._distance_m[point, rank],
+            "rank": rank + 1, "heading_difference": difference, **of_points(points, point),
+        }  # fmt: skip
+        others = {name: own[name] for name in own.column_names if name not in leading}
+        pairs = pa.table({**leading, **others})
         pairs = pairs.cast(self._inputs.dataset.schema_of(pairs.schema)).combine_chunks()
         lon, lat = (chosen[name].to_numpy() for name in ("lon", "lat"))
         limits = np.searchsorted(point, self._ends).tolist()

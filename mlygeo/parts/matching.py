@@ -174,8 +174,6 @@ class Matched:
         """The selection, sorted by point and rank: the columns of the frame, without geometry."""
         import pyarrow as pa
 
-        from mlygeo.store.points import sampled_of
-
         leading: dict[str, Any] = {
             "point_id": self.point_ids[self.matches.point_row],
             "id": self.chosen_ids,
@@ -183,9 +181,8 @@ class Matched:
             "rank": self.matches.rank,
             "heading_difference": self.heading_difference,
             **self._preferred,
-            **self._of_points,
+            **of_points(self.points, self.matches.point_row),
         }
-        leading |= sampled_of(self.points, self.matches.point_row)
         if replaced := [name for name in self.images.columns if name in leading and name not in OWN_COLUMNS]:
             log.warning("%s: the columns %s are those of the points", self.images.name, ", ".join(replaced))
         own = self.images.take(
@@ -217,14 +214,6 @@ class Matched:
         if self.best.ahead_m is not None:
             found |= {"along_m": self.best.ahead_m, "across_m": self.best.right_m}
         return found | self.best.told
-
-    @property
-    def _of_points(self) -> dict[str, Any]:
-        """What the selection carries of the points of its rows, by the names that it has there."""
-        rows, found = self.matches.point_row, {}
-        for name in carried(self.points):
-            found[frames.OF_POINTS[name]] = as_carried(self.points.take(rows, [name])[name], name)
-        return found
 
     @cached_property
     def lonlat(self) -> tuple[Floats, Floats]:
@@ -302,6 +291,23 @@ def _best(
         point_id=compared.point_id, point_xy=compared.point_xy, image_xy=compared.image_xy, projection=projection,
         max_distance=max_distance, k=k, max_heading_difference=max_heading_difference,
     )  # fmt: skip
+
+
+def of_points(points: Points, rows: Whole) -> dict[str, Any]:
+    """
+    Return what a selection has of its points, by the names that it has there: their street, and how they were drawn.
+
+    Parameters
+    ----------
+    points
+        The points.
+    rows
+        The point of each row of the selection.
+    """
+    from mlygeo.store.points import sampled_of
+
+    street = {frames.OF_POINTS[name]: as_carried(points.take(rows, [name])[name], name) for name in carried(points)}
+    return street | sampled_of(points, rows)
 
 
 def carried(points: Points) -> list[str]:

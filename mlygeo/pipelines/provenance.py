@@ -150,13 +150,15 @@ def _told(value: Any, takes: Takes) -> Any:
         text = os.fspath(value)
         is_path = names_files(takes) or bool(takes.kinds & {"region like", "region"})
         return called(text) if is_path or isinstance(value, os.PathLike) else text
+    if hasattr(value, "columns"):  # whose columns may be called region, name or bounds
+        return "a frame"
     if (
         (region := getattr(value, "region", value)) is not None
         and hasattr(region, "bounds")
         and hasattr(region, "name")
     ):
         return {"name": region.name, "bounds": list(region.bounds)}
-    return "a frame" if hasattr(value, "columns") else f"a {type(value).__name__}"
+    return f"a {type(value).__name__}"
 
 
 def called(text: str) -> str:

@@ -116,6 +116,7 @@ def test_a_selection_has_the_weights_of_its_points(drawn, images, tmp_path):
     assert_frame_equal(pd.DataFrame(selection[columns]), pd.DataFrame(expected))
     step = mlygeo.select_nearest(drawn, own, max_distance=40, k=2)
     assert_frame_equal(pd.DataFrame(step[columns]), pd.DataFrame(expected))
+    assert selection.attrs["record"]["options"]["points"] == "a frame"  # though it has a column `name`
     plain = mlygeo.select(points=drawn.drop(columns=columns), images=own, max_distance=40, k=2)
     assert set(plain["weight"]) == {"heavy"}
     assert "stratum" not in plain.columns
