@@ -58,7 +58,7 @@ MOST_BYTES = 1_000_000_000
 
 FULL_TURN = 360.0
 
-BYTES_PER_ROW, BYTES_PER_PAIR = 50, 300
+BYTES_PER_ROW, BYTES_PER_PAIR = 60, 300
 """Memory for each image of a piece, and for each image that a point may have (measured)."""
 
 
