@@ -135,11 +135,21 @@ class Images:
         """Return all rows of a part, as its file has them."""
         return PointFile(self.file(number))
 
-    def schema_of(self, schema: pa.Schema) -> pa.Schema:
-        """Return the schema of a table of images in which columns without a value have the type that others have."""
+    def schema_of(self, schema: pa.Schema, *, but: Iterable[str] = ()) -> pa.Schema:
+        """
+        Return the schema of a table of images in which columns without a value have the type that others have.
+
+        Parameters
+        ----------
+        schema
+            That of the table.
+        but
+            Columns that are not the images'.
+        """
         own = self.empty.take(np.empty(0, dtype=np.int64)).schema if self.empty.columns else pa.schema([])
         kinds = {field.name: field.type for field in own}
         kinds["id"] = pa.string() if self.settled.form.dtype("id") == "str" else pa.int64()
+        kinds = {name: kind for name, kind in kinds.items() if name not in but}
         return pa.schema([pa.field(each.name, kinds.get(each.name, each.type)) for each in schema])
 
     def as_part(self, points: Points) -> Points:

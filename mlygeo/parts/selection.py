@@ -14,10 +14,11 @@ import numpy as np
 import pyarrow as pa
 
 from mlygeo.errors import FrameError, InputError
-from mlygeo.parts import facts, images, plan, points
+from mlygeo.parts import facts, images, plan, points, preferred
 from mlygeo.parts.matching import check_headings
 from mlygeo.parts.rings import Search
 from mlygeo.spatial import areas, cells, geodesy
+from mlygeo.spatial.best import Preference
 from mlygeo.spatial.knn import FIRST_LIMIT_M
 from mlygeo.spatial.zones import Zones
 from mlygeo.store import parquet
@@ -53,12 +54,20 @@ class Options:
     ----------
     max_distance, k, unique, max_heading_difference
         As there.
+    preference
+        What is preferred to the nearest image, as `mlygeo.spatial.best.Preference.as_json` has it; None for nothing.
     """
 
     max_distance: float | None
     k: int
     unique: bool
     max_heading_difference: float | None
+    preference: dict[str, Any] | None = None
+
+    @property
+    def preferred(self) -> Preference | None:
+        """What is preferred to the nearest image."""
+        return None if self.preference is None else Preference.of_json(self.preference)
 
 
 @dataclass(frozen=True)
@@ -162,6 +171,9 @@ def planned(
         rows_per_task = plan.rows_per_task(dataset.index.rows)
     if options.max_heading_difference is not None:
         check_headings(given_points, dataset.empty)
+    if (preference := options.preferred) is not None:
+        names = given_points.name, dataset.name
+        preferred.check_columns(preference, given_points.columns, dataset.empty.columns, names)
     index, found = dataset.index, given_points.found
     occupied = found.occupied
     leaves = plan.cut(occupied.code, occupied.count, index.cells, index.counts, rows_per_task)
@@ -220,15 +232,18 @@ def task(made: Plan, number: int) -> dict[str, Any]:
         If an input cannot be read, or the part not be written.
     """
     own, inputs, own_points = made.tasks[number], Inputs.of(made), points.of_task(made, number)
-    options = dict(made.given["options"])
-    del options["unique"]
-    distance_m = options.pop("max_distance")
-    search = Search(inputs.dataset, inputs.projection, inputs.region, inputs.conditions, **options)
+    options = Options(**made.given["options"])
+    distance_m = options.max_distance
+    search = Search(
+        inputs.dataset, inputs.projection, inputs.region, inputs.conditions, options.k, options.max_heading_difference,
+        options.preferred,
+    )  # fmt: skip
     if distance_m is None:
         table, lon, lat = search.nearest(own_points)
     else:
         matched = search.within(own_points, own.reach, distance_m)
-        table, (lon, lat) = matched.table.cast(inputs.dataset.schema_of(matched.table.schema)), matched.lonlat
+        kind = inputs.dataset.schema_of(matched.table.schema, but=matched.added)
+        table, (lon, lat) = matched.table.cast(kind), matched.lonlat
     return write_part(made, number, table, lon, lat, count=len(own_points), counted=inputs.counted(own))
 
 

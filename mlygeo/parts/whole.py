@@ -21,7 +21,7 @@ from mlygeo.store.parquet import encodings
 from mlygeo.store.parquet.files import GeoFile, footer_sha256
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from mlygeo.arrays import Flags, Floats, Rows
     from mlygeo.attribution import Bare
@@ -107,6 +107,12 @@ class Whole(AllParts):
         place = rows[ordered[np.searchsorted(ids[ordered], together["point_id"].to_numpy())]]
         order = np.lexsort([together["rank"].to_numpy(), place])
         return together.take(pa.array(order)), lon[order], lat[order]
+
+    def placed(self, columns: Collection[str]) -> Iterator[tuple[pa.Table, Floats, Floats]]:
+        """Yield those of some columns that there are, and the places in degrees, of each part that has rows."""
+        names = [name for name in self.columns if name in columns]
+        for table, place in zip(self.tables(names), self._places(), strict=True):
+            yield table, *place
 
     def _places(self) -> Iterator[tuple[Floats, Floats]]:
         for number, counted in enumerate(self.counts):

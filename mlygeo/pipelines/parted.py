@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlygeo import own, store
 from mlygeo.errors import FileError, InputError, RegionError
-from mlygeo.pipelines import inputs, own_files, provenance, selection
+from mlygeo.pipelines import inputs, own_files, provenance, selection, selection_lock
 from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job
 from mlygeo.pipelines.spreading import leave
@@ -34,8 +34,10 @@ if TYPE_CHECKING:
     from mlygeo.parts.selection import Planned
     from mlygeo.parts.whole import Whole
     from mlygeo.pipelines.options import Matching, Spread, StreetPoints
+    from mlygeo.pipelines.selection_lock import Lock
     from mlygeo.progress import Progress
     from mlygeo.regions import Region
+    from mlygeo.spatial.best import Preference
     from mlygeo.spatial.projection import Projection
     from mlygeo.spatial.zones import Zones
     from mlygeo.store.repeats import Repeats
@@ -99,6 +101,7 @@ def select(
     *,
     projection: Callable[[GivenPoints], Projection | Zones],
     matching: Matching,
+    preference: Preference | None,
     region: Region | None,
     conditions: dict[str, Any],
     spread: Spread,
@@ -108,6 +111,7 @@ def select(
     doubts: dict[str, int],
     summed: Summed,
     said: Said,
+    lock: Lock,
     progress: Progress | None,
 ) -> Job[gpd.GeoDataFrame]:
     """
@@ -121,7 +125,7 @@ def select(
         The images.
     projection
         Returns the plane to measure in for the points.
-    matching, region, conditions
+    matching, preference, region, conditions
         As of a selection from a frame.
     spread, workers
         Who works on the parts; None for `workers` where it was not given.
@@ -133,6 +137,8 @@ def select(
         Makes the summary of the facts, the number of images considered, and attributions.
     said
         Makes the headline of a summary and the facts.
+    lock
+        What the selection is made of.
     progress
         Where progress is shown.
     """
@@ -144,7 +150,11 @@ def select(
     frames.columns_for(conditions, dataset.empty.columns)
     if region is not None:
         _check_inside(region, dataset)
-    options = step.Options(matching.limit, matching.k, matching.unique, matching.max_heading_difference)
+    _check_local(preference)
+    options = step.Options(
+        matching.limit, matching.k, matching.unique, matching.max_heading_difference,
+        None if preference is None else preference.as_json(),
+    )  # fmt: skip
 
     def planned(found: GivenPoints, folder: Path) -> Planned:
         if matching.unique and matching.limit is None:
@@ -154,12 +164,25 @@ def select(
             conditions=conditions,
         )  # fmt: skip
 
-    run = _Run(points, dataset, region, conditions, spread, workers, left_out, doubts, summed, said, progress, planned)
+    run = _Run(
+        points, dataset, region, conditions, preference, spread, workers, left_out, doubts, summed, said, lock,
+        progress, planned,
+    )  # fmt: skip
     if dry_run:
         return run.dry()
     job: Job[gpd.GeoDataFrame] = Job(run.frame, run.summary, "", run.write, ids=run.words)
     run.job.append(job)
     return job
+
+
+def _check_local(preference: Preference | None) -> None:
+    """Raise InputError for what hangs on points beyond a part, with the reason."""
+    if preference is not None and preference.rule is not None and "same_sequence" in preference.rule.weights:
+        raise InputError(
+            "the term 'same_sequence' is not possible with a dataset of images: it looks at the image of the nearest"
+            " other point, which may lie anywhere",
+            hint="take a file of weights without it, or a frame of the images: mlygeo.read_frame(folder)",
+        )
 
 
 def _check_inside(region: Region, dataset: Images) -> None:
@@ -189,12 +212,14 @@ class _Run:
     dataset: Images
     region: Region | None
     conditions: dict[str, Any]
+    preference: Preference | None
     spread: Spread
     workers: int | None
     left_out: dict[str, int]
     doubts: dict[str, int]
     summed: Summed
     said: Said
+    lock: Lock
     progress: Progress | None
     plan: Callable[[GivenPoints, Path], Planned]
     summary: dict[str, Any] = field(default_factory=dict)
@@ -396,14 +421,37 @@ class _Run:
         )
         if len(found.again):
             self.left_out |= {f"images {repeats.AGAIN}": len(found.again)}
+        self.doubts |= self._unknown()
         self.doubts |= found.problems
         credited = list(dict.fromkeys([*whole.attribution(attribution_of), *frames.credited(self.points.attrs)]))
         summary = self.summed(whole.facts, kept - len(found.again), credited)
         summary["inputs"]["images"]["sha256_of_index"] = self.dataset.hash
         summary["run"] = provenance.run_of({**summary, "plan": whole.plan.hash})
+        self.lock.check(lambda: self._told(whole), summary["software"])
         self.summary |= summary
         for job in self.job:
             job.headline = self.said(summary, whole.facts)
+
+    def _unknown(self) -> dict[str, int]:
+        """Return what is not known of images that could be preferred; what that leaves out is noted."""
+        if self.preference is None:
+            return {}
+        from mlygeo.parts import preferred
+        from mlygeo.store.points import keep
+
+        index, counts, gone = self.dataset.index, [], []
+        for number in range(len(index.parts)):
+            kept = keep(self.dataset.part(number), region=self.region, conditions=self.conditions)
+            counts.append(preferred.unknown(kept, self.preference))
+            gone.append(preferred.left_out(kept, self.preference))
+        self.left_out |= preferred.found_by(iter(gone))
+        return preferred.found_by(iter(counts)) | preferred.no_bearings(
+            self.points.found.without_bearing, self.preference
+        )
+
+    def _told(self, whole: Whole) -> dict[str, Any]:
+        """Return what was selected, for the lock."""
+        return selection_lock.result_of(whole.placed(selection_lock.CHOSEN), self.points.tables())
 
     def _publish(self, whole: Whole, folder: Path) -> list[Path]:
         """Write all that goes beside the parts, and let them take their places together."""
@@ -417,23 +465,28 @@ class _Run:
             for stale in ("selection.parquet", own_files.FAILED_TILES):
                 store.remove(folder / stale)
             # Both are begun here: what is written together is of one thread.
-            with (
-                store.atomic(points) as for_points,
-                store.atomic(ids) as for_ids,
-                ThreadPoolExecutor(2) as pool,
-                for_ids.open("w", encoding="utf-8", newline="\n") as file,
-            ):
-                parts = pool.submit(whole.write)
-                placed = pool.submit(self._write_points, for_points, self.points.attrs | run)
-                for words in _words(whole):
-                    file.write("\n".join([*words, ""]))
-                placed.result()
+            with store.atomic(points) as for_points, store.atomic(ids) as for_ids:
+                with (
+                    ThreadPoolExecutor(2) as pool,
+                    for_ids.open("w", encoding="utf-8", newline="\n") as file,
+                ):
+                    parts = pool.submit(whole.write)
+                    placed = pool.submit(self._write_points, for_points, self.points.attrs | run)
+                    for words in _words(whole):
+                        file.write("\n".join([*words, ""]))
+                    placed.result()
+                outputs = {
+                    path.name: selection_lock.file_facts(held) for path, held in ((points, for_points), (ids, for_ids))
+                }
             parts.result()
-            index.write_index(whole.index(run | {"attribution": self.summary["attribution"]}), beside)
+            made = whole.index(run | {"attribution": self.summary["attribution"]})
+            index.write_index(made, beside)
+            outputs[SELECTION] = selection_lock.index_facts(made)
+            locked = self.lock.write(folder, self.summary, self._told(whole), outputs)
             text = json.dumps(self.summary, indent=2, ensure_ascii=False) + "\n"
             said = store.write_text(text, folder / own_files.SUMMARY)
             _move(whole, folder, target, beside)
-        return [target, beside, ids, points, said]
+        return [target, beside, ids, points, locked, said]
 
     def _write_points(self, path: Path, attrs: dict[str, Any]) -> None:
         from mlygeo.store import parquet

@@ -20,9 +20,13 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import pyarrow as pa
 
+    from mlygeo.arrays import Whole
     from mlygeo.keys import Key, Keyed
     from mlygeo.pipelines.options import Matching
+    from mlygeo.pipelines.selection_lock import Lock
+    from mlygeo.spatial.best import Best, Preference
     from mlygeo.spatial.projection import Projection
+    from mlygeo.spatial.towards import Looking
     from mlygeo.spatial.zones import Zones
     from mlygeo.store.point_sources import Points
 
@@ -32,7 +36,14 @@ class Selection(Matched):
 
     @classmethod
     def match(
-        cls, points: Points, images: Points, *, keyed: Keyed, projection: Projection | Zones, matching: Matching
+        cls,
+        points: Points,
+        images: Points,
+        *,
+        keyed: Keyed,
+        projection: Projection | Zones,
+        matching: Matching,
+        preference: Preference | None,
     ) -> Selection:
         """
         Match images to points; see `mlygeo.parts.matching.Matched.of`.
@@ -43,6 +54,8 @@ class Selection(Matched):
             As there.
         matching
             Which images are near enough.
+        preference
+            What is preferred to the nearest image; None for nothing.
 
         Raises
         ------
@@ -51,8 +64,23 @@ class Selection(Matched):
         """
         return cls.of(
             points, images, keyed=keyed, projection=projection, max_distance=matching.limit, k=matching.k,
-            unique=matching.unique, max_heading_difference=matching.max_heading_difference,
+            unique=matching.unique, max_heading_difference=matching.max_heading_difference, preference=preference,
         )  # fmt: skip
+
+    @classmethod
+    def of_best(  # noqa: PLR0917 - what `Matched` has
+        cls, points: Points, ids: Whole, images: Points, keyed: Keyed, preference: Preference | None, best: Best
+    ) -> Selection:
+        """
+        Return the selection of pairs that were found.
+
+        Parameters
+        ----------
+        points, ids, images, keyed, preference, best
+            As of `mlygeo.parts.matching.Matched`.
+        """
+        unknown = np.full(len(best.matches), np.nan)
+        return cls(points, ids, images, keyed, best.matches, unknown, preference, best)
 
     def frame(self, run: str) -> gpd.GeoDataFrame:
         """Return the selection frame of a run."""
@@ -102,7 +130,14 @@ class Selection(Matched):
             providers=facts.shares(self._ranked) if "provider" in self.table.column_names else None,
         )
 
-    def write(self, folder: Path, summary: dict[str, Any]) -> list[Path]:
+    def told(self) -> dict[str, Any]:
+        """Return what was selected, for its lock."""
+        from mlygeo.pipelines import selection_lock
+
+        placed = points_table(self.points), *self.points.lonlat
+        return selection_lock.result_of([(self.table, *self.lonlat)], [placed])
+
+    def write(self, folder: Path, summary: dict[str, Any], lock: Lock) -> list[Path]:
         """
         Write the files of the selection.
 
@@ -113,13 +148,16 @@ class Selection(Matched):
             street points; where the format has no layers it is the selection alone.
         summary
             The content of summary.json, which comes last; its `run` is in `attrs` of the frames too.
+        lock
+            What the selection is made of.
 
         Returns
         -------
         files
-            selection.parquet, image_ids.txt (one id a line, each once), street_points.parquet
+            selection.parquet, image_ids.txt (one id a line, each once), street_points.parquet, selection.lock.json
             and summary.json, which replace those of an earlier run together. Or the one file.
         """
+        from mlygeo.pipelines import selection_lock
         from mlygeo.pipelines.own_files import IMAGE_IDS, SUMMARY
         from mlygeo.store import parquet
 
@@ -137,14 +175,48 @@ class Selection(Matched):
             store.atomic(points) as second,
             ThreadPoolExecutor(1) as pool,
         ):
-            placed = points_table(self.points), *self.points.lonlat, second
-            written = pool.submit(parquet.write_points, *placed, attrs=self.points.attrs | run)
+            placed = points_table(self.points), *self.points.lonlat
+            written = pool.submit(parquet.write_points, *placed, second, attrs=self.points.attrs | run)
             parquet.write_points(self.table, *self.lonlat, first, attrs=attrs)
             written.result()
+            files = {
+                path.name: selection_lock.file_facts(made) for path, made in ((selection, first), (points, second))
+            }
         listed = "\n".join([*self.words(), ""])
         ids = store.write_text(listed, folder / IMAGE_IDS)
+        files[IMAGE_IDS] = selection_lock.text_facts(listed)
+        locked = lock.write(folder, summary, self.told(), files)
         text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
-        return [selection, ids, points, store.write_text(text, folder / SUMMARY)]
+        return [selection, ids, points, locked, store.write_text(text, folder / SUMMARY)]
+
+
+def preference_facts(preference: Preference | None) -> dict[str, Any]:
+    """Return what is preferred to the nearest image, for summaries; a date as text in ISO 8601."""
+    if preference is None:
+        return {"prefer": None, "as_of": None, "max_along_m": None, "max_across_m": None, "per": None}
+    as_of = None
+    if preference.as_of_us is not None:
+        as_of = str(np.datetime64(preference.as_of_us, "us")) + "Z"
+    return {
+        "prefer": None if preference.rule is None else preference.rule.as_json(),
+        "as_of": as_of,
+        "max_along_m": preference.max_along,
+        "max_across_m": preference.max_across,
+        "per": preference.per,
+    }
+
+
+def looking_facts(looking: Looking | None, field_of_view: float | None) -> dict[str, Any]:
+    """Return which images look at things, for summaries; nothing where there are none."""
+    if looking is None:
+        return {}
+    return {
+        "towards": {
+            "min_distance_m": looking.min_distance,
+            "apart": looking.apart,
+            "field_of_view": field_of_view,
+        }
+    }
 
 
 def points_table(points: Points) -> pa.Table:
@@ -178,13 +250,33 @@ def words_of(table: pa.Table, ranked: pa.Table | None = None) -> list[str]:
     return id_lists.words_of(own["id"], own["provider"] if "provider" in by else pa.nulls(len(own), pa.string()))
 
 
-def headline(facts: dict[str, Any], max_distance: float | None, *, of_streets: bool) -> str:
-    """Return the facts of a selection in a sentence."""
+def headline(
+    facts: dict[str, Any], max_distance: float | None, *, of_streets: bool, preference: Preference | None = None
+) -> str:
+    """
+    Return the facts of a selection in a sentence.
+
+    Parameters
+    ----------
+    facts
+        See `mlygeo.parts.facts.facts_of`.
+    max_distance
+        The largest distance, metres.
+    of_streets
+        Whether points are those of streets.
+    preference
+        What is preferred to the nearest image.
+    """
     noun = "street point" if of_streets else "point"
     reach = "" if max_distance is None else f" within {max_distance:g} m"
     median = "" if facts["distance_m"] is None else f" (median {facts['distance_m']['median']:.1f} m)"
     text = f"{facts['points']:,} {noun}{'' if facts['points'] == 1 else 's'}, "
     text += f"{facts['points_covered']:,} with an image{reach}{median}"
+    if preference is not None:
+        if preference.rule is not None:
+            text += f", the best by {', '.join(preference.rule.weights)}"
+        if preference.per is not None:
+            text += f", {facts['pairs']:,} images in all, counted per {preference.per}"
     years = sorted(facts["captured"])
     if years:
         text += f", all from {years[0]}" if len(years) == 1 else f", from {years[0]} to {years[-1]}"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from mlygeo import degrees, dtypes, frames, keys, store
+from mlygeo import degrees, dtypes, frames, keys, schemas, store
 from mlygeo.errors import FrameError
 from mlygeo.progress import working
 from mlygeo.store import stac
@@ -629,6 +629,31 @@ def floats_of(points: Points, column: str) -> Floats:
         raise FrameError(f"{points.name}: column '{column}' holds no numbers ({error})") from error
 
 
+def sampled_of(points: Points, rows: Rows) -> dict[str, pa.Array]:
+    """
+    Return how points were drawn, where they say it: the columns of `mlygeo.schemas.SAMPLED`.
+
+    Parameters
+    ----------
+    points
+        The points.
+    rows
+        Which of them.
+
+    Raises
+    ------
+    FrameError
+        If a chance or weight is no number.
+    """
+    found: dict[str, pa.Array] = {}
+    for name in schemas.sampled(points.columns):
+        if schemas.STREET_POINTS.dtype(name) == "float64":
+            found[name] = pa.array(floats_of(points, name)[rows])
+        else:
+            found[name] = points.take(rows, [name])[name].cast(pa.string()).combine_chunks()
+    return found
+
+
 def truths_of(points: Points, column: str) -> tuple[Flags, Flags]:
     """
     Return a column of truth values, and which of them are known; the others are False.
@@ -646,8 +671,11 @@ def truths_of(points: Points, column: str) -> tuple[Flags, Flags]:
 
 
 def _of_schema(schema: frames.Schema, name: str, values: pd.Series, where: str) -> pd.Series:
+    dtype = schema.dtype(name)
+    if dtype is None:  # a column of the user's own
+        return values
     try:
-        return dtypes.cast(values, schema.dtype(name) or str(values.dtype))
+        return dtypes.cast(values, dtype)
     except (ValueError, TypeError, OverflowError) as error:
         raise FrameError(f"{where}: column '{name}' cannot be filtered by ({error})") from error
 

@@ -67,6 +67,17 @@ def test_the_verb_gives_what_the_original_scripts_and_postgis_gave(capsys, tmp_p
     )
 
 
+def test_a_selection_tells_of_the_streets_of_its_points(tmp_path):
+    body_of(mlygeo.select)(str(CONFIG), streets=str(EDGES), interval=50, srid=25832).write(tmp_path)
+    selection = gpd.read_parquet(tmp_path / "selection.parquet")
+    points = gpd.read_parquet(tmp_path / "street_points.parquet").set_index("point_id")
+    frames.check(selection, frames.SELECTION)
+    for name, carried in frames.OF_POINTS.items():
+        expected = points[name].loc[selection["point_id"]].set_axis(selection.index)
+        pd.testing.assert_series_equal(selection[carried], expected, check_names=False)
+    assert selection["point_name"].notna().any()
+
+
 def test_the_verb_says_what_it_did(capsys, tmp_path):
     status, out, err = run(
         capsys, "select", *COMMON, "--interval", 50, "--srid", 25832, "--method", "percept", "-o", tmp_path / "out"
@@ -76,7 +87,13 @@ def test_the_verb_says_what_it_did(capsys, tmp_path):
     assert "94 street points, 87 with an image within 100 m (median 3.6 m), all from 2024, 44% panoramas" in err
     assert err.splitlines()[-1].split("  ") == [
         str(tmp_path / "out" / name)
-        for name in ("selection.parquet", "image_ids.txt", "street_points.parquet", "summary.json")
+        for name in (
+            "selection.parquet",
+            "image_ids.txt",
+            "street_points.parquet",
+            "selection.lock.json",
+            "summary.json",
+        )
     ]
 
 
