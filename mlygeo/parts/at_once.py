@@ -20,13 +20,14 @@ import numpy as np
 import pyarrow as pa
 
 from mlygeo import arrays
+from mlygeo.keys import Keyed
 from mlygeo.parts import images, plan, selection
-from mlygeo.parts.matching import Matched, of_points
+from mlygeo.parts.matching import Matched
 from mlygeo.parts.run import quiet
 from mlygeo.parts.whole import Whole
 from mlygeo.progress import Progress
 from mlygeo.spatial import areas, grid
-from mlygeo.spatial.nearest import OWN_COLUMNS
+from mlygeo.spatial.nearest import OWN_COLUMNS, Matches
 from mlygeo.store.datasets.files import File
 from mlygeo.store.parquet.reading import groups_near
 from mlygeo.store.point_sources import PointFile, TablePoints
@@ -58,7 +59,7 @@ MOST_BYTES = 1_000_000_000
 
 FULL_TURN = 360.0
 
-BYTES_PER_ROW, BYTES_PER_PAIR = 50, 300
+BYTES_PER_ROW, BYTES_PER_PAIR = 60, 300
 """Memory for each image of a piece, and for each image that a point may have (measured)."""
 
 
@@ -76,7 +77,8 @@ def fits(made: Plan) -> bool:
     Datasets elsewhere are read part by part, with fewest requests. So are those whose ids may repeat, which
     `partition` has not settled.
     """
-    if made.step != selection.STEP or made.given["options"]["max_distance"] is None or not made.tasks:
+    options = selection.Options(**made.given["options"])
+    if made.step != selection.STEP or options.max_distance is None or options.preference is not None or not made.tasks:
         return False
     dataset = images.opened(made.images, made.given["images"])
     if not isinstance(dataset.folder, Path) or "problems" not in dataset.index.more:
@@ -141,7 +143,8 @@ class AtOnce(Whole):
                 pass
 
     def _places(self) -> Iterator[tuple[Floats, Floats]]:
-        yield self.lonlat
+        lon, lat = self.lonlat
+        yield from ((lon[start:stop], lat[start:stop]) for start, stop in pairwise(self.ends) if stop > start)
 
     def _points(self) -> tuple[Rows, Rows]:
         return self.places
@@ -283,28 +286,30 @@ class _Search:
 
     def found(self, counted: dict[int, dict[str, int]]) -> AtOnce:
         """Return what was found in all images, with what is counted in each part of the dataset."""
-        made, points = self._made, self._points
+        made, points, dataset = self._made, self._points, self._inputs.dataset
         point, rank = np.nonzero(self._which >= 0)
         which = self._which[point, rank]
-        chosen = self._chosen.take(pa.array(which))
-        none = self._inputs.dataset.empty.take(which[:0], self._carried)
+        none = dataset.empty.take(which[:0], self._carried)
         own = pa.concat_tables([each.result() for each in self._columns] or [none])
         self._columns.clear()
         arrays.give_back()
-        own = own.take(pa.array(which))
+        chosen = self._chosen.combine_chunks()
+        for name in ("lon", "lat"):
+            own = own.append_column(name, chosen[name])
+        words = pa.concat_arrays(chosen["id"].chunks or [pa.array([], chosen["id"].type)])
+        held = words.to_numpy() if pa.types.is_integer(words.type) else words
         ids = points.arrow("point_id").to_numpy()
+        candidates = TablePoints(own, dataset.name, {})
         difference = np.full(len(point), np.nan)
         if "bearing" in points.columns and "compass_angle" in own.column_names:
-            heading = floats_of(TablePoints(own, self._inputs.dataset.name, {}), "compass_angle")
+            heading = floats_of(candidates, "compass_angle")[which]
             difference = grid.heading_difference(heading, floats_of(points, "bearing")[point])
-        leading = {
-            "point_id": ids[point], "id": chosen["id"], "distance_m": self._distance_m[point, rank],
-            "rank": rank + 1, "heading_difference": difference, **of_points(points, point),
-        }  # fmt: skip
-        others = {name: own[name] for name in own.column_names if name not in leading}
-        pairs = pa.table({**leading, **others})
-        pairs = pairs.cast(self._inputs.dataset.schema_of(pairs.schema)).combine_chunks()
-        lon, lat = (chosen[name].to_numpy() for name in ("lon", "lat"))
+        matched = Matched(
+            points, ids, candidates, Keyed(np.arange(len(own)), held),
+            Matches(point, which, self._distance_m[point, rank], rank + 1), difference,
+        )  # fmt: skip
+        lon, lat = matched.lonlat
+        pairs = matched.table.cast(dataset.schema_of(matched.table.schema)).combine_chunks()
         limits = np.searchsorted(point, self._ends).tolist()
         counts = []
         for number, task in enumerate(made.tasks):

@@ -68,7 +68,12 @@ def country(seed, *, text=False, nulls=False, bearing=True, around=(9.0, 48.75),
         images.loc[rng.random(number) < 0.1, "captured_at"] = pd.NaT
         images.loc[rng.random(number) < 0.05, "geometry"] = None
     at = gpd.GeoDataFrame(
-        {"point_id": rng.permutation(points) * 3, "bearing": rng.integers(0, 360, points).astype(float)},
+        {
+            "point_id": rng.permutation(points) * 3,
+            "bearing": rng.integers(0, 360, points).astype(float),
+            "stratum": pd.Series(rng.choice(["old town", "suburb"], points), dtype="str"),
+            "weight": rng.random(points),
+        },
         geometry=gpd.points_from_xy((west + spot[0] + 180) % 360 - 180, south + spot[1]),
         crs=4326,
     )
@@ -153,6 +158,7 @@ def test_each_row_is_read_once(world, monkeypatch):
         ({}, {"MOST_BYTES": 10**8}),
         ({"max_distance": None}, {}),
         ({"unique": True}, {}),
+        ({"prefer": "newest"}, {}),
         ({"workers": 1}, {}),
     ],
 )
