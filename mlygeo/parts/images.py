@@ -22,7 +22,7 @@ from mlygeo.store.datasets import files, layout, reading, remote
 from mlygeo.store.datasets.index import Index, read_index
 from mlygeo.store.parquet.files import GeoFile
 from mlygeo.store.point_sources import PointFile, Points, TablePoints
-from mlygeo.store.points import Conformed, PartOf, Settled, form_of, keep, keys_of
+from mlygeo.store.points import Conformed, PartOf, Settled, form_of, in_plain, keep, keys_of
 from mlygeo.store.repeats import once
 
 AT_ONCE = 10_000_000
@@ -436,11 +436,6 @@ def repeated(dataset: Images, region: Region | None, conditions: dict[str, Any])
             found.append(table.select(found[0].column_names).cast(found[0].schema))
     whole = TablePoints(pa.concat_tables(found), dataset.name, dataset.attrs)
     return once(PartOf(whole, dataset.settled))[1]
-
-
-def in_plain(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return a column without a dictionary."""
-    return values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
 
 
 def spread(ids: pa.ChunkedArray) -> Rows:

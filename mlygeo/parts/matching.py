@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import pyarrow as pa
 
-    from mlygeo.arrays import Bounds, Flags, Floats, Whole
+    from mlygeo.arrays import Bounds, Flags, Floats, Rows, Whole
     from mlygeo.keys import Keyed
     from mlygeo.spatial.best import Best, Preference
     from mlygeo.spatial.nearest import Matches, PartOfPairs
@@ -174,15 +174,20 @@ class Matched:
         """The selection, sorted by point and rank: the columns of the frame, without geometry."""
         import pyarrow as pa
 
-        leading = {
+        from mlygeo.store.points import sampled_of
+
+        leading: dict[str, Any] = {
             "point_id": self.point_ids[self.matches.point_row],
             "id": self.chosen_ids,
             "distance_m": self.matches.distance_m,
             "rank": self.matches.rank,
             "heading_difference": self.heading_difference,
             **self._preferred,
-            **self._of_points,
+            **of_points(self.points, self.matches.point_row),
         }
+        leading |= sampled_of(self.points, self.matches.point_row)
+        if replaced := [name for name in self.images.columns if name in leading and name not in OWN_COLUMNS]:
+            log.warning("%s: the columns %s are those of the points", self.images.name, ", ".join(replaced))
         own = self.images.take(
             self.matches.image_row,
             [name for name in self.images.columns if name not in OWN_COLUMNS and name not in leading],
@@ -212,14 +217,6 @@ class Matched:
         if self.best.ahead_m is not None:
             found |= {"along_m": self.best.ahead_m, "across_m": self.best.right_m}
         return found | self.best.told
-
-    @property
-    def _of_points(self) -> dict[str, Any]:
-        """What the selection carries of the points of its rows, by the names that it has there."""
-        rows, found = self.matches.point_row, {}
-        for name in carried(self.points):
-            found[frames.OF_POINTS[name]] = as_carried(self.points.take(rows, [name])[name], name)
-        return found
 
     @cached_property
     def lonlat(self) -> tuple[Floats, Floats]:
@@ -297,6 +294,11 @@ def _best(
         point_id=compared.point_id, point_xy=compared.point_xy, image_xy=compared.image_xy, projection=projection,
         max_distance=max_distance, k=k, max_heading_difference=max_heading_difference,
     )  # fmt: skip
+
+
+def of_points(points: Points, rows: Rows) -> dict[str, pa.ChunkedArray]:
+    """Return what a selection carries of the points of its rows, by the names that it has there."""
+    return {frames.OF_POINTS[name]: as_carried(points.take(rows, [name])[name], name) for name in carried(points)}
 
 
 def carried(points: Points) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlygeo import frames
+from mlygeo import frames, schemas
 from mlygeo.arrays import distinct, mix
 from mlygeo.parts import sorting
 from mlygeo.parts.matching import as_carried, carried, planar, repeated_ids
@@ -28,7 +28,7 @@ from mlygeo.spatial import cells, zones
 from mlygeo.store.datasets import layout
 from mlygeo.store.pieces import pieces
 from mlygeo.store.point_sources import FramePoints, TablePoints
-from mlygeo.store.points import SomeOf, floats_of, ids_of, keep
+from mlygeo.store.points import SomeOf, floats_of, ids_of, keep, sampled_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -126,6 +126,11 @@ class GivenPoints:
         return self.found.count
 
     @property
+    def drawn(self) -> list[str]:
+        """Names of the columns that say how they were drawn."""
+        return schemas.sampled(self.columns)
+
+    @property
     def are_held(self) -> bool:
         """Whether they are a frame in memory."""
         return isinstance(self.everything, FramePoints)
@@ -174,7 +179,8 @@ class GivenPoints:
         given = count = unplaced = unplaced_kept = without_bearing = 0
         occupied = [Occupied.none()]
         edges: list[tuple[Floats, Floats]] = []
-        hashes = {name: hashlib.blake2b(digest_size=16) for name in ("x", "y", "point_id", *frames.OF_POINTS)}
+        columns = ("x", "y", "point_id", *frames.OF_POINTS, *self.drawn)
+        hashes = {name: hashlib.blake2b(digest_size=16) for name in columns}
         last = None
         ascending = True
         for piece in pieces(self.everything):
@@ -196,6 +202,8 @@ class GivenPoints:
             for name in carried(kept):
                 if name != "bearing":
                     _hash(as_carried(kept.arrow(name), name), hashes[name])
+            for name, values in sampled_of(kept, np.arange(len(kept))).items():
+                hashes[name].update(repr(values.to_pylist()).encode())
             if len(ids):
                 ascending &= bool((np.diff(ids) > 0).all()) and (last is None or bool(ids[0] > last))
                 last = ids[-1]
@@ -236,7 +244,7 @@ class GivenPoints:
         names = ["row", "point_id", "lon", "lat"]
         if first is None:
             return names
-        names += carried(first)
+        names += [*carried(first), *self.drawn]
         return names if planar(first, projection) is None else [*names, "x", "y"]
 
     def write(self, path: Path, leaves: Leaves, columns: list[str]) -> Rows:
@@ -257,31 +265,47 @@ class GivenPoints:
         rows
             How many points each task has, int64.
         """
-        kinds = {"row": pa.int64(), "point_id": pa.int64()}
-        kinds |= {name: pa.string() for name in frames.OF_POINTS if name != "bearing"}
-        schema = pa.schema([(name, kinds.get(name, pa.float64())) for name in columns])
+        return sorting.by_task(path, _schema(columns), self._with_tasks(leaves, columns), len(leaves))
 
-        def tables() -> Iterator[tuple[pa.Table, Rows]]:
-            start = 0
-            for piece in self.pieces():
-                lon, lat = piece.lonlat
-                ids = _ids(piece, start)
-                row = ids if self.by_id else np.arange(start, start + len(piece))
-                held: dict[str, Any] = {"row": row, "point_id": ids, "lon": lon, "lat": lat}
-                if "bearing" in columns:
-                    held["bearing"] = floats_of(piece, "bearing")
-                held |= {
-                    name: as_carried(piece.arrow(name), name)
-                    for name in columns
-                    if name in frames.OF_POINTS and name != "bearing"
-                }
-                if "x" in columns:
-                    held["x"], held["y"], _ = piece.native
-                start += len(piece)
-                code = cells.codes(lon, lat, layout.MOST_ZOOM)
-                yield pa.table([held[name] for name in columns], schema=schema), np.where(code < 0, -1, leaves.of(code))
+    def by_task(self, leaves: Leaves, columns: list[str]) -> tuple[pa.Table, Rows]:
+        """Return what `write` would write, in memory, and where the points of each task begin and the last end."""
+        tables, of = [_schema(columns).empty_table()], [np.empty(0, dtype=np.int64)]
+        for table, task in self._with_tasks(leaves, columns):
+            tables.append(table)
+            of.append(task)
+        task = np.concatenate(of)
+        order = np.argsort(task, kind="stable")
+        ends = np.searchsorted(task[order], np.arange(len(leaves) + 1))
+        return pa.concat_tables(tables).take(pa.array(order[ends[0] :])).combine_chunks(), ends - ends[0]
 
-        return sorting.by_task(path, schema, tables(), len(leaves))
+    def _with_tasks(self, leaves: Leaves, columns: list[str]) -> Iterator[tuple[pa.Table, Rows]]:
+        """Yield what tasks get of the points, some at a time, with the number of the task of each; -1 for none."""
+        start = 0
+        for piece in self.pieces():
+            lon, lat = piece.lonlat
+            ids = _ids(piece, start)
+            row = ids if self.by_id else np.arange(start, start + len(piece))
+            held: dict[str, Any] = {"row": row, "point_id": ids, "lon": lon, "lat": lat}
+            if "bearing" in columns:
+                held["bearing"] = floats_of(piece, "bearing")
+            held |= {
+                name: as_carried(piece.arrow(name), name)
+                for name in columns
+                if name in frames.OF_POINTS and name != "bearing"
+            }
+            held |= sampled_of(piece, np.arange(len(piece)))
+            if "x" in columns:
+                held["x"], held["y"], _ = piece.native
+            start += len(piece)
+            code = cells.codes(lon, lat, layout.MOST_ZOOM)
+            table = pa.table([held[name] for name in columns], schema=_schema(columns))
+            yield table, np.where(code < 0, -1, leaves.of(code))
+
+
+def _schema(columns: list[str]) -> pa.Schema:
+    kinds = {"row": pa.int64(), "point_id": pa.int64(), "stratum": pa.string(), "cluster": pa.string()}
+    kinds |= {name: pa.string() for name in frames.OF_POINTS if name != "bearing"}
+    return pa.schema([(name, kinds.get(name, pa.float64())) for name in columns])
 
 
 def _unplaced(lon: Floats, lat: Floats) -> int:
@@ -337,6 +361,16 @@ class TaskPoints(TablePoints):
         if "x" not in self.table.column_names:
             return super().native
         return self.table["x"].to_numpy(), self.table["y"].to_numpy(), CRS.from_epsg(self.srid)
+
+    @property
+    def rows(self) -> Rows:
+        """Their row numbers among all points."""
+        found: Rows = self.table["row"].to_numpy()
+        return found
+
+    def without(self, name: str) -> TaskPoints:
+        """Return the points without an attribute."""
+        return replace(self, table=self.table.select([each for each in self.table.column_names if each != name]))
 
 
 def of_task(made: Plan, number: int) -> Points:

@@ -27,10 +27,10 @@ from mlygeo.store.datasets import layout
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mlygeo.arrays import Bounds, Floats
+    from mlygeo.arrays import Bounds, Floats, Rows
     from mlygeo.parts.images import Images
     from mlygeo.parts.plan import Plan
-    from mlygeo.parts.points import GivenPoints
+    from mlygeo.parts.points import GivenPoints, TaskPoints
     from mlygeo.regions import Region
     from mlygeo.spatial.projection import Projection
     from mlygeo.store.datasets.layout import Leaves
@@ -103,11 +103,32 @@ class Planned:
         path = self.plan.folder / points.FILE
         if not path.exists():
             rows = self.points.write(path, self.leaves, self.plan.given["points"]["columns"])
-            if rows.tolist() != [task.points for task in self.plan.tasks]:
+            if not self._are_these(rows):
                 path.unlink()
-                raise FrameError(f"{self.points.name} was changed while it was read", hint="run the command again")
+                raise self._changed()
         plan.write(self.plan)
         return self.plan
+
+    def points_of_tasks(self) -> tuple[TaskPoints, Rows]:
+        """
+        Return the points of all tasks in memory, and where those of each begin and the last end.
+
+        Raises
+        ------
+        FrameError
+            If the points are others than when the plan was made.
+        """
+        given = self.plan.given
+        table, ends = self.points.by_task(self.leaves, given["points"]["columns"])
+        if not self._are_these(np.diff(ends)):
+            raise self._changed()
+        return points.TaskPoints(table, given["points"]["name"], {}, given["srid"]), ends
+
+    def _are_these(self, rows: Rows) -> bool:
+        return bool(rows.tolist() == [task.points for task in self.plan.tasks])
+
+    def _changed(self) -> FrameError:
+        return FrameError(f"{self.points.name} was changed while it was read", hint="run the command again")
 
 
 def planned(
@@ -273,17 +294,29 @@ def write_part(
     counted
         What is counted of the images.
     """
-    counts = {
+    counts = counts_of_pairs(number, table, lon, lat, count=count, counted=counted)
+    write_pairs(made, table, lon, lat, counts)
+    return counts
+
+
+def counts_of_pairs(
+    number: int, table: pa.Table, lon: Floats, lat: Floats, *, count: int, counted: dict[str, int]
+) -> dict[str, Any]:
+    """Return what is counted in the part of a task; its parameters are those of `write_part`."""
+    return {
         "number": number,
         "rows": len(table),
         "sums": facts.sums_of(table, count),
         "counted": counted,
         **_described(table, lon, lat),
     }
-    with plan.writing(made, number) as temporary:
+
+
+def write_pairs(made: Plan, table: pa.Table, lon: Floats, lat: Floats, counts: dict[str, Any]) -> None:
+    """Write the part of a task, and with it what `counts_of_pairs` returned; the others are those of `write_part`."""
+    with plan.writing(made, counts["number"]) as temporary:
         attrs = {**images.opened(made.images, made.given["images"]).attrs, "plan": made.hash, COUNTS: counts}
         parquet.write_points(table, lon, lat, temporary, attrs=attrs)
-    return counts
 
 
 def counts_of(path: Path) -> dict[str, Any]:

@@ -7,12 +7,13 @@ import functools
 import inspect
 import sys
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from mlygeo.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from mlygeo.pipelines.values import Takes
 
@@ -21,6 +22,54 @@ T = TypeVar("T")
 
 _given: ContextVar[frozenset[str] | None] = ContextVar("given", default=None)
 """The parameters that the caller of the public function that runs has given; None while none runs."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """
+    A call of a public function.
+
+    Parameters
+    ----------
+    function
+        The name of the function.
+    options
+        The value of each parameter, in one form: those that were given, and the defaults of the others.
+    takes
+        What each parameter takes.
+    """
+
+    function: str
+    options: dict[str, Any]
+    takes: dict[str, Takes]
+
+
+_call: ContextVar[Call | None] = ContextVar("call", default=None)
+"""What the user has called: the first of the public functions that run; None while none runs."""
+
+
+def user_call() -> Call | None:
+    """Return what the user has called; None while no public function runs."""
+    return _call.get()
+
+
+def called_with(function: Callable[..., T], given: Mapping[str, Any]) -> T:
+    """
+    Call the body of a public function as if the user had called it, with options that are written somewhere.
+
+    Parameters
+    ----------
+    function
+        The body, which checks its arguments.
+    given
+        The options that count as given, by name.
+    """
+    tokens = _call.set(None), _given.set(None)
+    try:
+        return function(**given)
+    finally:
+        _call.reset(tokens[0])
+        _given.reset(tokens[1])
 
 
 def received(function: Callable[P, T]) -> Callable[P, T]:
@@ -55,9 +104,12 @@ def received(function: Callable[P, T]) -> Callable[P, T]:
         outer = _given.get()
         token = _given.set(frozenset(given if outer is None else given & outer))
         args, kwargs = bound.args, bound.kwargs  # type: ignore[assignment]
+        bound.apply_defaults()
+        call = _call.set(_call.get() or Call(function.__name__, dict(bound.arguments), takes))
         try:
             return function(*args, **kwargs)
         finally:
+            _call.reset(call)
             _given.reset(token)
 
     return called

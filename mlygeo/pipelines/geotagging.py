@@ -86,7 +86,6 @@ def geotag_photos(
     --------
     >>> geotag_photos("DCIM", geotag_source="gpx", geotag_source_path="ride.gpx", offset_time=2)
     """
-    from mlygeo import store
     from mlygeo.parts.cutting import without_zone
     from mlygeo.pipelines import steps
 
@@ -101,7 +100,7 @@ def geotag_photos(
         use_gps_start_time=use_gps_start_time,
         max_gap=max_gap,
     )
-    found, base = _images(images, skip_subfolders=skip_subfolders, progress=progress)
+    found, base = images_of(images, skip_subfolders=skip_subfolders, progress=progress)
     found = found.assign(failed_in=_nothing(found))
     tagged = placed(found, how, base, progress=progress)
     tagged = tagged.drop(columns=["geotag_angle", "failed_in"])
@@ -122,7 +121,7 @@ def geotag_photos(
     if failed:
         headline += "; " + ", ".join(f"{count:,} {kind}" for kind, count in summary["reasons"].items())
     headline = "\n".join([headline, *steps.doubts(summary, column="warning")])
-    return Job(lambda: tagged, summary, headline, lambda path: [store.write_frame(tagged, path)], list(failed))
+    return Job(lambda: tagged, summary, headline, failed=list(failed), as_file=True)
 
 
 @public_with(Cutting, geotag_photos)
@@ -187,7 +186,6 @@ def cut(
     --------
     >>> cut("images.parquet", cutoff_distance=100, cutoff_time=120).groupby("sequence_id").size()
     """
-    from mlygeo import store
     from mlygeo.parts import images as datasets
     from mlygeo.parts import sequences as step
     from mlygeo.pipelines import parted_cut, steps
@@ -239,13 +237,13 @@ def cut(
             workers=workers, dry_run=dry_run, said=lambda facts: said(facts, steps.left_out_in(attrs)),
             progress=progress,
         )  # fmt: skip
-    found, _ = _images(images, skip_subfolders=skip_subfolders, progress=progress, local=False)
+    found, _ = images_of(images, skip_subfolders=skip_subfolders, progress=progress, local=False)
     made = steps.cut_and_flagged(found, cutting)
     facts = {**step.told(made), "problems": steps.problems_of(made["problem"])}
     told = said(facts, steps.left_out_of(found))
     if output is not None:
         return parted_cut.as_dataset(made, Path(output), *told, workers=None, progress=progress)
-    return Job(lambda: made, *told, lambda path: [store.write_frame(made, path)])
+    return Job(lambda: made, *told, as_file=True)
 
 
 def placed(images: gpd.GeoDataFrame, how: Geotagging, base: Path, *, progress: Progress | None) -> gpd.GeoDataFrame:
@@ -379,8 +377,8 @@ def track_of(how: Geotagging, base: Path, *, progress: Progress | None) -> gpd.G
     InputError
         If the source has no such name.
     """
+    from mlygeo.formats import chapters
     from mlygeo.pipelines.video import tracks_of
-    from mlygeo.readers import video
 
     source = str(how.geotag_source)
     if source == "exif":
@@ -395,7 +393,7 @@ def track_of(how: Geotagging, base: Path, *, progress: Progress | None) -> gpd.G
     path = base if how.geotag_source_path is None else Path(how.geotag_source_path).expanduser()
     if not path.exists():
         raise FileError(f"{path} does not exist", hint="`geotag_source_path` names a file, or a folder of them")
-    endings = LOG_ENDINGS.get(source, tuple(video.ENDINGS))
+    endings = LOG_ENDINGS.get(source, tuple(chapters.ENDINGS))
     files = _found(path, endings) if path.is_dir() else [path]
     if not files:
         hint = "name it with `geotag_source_path`" if how.geotag_source_path is None else None
@@ -406,7 +404,7 @@ def track_of(how: Geotagging, base: Path, *, progress: Progress | None) -> gpd.G
     return job.result
 
 
-def _images(
+def images_of(
     images: Any, *, skip_subfolders: bool, progress: Progress | None, local: bool = True
 ) -> tuple[gpd.GeoDataFrame, Path]:
     """Return what a call names as an images frame, and the folder that tracks are looked for in."""

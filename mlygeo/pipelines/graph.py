@@ -96,7 +96,7 @@ def metadata(
     --------
     >>> metadata("selection.parquet", fields="altitude,camera_type,computed_geometry")
     """
-    from mlygeo import frames, store
+    from mlygeo import frames
     from mlygeo.net.answers import UnknownFieldError
     from mlygeo.pipelines.whose import rows_by_provider
     from mlygeo.providers import attribution_of
@@ -165,9 +165,9 @@ def metadata(
         headline += f"; not asked for: {tally(left_out)}"
 
     def write(path: Path) -> list[Path]:
-        return [store.write_frame(result, path), *_write_missing(missing, path.parent)]
+        return _write_missing(missing, path.parent)
 
-    return Job(lambda: result, summary, headline, write, list(errors))
+    return Job(lambda: result, summary, headline, write, list(errors), as_file=True)
 
 
 class _Asked:

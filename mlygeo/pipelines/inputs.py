@@ -337,6 +337,7 @@ class Fetching:
         self._options, self._progress = tiles, progress
         self._service = access.service or _service(access, config)
         self.failed: list[str] = []
+        self.read_tiles: list[Path] = []
         self.not_tiles: list[str] = []
         self.summary: dict[str, Any] = {}
         self.attrs: dict[str, Any] = {}
@@ -408,7 +409,9 @@ class Fetching:
             )  # fmt: skip
         table = self._tiles.read(files, region=self.region, damaged=damaged)
         if damaged:
-            table = self._tiles.read(_files(self.fetch_again(damaged)), region=self.region)
+            files = _files(self.fetch_again(damaged))
+            table = self._tiles.read(files, region=self.region)
+        self.read_tiles = files
         self.note(without_id(table))
         return table
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar
 
 from mlygeo import places
 from mlygeo.errors import FileError, FormatError
+from mlygeo.pipelines.arguments import Call, user_call
 from mlygeo.progress import Progress, running
 
 if TYPE_CHECKING:
@@ -59,6 +60,11 @@ class Job(Generic[T_co]):
         Text that the verb prints to standard output as its result.
     wait
         Starts the work that continues after the verb's output, and returns the function that waits for its end.
+    as_file
+        Whether the result is a frame that is written to the path as one file, with what made it among its
+        attributes; `write` then writes what goes beside it.
+    call
+        What the user has called.
     """
 
     make: Callable[[], T_co]
@@ -69,16 +75,37 @@ class Job(Generic[T_co]):
     ids: Callable[[], list[Key]] | None = None
     text: Callable[[], str] | None = None
     wait: Callable[[], Callable[[], None]] | None = None
+    as_file: bool = False
+    call: Call | None = field(default_factory=user_call)
+
+    def __post_init__(self) -> None:
+        """Let the result go to its file before what goes beside it."""
+        if self.as_file:
+            beside = self.write
+            self.write = lambda path: [self._write_result(path), *beside(path)]
+
+    def _write_result(self, path: Path) -> Path:
+        from mlygeo import store
+
+        frame: Any = self.result
+        return store.write_frame(frame, path)
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """What made the result, as JSON: command, options, inputs by hash, and versions; empty where no call did."""
+        from mlygeo.pipelines import provenance
+
+        return {} if self.call is None else provenance.record_of(self.call, self.summary)
 
     @cached_property
     def result(self) -> T_co:
-        """The result of the public function; a frame has the summary in its `attrs`."""
+        """The result of the public function; a frame has the summary, and what made it, in its `attrs`."""
         made = self.make()
         if isinstance(attrs := getattr(made, "attrs", None), dict):
             # It may be the caller's own frame, which is not changed.
             frame: Any = made
             made = frame.copy(deep=False)
-            made.attrs = {**attrs, "summary": self.summary}
+            made.attrs = {**attrs, "summary": self.summary} | ({"record": self.record} if self.call else {})
         return made
 
 

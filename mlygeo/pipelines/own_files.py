@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 SUMMARY = "summary.json"
 """File that says that all files of a run are there."""
 
+LOCK = "selection.lock.json"
+"""File that says what a selection was made of, by hash, and what came out."""
+
 FAILED_TILES = "failed_tiles.txt"
 """File with the names of tiles that could not be fetched, for `--tile-list-file`."""
 
@@ -33,13 +36,18 @@ SELECT = {
     "selection.parquet": own.of_run,
     "street_points.parquet": own.of_run,
     IMAGE_IDS: own.beside("selection.parquet", SUMMARY),
+    LOCK: own.keys("lock", "command", "outputs"),
     SUMMARY: own.of_run,
     **TILES,
 }
 
+BESIDE = ("districts", "cells", "compared")
+"""Frames that a coverage writes beside its own where they are asked for."""
+
 COVERAGE = {
     "coverage.parquet": own.of_run,
     "gaps.parquet": own.of_run,
+    **{f"{name}.parquet": own.of_run for name in BESIDE},
     PICTURE: own.beside("coverage.parquet", SUMMARY),
     SUMMARY: own.of_run,
     **TILES,

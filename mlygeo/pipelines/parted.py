@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlygeo import own, store
 from mlygeo.errors import FileError, InputError, RegionError
-from mlygeo.pipelines import inputs, own_files, provenance, selection
+from mlygeo.pipelines import inputs, own_files, provenance, selection, selection_lock
 from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job
 from mlygeo.pipelines.spreading import leave
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from mlygeo.parts.selection import Planned
     from mlygeo.parts.whole import Whole
     from mlygeo.pipelines.options import Matching, Spread, StreetPoints
+    from mlygeo.pipelines.selection_lock import Lock
     from mlygeo.progress import Progress
     from mlygeo.regions import Region
     from mlygeo.spatial.best import Preference
@@ -109,6 +111,7 @@ def select(
     doubts: dict[str, int],
     summed: Summed,
     said: Said,
+    lock: Lock,
     progress: Progress | None,
 ) -> Job[gpd.GeoDataFrame]:
     """
@@ -134,6 +137,8 @@ def select(
         Makes the summary of the facts, the number of images considered, and attributions.
     said
         Makes the headline of a summary and the facts.
+    lock
+        What the selection is made of.
     progress
         Where progress is shown.
     """
@@ -160,8 +165,8 @@ def select(
         )  # fmt: skip
 
     run = _Run(
-        points, dataset, region, conditions, preference, spread, workers, left_out, doubts, summed, said, progress,
-        planned,
+        points, dataset, region, conditions, preference, spread, workers, left_out, doubts, summed, said, lock,
+        progress, planned,
     )  # fmt: skip
     if dry_run:
         return run.dry()
@@ -214,6 +219,7 @@ class _Run:
     doubts: dict[str, int]
     summed: Summed
     said: Said
+    lock: Lock
     progress: Progress | None
     plan: Callable[[GivenPoints, Path], Planned]
     summary: dict[str, Any] = field(default_factory=dict)
@@ -264,7 +270,7 @@ class _Run:
         import geopandas as gpd
         from shapely import box
 
-        from mlygeo.parts import rounds
+        from mlygeo.parts import at_once, rounds
         from mlygeo.spatial import cells
 
         with tempfile.TemporaryDirectory(prefix="mlygeo-") as folder:
@@ -287,20 +293,26 @@ class _Run:
         rows = max(self.dataset.index.rows, 1)
         size = sum(part.bytes for part in self.dataset.index.parts)
         seconds = sum(seconds_of)
-        at_once = min(self.workers or 1, max(len(tasks), 1))
+        is_at_once = self._is_at_once(plan)
+        in_reach = sum(task.images for task in tasks)
+        to_read = min(in_reach, self.dataset.index.rows) if is_at_once else in_reach  # tasks read their borders twice
+        most = at_once.needs(plan) if is_at_once else max((task.bytes for task in tasks), default=0)
+        processes = min(self.workers or 1, max(len(tasks), 1))
         facts: dict[str, Any] = {
             "parts": len(tasks),
             "points": sum(task.points for task in tasks),
-            "images_in_reach": sum(task.images for task in tasks),
-            "bytes": round(size * sum(task.images for task in tasks) / rows),
-            "memory_bytes": max((task.bytes for task in tasks), default=0),
-            "processes": at_once,
-            "seconds": round(seconds / at_once, 1),
+            "images_in_reach": in_reach,
+            "bytes": round(size * to_read / rows),
+            "at_once": is_at_once,
+            "memory_bytes": most,
+            "processes": processes,
+            "seconds": round(seconds / processes, 1),
         }
+        who = "this process makes all at once and needs" if is_at_once else "a process needs"
         text = (
             f"{counted(facts['parts'], 'part')} with {counted(facts['points'], 'point')}, to read"
-            f" {facts['bytes'] / 1e6:,.0f} MB; a process needs up to {facts['memory_bytes'] / 1e6:,.0f} MB, and all"
-            f" take about {facts['seconds']:,.0f} s in {'1 process' if at_once == 1 else f'{at_once:,} processes'}"
+            f" {facts['bytes'] / 1e6:,.0f} MB; {who} up to {most / 1e6:,.0f} MB, and all take about"
+            f" {facts['seconds']:,.0f} s in {'1 process' if processes == 1 else f'{processes:,} processes'}"
             f"{rounds.remark(plan) if is_unique else ''}; nothing was done"
         )
         return Job(lambda: parts, facts, text)
@@ -323,9 +335,11 @@ class _Run:
 
     def _done(self, planned: Planned) -> Whole:
         """Do what is left of a plan, and return its parts."""
-        from mlygeo.parts import rounds, run
+        from mlygeo.parts import at_once, rounds, run
         from mlygeo.parts.whole import Whole
 
+        if self._is_at_once(planned.plan):
+            return at_once.select(planned, self.progress)
         plan = planned.write()
         if plan.step == "unique" and plan.left():
             turn: Plan | None = rounds.first(plan, self._elsewhere)
@@ -334,6 +348,14 @@ class _Run:
                 turn = rounds.following(plan, turn)
         self._do(plan, plan.left(), run)
         return Whole(plan)
+
+    def _is_at_once(self, plan: Plan) -> bool:
+        """Return whether this process does all itself: nobody is named who works on the parts, and it fits."""
+        from mlygeo.parts import at_once
+
+        spread = self.spread
+        named = (self.workers, spread.scheduler, spread.executor, spread.client, spread.share)
+        return all(each is None for each in named) and at_once.fits(plan)
 
     def _elsewhere(self) -> Any:
         """Return the ids of images that stand at several places."""
@@ -405,6 +427,7 @@ class _Run:
         summary = self.summed(whole.facts, kept - len(found.again), credited)
         summary["inputs"]["images"]["sha256_of_index"] = self.dataset.hash
         summary["run"] = provenance.run_of({**summary, "plan": whole.plan.hash})
+        self.lock.check(lambda: self._told(whole), summary["software"])
         self.summary |= summary
         for job in self.job:
             job.headline = self.said(summary, whole.facts)
@@ -426,6 +449,10 @@ class _Run:
             self.points.found.without_bearing, self.preference
         )
 
+    def _told(self, whole: Whole) -> dict[str, Any]:
+        """Return what was selected, for the lock."""
+        return selection_lock.result_of(whole.placed(selection_lock.CHOSEN), self.points.tables())
+
     def _publish(self, whole: Whole, folder: Path) -> list[Path]:
         """Write all that goes beside the parts, and let them take their places together."""
         from mlygeo.store.datasets import index, layout
@@ -433,21 +460,33 @@ class _Run:
         self._settle(whole)
         run = {"run": self.summary["run"]}
         target, beside = folder / SELECTION, layout.index_of(folder / SELECTION)
-        points = folder / "street_points.parquet"
+        points, ids = folder / "street_points.parquet", folder / own_files.IMAGE_IDS
         with inputs.as_set(folder, own_files.SELECT):
             for stale in ("selection.parquet", own_files.FAILED_TILES):
                 store.remove(folder / stale)
-            index.write_index(whole.index(run | {"attribution": self.summary["attribution"]}), beside)
-            with store.atomic(points) as temporary:
-                self._write_points(temporary, self.points.attrs | run)
-            ids = folder / own_files.IMAGE_IDS
-            with store.atomic(ids) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
-                for words in _words(whole):
-                    file.write("\n".join([*words, ""]))
+            # Both are begun here: what is written together is of one thread.
+            with store.atomic(points) as for_points, store.atomic(ids) as for_ids:
+                with (
+                    ThreadPoolExecutor(2) as pool,
+                    for_ids.open("w", encoding="utf-8", newline="\n") as file,
+                ):
+                    parts = pool.submit(whole.write)
+                    placed = pool.submit(self._write_points, for_points, self.points.attrs | run)
+                    for words in _words(whole):
+                        file.write("\n".join([*words, ""]))
+                    placed.result()
+                outputs = {
+                    path.name: selection_lock.file_facts(held) for path, held in ((points, for_points), (ids, for_ids))
+                }
+            parts.result()
+            made = whole.index(run | {"attribution": self.summary["attribution"]})
+            index.write_index(made, beside)
+            outputs[SELECTION] = selection_lock.index_facts(made)
+            locked = self.lock.write(folder, self.summary, self._told(whole), outputs)
             text = json.dumps(self.summary, indent=2, ensure_ascii=False) + "\n"
             said = store.write_text(text, folder / own_files.SUMMARY)
             _move(whole, folder, target, beside)
-        return [target, beside, ids, points, said]
+        return [target, beside, ids, points, locked, said]
 
     def _write_points(self, path: Path, attrs: dict[str, Any]) -> None:
         from mlygeo.store import parquet

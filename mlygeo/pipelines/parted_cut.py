@@ -83,7 +83,7 @@ def cut(
         return run.dry()
     if output is not None:
         return run.written(output)
-    run.job = Job(run.frame, {}, "", lambda path: [store.write_frame(run.job.result, path)])
+    run.job = Job(run.frame, {}, "", as_file=True)
     return run.job
 
 

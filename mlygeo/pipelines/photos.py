@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mlygeo.errors import FormatError, InputError
-from mlygeo.pipelines.arguments import of_no_use
+from mlygeo.pipelines import provenance
+from mlygeo.pipelines.arguments import of_no_use, user_call
 from mlygeo.pipelines.job import Job, public, version
 from mlygeo.progress import counted
 
@@ -292,7 +293,7 @@ def process_csv(
             store.check_writable(target)
             images = _written(images, table, wanted, keep_original=keep_original, place=place)
             place.forget(images.loc[images["exif_written"], "path"].tolist())
-            files = [store.write_frame(images, target)]
+            files = [store.write_frame(provenance.noted(images, user_call()), target)]
     failed = steps.failures(images)
     unused = len(images.attrs["rows_left_out"])
     problems = _kinds_of_doubt(images["warning"].dropna())
@@ -379,7 +380,7 @@ def _in_photos(
             place.forget(images.loc[images["exif_written"], "path"].tolist())
         images = images.drop(columns="headed")
         if not dry_run:
-            files = [store.write_frame(images, target)]
+            files = [store.write_frame(provenance.noted(images, user_call()), target)]
     failed = steps.failures(images)
     what = "positions" if kind == "missing_gps" else "capture times"
     summary = {

@@ -1,9 +1,10 @@
-"""What a summary records beside counts: options, inputs, the age of tiles, and the run."""
+"""What made a result: the call with its options, inputs by hash, the age of tiles, versions, the name of the run."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,10 +13,32 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    import geopandas as gpd
     import numpy as np
     import numpy.typing as npt
 
+    from mlygeo.pipelines.arguments import Call
+    from mlygeo.pipelines.values import Takes
     from mlygeo.store.datasets.files import File, Listing
+
+UNTOLD = frozenset(
+    {"token", "token_file", "jwt", "user_password", "user_email", "config_file", "service", "progress", "executor",
+     "client", "output"}
+)  # fmt: skip
+"""Parameters of calls that are not recorded: secrets and where they lie, objects of the caller, and the place of the
+result itself."""
+
+PLACES = frozenset({"import_path", "desc_path", "split_import_path", "tile_cache"})
+"""Parameters of paths that are worked on or written to, and are no inputs whose content stays."""
+
+MOST_HASHED = 100
+"""Files of an option that are hashed; of more only the number is told, such as of the photos of a folder."""
+
+PASSING = frozenset({"date", "Python", "modified", "cached", "fetched", "written"})
+"""Facts that differ between two runs with equal results: when and on which Python they ran, and what was at hand."""
+
+LARGEST_NUMBER = 1 << 53
+"""Whole numbers beyond are written as text: some readers of JSON would round them."""
 
 WHOLE_BYTES = 32_000_000
 """Largest file of which all bytes are hashed: to read a larger one again would take a noticeable part of the run."""
@@ -34,6 +57,118 @@ def inputs_of(given: Mapping[str, tuple[Any, int]]) -> dict[str, Any]:
         For each parameter what was given (None is left out), and its number of rows.
     """
     return {name: {**_source(value), "rows": rows} for name, (value, rows) in given.items() if value is not None}
+
+
+def record_of(call: Call, summary: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return what made a frame, as JSON: the function, all of its options (defaults too), inputs by hash, and versions.
+
+    Of files only the names are told. Tokens, passwords and the files that hold them are left out.
+
+    Parameters
+    ----------
+    call
+        What the user has called.
+    summary
+        Facts about the result; inputs, versions and the date that are known there are not found out again.
+    """
+    from mlygeo.pipelines import versions
+
+    options = {
+        name: _told(value, call.takes[name]) for name, value in sorted(call.options.items()) if name not in UNTOLD
+    }
+    return {
+        "command": call.function,
+        "options": options,
+        "inputs": summary["inputs"] if "inputs" in summary else inputs_in(call),
+        "software": summary["software"] if "software" in summary else versions.software(shapes=True),
+        "date": summary.get("date", today()),
+    }
+
+
+def noted(frame: gpd.GeoDataFrame, call: Call | None, summary: Mapping[str, Any] | None = None) -> gpd.GeoDataFrame:
+    """
+    Return a frame with what made it in `attrs["record"]`, for its file; without a call as it is.
+
+    Parameters
+    ----------
+    frame
+        The frame, which is not changed.
+    call
+        What the user has called.
+    summary
+        Facts about the result.
+    """
+    if call is None:
+        return frame
+    made = frame.copy(deep=False)
+    made.attrs = {**frame.attrs, "record": record_of(call, summary or {})}
+    return made
+
+
+def inputs_in(call: Call) -> dict[str, Any]:
+    """Return the facts of the files and datasets that a call names, by parameter, as `inputs_of` does."""
+    found = {}
+    for name, value in call.options.items():
+        takes = call.takes[name]
+        if value is not None and name not in UNTOLD | PLACES and names_files(takes):
+            several = value if isinstance(value, list | tuple) else [value]
+            paths = [each for each in several if isinstance(each, str | os.PathLike) and _is_there(each)]
+            if len(paths) > MOST_HASHED:
+                found[name] = {"number_of_files": len(paths)}
+            elif paths:
+                found[name] = _source(paths[0] if len(several) == 1 else paths)
+    return found
+
+
+def _is_there(value: str | os.PathLike[str]) -> bool:
+    from mlygeo.store.paths import parted
+
+    try:
+        file, _ = parted(value)
+        return file.is_file() or (file.is_dir() and file.with_name(f"{file.name}.partitions.parquet").is_file())
+    except (OSError, ValueError):
+        return False
+
+
+def names_files(takes: Takes) -> bool:
+    """Return whether a parameter takes frames or paths, or several of them."""
+    return bool(takes.kinds & {"frame", "path"}) or (takes.items is not None and names_files(takes.items))
+
+
+def _told(value: Any, takes: Takes) -> Any:
+    """Return the value of an option as JSON."""
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_told(each, takes) for each in value]
+    if value is None or isinstance(value, bool | float):
+        return value if not isinstance(value, float) or math.isfinite(value) else str(value)
+    if isinstance(value, int):
+        return value if abs(value) < LARGEST_NUMBER else str(value)
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    if isinstance(value, str | os.PathLike):
+        text = os.fspath(value)
+        is_path = names_files(takes) or bool(takes.kinds & {"region like", "region"})
+        return called(text) if is_path or isinstance(value, os.PathLike) else text
+    if (
+        (region := getattr(value, "region", value)) is not None
+        and hasattr(region, "bounds")
+        and hasattr(region, "name")
+    ):
+        return {"name": region.name, "bounds": list(region.bounds)}
+    return "a frame" if hasattr(value, "columns") else f"a {type(value).__name__}"
+
+
+def called(text: str) -> str:
+    """Return the name of a file, a folder, or an address; without the folders above, passwords and signatures."""
+    from urllib.parse import urlsplit
+
+    from mlygeo.store.paths import is_url
+
+    if is_url(text):
+        parts = urlsplit(text)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    return Path(text).name or text
 
 
 def _source(value: Any) -> dict[str, Any]:
@@ -126,25 +261,34 @@ def run_of(summary: Mapping[str, Any], *arrays: npt.NDArray[np.generic]) -> str:
     Parameters
     ----------
     summary
-        Its facts, JSON; the date does not count.
+        Its facts, JSON; those of `PASSING` do not count.
     arrays
         Its results, of numbers.
     """
     import numpy as np
 
-    facts = _alike({name: value for name, value in summary.items() if name != "date"})
+    facts = alike(lasting(summary))
     digest = hashlib.blake2b(json.dumps(facts, sort_keys=True, default=str).encode(), digest_size=12)
     for values in arrays:
         digest.update(np.ascontiguousarray(values).data)
     return digest.hexdigest()
 
 
-def _alike(value: Any) -> Any:
+def lasting(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return facts without those that differ between two runs with equal results; see `PASSING`."""
+
+    def kept(value: Any) -> Any:
+        return lasting(value) if isinstance(value, dict) else value
+
+    return {name: kept(value) for name, value in facts.items() if name not in PASSING}
+
+
+def alike(value: Any) -> Any:
     """Return a value with 30 and 30.0 as the same number."""
     if isinstance(value, dict):
-        return {str(name): _alike(each) for name, each in value.items()}
+        return {str(name): alike(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_alike(each) for each in value]
+        return [alike(each) for each in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from mlygeo.errors import FrameError, InputError, RegionError
-from mlygeo.pipelines.arguments import of_no_use, was_given
-from mlygeo.pipelines.job import Job, public, version
+from mlygeo.pipelines.arguments import called_with, of_no_use, user_call, was_given
+from mlygeo.pipelines.job import Job, body_of, public, version
 from mlygeo.pipelines.options import (
     Access,
     Filters,
     Matching,
     Plane,
     Preferring,
+    Sampling,
     Spread,
     StreetPoints,
     TileOptions,
@@ -23,7 +24,7 @@ from mlygeo.progress import counted, running
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from concurrent.futures import Executor
     from datetime import datetime
     from pathlib import Path
@@ -34,10 +35,11 @@ if TYPE_CHECKING:
     from mlygeo.keys import Key
     from mlygeo.net.http import Service
     from mlygeo.parts.points import GivenPoints
-    from mlygeo.pipelines.options import Method, Per
+    from mlygeo.pipelines.options import Method, Per, StreetMethod
     from mlygeo.progress import Progress
     from mlygeo.regions import Region, RegionLike
     from mlygeo.spatial.best import Preference
+    from mlygeo.spatial.designs import Design
     from mlygeo.spatial.projection import Projection
     from mlygeo.spatial.zones import Zones
     from mlygeo.store import FrameLike
@@ -68,6 +70,7 @@ def tiles(
     creator: int | str | Iterable[int | str] | None = None,
     organization: int | str | Iterable[int | str] | None = None,
     min_quality: float | None = None,
+    where: str | None = None,
     token: str | None = None,
     token_file: PathLike | None = None,
     service: Service | None = None,
@@ -129,14 +132,20 @@ def tiles(
     """
     from pathlib import Path
 
-    from mlygeo import frames, regions, store
+    from mlygeo import frames, regions
     from mlygeo.pipelines import inputs, provenance, tile_datasets, versions
     from mlygeo.pipelines.whose import shares_text
     from mlygeo.store.point_sources import TablePoints
     from mlygeo.store.points import as_frame, keep
 
     filters = Filters(
-        pano=pano, since=since, until=until, creator=creator, organization=organization, min_quality=min_quality
+        pano=pano,
+        since=since,
+        until=until,
+        creator=creator,
+        organization=organization,
+        min_quality=min_quality,
+        where=where,
     )
     tile_options = TileOptions(
         tile_list_file=tile_list_file,
@@ -211,12 +220,11 @@ def tiles(
         return images
 
     def write(path: Path) -> list[Path]:
-        files = [store.write_frame(make_frame(), path)]
-        return files + inputs.write_failed(fetching.failed, path.parent)
+        return inputs.write_failed(fetching.failed, path.parent)
 
     headline = f"{counted(len(kept), 'image')} in {counted(fetching.summary['tiles'], 'tile')}"
     headline += shares_text({name: facts["images"] for name, facts in whose.items()}) + fetching.warning
-    return Job(make_frame, summary, headline, write, fetching.failed)
+    return Job(make_frame, summary, headline, write, fetching.failed, as_file=True)
 
 
 @public
@@ -227,14 +235,25 @@ def streets(
     streets: FrameLike | None = None,
     interval: float = 50.0,
     srid: int | None = None,
-    method: Method = "even",
+    method: StreetMethod = "even",
+    n: int | None = None,
+    seed: int = 0,
+    by: str | None = None,
+    strata: FrameLike | None = None,
+    cell: float | str | None = None,
+    allocation: PathLike | Mapping[str, int] | None = None,
+    n_streets: int | None = None,
     retain_all: bool = False,
     force_srid: bool = False,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
-    Lay a point every so many metres along every street of a region.
+    Lay a point every so many metres along every street of a region, or draw points at random.
+
+    Points that are drawn ("random", "stratified", "grid", "per-street") have their chance and the length of street
+    that they stand for as columns (`inclusion_probability`, `weight`), so that a share or mean of the streets can be
+    estimated from them with its error; see `estimate`.
 
     Parameters
     ----------
@@ -246,6 +265,12 @@ def streets(
         with `even` alone. Streets are read some at a time where they are GeoParquet with `u`, `v` and `key`.
     interval
         Distance between points, metres.
+    method
+        "even": points in the middles of equal parts of every street, so that every place on a
+        street is within the interval of a point. "percept": as percept-vsvi-filter makes them,
+        which leaves out streets shorter than the interval. "random": `n` points anywhere on the streets. "stratified":
+        points in each class of a column (`by`), or in each polygon of a file (`strata`). "grid": points on the streets
+        in each `cell`. "per-street": points on each street, or on `n_streets` streets.
     workers
         Processes that lay the points of a dataset. Default: one.
 
@@ -253,7 +278,9 @@ def streets(
     -------
     street_points
         Street points frame. `attrs["street_points"]` says how long the streets are, and which
-        share of them got no point. With `output` a row for each part of the dataset, with its box as geometry.
+        share of them got no point, or how points were drawn. Points that were drawn have `stratum`, `cluster` (with
+        `n_streets`), `inclusion_probability` and `weight`. With `output` a row for each part of the dataset, with its
+        box as geometry.
 
     Raises
     ------
@@ -264,7 +291,10 @@ def streets(
     FileError
         If something else than a dataset of these points is at `output`.
     InputError
-        If `percept` is asked for with `output`, since its points hang on all others.
+        If an option has no effect with the method, or is missing; or if points other than those of `even` are asked
+        for with `output`, since they hang on all streets.
+    FrameError
+        If the streets have no column `by`, or the polygons of `strata` are damaged or overlap.
 
     Examples
     --------
@@ -274,8 +304,16 @@ def streets(
 
     from mlygeo import regions, store
     from mlygeo.pipelines import inputs, networks, parted, provenance, street_datasets, versions
+    from mlygeo.spatial import designs
 
-    laid = StreetPoints(interval=interval, method=method)
+    sampling = Sampling(n=n, seed=seed, by=by, strata=strata, cell=cell, allocation=allocation, n_streets=n_streets)
+    laid, shared_out = None, None
+    if method == "even" or method == "percept":  # noqa: PLR1714 - for the type checker
+        laid = StreetPoints(interval=interval, method=method)
+        of_no_use(Sampling, f"with `method={method}`")
+    else:
+        of_no_use(("interval",), f"with `method={method}`")
+        shared_out = sampling.checked(method)
     plane = Plane(srid=srid, force_srid=force_srid)
     place, _ = regions.settle(region)
     if place is None and streets is None:
@@ -284,13 +322,15 @@ def streets(
     if output is None:
         of_no_use(("workers",), "without a dataset as `output`")
 
+    polygons: dict[str, tuple[Any, int]] = {}
+
     def summed(found: dict[str, Any], counts: dict[str, int], rows: int, credited: list[str]) -> dict[str, Any]:
         return {
             "region": None if place is None else inputs.region_summary(place),
             "streets": found["streets"],
             "street_points": found["street_points"],
             "left_out": inputs.left_out_around(place, counts),
-            "inputs": provenance.inputs_of({"streets": (streets, rows)}),
+            "inputs": provenance.inputs_of({"streets": (streets, rows), **polygons}),
             "attribution": credited,
             "software": versions.software(shapes=True),
             "date": provenance.today(),
@@ -298,6 +338,11 @@ def streets(
         }
 
     if output is not None:
+        if laid is None:
+            raise InputError(
+                f"`method={method}` draws its points from all streets, and not part by part",
+                hint="name a file as output",
+            )
         parted.refuse_percept(laid, "as a dataset", hint="take `method=even`, or name a file as output")
         with running(progress):
             laying = networks.laying_of(place, streets, retain_all=retain_all, laid=laid, plane=plane)
@@ -308,7 +353,15 @@ def streets(
         )  # fmt: skip
     with running(progress):
         network = inputs.network(place, streets, retain_all=retain_all)
-        points = _street_points(network, laid, plane)
+        if laid is not None:
+            points = _street_points(network, laid, plane)
+        else:
+            shapes = None if strata is None else store.as_frame(strata, name="`strata`")
+            polygons |= {} if shapes is None else {"strata": (strata, len(shapes))}
+            points = designs.sample_streets(
+                network, method=cast("Design", method), n=n, seed=seed, by=by, strata=shapes, cell=cell,
+                allocation=shared_out, n_streets=n_streets, srid=srid, force_srid=force_srid,
+            )  # fmt: skip
     facts = points.attrs["street_points"]
     summary = summed(
         {"streets": network.attrs.get("streets", {}), "street_points": facts}, network.attrs.get("left_out") or {},
@@ -318,7 +371,7 @@ def streets(
         lambda: points,
         summary,
         _points_headline(facts) + inputs.left_out_remark(summary["left_out"]),
-        lambda path: [store.write_frame(points, path)],
+        as_file=True,
     )
 
 
@@ -351,6 +404,7 @@ def select(
     creator: int | str | Iterable[int | str] | None = None,
     organization: int | str | Iterable[int | str] | None = None,
     min_quality: float | None = None,
+    where: str | None = None,
     tile_list_file: PathLike | Iterable[PathLike] | None = None,
     tile_cache: PathLike | None = None,
     computed: bool = False,
@@ -368,6 +422,7 @@ def select(
     executor: Executor | None = None,
     client: Client | None = None,
     part: str | None = None,
+    lock: PathLike | None = None,
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
@@ -379,9 +434,12 @@ def select(
     points
         Points frame, or a file of points of your own instead of street points: any vector file
         or GPX.
+    lock
+        Make the selection of this lock again, from the same inputs with the same options: selection.lock.json, or
+        the folder that it is in. What stands against it is an error, before anything is written.
     dry_run
-        With a dataset of images: do nothing, and say in how many parts the work is cut, and which memory and time it
-        takes.
+        With a dataset of images: do nothing, and say in how many parts the work is cut, whether this process makes
+        them at once, and which memory and time it takes.
 
     Returns
     -------
@@ -410,12 +468,14 @@ def select(
     from mlygeo.parts import looking as seeing
     from mlygeo.parts import preferred
     from mlygeo.parts.points import GivenPoints
-    from mlygeo.pipelines import inputs, networks, own_files, parted, provenance, selection, versions
+    from mlygeo.pipelines import inputs, networks, own_files, parted, provenance, selection, selection_lock, versions
     from mlygeo.pipelines.whose import shares_text
     from mlygeo.readers import things
     from mlygeo.store.point_sources import FramePoints, TablePoints
     from mlygeo.store.points import keep
 
+    if lock is not None:
+        return _again(lock, region, workers=workers, spread=(scheduler, executor, client, part), progress=progress)
     matching = Matching(max_distance=max_distance, k=k, unique=unique, max_heading_difference=max_heading_difference)
     aimed = Towards(towards=towards, min_distance=min_distance, apart=apart, field_of_view=field_of_view)
     aimed.check()
@@ -428,7 +488,13 @@ def select(
             hint="take a file of weights without it",
         )
     filters = Filters(
-        pano=pano, since=since, until=until, creator=creator, organization=organization, min_quality=min_quality
+        pano=pano,
+        since=since,
+        until=until,
+        creator=creator,
+        organization=organization,
+        min_quality=min_quality,
+        where=where,
     )
     tile_options = TileOptions(
         tile_list_file=tile_list_file,
@@ -572,6 +638,7 @@ def select(
         text += inputs.left_out_remark(left_out) + inputs.problems_remark(doubts)
         return text if fetching is None else text + fetching.warning
 
+    made_of = selection_lock.Lock(user_call(), place, given)
     if dataset is not None:
         if not was_given("workers") and not any(vars(spread).values()):
             inputs.load_ahead(dataset.index.rows)
@@ -582,7 +649,7 @@ def select(
             source.points, dataset, projection=projected, matching=matching, preference=preference, region=place,
             conditions=conditions,
             spread=spread, dry_run=dry_run, workers=workers if was_given("workers") else None, left_out=left_out,
-            doubts=doubts, summed=summed, said=said, progress=progress,
+            doubts=doubts, summed=summed, said=said, lock=made_of, progress=progress,
         )  # fmt: skip
     if at_hand is None:
         around = place or inputs.surroundings(
@@ -590,6 +657,7 @@ def select(
         )
         fetching = inputs.fetching(around, config, tiles=tile_options, access=access, progress=progress)
         at_hand = TablePoints(fetching.images(), "the images", fetching.attrs)
+        made_of.fetching = fetching.parts
     candidates = keep(at_hand, region=place, conditions=conditions)
     if not len(candidates):
         inputs.warn_of_nothing(at_hand, place)
@@ -616,6 +684,7 @@ def select(
             target, candidates, keyed=repeated.keys, projection=projection, matching=matching, preference=preference
         )
     summary = summed(chosen.facts, len(candidates), chosen.attribution())
+    made_of.check(chosen.told, summary["software"])
     if "providers" in summary and fetching is not None:
         summary["providers"] = inputs.with_asked(summary["providers"], fetching.providers)
     run = summary["run"] = provenance.run_of(summary, *chosen.results)
@@ -626,12 +695,40 @@ def select(
         with inputs.as_set(folder, own_files.SELECT):
             parted.clear(folder)
             failed_file = inputs.write_failed(failed, folder, own=True)
-            return chosen.write(folder, summary) + failed_file
+            return chosen.write(folder, summary, made_of) + failed_file
 
     def ids() -> list[Key]:
         return [*chosen.words()]
 
     return Job(lambda: chosen.frame(run), summary, headline, write, failed, ids)
+
+
+def _again(
+    lock: PathLike,
+    region: RegionLike | None,
+    *,
+    workers: int,
+    spread: tuple[str | None, Executor | None, Client | None, str | None],
+    progress: Progress | None,
+) -> Job[gpd.GeoDataFrame]:
+    """Return the job of a selection that is made again by its lock; see `select`."""
+    from mlygeo import regions
+    from mlygeo.pipelines import lock_checks, selection_lock
+
+    call = user_call()
+    assert call is not None  # noqa: S101 - a public function runs
+    theirs = {"lock", "workers", "scheduler", "executor", "client", "part", "progress"}
+    of_no_use([name for name in call.options if name not in theirs], "beside `lock`, which has the options")
+    if regions.settle(region)[0] is not None:
+        raise InputError("`region` is of no use beside `lock`, which has one", hint="leave `region` out")
+    with running(progress):
+        options, content = lock_checks.options_again(lock)
+    beside: dict[str, Any] = dict(zip(("scheduler", "executor", "client", "part"), spread, strict=True))
+    beside |= {"workers": workers if was_given("workers") else None, "progress": progress}
+    defaults = {name: each.default for name, each in inspect.signature(select).parameters.items()}
+    given = {name: value for name, value in (options | beside).items() if value != defaults.get(name)}
+    with selection_lock.to_agree_with(content):
+        return called_with(body_of(select), {name: value for name, value in given.items() if value is not None})
 
 
 def _tiles_listed(tiles: gpd.GeoDataFrame, headline: str, failed: list[str]) -> Job[gpd.GeoDataFrame]:
@@ -660,6 +757,13 @@ def _street_points(network: gpd.GeoDataFrame, laid: StreetPoints, plane: Plane) 
 
 
 def _points_headline(facts: dict[str, Any]) -> str:
+    if "seed" in facts:
+        text = f"{counted(facts['points'], 'point')} drawn on {facts['length_m'] / 1000:,.1f} km of streets"
+        text += f" ({facts['method']}, seed {facts['seed']}"
+        text += ")" if facts["strata"] == 1 else f", {facts['strata']:,} strata)"
+        if outside := facts.get("length_outside_m"):
+            text += f"; {outside / 1000:,.1f} km lie in no stratum, and are left out"
+        return text
     share = facts["share_without_point"]
     text = f"{counted(facts['points'], 'street point')} on {facts['length_m'] / 1000:,.1f} km of streets"
     return text if not share else f"{text}; {share:.1%} of the street length got no point"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo import frames, keys, store
+from mlygeo import arrays, frames, keys, store
 from mlygeo.arrays import distinct
 from mlygeo.parts import facts
 from mlygeo.parts.matching import Matched, frame_of, ids_of_points
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mlygeo.arrays import Whole
     from mlygeo.keys import Key, Keyed
     from mlygeo.pipelines.options import Matching
+    from mlygeo.pipelines.selection_lock import Lock
     from mlygeo.spatial.best import Best, Preference
     from mlygeo.spatial.projection import Projection
     from mlygeo.spatial.towards import Looking
@@ -129,7 +130,14 @@ class Selection(Matched):
             providers=facts.shares(self._ranked) if "provider" in self.table.column_names else None,
         )
 
-    def write(self, folder: Path, summary: dict[str, Any]) -> list[Path]:
+    def told(self) -> dict[str, Any]:
+        """Return what was selected, for its lock."""
+        from mlygeo.pipelines import selection_lock
+
+        placed = points_table(self.points), *self.points.lonlat
+        return selection_lock.result_of([(self.table, *self.lonlat)], [placed])
+
+    def write(self, folder: Path, summary: dict[str, Any], lock: Lock) -> list[Path]:
         """
         Write the files of the selection.
 
@@ -140,13 +148,16 @@ class Selection(Matched):
             street points; where the format has no layers it is the selection alone.
         summary
             The content of summary.json, which comes last; its `run` is in `attrs` of the frames too.
+        lock
+            What the selection is made of.
 
         Returns
         -------
         files
-            selection.parquet, image_ids.txt (one id a line, each once), street_points.parquet
+            selection.parquet, image_ids.txt (one id a line, each once), street_points.parquet, selection.lock.json
             and summary.json, which replace those of an earlier run together. Or the one file.
         """
+        from mlygeo.pipelines import selection_lock
         from mlygeo.pipelines.own_files import IMAGE_IDS, SUMMARY
         from mlygeo.store import parquet
 
@@ -156,6 +167,7 @@ class Selection(Matched):
             selected, placed = self.frame(summary["run"]), frames.placed(points_table(self.points), *self.points.lonlat)
             placed.attrs = self.points.attrs | run
             return [store.write_layers({"selection": selected, "street_points": placed}, folder)]
+        arrays.give_back()
         selection, points = folder / "selection.parquet", folder / "street_points.parquet"
         # Both are begun here: what is written together is of one thread.
         with (
@@ -163,14 +175,19 @@ class Selection(Matched):
             store.atomic(points) as second,
             ThreadPoolExecutor(1) as pool,
         ):
-            placed = points_table(self.points), *self.points.lonlat, second
-            written = pool.submit(parquet.write_points, *placed, attrs=self.points.attrs | run)
+            placed = points_table(self.points), *self.points.lonlat
+            written = pool.submit(parquet.write_points, *placed, second, attrs=self.points.attrs | run)
             parquet.write_points(self.table, *self.lonlat, first, attrs=attrs)
             written.result()
+            files = {
+                path.name: selection_lock.file_facts(made) for path, made in ((selection, first), (points, second))
+            }
         listed = "\n".join([*self.words(), ""])
         ids = store.write_text(listed, folder / IMAGE_IDS)
+        files[IMAGE_IDS] = selection_lock.text_facts(listed)
+        locked = lock.write(folder, summary, self.told(), files)
         text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
-        return [selection, ids, points, store.write_text(text, folder / SUMMARY)]
+        return [selection, ids, points, locked, store.write_text(text, folder / SUMMARY)]
 
 
 def preference_facts(preference: Preference | None) -> dict[str, Any]:
@@ -226,7 +243,7 @@ def words_of(table: pa.Table, ranked: pa.Table | None = None) -> list[str]:
     from mlygeo.readers import id_lists
 
     if "provider" not in table.column_names and pa.types.is_integer(table["id"].type):
-        return list(map(str, table["id"].unique().to_pylist()))
+        return list(table["id"].unique().cast(pa.string()).to_pylist())
     by = [name for name in ("id", "provider") if name in table.column_names]
     rows = (table if ranked is None else ranked).select(by).append_column("row", pa.array(np.arange(len(table))))
     own = table.take(rows.group_by(by, use_threads=False).aggregate([("row", "min")])["row_min"])

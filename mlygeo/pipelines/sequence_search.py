@@ -123,7 +123,7 @@ def find_sequences(
         if number is not None and number < 1:
             raise InputError(f"`{name}` must be 1 or more, not {number}")
     conditions = Filters(
-        pano=None, since=since, until=until, creator=None, organization=organization, min_quality=None
+        pano=None, since=since, until=until, creator=None, organization=organization, min_quality=None, where=None
     ).conditions()
     if organization is not None and len(conditions["organization"]) != 1:
         raise InputError("one organization at a time")
@@ -187,9 +187,9 @@ def find_sequences(
     stem = own_files.file_stem(user, organization)
 
     def write(folder: Path) -> list[Path]:
-        return write_lists(sequences, folder / stem, whose=whose, shortcomings=shortcomings)
+        return write_lists(job.result, folder / stem, whose=whose, shortcomings=shortcomings)
 
-    return Job(
+    job = Job(
         lambda: sequences,
         summary,
         headline,
@@ -197,6 +197,7 @@ def find_sequences(
         [*shortcomings, *map(str, problems)],
         text=lambda: table(sequences),
     )
+    return job
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import InputError
+from mlygeo.pipelines import provenance
+from mlygeo.pipelines.arguments import user_call
 from mlygeo.pipelines.described import described_beside, with_others
 from mlygeo.pipelines.job import Job
 
@@ -55,7 +57,7 @@ class Run:
         from mlygeo.photos.results import duplicates_of, with_results
         from mlygeo.uploads import older
 
-        origins = self.place.origins(images["path"])
+        origins = self.place.origins(images["path"].tolist())
         uploaded = self.history.outcomes(images, self.photos["first_path"], *origins) >= older.READY
         images = images.assign(uploaded=uploaded)
         if self.before is None or not uploaded.any():
@@ -75,7 +77,7 @@ class Run:
     def save(self, images: gpd.GeoDataFrame) -> None:
         """Write the frames, except in a dry run."""
         if not self.dry_run:
-            self.files[:] = self.place.save(images)
+            self.files[:] = self.place.save(provenance.noted(images, user_call()))
 
     def describe(self, images: gpd.GeoDataFrame) -> None:
         """Write the image description file beside the photos, except in a dry run."""

@@ -1,62 +1,20 @@
-"""Versions: for bug reports, and of what computes a result."""
+"""Versions of what computes a result, and of all that is below."""
 
 from __future__ import annotations
 
 import platform
-import re
 import sys
-from typing import Any, Literal
 
-from mlygeo.errors import InputError
-from mlygeo.pipelines.job import Job, public, version
+import mlygeo
 
 CHIEF = ("GDAL", "PROJ", "GEOS")
 """The libraries that `--version` names."""
 
 
-@public
-def info(*, packages: Literal["ours", "all"] = "ours") -> Job[dict[str, Any]]:
-    """
-    Tell the versions of mlygeo, Python and the libraries below, for bug reports.
-
-    No path, name or token of the machine is among them.
-
-    Parameters
-    ----------
-    packages
-        "ours": the packages that mlygeo asks for. "all": every package that is installed.
-
-    Returns
-    -------
-    versions
-        Name and version; those of Python packages under `packages`.
-
-    Raises
-    ------
-    InputError
-        If `packages` is another word.
-
-    Examples
-    --------
-    >>> info()["GDAL"].count(".")
-    2
-    """
-    if packages not in {"ours", "all"}:
-        raise InputError(f"packages is ours or all, not {packages!r}")
-    versions = {
-        "mlygeo": version(),
-        "Python": f"{platform.python_version()} ({platform.python_implementation()})",
-        "platform": f"{platform.system()} {platform.release()} {platform.machine()}",
-        **_libraries(*LIBRARIES),
-        "packages": _of_everything() if packages == "all" else _of_ours(),
-    }
-    return Job(lambda: versions, versions, "versions of mlygeo and what it stands on", text=lambda: _listed(versions))
-
-
 def line() -> str:
     """Return the output of `mlygeo --version`: the versions of mlygeo and the most important libraries."""
-    named = ", ".join(f"{name} {found}" for name, found in _libraries(*CHIEF).items())
-    return f"mlygeo, version {version()} ({named})"
+    named = ", ".join(f"{name} {found}" for name, found in libraries(*CHIEF).items())
+    return f"mlygeo, version {mlygeo.__version__} ({named})"
 
 
 def software(*, shapes: bool) -> dict[str, str]:
@@ -72,16 +30,17 @@ def software(*, shapes: bool) -> dict[str, str]:
     import pyarrow as pa
 
     return {
-        "mlygeo": version(),
+        "mlygeo": mlygeo.__version__,
         "Python": platform.python_version(),
         "numpy": np.__version__,
-        "geopandas": _version_of("geopandas"),
+        "geopandas": version_of("geopandas"),
         "pyarrow": pa.__version__,
-        **_libraries("PROJ", *["GEOS"] * shapes),
+        **libraries("PROJ", *["GEOS"] * shapes),
     }
 
 
-def _libraries(*names: str) -> dict[str, str]:
+def libraries(*names: str) -> dict[str, str]:
+    """Return the versions of some of `LIBRARIES`."""
     return {name: LIBRARIES[name]() for name in names}
 
 
@@ -146,33 +105,11 @@ LIBRARIES = {
 """What is below mlygeo -> how its version is found; each loads no more than itself."""
 
 
-def _of_ours() -> dict[str, str]:
-    """Return the versions of mlygeo's dependencies, with those of extras."""
-    from importlib import metadata
-
-    wanted = (re.match(r"[A-Za-z0-9_.-]+", line) for line in metadata.requires("mlygeo") or [])
-    names = {match[0] for match in wanted if match} - {"mlygeo"}
-    return {name: _version_of(name) for name in sorted(names, key=str.lower)}
-
-
-def _of_everything() -> dict[str, str]:
-    from importlib import metadata
-
-    found = {str(package.metadata["Name"]): package.version for package in metadata.distributions()}
-    return {name: found[name] for name in sorted(found, key=str.lower)}
-
-
-def _version_of(name: str) -> str:
+def version_of(name: str) -> str:
+    """Return the version of an installed package."""
     from importlib import metadata
 
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return "not installed"
-
-
-def _listed(summary: dict[str, Any]) -> str:
-    rows = [(name, value) for name, value in summary.items() if name != "packages"]
-    rows += summary["packages"].items()
-    width = max(len(name) for name, _ in rows)
-    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)

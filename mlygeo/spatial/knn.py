@@ -41,7 +41,7 @@ FARTHEST_M = 1e9
 SAVED_S = 8e-8
 """Processor time that the compiled kernel saves for each image, seconds (measured, with a point for 20 images)."""
 
-BATCH = 5_000_000
+BATCH = 2_500_000
 """Images that compiled code sorts at once: more take more memory, and no less time (measured)."""
 
 CROWDED, CROWDED_WORK = 32.0, 4e6

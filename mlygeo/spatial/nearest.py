@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo import dtypes, frames, keys
+from mlygeo import dtypes, frames, keys, schemas
 from mlygeo.errors import FrameError, InputError
 from mlygeo.progress import working
 from mlygeo.spatial import areas, geodesy, pairing, zones
@@ -165,6 +165,7 @@ def select_nearest(
         "heading_difference": heading_difference(heading[image], bearing[point]),
         **_of_points(points, point, bearing),
     }
+    columns |= {name: points[name].array.take(point) for name in schemas.sampled(points.columns)}
     return _selection(columns, images, image)
 
 
@@ -672,7 +673,7 @@ def _selection(columns: dict[str, Any], images: gpd.GeoDataFrame, rows: Rows) ->
     import pandas as pd
 
     geometry = images.active_geometry_name
-    others = [name for name in images.columns if name not in OWN_COLUMNS and name != geometry]
+    others = [name for name in images.columns if name not in columns and name != geometry]
     carried: pd.DataFrame = pd.DataFrame(images[others]).take(rows).reset_index(drop=True)
     parts = pd.concat([pd.DataFrame(columns), carried.drop(columns="geometry", errors="ignore")], axis=1)
     chosen = images.geometry.array.take(rows)

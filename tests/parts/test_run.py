@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from geopandas.testing import assert_geodataframe_equal
+from helpers import locks
 from helpers.command_line import PROGRAM, program, run
 from helpers.datasets import write_dataset
 from helpers.processes import ended, start, wait_for
@@ -63,6 +64,7 @@ def tree(folder):
     """Return all files of a folder with their bytes; the summary without the day."""
     files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     files["summary.json"] = {**json.loads(files["summary.json"]), "date": None}
+    files["selection.lock.json"] = locks.told(files["selection.lock.json"])
     return files
 
 
@@ -134,7 +136,7 @@ def test_runs_with_parts_and_without_replace_each_other(world, tmp_path, capsys)
     mlygeo.write_frame(mlygeo.read_frame(world / "images"), tmp_path / "images.parquet")
     whole = [tmp_path / "images.parquet" if word == str(world / "images") else word for word in words_of(world)]
     assert run(capsys, *whole, "-o", out)[0] == 0
-    names = {"selection.parquet", "image_ids.txt", "street_points.parquet", "summary.json"}
+    names = {"selection.parquet", "image_ids.txt", "street_points.parquet", "selection.lock.json", "summary.json"}
     assert {path.name for path in out.iterdir()} == names
     ids = sorted((out / "image_ids.txt").read_text().splitlines())
     assert run(capsys, *words_of(world), "-o", out)[0] == 0

@@ -87,7 +87,13 @@ def test_the_verb_says_what_it_did(capsys, tmp_path):
     assert "94 street points, 87 with an image within 100 m (median 3.6 m), all from 2024, 44% panoramas" in err
     assert err.splitlines()[-1].split("  ") == [
         str(tmp_path / "out" / name)
-        for name in ("selection.parquet", "image_ids.txt", "street_points.parquet", "summary.json")
+        for name in (
+            "selection.parquet",
+            "image_ids.txt",
+            "street_points.parquet",
+            "selection.lock.json",
+            "summary.json",
+        )
     ]
 
 

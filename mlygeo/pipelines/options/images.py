@@ -78,6 +78,10 @@ class Filters:
         Take images of this organization (id); may be given several times.
     min_quality
         Take images of at least this quality score, 0 to 1.
+    where
+        Take images that meet this condition on any of their columns, such as "blur >= 100 and sun_altitude > 0":
+        comparisons (=, !=, <, <=, >, >=), "in ('a', 'b')", "is null" and "is not null", joined by and, or, not and
+        parentheses. Text and times stand in quotes. Images of which this is unknown are left out and counted.
     """
 
     pano: bool | None
@@ -86,6 +90,7 @@ class Filters:
     creator: int | str | Iterable[int | str] | None
     organization: int | str | Iterable[int | str] | None
     min_quality: float | None
+    where: str | None
 
     def conditions(self) -> dict[str, Any]:
         """Return the given filters, checked; see `mlygeo.filters.conditions_of`."""
@@ -98,6 +103,7 @@ class Filters:
             creator=self.creator,
             organization=self.organization,
             min_quality=self.min_quality,
+            where=self.where,
         )
 
 
@@ -122,7 +128,7 @@ class TileOptions:
         Fetch tiles anew that are older than so many days.
     workers
         How many tiles to fetch at once. Where a dataset of images is worked on part by part instead, the number of
-        processes that do so; unless it is given, this one does one part after another.
+        processes that do so; unless it is given, this one does all itself.
     geojson
         Store the tiles as GeoJSON files without an ending, as percept-vsvi-filter left them and its tutorial
         reads them, in place of vector tiles.

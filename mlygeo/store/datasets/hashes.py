@@ -11,6 +11,8 @@ import pyarrow.compute as pc
 from mlygeo import arrays
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mlygeo.arrays import Words
 
 
@@ -39,6 +41,26 @@ def of_rows(table: pa.Table) -> Words:
     for column in table.columns:
         found = _mixed(found ^ _of_values(_in_one(column)))
     return found
+
+
+def digest(tables: Iterable[pa.Table]) -> str:
+    """
+    Return a hash of rows, 32 hexadecimal digits, that depends neither on their order nor on how tables are cut.
+
+    It tells whether two sets of rows are the same; it is no proof against somebody who looks for others with the same.
+
+    Parameters
+    ----------
+    tables
+        Tables of the same columns.
+    """
+    sums, rows = np.zeros(2, dtype=np.uint64), 0
+    for table in tables:
+        found = of_rows(table)
+        sums += np.array([found.sum(dtype=np.uint64), _mixed(~found).sum(dtype=np.uint64)], dtype=np.uint64)
+        rows += len(table)
+    sums[:1] += _mixed(np.array([rows], dtype=np.uint64))
+    return "".join(f"{int(each):016x}" for each in sums)
 
 
 def _in_one(values: pa.ChunkedArray) -> pa.Array:
@@ -81,7 +103,7 @@ def _of_texts(words: pa.StringArray | pa.BinaryArray) -> Words:
     length = np.diff(starts)
     found = _mixed(length.astype(np.uint64))
     if content is None or not length.any():
-        return found
+        return _mixed(found)  # as beside texts that are not empty
     letters = np.frombuffer(content, dtype=np.uint8)[starts[0] : starts[-1]]
     if (length == length[0]).all():
         table = letters.reshape(len(words), -1)

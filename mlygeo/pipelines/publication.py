@@ -1,0 +1,322 @@
+"""Results described for those who find, cite and reuse them: RO-Crate, Croissant, and lists of pictures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from mlygeo.errors import FileError
+from mlygeo.pipelines.arguments import of_no_use
+from mlygeo.pipelines.job import Job, public, version
+from mlygeo.progress import counted
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Iterator, Mapping
+
+    import geopandas as gpd
+    import pandas as pd
+
+    from mlygeo.formats.publications import Column, Party, Publication, PublishedFile, Source
+
+    PathLike = str | os.PathLike[str]
+
+MANIFEST = ("manifest.csv", "manifest.parquet")
+"""Names of the lists of pictures."""
+
+ABOUT = {
+    "selection.parquet": "The selected images: a row for each point and image, GeoParquet.",
+    "street_points.parquet": "The points that images were selected for, GeoParquet.",
+    "image_ids.txt": "The ids of the selected images, one a line.",
+    "selection.lock.json": "What the selection was made of, by hash, and what came out.",
+    "summary.json": "Counts, options, versions and attributions of the run.",
+}
+"""The files of a selection, and what is in them."""
+
+PART, INDEX = "A part of the selected images, GeoParquet.", "The index of the parts of the selected images."
+
+ODBL = "https://opendatacommons.org/licenses/odbl/1-0/"
+
+
+@public
+def publish(
+    folder: PathLike,
+    *,
+    format: Literal["ro-crate", "croissant", "manifest"] = "ro-crate",  # noqa: A002 - an option of verbs
+    title: str | None = None,
+    about: str | None = None,
+    creator: str | Iterable[str] | None = None,
+    publisher: str | None = None,
+    address: str | None = None,
+    dry_run: bool = False,
+) -> Job[pd.DataFrame]:
+    """
+    Describe results for those who find, cite and reuse them.
+
+    Written into the folder are, of a selection, ro-crate-metadata.json (RO-Crate 1.1 with the run as a Process Run
+    Crate) or croissant.json (Croissant 1.0); of a folder of pictures manifest.csv and manifest.parquet, a row for each
+    picture with its hash, owner and licence. Each file is described with its size, hash and licences. A file that is
+    there is never replaced. Nothing is sent anywhere.
+
+    Parameters
+    ----------
+    folder
+        Folder of a selection with its lock; with `manifest` one that `download` filled.
+    format
+        "ro-crate", "croissant": the folder of a selection, as JSON-LD. "manifest": a list of pictures, as CSV and
+        Parquet.
+    title
+        Name of what is published. Default: the number of images and the region.
+    about
+        A sentence on it. Default: made of the counts in the summary.
+    creator
+        Who publishes it, such as "Jane Doe" or "Jane Doe <https://orcid.org/0000-0002-1825-0097>"; may be given
+        several times.
+    publisher
+        The organization that publishes it, and that the creators belong to: a name, or "NAME <ADDRESS>".
+    address
+        Where it is published, such as a DOI.
+    dry_run
+        Write nothing, and return what would be described.
+
+    Returns
+    -------
+    files
+        A row for each file that is described: path, bytes, sha256, licence and licence_url (str; several with "; "
+        between them); with `manifest` also id, provider, sequence_id and creator.
+
+    Raises
+    ------
+    FileError
+        If the folder has no selection or ledger, a file of it was changed, or the description is there already.
+    InputError
+        If an option has no effect.
+
+    Examples
+    --------
+    >>> publish("out", creator="Jane Doe", dry_run=True)["path"].tolist()
+    """
+    place = Path(folder).expanduser()
+    if format == "manifest":
+        of_no_use(("title", "about", "creator", "publisher", "address"), "with `format=manifest`")
+        return _manifest(place, dry_run=dry_run)
+    from mlygeo import store
+    from mlygeo.formats import publications
+
+    names = (creator,) if isinstance(creator, str) else tuple(creator or ())
+    creators = tuple(map(publications.Party.of, names))
+    by = None if publisher is None else publications.Party.of(publisher)
+    data = _publication(place, title=title, about=about, creators=creators, publisher=by, address=address)
+    is_crate = format == "ro-crate"
+    file = place / (publications.CRATE_FILE if is_crate else publications.CROISSANT_FILE)
+    _must_be_new(file)
+    described = publications.ro_crate(data) if is_crate else publications.croissant(data)
+    text = json.dumps(described, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    files = [] if dry_run else [store.write_text(text, file)]
+    missing = [name for name, value in (("creator", creators), ("publisher", by), ("address", address)) if not value]
+    headline = f"{counted(len(data.files), 'file')} described, {counted(len(data.licences), 'licence')}"
+    headline += "".join(f"; without `{name}`, which others ask for" for name in missing)
+    headline += "; nothing was written" if dry_run else f"\n{files[0]}"
+    summary = {
+        "format": format,
+        "files": [str(each) for each in files],
+        "described": len(data.files),
+        "bytes": sum(each.bytes for each in data.files),
+        "licences": [name for name, _ in data.licences],
+        "missing": missing,
+        "attribution": list(data.credit),
+        "version": version(),
+    }
+    return Job(lambda: _frame(data), summary, headline)
+
+
+def _must_be_new(path: Path) -> None:
+    if path.exists():
+        raise FileError(f"{path} is there already, and is not replaced", hint="move it, or remove it")
+
+
+def _frame(data: Publication) -> pd.DataFrame:
+    import pandas as pd
+
+    names, urls = ("; ".join(each) for each in zip(*data.licences, strict=True)) if data.licences else ("", "")
+    rows = [(each.name, each.bytes, each.sha256, names, urls) for each in data.files]
+    texts = dict.fromkeys(("path", "sha256", "licence", "licence_url"), "str")
+    return pd.DataFrame(rows, columns=["path", "bytes", "sha256", "licence", "licence_url"]).astype(texts)
+
+
+def _publication(
+    folder: Path,
+    *,
+    title: str | None,
+    about: str | None,
+    creators: tuple[Party, ...],
+    publisher: Party | None,
+    address: str | None,
+) -> Publication:
+    """Return what is published of the folder of a selection."""
+    from mlygeo import store
+    from mlygeo.formats.publications import Publication
+    from mlygeo.pipelines import selection_lock
+    from mlygeo.pipelines.own_files import SUMMARY
+    from mlygeo.pipelines.parted import SELECTION
+
+    lock, content = selection_lock.read(folder)
+    try:
+        summary = json.loads((lock.parent / SUMMARY).read_bytes())
+    except (OSError, ValueError) as error:
+        raise FileError(f"{lock.parent / SUMMARY} cannot be read: {error}", hint="make the selection again") from error
+    parts = lock.parent / SELECTION
+    images = store.read_frame(parts if SELECTION in content["outputs"] else lock.parent / "selection.parquet")
+    where = "" if content["region"] is None else f" in {content['region']['name']}"
+    facts = content["facts"]
+    number = counted(facts["images"], "street-level image")
+    said = f"{number} for {counted(facts['points'], 'point')}{where}, of which {facts['points_covered']:,} have one."
+    options = ", ".join(f"{name}={value!r}" for name, value in content["options"].items() if value is not None)
+    placed = len(images) and images.geometry.notna().any()
+    west, south, east, north = map(float, images.total_bounds)
+    times = images["captured_at"].dropna() if "captured_at" in images else None
+    return Publication(
+        title=title or f"{number}{where}",
+        about=about or said,
+        date=summary["date"],
+        creators=creators,
+        publisher=publisher,
+        address=address,
+        licences=tuple(_licences(images, content["attribution"])),
+        credit=tuple(content["attribution"]),
+        bounds=(west, south, east, north) if placed else None,
+        period=None if times is None or not len(times) else (times.min().isoformat(), times.max().isoformat()),
+        files=tuple(_files(lock.parent, content)),
+        sources=tuple(_sources(content)),
+        command=f"mlygeo.{content['command']}({options})",
+        software={**content["software"], "Python": summary["software"]["Python"]},
+    )
+
+
+def _licences(images: gpd.GeoDataFrame, credit: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield the name and the address of each licence of the images, and of OpenStreetMap's streets."""
+    from mlygeo import attribution
+
+    names = [name for name in ("provider", "licence", "licence_url") if name in images.columns]
+    kinds = images[["id", *names]].drop_duplicates(names) if names else images[["id"]].iloc[:1]
+    found = {}
+    for row in kinds.astype(object).where(kinds.notna(), None).to_dict("records"):
+        rights = attribution.of_row(row)
+        if rights.licence is not None and rights.licence_url is not None:
+            found[rights.licence] = rights.licence_url
+    if any("ODbL" in line for line in credit):
+        found["ODbL-1.0"] = ODBL
+    yield from sorted(found.items())
+
+
+def _files(folder: Path, content: Mapping[str, Any]) -> Iterator[PublishedFile]:
+    """Yield the files of a selection; raise where one is not as it was written."""
+    from mlygeo.formats.publications import PublishedFile
+    from mlygeo.pipelines import lock_checks, selection_lock
+    from mlygeo.pipelines.parted import SELECTION
+
+    found = [each for name, facts in content["outputs"].items() for each in lock_checks.output(name, facts, folder)]
+    if found:
+        raise FileError(
+            f"{folder} is not as it was written: {found[0].name} is {found[0].change}",
+            hint="'mlygeo verify' tells more; make the selection again",
+        )
+    parts = sorted((folder / SELECTION).glob("cell=*/*.parquet")) if SELECTION in content["outputs"] else []
+    index = [folder / f"{SELECTION}.partitions.parquet"] if parts else []
+    for path in [*(folder / name for name in ABOUT if (folder / name).is_file()), *index, *parts]:
+        name = path.relative_to(folder).as_posix()
+        about = ABOUT.get(name, PART if path in parts else INDEX)
+        facts = selection_lock.file_facts(path)
+        columns = tuple(_columns(path)) if name in {"selection.parquet", "street_points.parquet"} else ()
+        yield PublishedFile(name, about, facts["bytes"], facts["sha256"], columns)
+
+
+def _columns(path: Path) -> Iterator[Column]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from mlygeo.formats.publications import Column
+
+    for field in pq.read_schema(path):
+        kinds = {
+            "integer": pa.types.is_integer, "float": pa.types.is_floating, "boolean": pa.types.is_boolean,
+            "time": pa.types.is_timestamp, "text": pa.types.is_string, "geometry": pa.types.is_binary,
+        }  # fmt: skip
+        kind = next((kind for kind, fits in kinds.items() if fits(field.type)), None)
+        if kind is not None:  # the box of a row has a column of four numbers, which says nothing new
+            yield Column(field.name, kind)
+
+
+def _sources(content: Mapping[str, Any]) -> Iterator[Source]:
+    """Yield what a selection was made of."""
+    from mlygeo.formats.publications import Source
+
+    for name, facts in content["inputs"].items():
+        for each in facts.get("files", [facts]):
+            called = each.get("path") or each.get("address") or each.get("service") or "a frame in memory"
+            digest = next((value for key, value in each.items() if key.startswith("sha256")), None)
+            yield Source(f"{name}: {called.rpartition('/')[2]}", digest)
+    for who, facts in content["tiles"].items():
+        for name, each in facts["files"].items():
+            yield Source(f"tile of {who}: {name}", each["sha256"])
+
+
+def _manifest(folder: Path, *, dry_run: bool) -> Job[pd.DataFrame]:
+    """Return the job of the list of the pictures in a folder."""
+    import pandas as pd
+
+    from mlygeo import attribution, store
+    from mlygeo.downloads.ledger import transfers
+    from mlygeo.pipelines import selection_lock
+
+    for name in MANIFEST:
+        _must_be_new(folder / name)
+    rows = transfers(folder)
+    rows = rows[rows["path"].notna() & rows["status"].isin(["done", "found"])]
+    there = [(folder / path).is_file() for path in rows["path"]]
+    lost, rows = len(rows) - sum(there), rows[there].sort_values("path", ignore_index=True)
+    facts = [selection_lock.file_facts(folder / path) for path in rows["path"]]
+    plain: list[Any] = rows.astype(object).where(rows.notna(), None).to_dict("records")
+    rights = [attribution.of_row(row) for row in plain]
+    table = pd.DataFrame(
+        {
+            "path": rows["path"],
+            "bytes": [each["bytes"] for each in facts],
+            "sha256": [each["sha256"] for each in facts],
+            "id": rows["id"].astype("str"),
+            "provider": [each.provider for each in rights],
+            "sequence_id": rows["sequence_id"],
+            "creator": [each.creator for each in rights],
+            "licence": [each.licence for each in rights],
+            "licence_url": [each.licence_url for each in rights],
+            "attribution": [each.line for each in rights],
+        }
+    )
+    table = table.astype({name: "int64" if name == "bytes" else "str" for name in table.columns})
+    changed = int((rows["checksum"].notna() & (rows["checksum"] != table["sha256"])).sum())
+    files = []
+    if not dry_run:
+        with store.atomic(folder / MANIFEST[0]) as temporary:
+            table.to_csv(temporary, index=False, lineterminator="\n")
+        with store.atomic(folder / MANIFEST[1]) as temporary:
+            table.to_parquet(temporary, index=False)
+        files = [folder / name for name in MANIFEST]
+    licences = table["licence"].fillna("unknown").value_counts()
+    unknown = int(table["licence"].isna().sum())
+    headline = f"{counted(len(table), 'picture')}"
+    headline += f"; {unknown:,} of unknown licence" if unknown else ""
+    headline += f"; {changed:,} changed since the download" if changed else ""
+    headline += f"; {lost:,} in the ledger and not in the folder" if lost else ""
+    headline += "; nothing was written" if dry_run else "\n" + "  ".join(map(str, files))
+    summary = {
+        "format": "manifest",
+        "files": [str(each) for each in files],
+        "pictures": len(table),
+        "bytes": int(table["bytes"].sum()),
+        "licences": {str(name): int(count) for name, count in licences.items()},
+        "changed": changed,
+        "left_out": {"in the ledger and not in the folder": lost} if lost else {},
+        "version": version(),
+    }
+    return Job(lambda: table, summary, headline)

@@ -1,0 +1,459 @@
+"""
+The lock of a selection: what it was made of, by hash, and what came out, so that it can be checked and made again.
+
+Two runs with equal inputs, options and versions of libraries write equal locks, on any Python: there is no clock in
+it, and paths are relative to its folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from mlygeo import places
+from mlygeo.errors import FileError, FormatError
+from mlygeo.pipelines import provenance
+from mlygeo.pipelines.own_files import LOCK, SUMMARY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    import pyarrow as pa
+
+    from mlygeo.arrays import Floats
+    from mlygeo.pipelines.arguments import Call
+    from mlygeo.pipelines.inputs import Fetching
+    from mlygeo.regions import Region
+    from mlygeo.store.datasets.files import Listing
+    from mlygeo.store.datasets.index import Index
+
+    Places = tuple[pa.Table, Floats, Floats]
+
+FORM = 1
+"""Version of the form of locks."""
+
+LONGEST = 1 << 30
+"""Bytes; a longer file is no lock."""
+
+BESIDE = frozenset(
+    {"region", "lock", "workers", "scheduler", "part", "dry_run", "overwrite", "max_age", "tile_cache",
+     *provenance.UNTOLD}
+)  # fmt: skip
+"""Options of `select` without a say in what comes out of the same inputs, or that stand elsewhere in the lock."""
+
+NOT_FACTS = frozenset(
+    {"region", "inputs", "tiles", "software", "version", "attribution", "run", "date", "filters",
+     "interval_m", "method", "max_distance_m", "k", "unique", "max_heading_difference"}
+)  # fmt: skip
+"""Members of a summary that stand elsewhere in the lock, or not at all."""
+
+OWN_HASHES = "sha256_of_members"
+"""Member of a lock with the hashes of the others, by which an edit is noticed."""
+
+CHOSEN = ("point_id", "id", "provider", "rank", "distance_m")
+"""Columns that say what was selected."""
+
+
+_expected: ContextVar[Mapping[str, Any] | None] = ContextVar("expected", default=None)
+"""The lock by which a selection is being made again."""
+
+
+@contextmanager
+def to_agree_with(content: Mapping[str, Any]) -> Iterator[None]:
+    """Have the selections that are begun in this block agree with a lock; see `Lock.check`."""
+    token = _expected.set(content)
+    try:
+        yield
+    finally:
+        _expected.reset(token)
+
+
+@dataclass
+class Lock:
+    """
+    What a selection is made of, for its lock; and the lock that it is to agree with, if it is made again.
+
+    Parameters
+    ----------
+    call
+        What the user has called.
+    region
+        The region; None where points or streets say where.
+    given
+        Value and rows of each input, by parameter.
+    fetching
+        What has read the tiles; None where images were given.
+    expected
+        The content of the lock by which the selection is made again; None for a new one.
+    """
+
+    call: Call | None
+    region: Region | None
+    given: Mapping[str, tuple[Any, int]]
+    fetching: list[Fetching] = field(default_factory=list)
+    expected: Mapping[str, Any] | None = field(default_factory=_expected.get)
+
+    def check(self, result: Callable[[], Mapping[str, Any]], software: Mapping[str, str]) -> None:
+        """
+        Raise unless a selection that is made again by a lock is that of the lock.
+
+        Parameters
+        ----------
+        result
+            Returns what was selected, as `result_of` does; not called where there is no lock to agree with.
+        software
+            Versions of what has computed it.
+
+        Raises
+        ------
+        FormatError
+            If it is another selection.
+        """
+        if self.expected is None or result() == self.expected["result"]:
+            return
+        others = _other_versions(self.expected["software"], software)
+        raise FormatError(
+            "from the same inputs and options comes another selection than that of the lock"
+            + (f"; other versions: {'; '.join(others)}" if others else ""),
+            hint="install the versions of the lock" if others else "'mlygeo verify' tells what was changed",
+        )
+
+    def write(
+        self, folder: Path, summary: Mapping[str, Any], result: Mapping[str, Any], files: Mapping[str, Any]
+    ) -> Path:
+        """
+        Write the lock into a folder.
+
+        Parameters
+        ----------
+        folder
+            The folder of the selection.
+        summary
+            Its summary.
+        result
+            What was selected: numbers of rows, and hashes.
+        files
+            The facts of its files, by name.
+
+        Raises
+        ------
+        FormatError
+            If the selection is made again by a lock, with the same versions, and its files have other bytes.
+        FileError
+            If an input cannot be read any more.
+        """
+        from mlygeo import store
+
+        content = self.content(folder, summary, result, files)
+        if self.expected is not None and not _other_versions(self.expected["software"], content["software"]):
+            _must_agree(json.loads(text_of(content)), self.expected)
+        return store.write_text(text_of(content), folder / LOCK)
+
+    def content(
+        self, folder: Path, summary: Mapping[str, Any], result: Mapping[str, Any], files: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Return the content of the lock; the parameters are those of `write`."""
+        told = {} if self.call is None else provenance.record_of(self.call, {"inputs": {}, "software": {}, "date": ""})
+        inputs = {
+            name: facts_of(value, rows, folder) for name, (value, rows) in self.given.items()
+            if value is not None or name == "streets"
+        }  # fmt: skip
+        call = self.call
+        lists = None if call is None else call.options.get("tile_list_file")
+        if lists is not None:
+            several = [lists] if isinstance(lists, str | os.PathLike) else [*lists]
+            inputs["tile_list_file"] = facts_of(several, len(several), folder)
+        options = told.get("options", {})
+        software = {name: found for name, found in summary["software"].items() if name != "Python"}
+        checked = dict(files) | {SUMMARY: {"sha256_of_facts": sha256_of_facts(summary)}}
+        return {
+            "lock": FORM,
+            "command": told.get("command", "select"),
+            "options": {name: value for name, value in options.items() if name not in BESIDE | inputs.keys()},
+            "region": None if self.region is None else _of_region(self.region),
+            "inputs": inputs,
+            "tiles": {
+                each.provider.name: tiles_of(each.cache, each.read_tiles, each.failed, folder) for each in self.fetching
+            },
+            "software": software,
+            "facts": {name: value for name, value in summary.items() if name not in NOT_FACTS},
+            "attribution": summary["attribution"],
+            "result": dict(result),
+            "outputs": checked,
+            "run": summary["run"],
+        }
+
+
+def result_of(selected: Iterable[Places], points: Iterable[Places]) -> dict[str, Any]:
+    """
+    Return what was selected: numbers of rows and hashes, which do not depend on the order or the files of rows.
+
+    Parameters
+    ----------
+    selected
+        Tables of the selection, with the places of the images, degrees.
+    points
+        Tables of the points, with their places.
+    """
+    return {
+        name: _digest(tables, columns) for name, tables, columns in
+        (("selected", selected, CHOSEN), ("points", points, ("point_id",)))
+    }  # fmt: skip
+
+
+def _digest(tables: Iterable[Places], columns: Iterable[str]) -> dict[str, Any]:
+    import pyarrow as pa
+
+    from mlygeo.store.datasets import hashes
+
+    rows = 0
+
+    def plain() -> Iterator[pa.Table]:
+        nonlocal rows
+        for table, lon, lat in tables:
+            names = [name for name in columns if name in table.column_names]
+            kept = {name: _in_plain_form(table[name]) for name in names}
+            rows += len(table)
+            yield pa.table({**kept, "lon": lon, "lat": lat})
+
+    found = hashes.digest(plain())
+    return {"rows": rows, "digest": found}
+
+
+def _in_plain_form(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    import pyarrow as pa
+
+    is_text = pa.types.is_dictionary(values.type) or pa.types.is_large_string(values.type)
+    return values.cast(pa.string()) if is_text else values
+
+
+def sha256_of_facts(summary: Mapping[str, Any]) -> str:
+    """Return the hash of a summary's facts; those that differ between equal runs do not count."""
+    plain = provenance.alike(json.loads(json.dumps(provenance.lasting(summary), default=str)))
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+def text_of(content: Mapping[str, Any]) -> str:
+    """Return a lock as text, with hashes of its own members: the same for the same content."""
+    plain = provenance.alike(json.loads(json.dumps(content, default=str)))
+    plain[OWN_HASHES] = _own_hashes(plain)
+    return json.dumps(plain, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _own_hashes(content: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        name: hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+        for name, value in content.items()
+        if name != OWN_HASHES
+    }
+
+
+def edited(content: Mapping[str, Any]) -> list[str]:
+    """Return the members of a lock that are not as they were written."""
+    then, now = content.get(OWN_HASHES), _own_hashes(content)
+    then = then if isinstance(then, dict) else {}
+    return sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
+
+
+def read(path: str | os.PathLike[str]) -> tuple[Path, dict[str, Any]]:
+    """
+    Return the file of a lock, and its content.
+
+    Parameters
+    ----------
+    path
+        The lock, or the folder that it is in.
+
+    Raises
+    ------
+    FileError
+        If it cannot be read.
+    FormatError
+        If it is no lock of a selection, or of a later mlygeo.
+    """
+    file = Path(path).expanduser()
+    file = file / LOCK if file.is_dir() else file
+    try:
+        text = places.content_of(file, LONGEST)
+    except OSError as error:
+        raise FileError(
+            f"{file} cannot be read: {error.strerror or error}", hint=f"'mlygeo select' writes {LOCK} into its folder"
+        ) from error
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"{file.name} is not a lock: {error}") from error
+    if not isinstance(content, dict) or not {"lock", "command", "options", "inputs", "outputs"} <= content.keys():
+        raise FormatError(f"{file.name} is not a lock of a selection", hint=f"name a {LOCK}")
+    if content["lock"] != FORM:
+        raise FormatError(
+            f"{file.name} is a lock of form {content['lock']}, and this mlygeo reads form {FORM}",
+            hint="use the version of mlygeo that wrote it, or a later one",
+        )
+    return file, content
+
+
+def _other_versions(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Return in words which libraries have another version than in a lock."""
+    return [
+        f"{name} {then[name]} then, {now.get(name, 'none')} now" for name in sorted(then) if now.get(name) != then[name]
+    ]
+
+
+def _must_agree(found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    """Raise unless the files of a selection that was made again are those of the lock."""
+    differing = [name for name, facts in found["outputs"].items() if facts != expected["outputs"].get(name)]
+    # A selection over parts, made again of one file, has other files with the same images.
+    if differing and found["outputs"].keys() == expected["outputs"].keys():
+        raise FormatError(
+            f"the same images are selected, but {', '.join(differing)} would have other bytes than the lock says",
+            hint="'mlygeo verify' tells what was changed",
+        )
+
+
+# Facts -------------------------------------------------------------------------
+
+
+def _of_region(region: Region) -> dict[str, Any]:
+    shape = {} if region.is_box else {"wkb": region.geometry.wkb_hex}
+    return {"name": region.name, "bounds": list(region.bounds), "left_out": region.left_out, **shape}
+
+
+def region_of(content: Mapping[str, Any]) -> Region | None:
+    """Return the region that a lock describes, None where it has none."""
+    import shapely
+
+    from mlygeo.regions import Region
+
+    said = content["region"]
+    if said is None:
+        return None
+    if "wkb" not in said:
+        return Region.from_bbox(*said["bounds"], name=said["name"])
+    west, south, east, north = map(float, said["bounds"])
+    geometry = shapely.from_wkb(said["wkb"])
+    return Region(geometry, (west, south, east, north), said["name"], left_out=said["left_out"])
+
+
+def facts_of(value: Any, rows: int, folder: Path) -> dict[str, Any]:
+    """
+    Return the facts of an input.
+
+    Parameters
+    ----------
+    value
+        What was given; None for streets that were asked of OpenStreetMap.
+    rows
+        Its rows.
+    folder
+        The folder that paths are relative to.
+    """
+    return {**_facts(value, folder), "rows": rows}
+
+
+def _facts(value: Any, folder: Path) -> dict[str, Any]:
+    from mlygeo.store import paths
+    from mlygeo.store.datasets import files
+
+    if value is None:
+        return {"service": "OpenStreetMap"}
+    if isinstance(value, list | tuple):
+        return _facts(value[0], folder) if len(value) == 1 else {"files": [_facts(each, folder) for each in value]}
+    if hasattr(value, "listing") or not isinstance(value, str | os.PathLike):
+        return {"frame": "in memory"}
+    text = os.fspath(value)
+    if paths.is_url(text):
+        return {"address": provenance.called(text)}
+    if files.are_several(value):
+        listing = files.listed(value)
+        digest = files_digest(listing)
+        return {"path": relative(Path(text), folder), "number_of_files": len(listing.files), **digest}
+    file, layer = paths.parted(value)
+    return {"path": relative(file, folder), **({"layer": layer} if layer else {}), **file_facts(file)}
+
+
+def files_digest(listing: Listing) -> dict[str, str]:
+    """Return the hash of the files of a folder: of a dataset its index has theirs, and others are read."""
+    if listing.index is not None:
+        return {"sha256_of_index": _index_digest(listing.index)}
+    local = [(file.name, file.path) for file in listing.files if isinstance(file.path, Path)]
+    listed = [[name, *file_facts(path).values()] for name, path in local]
+    return {"sha256_of_files": hashlib.sha256(json.dumps(listed).encode()).hexdigest()}
+
+
+def index_facts(index: Index) -> dict[str, Any]:
+    """Return the facts of a dataset that is written, by its index."""
+    return {"number_of_files": len(index.parts), "sha256_of_index": _index_digest(index)}
+
+
+def _index_digest(index: Index) -> str:
+    listed = [[part.path, part.bytes, part.sha256] for part in index.parts]
+    return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
+
+
+def file_facts(path: Path) -> dict[str, Any]:
+    """
+    Return the size and the hash of a file; all of its bytes are read.
+
+    Raises
+    ------
+    FileError
+        If it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return {"bytes": os.fstat(file.fileno()).st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+    except OSError as error:
+        raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def text_facts(text: str) -> dict[str, Any]:
+    """Return the facts of a file with a text."""
+    content = text.encode()
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def tiles_of(cache: Path, tiles: Iterable[Path], failed: list[str], folder: Path) -> dict[str, Any]:
+    """Return the facts of tiles by the names of their files, and the names of those that could not be fetched."""
+    ordered = sorted(tiles, key=lambda path: path.name)
+    with ThreadPoolExecutor() as pool:
+        found = dict(zip((path.name for path in ordered), pool.map(file_facts, ordered), strict=True))
+    return {"folder": relative(cache, folder), "files": found, "failed": sorted(failed)}
+
+
+def relative(path: Path, folder: Path) -> str:
+    """
+    Return a path as a lock in a folder tells it: relative to it, or to the user's own folder, which it does not name.
+
+    Parameters
+    ----------
+    path
+        The path.
+    folder
+        The folder of the lock.
+    """
+    there, here = (Path(os.path.abspath(each.expanduser())) for each in (path, folder))  # noqa: PTH100 - links stay
+    try:
+        home: Path | None = Path.home()
+    except RuntimeError:  # there is none
+        home = None
+    common = Path(os.path.commonpath([there, here])) if there.anchor == here.anchor else None
+    is_high = common is None or common == Path(there.anchor) or (home is not None and common in home.parents)
+    if not is_high:
+        return Path(os.path.relpath(there, here)).as_posix()
+    if home is not None and there.is_relative_to(home):
+        return f"~/{there.relative_to(home).as_posix()}"
+    return there.as_posix()
+
+
+def located(said: str, folder: Path) -> Path:
+    """Return the path that a lock in a folder tells; see `relative`."""
+    path = Path(PurePosixPath(said)).expanduser()
+    return path if path.is_absolute() else folder / path

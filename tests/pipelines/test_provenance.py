@@ -1,0 +1,124 @@
+"""What made a frame stands in its file: command, all options, inputs by hash, versions; and no secret or place."""
+
+import hashlib
+import inspect
+import json
+import shutil
+
+import pytest
+from conftest import STUTTGART
+from helpers.command_line import run
+from helpers.photo_folders import folder_of, gpx_of
+from helpers.tokens import TOKEN
+from hypothesis import given
+from hypothesis import strategies as st
+
+import mlygeo
+from mlygeo.cli.verbs import VERBS
+from mlygeo.pipelines import provenance
+from mlygeo.standin import serve
+
+BBOX = "9.1616,48.7624,9.1759,48.7789"
+
+
+@pytest.fixture(scope="module")
+def service(images):
+    with serve(images, token=TOKEN) as server:
+        yield server
+
+
+@pytest.fixture
+def work(tmp_path, monkeypatch, service):
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("MAPILLARY_GRAPH_API_ENDPOINT", service.url)
+    monkeypatch.setenv("MAPILLARY_TILES_ENDPOINT", service.url)
+    shutil.copy(STUTTGART / "stuttgart_osm_edges.gpkg", folder / "edges.gpkg")
+    shutil.copy(STUTTGART / "stuttgart_images.parquet", folder / "images.parquet")
+    folder_of(folder / "photos", 4)
+    gpx_of(folder / "t.gpx", 40)
+    (folder / "token.txt").write_text(TOKEN)
+    return folder
+
+
+MADE = {
+    "tiles": (["--bbox", BBOX, "--tile-cache", "cache", "--token-file", "token.txt", "-o", "made.parquet"], "made.parquet"),
+    "streets": (["--streets", "edges.gpkg", "--interval", "200", "-o", "made.parquet"], "made.parquet"),
+    "metadata": (["images.parquet", "--token-file", "token.txt", "--fields", "altitude", "-o", "made.parquet"], "made.parquet"),
+    "coverage": (["--streets", "edges.gpkg", "--images", "images.parquet", "-o", "out"], "out/gaps.parquet"),
+    "tracks": (["t.gpx", "-o", "made.parquet"], "made.parquet"),
+    "geotag": (["photos", "--geotag-source", "gpx", "--geotag-source-path", "t.gpx", "-o", "made.parquet"], "made.parquet"),
+    "cut": (["photos", "-o", "made.parquet"], "made.parquet"),
+    "process": (["photos", "--geotag-source", "gpx", "--geotag-source-path", "t.gpx"], "photos/.mlygeo/images.parquet"),
+    "find-sequences": (["--bbox", BBOX, "--token-file", "token.txt", "-o", "out"], "out/sequences.parquet"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_the_file_of_a_verb_says_what_made_it(work, capsys, name):
+    words, file = MADE[name]
+    status, _, err = run(capsys, name, *words)
+    assert status == 0, err
+    attrs = mlygeo.read_frame(work / file).attrs
+    record = attrs["record"]
+    function = next(verb.function for verb in VERBS if verb.name == name)
+    assert record["command"] == function
+    parameters = inspect.signature(getattr(mlygeo, function)).parameters
+    assert record["options"].keys() == parameters.keys() - provenance.UNTOLD
+    assert record["software"]["mlygeo"] == mlygeo.__version__
+    text = json.dumps(attrs)
+    assert TOKEN not in text
+    assert "token.txt" not in text
+    assert str(work) not in json.dumps(record)
+    hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in work.iterdir() if path.is_file()}
+    for said in record["inputs"].values():
+        assert said["sha256"] == hashes[said["source"]]
+    named = {value for value in record["options"].values() if isinstance(value, str)}
+    assert named & hashes.keys() <= {said["source"] for said in record["inputs"].values()}
+
+
+def test_a_function_says_what_its_verb_says(work, capsys):
+    run(capsys, "streets", "--streets", "edges.gpkg", "--interval", "200", "-o", "made.parquet")
+    of_file = mlygeo.read_frame(work / "made.parquet").attrs["record"]
+    assert mlygeo.streets(streets="edges.gpkg", interval=200).attrs["record"] == json.loads(json.dumps(of_file))
+
+
+def test_what_the_user_called_is_recorded_not_what_that_called(work):
+    made = mlygeo.process(work / "photos")
+    assert made.attrs["record"]["command"] == "process"
+    frame = mlygeo.cut(work / "photos", max_speed=10**17)
+    assert frame.attrs["record"]["options"]["max_speed"] == 10**17
+    assert frame.attrs["record"]["options"]["cutoff_time"] == 60
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("/users/jane/data/x.gpkg", "x.gpkg"),
+        ("edges.gpkg:roads", "edges.gpkg:roads"),
+        ("postgresql://jane:secret@db.example/osm?table=a.b", "postgresql://db.example/osm"),
+        ("https://x.example/a.parquet?signature=secret", "https://x.example/a.parquet"),
+        ("s3://bucket/images", "s3://bucket/images"),
+    ],
+)
+def test_names_of_inputs_have_no_secrets(text, expected):
+    assert provenance.called(text) == expected
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-9, 9) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(
+    facts=st.dictionaries(st.text(max_size=3), JSON, max_size=4),
+    others=st.dictionaries(st.sampled_from(sorted(provenance.PASSING)), JSON),
+)
+def test_the_name_of_a_run_does_not_hang_on_when_and_where_it_ran(facts, others):
+    nested = {"software": {**others, "numpy": "2"}, **facts, **others}
+    assert provenance.run_of(nested) == provenance.run_of({"software": {"numpy": "2"}, **facts})
+    assert provenance.run_of({**facts, "more": 1}) != provenance.run_of({**facts, "more": 2})
+    assert provenance.run_of({**facts, "more": 1}) == provenance.run_of({**facts, "more": 1.0})

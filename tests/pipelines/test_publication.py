@@ -1,0 +1,134 @@
+"""What is published passes the validators of others without a warning, and tells what the files are."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import ROOT, STUTTGART
+from helpers.command_line import run
+from helpers.tokens import TOKEN
+from helpers.validators import environment
+
+import mlygeo
+from mlygeo.errors import FileError, InputError
+from mlygeo.pipelines.job import body_of
+from mlygeo.providers.mapillary.service import Service
+from mlygeo.standin import serve
+
+WHO = ["--creator", "Jane Doe <https://orcid.org/0000-0002-1825-0097>", "--publisher", "Uni <https://uni.example.org>"]
+WHO += ["--address", "https://doi.org/10.5281/zenodo.1234567"]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, images):
+    folder = tmp_path_factory.mktemp("made")
+    options = {"streets": STUTTGART / "stuttgart_osm_edges.gpkg", "interval": 100, "srid": 25832}
+    mlygeo.partition(images, folder / "images", rows_per_part=400)
+    body_of(mlygeo.select)(images=STUTTGART / "stuttgart_images.parquet", **options).write(folder / "out")
+    body_of(mlygeo.select)(images=folder / "images", **options).write(folder / "parts")
+    return folder
+
+
+@pytest.fixture
+def folder(made, tmp_path):
+    shutil.copytree(made, tmp_path / "made")
+    return tmp_path / "made"
+
+
+@pytest.mark.parametrize("name", ["out", "parts"])
+def test_a_crate_passes_its_validator_without_a_warning(folder, capsys, name):
+    status, _, err = run(capsys, "publish", folder / name, *WHO)
+    assert status == 0, err
+    validate = [
+        str(environment() / "python"),
+        str(ROOT / "tests" / "helpers" / "validate_crate.py"),
+        str(folder / name),
+    ]
+    for profile in ("ro-crate-1.1", "process-run-crate-0.5"):
+        done = subprocess.run([*validate, profile], capture_output=True, text=True, cwd=folder)
+        assert done.stdout == "passed\n", done.stderr
+    described = json.loads((folder / name / "ro-crate-metadata.json").read_text())
+    for entity in described["@graph"]:
+        if entity["@type"] == "File":
+            content = (folder / name / entity["@id"]).read_bytes()
+            assert entity["sha256"] == hashlib.sha256(content).hexdigest()
+            assert entity["contentSize"] == str(len(content))
+    # The validator finds what is wrong.
+    described["@graph"][1].pop("license")
+    (folder / name / "ro-crate-metadata.json").write_text(json.dumps(described))
+    assert "failed" in subprocess.run([*validate, "ro-crate-1.1"], capture_output=True, text=True, cwd=folder).stdout
+
+
+def test_a_croissant_passes_its_validator_without_a_warning(folder, capsys):
+    status, _, err = run(capsys, "publish", folder / "out", "--format", "croissant", *WHO)
+    assert status == 0, err
+    words = [str(environment() / "mlcroissant"), "validate", "--jsonld", str(folder / "out" / "croissant.json")]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if "Done" not in line]
+    assert lines == []
+    # It can be read by what is said of it.
+    code = (
+        "import sys, mlcroissant as mlc\n"
+        "rows = mlc.Dataset(jsonld=sys.argv[1]).records('selection')\n"
+        "print(sorted(int(row['selection/id']) for row in rows))"
+    )
+    words = [str(environment() / "python"), "-c", code, str(folder / "out" / "croissant.json")]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    selected = mlygeo.read_frame(folder / "out" / "selection.parquet")
+    assert json.loads(done.stdout) == sorted(selected["id"])
+
+
+def test_nothing_is_replaced_and_a_dry_run_writes_nothing(folder, capsys):
+    before = sorted(folder.rglob("*"))
+    found = mlygeo.publish(folder / "out", dry_run=True)
+    assert sorted(folder.rglob("*")) == before
+    assert found["path"].tolist() == [
+        "selection.parquet", "street_points.parquet", "image_ids.txt", "selection.lock.json", "summary.json",
+    ]  # fmt: skip
+    assert set(found["licence"]) == {"CC BY-SA 4.0; ODbL-1.0"}
+    status, _, err = run(capsys, "publish", folder / "out")
+    assert status == 0
+    assert "without `" not in err
+    assert "without --creator, which others ask for" in err
+    with pytest.raises(FileError, match="is there already, and is not replaced"):
+        mlygeo.publish(folder / "out")
+    assert len(mlygeo.publish(folder / "out", format="croissant")) == 5
+
+
+def test_what_was_changed_is_not_published(folder):
+    (folder / "out" / "image_ids.txt").write_text("1\n")
+    with pytest.raises(FileError, match=r"image_ids.txt is changed"):
+        mlygeo.publish(folder / "out")
+    with pytest.raises(FileError, match="cannot be read"):
+        mlygeo.publish(folder)
+    with pytest.raises(InputError, match="`title` is of no use with `format=manifest`"):
+        mlygeo.publish(folder, format="manifest", title="x")
+
+
+def test_pictures_are_listed_with_their_licences(tmp_path, images, monkeypatch, capsys):
+    with serve(images, photos=STUTTGART / "pictures", token=TOKEN) as server:
+        service = Service(endpoints=server.endpoints, token=TOKEN)
+        mlygeo.download(images.iloc[:5], output=tmp_path, size="256", service=service, required_disk_space=0)
+    (lost, changed, *_) = sorted(tmp_path.rglob("*.jpg"))
+    lost.unlink()
+    changed.write_bytes(changed.read_bytes() + b"x")
+    status, _, err = run(capsys, "publish", tmp_path, "--format", "manifest")
+    assert status == 0, err
+    assert "4 pictures; 1 changed since the download; 1 in the ledger and not in the folder" in err
+    table = pd.read_parquet(tmp_path / "manifest.parquet")
+    as_text = pd.read_csv(tmp_path / "manifest.csv", dtype={"id": str})
+    assert as_text["path"].tolist() == table["path"].tolist()
+    assert as_text["id"].tolist() == table["id"].tolist()
+    for row in table.itertuples():
+        assert hashlib.sha256((tmp_path / row.path).read_bytes()).hexdigest() == row.sha256
+        assert Path(row.path).stem == row.id
+        assert (row.provider, row.licence) == ("mapillary", "CC BY-SA 4.0")
+        assert row.licence_url == "https://creativecommons.org/licenses/by-sa/4.0/"
+    with pytest.raises(FileError, match="is there already"):
+        mlygeo.publish(tmp_path, format="manifest")
