@@ -192,6 +192,10 @@ CALLS = {
     ),
     ("select", "streets"): (streets_frame, lambda value, _: mlygeo.select(BOX, streets=value, images=images_frame())),
     ("select", "points"): (points_frame, lambda value, _: mlygeo.select(points=value, images=images_frame())),
+    ("select", "towards"): (
+        points_frame,
+        lambda value, _: mlygeo.select(towards=value, images=images_frame(), field_of_view=90, k=2),
+    ),
     ("select", "images"): (
         images_frame, lambda value, _: mlygeo.select(points=points_frame(), images=value, since="2024", k=2)
     ),

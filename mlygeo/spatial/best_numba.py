@@ -329,15 +329,3 @@ def search(
     )  # fmt: skip
     share = max(4096, -(-len(only) // (4 * workers())))
     in_threads(lambda start, stop: _search(*grid, *points, only, start, stop, *rest), len(only), share, "points")
-
-
-def load() -> None:
-    """Load the compiled code."""
-    some, row = (np.zeros(1), np.zeros(1)), np.zeros(1, dtype=np.int64)
-    number, none = np.empty(0, dtype=np.int64), np.empty(0)
-    scoring = Scoring(np.zeros(1), 1.0, 0.0, 0.0, 1.0, none, none, np.empty(0, dtype=bool), number, number)
-    search(
-        some, some, row, only=row, chosen=None, box=Box(0.0, 0.0, 0.0, 0.0), limit_square=1.0, heading=None,
-        strip=None, scoring=scoring, scores=np.full((1, 1), -1.0), squares=np.full((1, 1), np.inf),
-        rows=np.full((1, 1), -1),
-    )  # fmt: skip

@@ -110,7 +110,7 @@ def test_nearest_equals_a_plain_loop(city, max_distance, k, compiled):
 def test_unique_takes_the_shortest_pair_first(city, max_distance, k):
     points, images, ids, test = city
     number = np.unique(ids, return_inverse=True)[1]
-    plane = InPlane(points, images, ids, max_distance, test)
+    plane = InPlane(points, images, ids, max_distance, RD, test)
     found = pairing.assign([plane], number=number, place=np.arange(len(points[0])), k=k)
     rows = sorted(zip(*(part.tolist() for part in found), strict=True), key=lambda row: (row[0], row[2], ids[row[1]]))
     # Two rows of the same id at the same distance are one image: compare ids.
@@ -144,7 +144,7 @@ def test_unique_is_the_plain_greedy_where_images_near_a_point_are_taken(crowds, 
         start = max(points + images) + gap - min(0.0, float(chain.min() - start))
     point_x, image_x = np.array(points), np.array(images)
     ids = np.random.default_rng(seed).permutation(len(image_x)).astype(np.int64) + 1
-    plane = InPlane((point_x, point_x * 0), (image_x, image_x * 0), ids, max_distance, compiled=compiled)
+    plane = InPlane((point_x, point_x * 0), (image_x, image_x * 0), ids, max_distance, RD, compiled=compiled)
     found = pairing.assign([plane], number=ids - 1, place=np.arange(len(point_x)), k=k)
     rows = sorted(zip(*(part.tolist() for part in found), strict=True), key=lambda row: (row[0], row[2], ids[row[1]]))
     expected = greedy((point_x, point_x * 0), (image_x, image_x * 0), ids, max_distance=max_distance, k=k)
