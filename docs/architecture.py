@@ -34,6 +34,7 @@ PARTS = {
     ),
     "parts": Part("datasets worked on part by part: plans, who runs them, what is brought together", "disk"),
     "uploads": Part("which images and videos are sent, in which archives, and what has been uploaded", "disk"),
+    "perspective": Part("views cut out of panoramas: sampled, written, and what became of each", "disk"),
     "downloads": Part("pictures into folders, and what became of each", "disk"),
     "video": Part("frames sampled from videos", "disk"),
     "photos": Part("EXIF and image descriptions written, folders of photos imported", "disk"),
@@ -41,6 +42,7 @@ PARTS = {
         "services with street-level images: tiles, search, metadata, pictures, uploads, sign-in", "network"
     ),
     "readers": Part("files to frames: photos, tracks, videos, streets", "disk"),
+    "measuring": Part("pictures to numbers: blur, contrast, brightness, hashes", "disk"),
     "net": Part("HTTP: time limits, retries, quota, worker pools", "network"),
     "regions": Part("a box, file or place name", "disk"),
     "plotting": Part("maps", "disk"),
@@ -58,6 +60,7 @@ PARTS = {
     "arrays_numba": Part("compiled code for arrays", "memory"),
     "kernels": Part("when compiled code is loaded", "memory"),
     "config": Part("settings file", "disk"),
+    "expressions": Part("conditions as text", "memory"),
     "filters": Part("of images", "memory"),
     "osm": Part("OpenStreetMap", "network"),
     "own": Part("files of runs", "disk"),

@@ -9,6 +9,7 @@ from .pipelines.conversion import convert as convert
 from .pipelines.datasets import partition as partition
 from .pipelines.downloads import download as download
 from .pipelines.drawing import plot as plot
+from .pipelines.estimating import estimate as estimate
 from .pipelines.geotagging import cut as cut
 from .pipelines.geotagging import geotag_photos as geotag_photos
 from .pipelines.graph import inspect as inspect
@@ -16,6 +17,7 @@ from .pipelines.graph import metadata as metadata
 from .pipelines.originals import download_originals as download_originals
 from .pipelines.photos import interpolate as interpolate
 from .pipelines.photos import process_csv as process_csv
+from .pipelines.picture_quality import quality as quality
 from .pipelines.processing import process as process
 from .pipelines.project_file import init as init
 from .pipelines.publication import publish as publish
@@ -39,6 +41,7 @@ from .pipelines.video import sample_video as sample_video
 from .pipelines.video import tracks as tracks
 from .pipelines.video_chains import video_process as video_process
 from .pipelines.video_chains import video_process_and_upload as video_process_and_upload
+from .pipelines.viewing import views as views
 from .plotting import explore as explore
 from .providers.mapillary.descriptions import read_descriptions as read_descriptions
 from .providers.mapillary.descriptions import write_descriptions as write_descriptions
@@ -53,8 +56,10 @@ from .readers.video import read_video as read_video
 from .readers.video import video_info as video_info
 from .regions import Region as Region
 from .spatial.checks import check_images as check_images
+from .spatial.copies import flag_copies as flag_copies
 from .spatial.coverage import coverage_gaps as coverage_gaps
 from .spatial.coverage import street_coverage as street_coverage
+from .spatial.designs import sample_streets as sample_streets
 from .spatial.duplicates import flag_duplicates as flag_duplicates
 from .spatial.geotag import geotag as geotag
 from .spatial.geotag import interpolate_positions as interpolate_positions
@@ -64,9 +69,11 @@ from .spatial.sequences import interpolate_directions as interpolate_directions
 from .spatial.sequences import split_sequences as split_sequences
 from .spatial.sequences import summarise as summarise
 from .spatial.streets import street_points as street_points
+from .spatial.sun import sun_position as sun_position
 from .spatial.times import estimate_subseconds as estimate_subseconds
 from .spatial.times import interpolate_times as interpolate_times
 from .spatial.times import spread_subseconds as spread_subseconds
+from .spatial.views import plan_views as plan_views
 from .store import read_frame as read_frame
 from .store import write_frame as write_frame
 from .uploads.ledger import upload_history as upload_history

@@ -57,13 +57,16 @@ def interpreting(size: int) -> Iterator[None]:
         try:
             yield
         finally:
-            _give_back()
+            give_back()
 
 
-def _give_back() -> None:
-    """Return freed memory to the system: the GNU C library otherwise keeps some for each thread that had it."""
+def give_back() -> None:
+    """Return freed memory to the system: the GNU C library keeps some for each thread that had it, and Arrow all."""
     import ctypes
 
+    arrow: Any = sys.modules.get("pyarrow")
+    if arrow is not None:
+        arrow.default_memory_pool().release_unused()
     try:
         trim = ctypes.CDLL(None).malloc_trim
     except (AttributeError, OSError, TypeError):  # another C library

@@ -186,5 +186,7 @@ def nulls(dtype: str, length: int, index: pd.Index | None = None) -> pd.Series:
     """Return a column of unknown values: NaN, NaT or NA."""
     import pandas as pd
 
-    values: Any = np.full(length, np.nan) if dtype == "float64" else [None] * length
-    return pd.Series(values, index=index, dtype="boolean" if dtype == "bool" else dtype)
+    if dtype == "float64":
+        return pd.Series(np.full(length, np.nan), index=index)
+    unknown: Any = pd.array([None], dtype="boolean" if dtype == "bool" else dtype)  # type: ignore[call-overload]
+    return pd.Series(unknown.repeat(length), index=index)

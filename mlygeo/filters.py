@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo import periods
+from mlygeo import expressions, periods
 from mlygeo.errors import FrameError, InputError
 from mlygeo.keys import UUIDS
 
@@ -30,6 +30,7 @@ def conditions_of(
     creator: int | str | Iterable[int | str] | None,
     organization: int | str | Iterable[int | str] | None,
     min_quality: float | None,
+    where: str | None = None,
     time_options: tuple[str, str] = ("since", "until"),
 ) -> dict[str, Any]:
     """
@@ -57,6 +58,8 @@ def conditions_of(
         if not 0 <= min_quality <= 1:
             raise InputError(f"`min_quality` must lie between 0 and 1, not {min_quality}")
         given["min_quality"] = min_quality
+    if where is not None:
+        given["where"] = expressions.parse(where).text
     return given
 
 
@@ -71,7 +74,9 @@ def columns_for(conditions: Mapping[str, Any], available: Iterable[str]) -> list
     """
     needs = {"pano": "is_pano", "since": "captured_at", "until": "captured_at", "organization": "organization_id",
              "min_quality": "quality_score"}  # fmt: skip
-    columns = {needs[name] for name in conditions if name != "creator"}
+    columns = {needs[name] for name in conditions if name in needs}
+    if "where" in conditions:
+        columns |= set(expressions.parse(conditions["where"]).columns)
     for value in conditions.get("creator", ()):
         columns.add("creator_id" if isinstance(value, int) or UUIDS.find(value) else _names_in(available))
     missing = sorted(columns - set(available))
@@ -113,6 +118,8 @@ def are_met(columns: Mapping[str, pd.Series], conditions: Mapping[str, Any]) -> 
         masks.append(_has_key(columns["organization_id"], conditions["organization"]))
     if "min_quality" in conditions:
         masks.append(columns["quality_score"] >= conditions["min_quality"])
+    if "where" in conditions:
+        masks.append(pd.Series(expressions.parse(conditions["where"]).answer(columns)[0]))
     met: Flags = np.logical_and.reduce([pd.Series(mask).fillna(value=False).to_numpy(dtype=bool) for mask in masks])
     return met
 
@@ -140,7 +147,13 @@ UNKNOWN = {"pano": "is_pano", "since": "captured_at", "until": "captured_at", "m
 def unknown_in(columns: Mapping[str, pd.Series], conditions: Mapping[str, Any]) -> dict[str, Flags]:
     """Return which images have no value in a column that conditions ask for, by its name: they are left out."""
     names = {column for condition, column in UNKNOWN.items() if condition in conditions}
-    return {name: columns[name].isna().to_numpy() for name in sorted(names)}
+    found: dict[str, Flags] = {name: columns[name].isna().to_numpy() for name in sorted(names)}
+    if "where" in conditions:
+        condition = expressions.parse(conditions["where"])
+        undecided = condition.answer(columns)[1]
+        for name in condition.columns if undecided.any() else ():
+            found[name] = found.get(name, False) | (undecided & columns[name].isna().to_numpy())
+    return found
 
 
 def _listed(value: int | str | Iterable[int | str], option: str) -> list[int | str]:

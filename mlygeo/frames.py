@@ -28,13 +28,16 @@ from mlygeo.schemas import (
     KEYS,
     LOCAL_IMAGES,
     MS_UTC,
+    OF_POINTS,
     POINTS,
+    PREFERRED_BY,
     SCHEMAS,
     SELECTION,
     SEQUENCES,
     STREET_POINTS,
     STREETS,
     TRACKS,
+    VIEWS,
     Column,
     Schema,
 )
@@ -62,14 +65,17 @@ __all__ = [
     "LOCAL_IMAGES",
     "MAPILLARY",
     "MS_UTC",
+    "OF_POINTS",
     "OPENSTREETMAP",
     "POINTS",
+    "PREFERRED_BY",
     "SCHEMAS",
     "SELECTION",
     "SEQUENCES",
     "STREETS",
     "STREET_POINTS",
     "TRACKS",
+    "VIEWS",
     "Column",
     "Schema",
     "attribute",
@@ -261,7 +267,7 @@ _SAMPLE = 1000
 _RARE = 100
 """Of so many ids one is a slip among numbers, and no name among names."""
 
-_HAVE_KEYS = {schema.name for schema in (IMAGES, LOCAL_IMAGES, SELECTION, SEQUENCES)}
+_HAVE_KEYS = {schema.name for schema in (IMAGES, LOCAL_IMAGES, SELECTION, VIEWS, SEQUENCES)}
 
 _NUMBER = r"^\s*(?:[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|(?i:<?n/?an?>?|none|null))?\s*$"
 """A number as tables of text have it, or a gap."""
@@ -730,6 +736,7 @@ def filter_images(
     creator: int | str | Iterable[int | str] | None = None,
     organization: int | str | Iterable[int | str] | None = None,
     min_quality: float | None = None,
+    where: str | None = None,
 ) -> gpd.GeoDataFrame:
     """
     Keep the images that meet every condition given.
@@ -753,6 +760,11 @@ def filter_images(
         Keep images of these organizations (ids).
     min_quality
         Keep images of at least this `quality_score` (0 to 1).
+    where
+        Keep images that meet this condition on any columns, such as "blur >= 100 and sun_altitude > 0": comparisons
+        (=, !=, <, <=, >, >=), "in ('a', 'b')", "is null" and "is not null", joined by and, or, not and parentheses.
+        Text and times stand in quotes; a day, month or year is all of it. A comparison with an unknown value is
+        unknown, as in SQL, and such images are left out.
 
     Returns
     -------
@@ -772,7 +784,13 @@ def filter_images(
     """
     images = check(images, IMAGES)
     conditions = conditions_of(
-        pano=pano, since=since, until=until, creator=creator, organization=organization, min_quality=min_quality
+        pano=pano,
+        since=since,
+        until=until,
+        creator=creator,
+        organization=organization,
+        min_quality=min_quality,
+        where=where,
     )
     if not conditions:
         return images

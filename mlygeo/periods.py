@@ -18,6 +18,9 @@ FORM = "write it in ISO 8601: 2024, 2024-06, 2024-W26, 2024-06-30 or 2024-06-30T
 LAST = dt.datetime(9999, 12, 31, 23, 59, 59, tzinfo=dt.UTC)
 """The latest time; the end of the year 9999 cannot be written."""
 
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+"""From which times are counted."""
+
 FARTHEST_ZONE_H = 14
 """Hours of the zones farthest from UTC (Kiribati; the other way it is 12)."""
 

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, NoReturn
 
 from mlygeo.errors import FileError
 
-_DIGITS = re.compile(r"\d+")
+_DIGITS, _ASCII_DIGITS = re.compile(r"\d+"), re.compile(r"[0-9]+")
 
 _BLOCK = 0xD000
 """Lengths from here on take several characters; no character below is half of another one."""
@@ -231,9 +231,9 @@ def natural_key(path: str | os.PathLike[str]) -> tuple[str, str]:
     """
     text = os.fspath(path)
     folded = text.replace("\\", "/").replace("/", "\0").casefold()  # a folder comes before longer names
-    if not folded.isascii():
-        folded = unicodedata.normalize("NFC", folded)
-    return _DIGITS.sub(_comparable, folded), text
+    if folded.isascii():  # nearly all
+        return _ASCII_DIGITS.sub(_comparable, folded), text
+    return _DIGITS.sub(_comparable, unicodedata.normalize("NFC", folded)), text
 
 
 def _comparable(found: re.Match[str]) -> str:
@@ -247,5 +247,7 @@ def _comparable(found: re.Match[str]) -> str:
     if not digits.isascii():
         digits = "".join(str(unicodedata.decimal(digit)) for digit in digits)
     digits = digits.lstrip("0")
+    if len(digits) < _BLOCK:
+        return f"0{chr(len(digits))}{digits}"
     blocks, rest = divmod(len(digits), _BLOCK)
     return f"0{chr(_BLOCK) * blocks}{chr(rest)}{digits}"

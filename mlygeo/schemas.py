@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 CRS = "EPSG:4326"
 """The coordinate reference system of every frame."""
@@ -151,6 +155,53 @@ LOCAL_IMAGES = Schema(
 )
 """Photos on this machine: an images frame of files, whose ids are not known yet."""
 
+SAMPLED = (
+    Column(
+        "stratum", "str", "the part of the streets it was drawn from: class, polygon, cell or street", optional=True
+    ),
+    Column("cluster", "str", "the drawn street that it belongs to, with the number of the draw", optional=True),
+    Column("inclusion_probability", "float64", "expected number of points in a metre of street there", optional=True),
+    Column("weight", "float64", "metres of street that it stands for: 1 / inclusion_probability", optional=True),
+)
+"""Columns of points that were drawn at random, with known chances; a selection has those of its points."""
+
+
+def sampled(columns: Iterable[str]) -> list[str]:
+    """Return which columns say how points were drawn; none where they do not say it."""
+    names = {*columns}
+    known = {"inclusion_probability", "weight"} <= names
+    return [column.name for column in SAMPLED if known and column.name in names]
+
+
+QUALITY = Schema(
+    "quality",
+    "Point",
+    (
+        Column("sun_altitude", "float64", "degrees of the sun above the horizon, without refraction; NaN when unknown"),
+        Column("sun_azimuth", "float64", "direction of the sun, degrees; NaN when unknown"),
+        Column("sun_phase", "str", "day, civil, nautical or astronomical twilight, or night; null when unknown"),
+        Column("against_light", "bool", "whether a low sun is in the field of view; null when unknown"),
+        Column("blur", "float64", "variance of the Laplacian; the lower, the more blurred", optional=True),
+        Column("contrast", "float64", "range of the middle 98 % of grey values, 0 to 0.5", optional=True),
+        Column("tone", "float64", "likeness of the spread of brightness to an even one, 0 to 1", optional=True),
+        Column("brightness", "float64", "mean brightness, 0 to 255", optional=True),
+        Column("dark_share", "float64", "share of pixels of less than a quarter of full brightness", optional=True),
+        Column("phash", "str", "perceptual hash, 16 hexadecimal digits", optional=True),
+        Column("measured_width", "Int64", "pixels of what was measured", optional=True),
+        Column("measured_height", "Int64", "pixels of what was measured", optional=True),
+        Column("picture_error", "str", "why the picture could not be measured; null when it was", optional=True),
+        Column("time_doubtful", "bool", "whether it is bright as by day though the sun was far down", optional=True),
+        Column("percept_score", "float64", "contrast and tone in one, as percept-vsvi-filter adds them", optional=True),
+        Column("percept_accepted", "bool", "whether percept-vsvi-filter accepts the picture", optional=True),
+        Column(
+            "is_copy", "bool", "whether it is the picture of another sequence, too, and not its first", optional=True
+        ),
+        Column("copy_group", "Int64", "number of the images of one picture; null when there is one", optional=True),
+        Column("copy_by", "str", "picture, or place and time: what tells that it is a copy", optional=True),
+    ),
+)
+"""Images with what `quality` adds to their own columns."""
+
 STREETS = Schema(
     "streets",
     "LineString",
@@ -169,7 +220,7 @@ STREET_POINTS = Schema(
     "street_points",
     "Point",
     (
-        Column("point_id", "int64", "number of the point: of its place on Earth (even), or from 0 (percept)"),
+        Column("point_id", "int64", "number of the point: of its place on Earth, or from 0 (percept)"),
         Column("u", "int64", "node where its edge starts"),
         Column("v", "int64", "node where its edge ends"),
         Column("key", "int64", "number among the parallel edges"),
@@ -177,11 +228,15 @@ STREET_POINTS = Schema(
         Column("osmid", "str", "ids of the street's OpenStreetMap ways", optional=True),
         Column("name", "str", "name of the street", optional=True),
         Column("highway", "str", "OpenStreetMap's highway class", optional=True),
+        *SAMPLED,
     ),
 )
 
 POINTS = Schema("points", "Point", (Column("point_id", "int64", "number of the point"),))
 """Points of a user's own, to select images for; a `bearing` is used where there is one."""
+
+PREFERRED_BY = ("distance", "heading", "same_sequence", "resolution", "age", "quality_score", "panorama")
+"""Terms of the rules by which images are preferred; see `mlygeo.spatial.scores.Rule`."""
 
 SELECTION = Schema(
     "selection",
@@ -192,8 +247,58 @@ SELECTION = Schema(
         Column("distance_m", "float64", "planar distance from point to image, metres"),
         Column("rank", "int64", "1 = nearest"),
         Column("heading_difference", "float64", "angle between camera and street, 0 to 90 degrees; NaN when unknown"),
+        Column("score", "float64", "how far the image is preferred, 0 to 1, where a rule does so", optional=True),
+        *(
+            Column(f"term_{name}", "float64", f"the rule's term `{name}`, 0 to 1, where it has a weight", optional=True)
+            for name in PREFERRED_BY
+        ),
+        Column("along_m", "float64", "metres from point to image along the street, ahead positive", optional=True),
+        Column("across_m", "float64", "metres across the street, to the right positive", optional=True),
+        Column("target_bearing", "float64", "degrees from the image to the nearest place of a thing", optional=True),
+        Column("off_axis", "float64", "angle between camera and that place, 0 to 180 degrees", optional=True),
+        Column("view_angle", "float64", "horizontal field of view, degrees; 360 for panoramas", optional=True),
+        Column("target_lon", "float64", "longitude of that place", optional=True),
+        Column("target_lat", "float64", "latitude of that place", optional=True),
+        Column("point_osmid", "str", "osmid of the point, where points have it", optional=True),
+        Column("point_highway", "str", "highway of the point, where points have it", optional=True),
+        Column("point_name", "str", "name of the point, where points have it", optional=True),
+        Column("point_bearing", "float64", "bearing of the point, degrees, where points have it", optional=True),
     ),
 )
+
+OF_POINTS = {"osmid": "point_osmid", "highway": "point_highway", "name": "point_name", "bearing": "point_bearing"}
+"""Columns of points that a selection carries, by the names they have there: those of images are often the same."""
+
+VIEWS = Schema(
+    "views",
+    "Point",
+    (
+        Column("id", "int64", "the provider's id of the image that the view is cut from; not unique"),
+        Column("view", "str", "where it looks: ahead, right, back, left, or degrees clockwise from the base"),
+        Column("path", "str", "its file, relative to the folder of views"),
+        Column("compass_angle", "float64", "its heading, degrees"),
+        Column("pitch", "float64", "degrees by which it looks up"),
+        Column("field_of_view", "float64", "horizontal, degrees"),
+        Column("width", "Int64", "pixels"),
+        Column("height", "Int64", "pixels"),
+        Column("source_type", "str", "lens of the picture it is cut from: equirectangular, perspective or fisheye"),
+        Column("source_heading", "float64", "heading of that picture's centre, degrees"),
+        Column("source_pitch", "float64", "degrees by which that camera looked up; NaN when unknown"),
+        Column("source_roll", "float64", "degrees, right arm down positive; NaN when unknown"),
+        Column("source_focal", "float64", "focal length, a fraction of the larger side; NaN for panoramas"),
+        Column("source_k1", "float64", "first coefficient of distortion; NaN for panoramas"),
+        Column("source_k2", "float64", "second coefficient of distortion; NaN for panoramas"),
+        Column("tilt_source", "str", "computed_rotation, or pitch and roll; null when the tilt is unknown"),
+        Column("warning", "str", "what is in doubt; null when nothing is"),
+        Column("point_id", "int64", "the point that the image was chosen for", optional=True),
+        Column("captured_at", MS_UTC, "capture time", optional=True),
+        Column("source_path", "str", "the picture that it is cut from", optional=True),
+        Column("source_bytes", "Int64", "size of that picture's file", optional=True),
+        Column("bytes", "Int64", "size of its file; null where it was not made", optional=True),
+        Column("error", "str", "why it was not made; null where it was", optional=True),
+    ),
+)
+"""Perspective pictures that are cut out of images; they have further columns of the images."""
 
 SEQUENCES = Schema(
     "sequences",
@@ -224,10 +329,9 @@ TRACKS = Schema(
     ),
 )
 
-SCHEMAS = {
-    schema.name: schema
-    for schema in (IMAGES, LOCAL_IMAGES, STREETS, STREET_POINTS, POINTS, SELECTION, SEQUENCES, TRACKS)
-}
+_KINDS = (IMAGES, LOCAL_IMAGES, STREETS, STREET_POINTS, POINTS, SELECTION, VIEWS, SEQUENCES, TRACKS, QUALITY)
+
+SCHEMAS = {schema.name: schema for schema in _KINDS}
 
 IDS = ("id", "creator_id", "organization_id", "point_id", "osmid", "u", "v")
 """Columns of ids that pass 2^53: text wherever a format's readers would make floats of them."""

@@ -23,9 +23,11 @@ import sys
 import textwrap
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
+import shapely
 from conftest import DATA, ROOT, STUTTGART
 from helpers import postgis_server
 from helpers.page_commands import FENCE, check_options, inline_commands
@@ -87,6 +89,11 @@ def prepared(tmp_path_factory):
         shutil.copy(ride / "ride.gpx", folder / name)
     for name in ("ride.mp4", "GH010042.MP4", "GH020042.MP4"):
         shutil.copy(DATA / "video" / "blackvue_form_leeds.mp4", folder / name)
+    districts = gpd.GeoDataFrame(
+        {"name": ["West", "East"]}, geometry=[shapely.box(9.16, 48.76, 9.17, 48.78), shapely.box(9.17, 48.76, 9.18, 48.78)],
+        crs=4326,
+    )  # fmt: skip
+    mlygeo.write_frame(districts, folder / "districts.geojson")
     for name in ("edges.gpkg", "streets.gpkg"):
         shutil.copy(STUTTGART / "stuttgart_osm_edges.gpkg", folder / name)
     for name in ("myconfig.json", "stuttgart.json"):
@@ -101,6 +108,11 @@ def prepared(tmp_path_factory):
     job.write(folder / "out")
     selection = job.result
     mlygeo.write_frame(selection, folder / "selection.parquet")
+    drawn = mlygeo.streets(
+        streets=STUTTGART / "stuttgart_osm_edges.gpkg", method="stratified", by="highway", n=150, seed=7, srid=25832
+    )
+    mlygeo.write_frame(drawn, folder / "drawn.parquet")
+    drawn[["point_id"]].assign(green=drawn["bearing"] / 360).to_csv(folder / "labels.csv", index=False)
     (folder / "demo").mkdir()
     return folder
 
@@ -167,7 +179,11 @@ def run_or_check(command, shown, *, only_checked):
             assert first in {"export", "ogr2ogr", "python"}, command
     else:
         # Whoever reads has more room on the disk than a machine for tests.
-        command = re.sub(r"(mlygeo download (?!.*--required-disk-space))", r"\1--required-disk-space 0 ", command)
+        command = re.sub(
+            r"(mlygeo (?:download|views) (?!.*--(?:required-disk-space|dry-run)))",
+            r"\1--required-disk-space 0 ",
+            command,
+        )
         found = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, timeout=200)
         assert found.returncode == 0, f"{command}\n{found.stderr}"
         printed = plain(found.stdout + "\n" + found.stderr)

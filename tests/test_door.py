@@ -16,6 +16,8 @@ from geopandas.testing import assert_geodataframe_equal
 from helpers.picture_downloads import service_of
 from helpers.small_frames import (
     BOX,
+    districts_frame,
+    drawn_frame,
     gaps_frame,
     images_frame,
     photos_frame,
@@ -123,6 +125,12 @@ def served(value):
         return sorted(map(str, vars(running).keys()))
 
 
+def of_points():
+    """Images that were selected for the points of a small frame."""
+    images, ids = images_frame(), points_frame()["point_id"]
+    return images.assign(point_id=[ids[row % len(ids)] for row in range(len(images))])
+
+
 CALLS = {
     ("check_images", "images"): (photos_frame, lambda value, _: mlygeo.check_images(value)),
     ("check_images", "track"): (track_frame, lambda value, _: mlygeo.check_images(photos_frame(), track=value)),
@@ -133,8 +141,15 @@ CALLS = {
     ("coverage", "images"): (
         images_frame, lambda value, _: mlygeo.coverage(BOX, streets=streets_frame(), images=value, by="year")
     ),
+    ("coverage", "districts"): (
+        districts_frame,
+        lambda value, _: mlygeo.coverage(
+            BOX, streets=streets_frame(), images=images_frame(), districts=value, by="district"
+        ).attrs["summary"]["by"],
+    ),
     ("coverage_gaps", "streets"): (streets_frame, lambda value, _: mlygeo.coverage_gaps(value, images_frame())),
     ("coverage_gaps", "images"): (images_frame, lambda value, _: mlygeo.coverage_gaps(streets_frame(), value)),
+    ("estimate", "points"): (drawn_frame, lambda value, _: mlygeo.estimate(value, column="highway")),
     ("cut", "images"): (photos_frame, lambda value, _: mlygeo.cut(value)),
     ("cut_sequences", "images"): (photos_frame, lambda value, _: mlygeo.cut_sequences(value)),
     ("download", "images"): (
@@ -146,6 +161,9 @@ CALLS = {
     ),
     ("explore", "layers"): (images_frame, lambda value, to: len(mlygeo.explore(value).save(to[0] / "m.html").read_text()) > 0),
     ("filter_images", "images"): (images_frame, lambda value, _: mlygeo.filter_images(value, until="2024", pano=True)),
+    ("flag_copies", "images"): (images_frame, lambda value, _: mlygeo.flag_copies(value)),
+    ("quality", "images"): (images_frame, lambda value, _: mlygeo.quality(value)),
+    ("sun_position", "images"): (images_frame, lambda value, _: mlygeo.sun_position(value)),
     ("flag_duplicates", "images"): (
         lambda: mlygeo.cut_sequences(photos_frame()), lambda value, _: mlygeo.flag_duplicates(value, duplicate_distance=50)
     ),
@@ -163,9 +181,15 @@ CALLS = {
     ("partition", "inputs"): (
         images_frame, lambda value, to: mlygeo.partition(value, to[0] / "dataset", dry_run=True).attrs["summary"]["rows"]
     ),
+    ("plan_views", "images"): (images_frame, lambda value, _: mlygeo.plan_views(value, relative_to="camera")),
     ("plot", "layers"): (images_frame, lambda value, _: len(mlygeo.plot(value, dpi=30).axes)),
     ("read_tiles", "tiles"): (tiles_frame, lambda value, _: mlygeo.read_tiles(value)),
     ("run_standin", "images"): (images_frame, lambda value, _: served(value)),
+    ("sample_streets", "streets"): (streets_frame, lambda value, _: mlygeo.sample_streets(value, n=9)),
+    ("sample_streets", "strata"): (
+        tiles_frame,
+        lambda value, _: mlygeo.sample_streets(streets_frame(), method="stratified", n=9, strata=value, by="status"),
+    ),
     ("select", "streets"): (streets_frame, lambda value, _: mlygeo.select(BOX, streets=value, images=images_frame())),
     ("select", "points"): (points_frame, lambda value, _: mlygeo.select(points=value, images=images_frame())),
     ("select", "images"): (
@@ -181,8 +205,21 @@ CALLS = {
     ("street_coverage", "streets"): (streets_frame, lambda value, _: mlygeo.street_coverage(value, images_frame())),
     ("street_coverage", "images"): (images_frame, lambda value, _: mlygeo.street_coverage(streets_frame(), value)),
     ("street_points", "streets"): (streets_frame, lambda value, _: mlygeo.street_points(value)),
+    ("streets", "strata"): (
+        tiles_frame,
+        lambda value, _: mlygeo.streets(
+            BOX, streets=streets_frame(), method="stratified", n=9, strata=value, by="status"
+        ),
+    ),
     ("streets", "streets"): (streets_frame, lambda value, _: mlygeo.streets(BOX, streets=value)),
     ("summarise", "images"): (images_frame, lambda value, _: mlygeo.summarise(value)),
+    ("views", "images"): (
+        images_frame, lambda value, _: mlygeo.views(value, download=True, relative_to="camera", dry_run=True)
+    ),
+    ("views", "points"): (
+        lambda: points_frame().assign(bearing=90.0),
+        lambda value, _: mlygeo.views(of_points(), points=value, download=True, dry_run=True)["compass_angle"].tolist(),
+    ),
     ("write_descriptions", "images"): (
         lambda: photos_frame().assign(description=None),
         lambda value, to: written(lambda path: mlygeo.write_descriptions(value, path), to[0] / "d.json"),

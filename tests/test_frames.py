@@ -239,3 +239,16 @@ def test_what_columns_say_is_joined_row_by_row():
     assert made.dtype == "str"
     assert made.index.tolist() == [3, 2, 1, 0]
     assert made.fillna("").tolist() == ["", "d", "e", ""]
+
+
+@pytest.mark.parametrize(
+    "dtype", sorted({column.dtype for schema in frames.SCHEMAS.values() for column in schema.columns})
+)
+@pytest.mark.parametrize("length", [0, 1, 3])
+def test_a_column_of_unknown_values_is_one_of_nones(dtype, length):
+    if dtype == "int64":
+        return  # has none
+    expected = pd.Series([None] * length, dtype={"bool": "boolean"}.get(dtype, dtype))
+    pd.testing.assert_series_equal(dtypes.nulls(dtype, length), expected)
+    index = pd.Index(range(7, 7 + length))
+    pd.testing.assert_index_equal(dtypes.nulls(dtype, length, index).index, index)

@@ -68,4 +68,4 @@ def test_a_stored_notebook_is_tidy(name):
 
 
 def test_there_is_a_notebook_for_each_question():
-    assert [name[:2] for name in NOTEBOOKS] == ["01", "02", "03", "04", "05", "06", "07"]
+    assert [name[:2] for name in NOTEBOOKS] == ["01", "02", "03", "04", "05", "06", "07", "08", "09"]

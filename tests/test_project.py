@@ -66,7 +66,7 @@ def test_the_package_is_found_beside_its_clone(tmp_path):
     assert found.stdout == f"read_frame {mlygeo.__version__}\n", found.stderr + "'make setup' installs it so"
 
 
-@pytest.mark.parametrize("extra", ["plot", "postgis", "scale", "speed", "keyring"])
+@pytest.mark.parametrize("extra", ["plot", "postgis", "cells", "scale", "speed", "keyring"])
 def test_a_missing_package_is_named_by_a_command_that_works(extra):
     """No index has mlygeo, so that nothing tells users to install its extras from there."""
     command, verb, *packages = shlex.split(install_hint(extra))
@@ -114,6 +114,7 @@ def test_every_import_is_declared():
         "matplotlib",
         "networkx",
         "psycopg",
+        "h3",
         "dask",
         "distributed",
         "dask_geopandas",

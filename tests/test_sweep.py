@@ -29,7 +29,16 @@ import pytest
 import shapely
 from helpers.photo_folders import folder_of
 from helpers.picture_downloads import QUICK
-from helpers.small_frames import BOX, images_frame, photos_frame, points_frame, streets_frame, tiles_frame, track_frame
+from helpers.small_frames import (
+    BOX,
+    drawn_frame,
+    images_frame,
+    photos_frame,
+    points_frame,
+    streets_frame,
+    tiles_frame,
+    track_frame,
+)
 from helpers.tokens import TOKEN
 
 import mlygeo
@@ -82,7 +91,7 @@ def frames():
     return {
         "images": images_frame(), "streets": streets_frame(), "points": points_frame(), "track": track_frame(),
         "photos": photos_frame(), "tiles": tiles_frame(), "numbered": numbered, "flagged": mlygeo.flag_duplicates(numbered),
-        "described": photos_frame().assign(description=None),
+        "drawn": drawn_frame(), "described": photos_frame().assign(description=None),
     }  # fmt: skip
 
 
@@ -173,11 +182,13 @@ def right_values(folder, service):
         "download": {"images": frame["images"], "service": service, **quiet},
         "download_originals": {"import_path": photos, "config_file": folder / "credentials.json", "service": service, **quiet},
         "edit_config": {"config_file": folder / "credentials.json"},
+        "estimate": {"points": frame["drawn"], "column": "highway"},
         "estimate_subseconds": {"images": frame["photos"], "sub_second_interval": 2.0},
         "explore": {"layers": [frame["images"]]},
         "fetch_tiles": {"region": Region.from_bbox(*BOX), "tile_cache": folder / "cache", "service": service, **quiet},
         "filter_images": {"images": frame["images"]},
         "find_sequences": {"user": "someone", "service": service, "max_pages": 1},
+        "flag_copies": {"images": frame["images"]},
         "flag_duplicates": {"images": frame["numbered"]},
         "geotag": {"images": frame["photos"], "track": frame["track"]},
         "geotag_photos": {"images": frame["photos"]},
@@ -190,9 +201,11 @@ def right_values(folder, service):
         "interpolate_times": {"images": frame["photos"]},
         "metadata": {"images": frame["images"], "fields": "altitude", "service": service},
         "partition": {"inputs": frame["images"], "output": folder / "dataset", "dry_run": True},
+        "plan_views": {"images": frame["images"], "relative_to": "camera"},
         "plot": {"layers": [frame["points"]], "dpi": 20},
         "post_process": {"import_path": photos, **quiet},
         "process_csv": {"import_path": photos, "csv_path": folder / "log.csv", "filename_column": 1, "timestamp_column": 2, **quiet},
+        "quality": {"images": frame["images"]},
         "read_descriptions": {"path": folder / "nothing.json"},
         "read_frame": {"path": folder / "images.parquet"},
         "read_photos": {"photos": photos},
@@ -201,6 +214,7 @@ def right_values(folder, service):
         "read_track": {"path": folder / "track.gpx"},
         "read_video": {"path": folder / "nothing.mp4"},
         "run_standin": {"images": frame["images"]},
+        "sample_streets": {"streets": frame["streets"], "n": 5},
         "sample_video": {"videos": folder / "nothing.mp4"},
         "select": {"points": frame["points"], "images": frame["images"]},
         "select_nearest": {"points": frame["points"], "images": frame["images"]},
@@ -211,6 +225,7 @@ def right_values(folder, service):
         "street_points": {"streets": frame["streets"]},
         "streets": {"streets": frame["streets"]},
         "summarise": {"images": frame["images"]},
+        "sun_position": {"images": frame["images"]},
         "tiles": {"region": BOX, "tile_cache": folder / "cache", "service": service, **quiet},
         "tracks": {"paths": folder / "track.gpx"},
         "transfers": {"folder": folder},
@@ -219,6 +234,7 @@ def right_values(folder, service):
         "video_info": {"path": folder / "nothing.mp4"},
         "video_process": {"videos": folder / "nothing.mp4", **quiet},
         "video_process_and_upload": {"videos": folder / "nothing.mp4", "service": service, **quiet},
+        "views": {"images": frame["images"], "pictures": photos, "output": folder / "views", "relative_to": "north", **quiet},
         "write_descriptions": {"images": frame["described"], "path": folder / "d.json"},
         "write_frame": {"frame": frame["images"], "path": folder / "w.parquet"},
         "write_track": {"tracks": frame["track"], "path": folder / "w.gpx"},
@@ -379,7 +395,7 @@ TWICE = {
     "convert": ("frame", "images"), "coverage_gaps": ("images", "images"), "cut": ("images", "photos"),
     "geotag_photos": ("images", "photos"), "interpolate_times": ("images", "photos"), "metadata": ("images", "images"),
     "select_nearest": ("points", "points"), "street_points": ("streets", "streets"), "streets": ("streets", "streets"),
-    "write_track": ("tracks", "track"),
+    "sample_streets": ("streets", "streets"), "write_track": ("tracks", "track"),
 }  # fmt: skip
 
 
@@ -398,7 +414,7 @@ def test_a_column_that_stands_twice_is_named(name, folder):
 OPTIONS = {
     "by": ["year"], "column": "make", "computed": True, "creator": 5, "fields": "altitude", "geotag_source": "exiftool_runtime",
     "interpolate_directions": True, "k": 3, "keep_duplicates": True, "local_time": True, "max_heading_difference": 20.0,
-    "method": "percept", "min_quality": 0.5, "offset_angle": 3.0, "offset_time": 3.0, "organization": 5, "pano": True,
+    "method": "percept", "min_quality": 0.5, "offset_angle": 3.0, "offset_time": 3.0, "organization": 5, "pano": True, "where": "is_pano",
     "since": "2020", "sub_second_interval": 1.0, "unique": True, "until": "2030",
 }  # fmt: skip
 """Options that may need a column which other calls do without."""

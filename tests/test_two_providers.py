@@ -286,3 +286,31 @@ def test_select_and_download_share_a_cache(town, served, tmp_path, monkeypatch):
     )
     assert set(rows["id"]) == set(found["id"])
     assert (served.count("tiles"), served.count("panoramax_tiles")) == asked
+
+
+def test_views_of_both_have_the_licence_of_each(served, town, tmp_path):
+    panoramas = town[town["is_pano"].astype(bool)].groupby("provider").head(3)
+    made = mlygeo.views(
+        panoramas, download=True, picture_size="2048", relative_to="camera", directions="left", size="64", workers=1,
+        output=tmp_path, required_disk_space=0,
+    )  # fmt: skip
+    assert made["error"].isna().all()
+    assert made.attrs["summary"]["made"] == 6
+    lines = made.attrs["summary"]["attribution"]
+    assert "Mapillary, CC BY-SA 4.0" in lines
+    assert any("via Panoramax (town)" in line for line in lines)
+    with ExifTool() as exiftool:
+        for row in made.itertuples():
+            assert row.path.startswith("panoramax/") == (row.provider == "panoramax")
+            read = exiftool.read(tmp_path / row.path)
+            assert read["GPS:GPSImgDirection"] == pytest.approx(row.compass_angle, abs=1e-4)
+            if row.provider == "panoramax":
+                assert read["IFD0:Artist"] == row.creator
+                assert row.licence in read["IFD0:Copyright"]
+            else:
+                assert read["IFD0:Copyright"].startswith("Mapillary contributor")
+    again = mlygeo.views(
+        panoramas, download=True, picture_size="2048", relative_to="camera", directions="left", size="64", workers=1,
+        output=tmp_path, required_disk_space=0,
+    )  # fmt: skip
+    assert again.attrs["summary"]["there"] == 6

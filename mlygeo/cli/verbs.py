@@ -96,7 +96,7 @@ VERBS = (
     Verb(
         "streets",
         "streets",
-        "Lay a point every so many metres along every street.",
+        "Lay a point every so many metres along every street, or draw points at random.",
         "mlygeo streets -c myconfig.json -S 28992 -I 50 -o mygrid.geojson",
         "street_points.parquet",
         "File for the street points; its ending tells the format. A folder with a slash at its end (points/): for a "
@@ -115,6 +115,16 @@ VERBS = (
         writes="frames",
         instead_of_region=("lock",),
         ids_only=True,
+    ),
+    Verb(
+        "estimate",
+        "estimate",
+        "Estimate a share or mean of the streets, with its error, from points that were drawn at random.",
+        "mlygeo estimate drawn.parquet --values labels.csv --column green --by stratum",
+        None,
+        takes_region=False,
+        arguments="points",
+        words="FILE...",
     ),
     Verb(
         "verify",
@@ -184,6 +194,19 @@ VERBS = (
         acts=True,
     ),
     Verb(
+        "views",
+        "views",
+        "Cut perspective views out of panoramas: left and right of the street, or all around.",
+        "mlygeo views out/selection.parquet --pictures pictures --fov 90 --size 640x640 -o views",
+        "views",
+        "Folder for the views and views.parquet.",
+        writes="folder",
+        takes_region=False,
+        takes_token=True,
+        arguments="images",
+        acts=True,
+    ),
+    Verb(
         "inspect",
         "inspect",
         "Show all that the service says of single images.",
@@ -200,9 +223,21 @@ VERBS = (
         "Measure which share of the streets has imagery, how new, by whom, and where it lacks.",
         "mlygeo coverage -c stuttgart.json --streets edges.gpkg --distance 20 -o coverage",
         "coverage",
-        "Folder for coverage.parquet, gaps.parquet, summary.json and coverage.png; or a file such as coverage.gpkg, "
+        "Folder for coverage.parquet, gaps.parquet, summary.json and coverage.png, and districts.parquet, "
+        "cells.parquet and compared.parquet where they are asked for; or a file such as coverage.gpkg, "
         "which gets a layer for each frame (in a format without layers, the streets alone).",
         writes="frames",
+    ),
+    Verb(
+        "quality",
+        "quality",
+        "Tell how sharp, bright and contrasted pictures are, and where the sun was.",
+        "mlygeo quality selection/selection.parquet --pictures pictures -o quality.parquet",
+        "quality.parquet",
+        "File for the images; its ending tells the format.",
+        takes_region=False,
+        arguments="images",
+        words="FILE|DIR...",
     ),
     Verb(
         "tracks",

@@ -417,7 +417,7 @@ class Ledger:
     @contextlib.contextmanager
     def _sqlite_errors(self) -> Iterator[None]:
         """Turn SQLite's errors into ours."""
-        with _sqlite_errors(self.path):
+        with sqlite_errors(self.path):
             yield
 
 
@@ -556,7 +556,7 @@ def transfers(folder: str | os.PathLike[str]) -> pd.DataFrame:
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
     """Yield the ledger in a file, open for reading, also while a download is at work; raises as `Ledger` does."""
-    with _sqlite_errors(path):
+    with sqlite_errors(path):
         for mode in ("mode=ro", "mode=ro&immutable=1"):  # a read-only medium has no place for SQLite's own files
             db = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=30)
             with contextlib.closing(db):
@@ -670,7 +670,22 @@ def write_ahead(db: sqlite3.Connection) -> None:
 
 
 @contextlib.contextmanager
-def _sqlite_errors(path: Path) -> Iterator[None]:
+def sqlite_errors(path: Path) -> Iterator[None]:
+    """
+    Turn SQLite's errors on a database into ours.
+
+    Parameters
+    ----------
+    path
+        The database.
+
+    Raises
+    ------
+    FileError
+        If the disk is full, or the file cannot be written.
+    FormatError
+        If it is damaged.
+    """
     try:
         yield
     except sqlite3.Error as error:

@@ -1,5 +1,5 @@
 """
-Names of videos -> the recording that they are a chapter of.
+Names of videos: their endings, and the recording that they are a chapter of.
 
 Cameras cut a long recording into files of 4 GB or some minutes. GoPros write the time of the whole recording into
 each of them. Names of GoPros: https://community.gopro.com/s/article/GoPro-Camera-File-Naming-Convention.
@@ -12,6 +12,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+ENDINGS = frozenset(
+    {".mp4", ".mov", ".m4v", ".360", ".insv", ".lrv", ".avi", ".mkv", ".webm", ".ts", ".mts", ".m2ts", ".3gp", ".3g2",
+     ".mpg", ".mpeg", ".vob", ".wmv", ".asf", ".flv", ".f4v", ".ogv", ".mxf", ".dv"}
+)  # fmt: skip
+"""Endings of videos when a folder is searched."""
 
 _GOPRO = re.compile(r"(G[HXSL])(\d\d)(\d{4})", re.IGNORECASE)
 """HERO6 and later, MAX: the chapter, from 1, and the number of the recording."""

@@ -20,7 +20,7 @@ from mlygeo.formats import times
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mlygeo.formats.xmp import Panorama, Statement
+    from mlygeo.formats.xmp import Panorama, Pose, Statement
 
 Value = str | int | bytes | tuple[tuple[int, int], ...]
 """Text, a whole number, raw bytes, or rationals as (numerator, denominator)."""
@@ -151,7 +151,8 @@ class Tags:
         Values written only where the picture does not have the tag. The maker is among them,
         since programs choose by it how to read the maker notes.
     panorama
-        Properties that mark the picture as a panorama (XMP, GPano); None for other pictures.
+        Properties that mark the picture as a panorama, or say which way a flat one looks (XMP, GPano); None writes
+        none.
     measured
         Whether to write the size of the picture too, as given in its own header.
     comment
@@ -168,7 +169,7 @@ class Tags:
 
     exif: Mapping[str, Value] = field(default_factory=dict)
     absent: Mapping[str, Value] = field(default_factory=dict)
-    panorama: Panorama | None = None
+    panorama: Panorama | Pose | None = None
     measured: bool = False
     comment: Mapping[str, Any] | None = None
     captured: CaptureTime | None = None

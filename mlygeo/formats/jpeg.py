@@ -96,7 +96,7 @@ class Segment(NamedTuple):
 
 def walk(jpeg: bytes, position: int = 2, more: Callable[[int, int], bytes] | None = None) -> Iterator[Segment]:
     """
-    Yield the segments of a JPEG file, up to its first scan or its end.
+    Return the segments of a JPEG file, up to its first scan or its end.
 
     Bytes between two segments that belong to neither are skipped, as decoders do: some cameras write
     such bytes. A segment may reach past the end of the file, and one whose length is missing or too
@@ -112,11 +112,18 @@ def walk(jpeg: bytes, position: int = 2, more: Callable[[int, int], bytes] | Non
         Returns the bytes of the file from a position on, at most as many as asked for; None where
         `jpeg` is the whole file.
 
-    Yields
-    ------
-    segment
+    Returns
+    -------
+    segments
         Markers without payload are included. The last is `SOS` or `EOI`, unless the file is cut off.
     """
+    return map(Segment._make, _segments(jpeg, position, more))
+
+
+def _segments(
+    jpeg: bytes, position: int, more: Callable[[int, int], bytes] | None
+) -> Iterator[tuple[int, int, int, int]]:
+    """Yield the segments as plain tuples, which are made in a third of the time."""
     base, buffer = 0, jpeg
     while True:
         at = position - base
@@ -141,7 +148,7 @@ def walk(jpeg: bytes, position: int = 2, more: Callable[[int, int], bytes] | Non
         end = position + 2
         if marker not in ALONE and at + 4 <= len(buffer):
             end += buffer[at + 2] << 8 | buffer[at + 3]
-        yield Segment(marker, position, end, rubbish)
+        yield marker, position, end, rubbish
         if marker in LAST:
             return
         position = end if end >= position + 4 else position + 2
@@ -196,7 +203,7 @@ def read_head(file: BinaryIO) -> Head:
     problem = error = size = exif = None
     found: _Applications | None = None
     position = 2
-    for count, (marker, start, end, rubbish) in enumerate(walk(first, more=more)):
+    for count, (marker, start, end, rubbish) in enumerate(_segments(first, 2, more)):
         if rubbish:
             problem = problem or f"rubbish ({rubbish} bytes) stands between two segments"
         if count == MOST_SEGMENTS or marker in LAST:

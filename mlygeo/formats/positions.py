@@ -69,7 +69,8 @@ _TWO_WHOLE = re.compile(rf"{_SIDE}?\s*\d{{1,3}},\d+\s*{_SIDE}?", re.IGNORECASE)
 
 def side(text: str | None, axis: Axis) -> int | None:
     """Return the sign of a side: 1 for `N`, `n`, `North`, `E`; -1 for `S`, `W`; None for what is none of the axis."""
-    return _SIDES[axis].get((text or "").strip("\0 \t").upper())
+    sides = _SIDES[axis]
+    return sides.get(text or "") or sides.get((text or "").strip("\0 \t").upper())
 
 
 def from_text(text: str | None, axis: Axis, ref: str | None = None, *, signed: bool = True) -> float | None:

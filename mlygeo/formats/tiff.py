@@ -13,8 +13,10 @@ Format: TIFF 6.0, section 2.
 
 from __future__ import annotations
 
+import functools
+import math
 import struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from mlygeo.errors import FormatError
 from mlygeo.formats.exif import ASCII, BYTE, EXIF, GPS, IFD0, LONG, RATIONAL, READ, TABLE, UNDEFINED, UTF8, Encoded
@@ -33,6 +35,9 @@ SIZES = {ASCII: 1, UTF8: 1, **{kind: struct.calcsize(f"<{letters}") for kind, le
 
 _IFD, _FLOATS = 13, (11, 12)
 
+_TEXTS = frozenset({ASCII, UNDEFINED, UTF8, BYTE})
+"""Types whose values may be text."""
+
 HEADERS = {b"II*\0": "<", b"MM\0*": ">"}
 """The first four bytes, and the byte order that they mean."""
 
@@ -40,10 +45,14 @@ _INTEROP = TABLE["InteropOffset"].number
 
 _BLOBS = ((0x0201, 0x0202), (0x0111, 0x0117))  # offset and length of a thumbnail, of a strip
 
-# Some phones write tags of the EXIF directory into the first one, so both are searched for all tags.
-_PICTURE_TAGS = {TABLE[name].number: name for name in READ if TABLE[name].directory != GPS}
+_Wanted = Literal["picture", "gps"]
 
-_GPS_TAGS = {TABLE[name].number: name for name in READ if TABLE[name].directory == GPS}
+_WANTED: dict[_Wanted, dict[int, str]] = {
+    # Some phones write tags of the EXIF directory into the first one, so both are searched for all tags.
+    "picture": {TABLE[name].number: name for name in READ if TABLE[name].directory != GPS},
+    "gps": {TABLE[name].number: name for name in READ if TABLE[name].directory == GPS},
+}
+"""The names of the tags that are read, in the first and the EXIF directory, and in that of GPS."""
 
 # These belong into the first directory; an EXIF directory that repeats them is wrong.
 _FIRST_TAGS = ("Make", "Model", "Orientation", "ImageDescription", "ModifyDate", "ImageWidth", "ImageHeight")
@@ -335,11 +344,11 @@ class Fields:
         if not self._order or len(data) < 8:
             self.problem = "the EXIF segment does not start as one" if data else "the EXIF segment is empty"
             return
-        first = self._directory(struct.unpack_from(f"{self._order}I", data, 4)[0], _PICTURE_TAGS)
+        first = self._directory(struct.unpack_from(f"{self._order}I", data, 4)[0], "picture")
         self.broken = not first
-        pointed = self._pointed(first, "ExifOffset", _PICTURE_TAGS)
+        pointed = self._pointed(first, "ExifOffset", "picture")
         self.picture = {**first, **pointed}
-        self.gps = self._pointed(first if "GPSInfo" in first else pointed, "GPSInfo", _GPS_TAGS)
+        self.gps = self._pointed(first if "GPSInfo" in first else pointed, "GPSInfo", "gps")
         for name in _FIRST_TAGS:
             if name in first:
                 self.picture[name] = first[name]
@@ -385,13 +394,15 @@ class Fields:
         """Return a text up to its first NUL, without spaces around it; None where there is none."""
         if field is None:
             return None
-        if field.type not in (ASCII, UNDEFINED, UTF8, BYTE):
+        kind, length, start = field
+        if kind not in _TEXTS:
             numbers = self.numbers(field)
             return str(numbers[0][0]) if len(numbers) == 1 and numbers[0][1] == 1 else None
-        raw = self._data[field.start : field.start + field.length].partition(b"\0")[0]
-        if not raw.strip():
+        raw = self._data[start : start + length].partition(b"\0")[0]
+        stripped = raw.strip()
+        if not stripped:
             return None
-        raw = raw.strip() if strip else raw
+        raw = stripped if strip else raw
         try:
             return raw.decode()
         except UnicodeDecodeError:
@@ -437,7 +448,7 @@ class Fields:
         self._data += raw
         return field._replace(start=start)
 
-    def _pointed(self, directory: dict[str, Field], name: str, wanted: Mapping[int, str]) -> dict[str, Field]:
+    def _pointed(self, directory: dict[str, Field], name: str, wanted: _Wanted) -> dict[str, Field]:
         field = directory.get(name)
         if field is None:
             return {}
@@ -447,7 +458,7 @@ class Fields:
             )
         return self._directory(struct.unpack_from(f"{self._order}I", self._data, field.start)[0], wanted)
 
-    def _directory(self, offset: int, wanted: Mapping[int, str]) -> dict[str, Field]:
+    def _directory(self, offset: int, wanted: _Wanted) -> dict[str, Field]:
         data = self._data
         if not 8 <= offset <= len(data) - 2:
             return self._complain("a directory of tags lies outside the EXIF segment")
@@ -456,24 +467,57 @@ class Fields:
         if count > room:
             self._complain("a directory of tags is cut off")
             count = room
-        fields: dict[str, Field] = {}
         start = offset + 2
         entries = data[start : start + 12 * count]
-        for tag, kind, number, value in struct.iter_unpack(f"{self._order}HHII", entries):
-            name = wanted.get(tag)
-            if name is not None and name not in fields:
-                size = SIZES.get(kind)
-                if size is None:
-                    self._complain(f"tag 0x{tag:04x} is of an unknown type ({kind})")
-                elif size * number <= 4:
-                    fields[name] = Field(kind, number, start + 8)
-                elif value + size * number <= len(data):
-                    fields[name] = Field(kind, number, value)
-                else:
-                    self._complain(f"the value of tag 0x{tag:04x} lies outside the EXIF segment")
-            start += 12
-        return fields
+        fields, problem, end = _known_fields(entries, start, self._order, wanted)
+        if end > len(data):
+            fields, problem, _ = _fields(entries, start, self._order, wanted, len(data))
+        if problem is not None:
+            self._complain(problem)
+        return dict(fields)
 
     def _complain(self, problem: str) -> dict[str, Field]:
         self.problem = self.problem or problem
         return {}
+
+
+def _fields(
+    entries: bytes, start: int, order: str, wanted: _Wanted, length: float = math.inf
+) -> tuple[dict[str, Field], str | None, int]:
+    """
+    Return the tags in the entries of a directory, what is wrong with it first, and where the last of their values ends.
+
+    Parameters
+    ----------
+    entries
+        Its bytes, without the number of entries before and the pointer behind them.
+    start
+        Where they start in the segment.
+    order
+        The byte order.
+    wanted
+        Which tags are read.
+    length
+        Bytes of the segment; values beyond it are left out.
+    """
+    fields: dict[str, Field] = {}
+    problem, last = None, 0
+    for tag, kind, number, value in struct.iter_unpack(f"{order}HHII", entries):
+        name = _WANTED[wanted].get(tag)
+        if name is not None and name not in fields:
+            size = SIZES.get(kind)
+            if size is None:
+                problem = problem or f"tag 0x{tag:04x} is of an unknown type ({kind})"
+            elif size * number <= 4:
+                fields[name] = Field(kind, number, start + 8)
+            elif (end := value + size * number) <= length:
+                fields[name] = Field(kind, number, value)
+                last = max(last, end)
+            else:
+                problem = problem or f"the value of tag 0x{tag:04x} lies outside the EXIF segment"
+        start += 12
+    return fields, problem, last
+
+
+_known_fields = functools.lru_cache(maxsize=64)(_fields)
+"""The same, remembered: a camera writes the same directory into photo after photo."""

@@ -170,7 +170,9 @@ def read(text: str | None, *, subsec: str | None = None, offset: str | None = No
 
 def decimals(text: str | None) -> str | None:
     """Return the digits of the fraction of a second, with zeros for spaces; None where they are none."""
-    digits = (text or "").rstrip("\0").rstrip(" ").replace(" ", "0").strip("\0")
+    digits = text or ""
+    if not digits.isdigit():
+        digits = digits.rstrip("\0").rstrip(" ").replace(" ", "0").strip("\0")
     return digits if digits.isascii() and digits.isdigit() else None
 
 

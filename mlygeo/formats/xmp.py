@@ -14,7 +14,6 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.parsers import expat
-from xml.sax.saxutils import escape, quoteattr
 
 from mlygeo.errors import FormatError
 
@@ -231,8 +230,41 @@ class Panorama:
             "CroppedAreaTopPixels": (full_height - height) // 2,
         }
         if self.heading is not None:
-            found["PoseHeadingDegrees"] = f"{round(self.heading, 4) % 360:.4f}".rstrip("0").rstrip(".")
+            found["PoseHeadingDegrees"] = _degrees(round(self.heading, 4) % 360)
         return {name: str(value) for name, value in found.items()}
+
+
+@dataclass(frozen=True)
+class Pose:
+    """A flat picture of which is known how the camera stood; it did not lean."""
+
+    heading: float | None
+    """Heading of the picture's centre, degrees clockwise from true north; None when unknown."""
+
+    pitch: float
+    """Degrees by which the camera looked up."""
+
+    def properties(self, _width: int, _height: int) -> dict[str, str]:
+        """
+        Return its GPano properties.
+
+        GPano is a schema of panoramas, and viewers open a picture as one by `ProjectionType`, and place it on their
+        sphere by the fields of its full size and its crop. So a flat picture has none of these; it says that no
+        viewer of panoramas is to be used, and which way it looks, which tools for street-level pictures read.
+
+        Returns
+        -------
+        properties
+            Values by their names in the schema.
+        """
+        found = {"UsePanoramaViewer": "False", "PosePitchDegrees": _degrees(self.pitch), "PoseRollDegrees": "0"}
+        return (
+            found if self.heading is None else {**found, "PoseHeadingDegrees": _degrees(round(self.heading, 4) % 360)}
+        )
+
+
+def _degrees(angle: float) -> str:
+    return f"{round(angle, 4):.4f}".rstrip("0").rstrip(".")
 
 
 def with_panorama(existing: bytes | None, wanted: Mapping[str, str]) -> bytes:
@@ -369,6 +401,8 @@ def with_statement(existing: bytes | None, wanted: Statement) -> bytes:
     FormatError
         If that packet is not well-formed XMP.
     """
+    from xml.sax.saxutils import escape, quoteattr  # it imports an HTTP client, which readers of photos do not need
+
     there = stated(existing)
     rdf = "rdf:" if existing is None else _rdf(_text(existing))
     url = wanted.url or ""
@@ -392,6 +426,8 @@ def with_statement(existing: bytes | None, wanted: Statement) -> bytes:
 
 
 def _array(name: str, kind: str, value: str | None, rdf: str) -> str | None:
+    from xml.sax.saxutils import escape
+
     if value is None:
         return None
     language = ' xml:lang="x-default"' if kind == "Alt" else ""

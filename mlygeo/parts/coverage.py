@@ -8,7 +8,7 @@ images, near streets of several tasks perhaps, is settled when all parts are the
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +20,13 @@ from mlygeo import attribution, dtypes, frames
 from mlygeo.arrays import mix
 from mlygeo.errors import FrameError
 from mlygeo.parts import facts, images, plan, surroundings
-from mlygeo.spatial import cells, coverage, geodesy, reach
+from mlygeo.spatial import cells, coverage, geodesy, local_times, reach
+from mlygeo.spatial.comparison import Side
+from mlygeo.spatial.expected import Places
 from mlygeo.spatial.reach import Groups, Reached, Stretches
 from mlygeo.store.atomic import atomic
 from mlygeo.store.datasets import layout
-from mlygeo.store.points import form_of, keep
+from mlygeo.store.points import form_of, in_plain, keep
 from mlygeo.store.repeats import once
 
 if TYPE_CHECKING:
@@ -98,6 +100,9 @@ def planned(
     *,
     distance: float,
     by: tuple[str, ...],
+    time_zone: str | None = None,
+    nearest: bool = False,
+    sides: tuple[Side, ...] = (),
     conditions: dict[str, Any],
     rows_per_task: int | None = None,
 ) -> Planned:
@@ -112,7 +117,7 @@ def planned(
         The images.
     folder
         Where the folder of the plan is to be.
-    distance, by
+    distance, by, time_zone, nearest, sides
         As in `mlygeo.spatial.coverage.measure`.
     conditions
         Which images count; see `mlygeo.store.points.keep`.
@@ -149,6 +154,9 @@ def planned(
         "srid": None if laid.projection is None else laid.projection.srid,
         "distance": distance,
         "by": list(by),
+        "time_zone": time_zone,
+        "nearest": nearest,
+        "sides": [asdict(side) for side in sides],
         "conditions": images.conditions_as_json(conditions),
         "images": dataset.hash,
         "rows_per_task": rows_per_task,
@@ -185,30 +193,37 @@ def task(made: Plan, number: int) -> dict[str, Any]:
     dataset = images.opened(Path(made.images), given["images"]).with_by_text(frozenset(given["by_text"]))
     projection = geodesy.projection(given["srid"])
     conditions, by = images.conditions_of_json(given["conditions"]), tuple(given["by"])
+    sides = tuple(Side(**each) for each in given["sides"])
     lonlat, first, line = _streets_of(made, number)
     laid = coverage.Laid(frames.empty(frames.STREETS), lonlat, coverage.in_plane(lonlat, first, projection), projection)
     area = surroundings.of_lines(lonlat, first, projection, given["distance"])
-    places, raw = _images_in(dataset, area, columns_for(dataset.empty, by), conditions)
+    places, raw = _images_in(dataset, area, columns_for(dataset.empty, by, given["nearest"], sides), conditions)
     near = coverage.near(
-        laid, places, columns_of(raw, dataset.settled.form, dataset.name), distance=given["distance"], by=by
-    )
+        laid, places, columns_of(raw, dataset.settled.form, dataset.name), distance=given["distance"], by=by,
+        time_zone=given["time_zone"], nearest=given["nearest"], sides=sides,
+    )  # fmt: skip
     reached, rows = near.reached, np.flatnonzero(near.reached.near)
     codes = {f"code.{name}": kind.codes[rows] for name, kind in near.classes.items()}
+    nearest = reached.nearest
+    closest = {} if nearest is None else {"street": line[nearest.line], "square": nearest.square}
+    sequence = {} if near.sequence is None else {"sequence": near.sequence}
+    on_side = {f"side.{place}": own for place, own in enumerate(near.on_side)}
     found = np.flatnonzero((reached.points > 0) | (reached.newest != reach.NEVER))
     counts = {"number": number, "rows": len(found), "counted": counted(dataset, own.counts, conditions)}
     stretches = reached.stretches
     tables = [
         pa.table({"line": line[found], "points": reached.points[found], "newest": reached.newest[found]}),
         pa.table({"line": line[stretches.line], "start": stretches.start, "stop": stretches.stop}),
-        pa.table({"lon": places[0][rows], "lat": places[1][rows], **codes}),
+        pa.table({"lon": places[0][rows], "lat": places[1][rows], **codes, **closest, **sequence, **on_side}),
     ]
     for name, group in reached.groups.items():
         tables += [
             pa.table({
                 "line": line[group.line], "code": group.code, "covered_m": group.covered_m, "points": group.points,
             }),
-            _examples(raw.take(pa.array(rows)), codes[f"code.{name}"], name),
+            _examples(raw.take(pa.array(rows)), codes[f"code.{name}"], name, near),
         ]  # fmt: skip
+    tables += [pa.table({"line": line[each.line], "start": each.start, "stop": each.stop}) for each in near.sides]
     path = made.path(number)
     with atomic(path) as temporary, pa.OSFile(str(temporary), "wb") as sink:
         for each in (_as_table(counts), *tables):
@@ -222,9 +237,10 @@ def counts_of(path: Path) -> dict[str, Any]:
     return _counts_in(next(_tables(path)))
 
 
-def columns_for(points: Points, by: tuple[str, ...]) -> list[str]:
-    """Return the columns of images that a coverage by these names looks at."""
-    wanted = [coverage.BY[name] for name in by]
+def columns_for(points: Points, by: tuple[str, ...], nearest: bool, sides: tuple[Side, ...]) -> list[str]:
+    """Return the columns of images that a coverage by these names looks at; see `mlygeo.spatial.coverage.measure`."""
+    wanted = [coverage.BY[name] for name in by] + (["sequence_id"] if nearest else [])
+    wanted += ["provider" for side in sides if side.provider is not None]
     schema = form_of(points, frames.IMAGES)
     beside = ["provider", *coverage.NAMES] if "creator_id" in wanted and schema.dtype("provider") else []
     return [name for name in dict.fromkeys([*wanted, *beside, "captured_at"]) if name in points.columns]
@@ -265,16 +281,20 @@ def _images_in(
     lon, lat, tables = [np.empty(0)], [np.empty(0)], []
     for points in area.images(dataset):
         kept, _ = once(keep(points, region=None, conditions=conditions))
-        tables.append(pa.table({name: images.in_plain(kept.arrow(name)) for name in columns}))
+        tables.append(pa.table({name: in_plain(kept.arrow(name)) for name in columns}))
         lon.append(kept.lonlat[0])
         lat.append(kept.lonlat[1])
     if not tables:
-        tables = [pa.table({name: images.in_plain(dataset.empty.arrow(name)) for name in columns})]
+        tables = [pa.table({name: in_plain(dataset.empty.arrow(name)) for name in columns})]
     return (np.concatenate(lon), np.concatenate(lat)), pa.concat_tables(tables, promote_options="permissive")
 
 
-def _examples(rows: pa.Table, codes: AnyRows, name: str) -> pa.Table:
+def _examples(rows: pa.Table, codes: AnyRows, name: str, near: coverage.Near) -> pa.Table:
     """Return rows that tell what each code stands for: of creators, all names that they have."""
+    if name in local_times.NAMES:
+        code = np.unique(codes)
+        numbers = near.values[name].iloc[code]  # noqa: PD011 - of no frame
+        return pa.table({name: pa.array(numbers, pa.int64()), "code": pa.array(code)})
     own = [coverage.BY[name]]
     if name == "creator":
         own = [column for column in ("creator_id", "provider", *coverage.NAMES) if column in rows.column_names]
@@ -322,7 +342,7 @@ def counted(dataset: Images, numbers: Iterable[int], conditions: dict[str, Any])
             kept, _ = once(kept)
         if "provider" in kept.columns:
             own = pa.table(
-                {name: images.in_plain(kept.arrow(name)) for name in ("provider", "licence") if name in kept.columns}
+                {name: in_plain(kept.arrow(name)) for name in ("provider", "licence") if name in kept.columns}
             )
             providers |= dict.fromkeys(own["provider"].unique().to_pylist())
             if is_settled(dataset):
@@ -368,7 +388,7 @@ def shares(dataset: Images, conditions: dict[str, Any], parts: list[dict[str, An
             kept = keep(dataset.part(number), region=None, conditions=conditions)
             own = np.flatnonzero(images.spread(kept.arrow("id")) % shares_of == share)
             names = [name for name in ("id", "provider", "licence") if name in kept.columns]
-            tables.append(pa.table({name: images.in_plain(kept.arrow(name).take(pa.array(own))) for name in names}))
+            tables.append(pa.table({name: in_plain(kept.arrow(name).take(pa.array(own))) for name in names}))
         found.append(facts.shares(pa.concat_tables(tables)))
     return facts.shares_added(found)
 
@@ -427,9 +447,9 @@ class Covered(plan.AllParts):
         for table in self._all(1):
             line = table["line"].to_numpy()
             points[line], newest[line] = table["points"].to_numpy(), table["newest"].to_numpy()
-        found = self._together(2, {"line": np.int64, "start": np.float64, "stop": np.float64})
-        order = np.argsort(found["line"], kind="stable")
-        stretches = Stretches(*(values[order] for values in found.values()))
+        stretches = self._stretches(2)
+        number_of_sides = len(self.plan.given["sides"])
+        sides = tuple(self._stretches(4 + 2 * len(by) + place) for place in range(number_of_sides))
         values: dict[str, pd.Series] = {}
         groups: dict[str, Groups] = {}
         numbers: dict[str, list[Rows]] = {}
@@ -441,9 +461,14 @@ class Covered(plan.AllParts):
             order = np.lexsort((joined["code"], joined["line"]))
             groups[name] = Groups(*(each[order] for each in joined.values()))
         counts = {name: len(values[name]) for name in by}
-        near = self._near(numbers, counts)
+        near = self._near(numbers, counts, [f"side.{place}" for place in range(number_of_sides)])
         reached = Reached(stretches, points, newest, groups, np.empty(0, dtype=bool))
-        return self.laid.coverage(reached, values, near, self.plan.given["distance"])
+        return self.laid.coverage(reached, values, near, self.plan.given["distance"], places=self._places, sides=sides)
+
+    def _stretches(self, place: int) -> Stretches:
+        found = self._together(place, {"line": np.int64, "start": np.float64, "stop": np.float64})
+        order = np.argsort(found["line"], kind="stable")
+        return Stretches(*(values[order] for values in found.values()))
 
     def _numbered(self, name: str, place: int) -> tuple[list[Rows], dict[str, pd.Series]]:
         """Return the numbers among all of a task's codes, of each task, and what they stand for."""
@@ -451,7 +476,10 @@ class Covered(plan.AllParts):
         if not tables:
             return [], {name: pd.Series([], dtype=object)}
         rows = pa.concat_tables(tables, promote_options="permissive")
-        columns = columns_of(rows.drop_columns(["code"]), self.form, "the images")
+        if name in local_times.NAMES:
+            columns = {name: pd.Series(rows[name].to_pylist(), dtype="Int64")}
+        else:
+            columns = columns_of(rows.drop_columns(["code"]), self.form, "the images")
         classes, values = coverage.classes_of(columns, (name,))
         numbers, start = [], 0
         for table in tables:
@@ -470,37 +498,66 @@ class Covered(plan.AllParts):
                 parts.append(own if name != "code" or numbers is None else numbers[task_number][own])
         return {name: np.concatenate(parts) for name, parts in found.items()}
 
-    def _near(self, numbers: dict[str, list[Rows]], counts: dict[str, int]) -> dict[str, Rows]:
-        """
-        Return how many images are near some street: of all, and of each class.
-
-        All images at a place are near the same streets, so those of the first task that has a place count.
-        """
-        found = {"all": np.zeros(1, dtype=np.int64)} | {
+    def _near(self, numbers: dict[str, list[Rows]], counts: dict[str, int], sides: list[str]) -> dict[str, Rows]:
+        """Return how many images are near some street: of all, of each side, and of each class."""
+        found = {name: np.zeros(1, dtype=np.int64) for name in ("all", *sides)} | {
             name: np.zeros(count, dtype=np.int64) for name, count in counts.items()
         }
+        for table, task_number in self._each_place([*(f"code.{name}" for name in counts), *sides]):
+            found["all"][0] += len(task_number)
+            for side in sides:
+                found[side][0] += int(table[side].sum())
+            for name, count in counts.items():
+                code = table[f"code.{name}"]
+                for number in np.unique(task_number):
+                    own = numbers[name][number][code[task_number == number]]
+                    found[name] += np.bincount(own, minlength=count)
+        return found
+
+    def _places(self) -> Iterator[Places]:
+        """Return the images near streets, some at a time; each has the nearest of all streets."""
+        has = set(next(self._all(3)).column_names) if self.plan.tasks else set()
+        names = [name for name in ("street", "square", "sequence") if name in has]
+        for table, _ in self._each_place(names):
+            yield Places(table["lon"], table["lat"], table.get("street"), table.get("sequence"))
+
+    def _each_place(self, names: list[str]) -> Iterator[tuple[dict[str, Any], Rows]]:
+        """
+        Return columns of the images near streets, some at a time, and the task of each.
+
+        All images at a place are near the same streets, so those of the first task that has a place count. The street
+        that is nearest may be one of another task.
+        """
         total = sum(len(table) for table in self._all(3))
         shares_of = max(1, -(-total // PLACES_AT_ONCE))
         for share in range(shares_of):
-            places, tasks = [np.empty((0, 2))], [np.empty(0, dtype=np.int64)]
-            codes: dict[str, list[Rows]] = {name: [np.empty(0, dtype=np.int64)] for name in counts}
+            found: dict[str, list[Any]] = {name: [] for name in ("lon", "lat", *names)}
+            tasks = [np.empty(0, dtype=np.int64)]
             for number, table in enumerate(self._all(3)):
                 place = np.stack([table["lon"].to_numpy(), table["lat"].to_numpy()], axis=1) + 0.0
                 own = np.flatnonzero(_spread(place) % shares_of == share)
-                places.append(place[own])
                 tasks.append(np.full(len(own), number))
-                for name, parts in codes.items():
-                    parts.append(numbers[name][number][table[f"code.{name}"].to_numpy()[own]])
-            (lon, lat), task_number = np.concatenate(places).T, np.concatenate(tasks)
-            order = np.lexsort((task_number, lat, lon))
+                columns = {name: table[name].to_numpy() for name in names} | {"lon": place[:, 0], "lat": place[:, 1]}
+                for name, parts in found.items():
+                    parts.append(columns[name][own])
+            if not found["lon"]:
+                return
+            columns = {name: np.concatenate(parts) for name, parts in found.items()}
+            task_number = np.concatenate(tasks)
+            lon, lat = columns["lon"], columns["lat"]
+            nearness = (columns["street"], columns["square"]) if "street" in columns else ()
+            order = np.lexsort((*nearness, lat, lon))
             starts = np.ones(len(order), dtype=bool)
             starts[1:] = (np.diff(lon[order]) != 0) | (np.diff(lat[order]) != 0)
-            of_place = np.cumsum(starts) - 1
-            counting = order[task_number[order] == task_number[order][starts][of_place]]
-            found["all"][0] += len(counting)
-            for name, parts in codes.items():
-                found[name] += np.bincount(np.concatenate(parts)[counting], minlength=counts[name])
-        return found
+            first, of_place = order[starts], np.cumsum(starts) - 1
+            counting = np.full(len(first), len(self.plan.tasks))
+            np.minimum.at(counting, of_place, task_number[order])
+            counts = task_number[order] == counting[of_place]
+            rows = order[counts]
+            of_rows = {name: values[rows] for name, values in columns.items()}
+            if "street" in columns:
+                of_rows["street"] = columns["street"][first[of_place[counts]]]
+            yield of_rows, task_number[rows]
 
     def _all(self, place: int) -> Iterator[pa.Table]:
         for number in range(len(self.plan.tasks)):

@@ -22,7 +22,7 @@ from mlygeo.store.datasets import files, layout, reading, remote
 from mlygeo.store.datasets.index import Index, read_index
 from mlygeo.store.parquet.files import GeoFile
 from mlygeo.store.point_sources import PointFile, Points, TablePoints
-from mlygeo.store.points import Conformed, PartOf, Settled, form_of, keep, keys_of
+from mlygeo.store.points import Conformed, PartOf, Settled, form_of, in_plain, keep, keys_of
 from mlygeo.store.repeats import once
 
 AT_ONCE = 10_000_000
@@ -135,11 +135,21 @@ class Images:
         """Return all rows of a part, as its file has them."""
         return PointFile(self.file(number))
 
-    def schema_of(self, schema: pa.Schema) -> pa.Schema:
-        """Return the schema of a table of images in which columns without a value have the type that others have."""
+    def schema_of(self, schema: pa.Schema, *, but: Iterable[str] = ()) -> pa.Schema:
+        """
+        Return the schema of a table of images in which columns without a value have the type that others have.
+
+        Parameters
+        ----------
+        schema
+            That of the table.
+        but
+            Columns that are not the images'.
+        """
         own = self.empty.take(np.empty(0, dtype=np.int64)).schema if self.empty.columns else pa.schema([])
         kinds = {field.name: field.type for field in own}
         kinds["id"] = pa.string() if self.settled.form.dtype("id") == "str" else pa.int64()
+        kinds = {name: kind for name, kind in kinds.items() if name not in but}
         return pa.schema([pa.field(each.name, kinds.get(each.name, each.type)) for each in schema])
 
     def as_part(self, points: Points) -> Points:
@@ -426,11 +436,6 @@ def repeated(dataset: Images, region: Region | None, conditions: dict[str, Any])
             found.append(table.select(found[0].column_names).cast(found[0].schema))
     whole = TablePoints(pa.concat_tables(found), dataset.name, dataset.attrs)
     return once(PartOf(whole, dataset.settled))[1]
-
-
-def in_plain(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return a column without a dictionary."""
-    return values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
 
 
 def spread(ids: pa.ChunkedArray) -> Rows:

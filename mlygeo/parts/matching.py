@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Bounds, Flags, Floats, Whole
     from mlygeo.keys import Keyed
+    from mlygeo.spatial.best import Best, Preference
     from mlygeo.spatial.nearest import Matches, PartOfPairs
     from mlygeo.spatial.projection import Projection
     from mlygeo.spatial.zones import Zones
@@ -48,6 +49,10 @@ class Matched:
         Which image for which point, by row number.
     heading_difference
         Angle between camera and street of each match, degrees; NaN when unknown.
+    preference
+        What is preferred to the nearest image; None for nothing.
+    best
+        What is told of each match then.
     """
 
     points: Points
@@ -56,6 +61,8 @@ class Matched:
     keyed: Keyed
     matches: Matches
     heading_difference: Floats
+    preference: Preference | None = None
+    best: Best | None = None
 
     @classmethod
     @working("searching the nearest images")
@@ -70,6 +77,7 @@ class Matched:
         k: int,
         unique: bool,
         max_heading_difference: float | None,
+        preference: Preference | None = None,
     ) -> Self:
         """
         Match images to points; the options are those of `mlygeo.spatial.nearest.select_nearest`.
@@ -86,15 +94,25 @@ class Matched:
             The plane that distances are measured in, or the zone of each point.
         max_distance, k, unique, max_heading_difference
             Which images are near enough.
+        preference
+            What is preferred to the nearest image; None for nothing.
 
         Raises
         ------
         FrameError
-            If ids are missing or no numbers, or `point_id` is not unique.
+            If ids are missing or no numbers, or `point_id` is not unique; or a column that is compared is missing.
         """
         from mlygeo.spatial import nearest
 
-        compared = _Compared.of(points, images, projection=projection, headings=max_heading_difference is not None)
+        headings = max_heading_difference is not None
+        compared = _Compared.of(points, images, projection=projection, headings=headings)
+        if preference is not None:
+            found = _best(
+                points, images, compared, preference, keyed=keyed, projection=projection, max_distance=max_distance,
+                k=k, max_heading_difference=max_heading_difference,
+            )  # fmt: skip
+            difference = compared.difference(found.matches)
+            return cls(points, compared.point_id, images, keyed, found.matches, difference, preference, found)
         matches = nearest.match(
             *points.lonlat, *images.lonlat, keyed.ranks, projection=projection, max_distance=max_distance,
             k=k, unique=unique, max_heading_difference=max_heading_difference, **vars(compared),
@@ -156,17 +174,57 @@ class Matched:
         """The selection, sorted by point and rank: the columns of the frame, without geometry."""
         import pyarrow as pa
 
-        leading = {
+        from mlygeo.store.points import sampled_of
+
+        leading: dict[str, Any] = {
             "point_id": self.point_ids[self.matches.point_row],
             "id": self.chosen_ids,
             "distance_m": self.matches.distance_m,
             "rank": self.matches.rank,
             "heading_difference": self.heading_difference,
+            **self._preferred,
+            **self._of_points,
         }
+        leading |= sampled_of(self.points, self.matches.point_row)
+        if replaced := [name for name in self.images.columns if name in leading and name not in OWN_COLUMNS]:
+            log.warning("%s: the columns %s are those of the points", self.images.name, ", ".join(replaced))
         own = self.images.take(
-            self.matches.image_row, [name for name in self.images.columns if name not in OWN_COLUMNS]
+            self.matches.image_row,
+            [name for name in self.images.columns if name not in OWN_COLUMNS and name not in leading],
         )
         return pa.table({**leading, **{name: own[name] for name in own.column_names}})
+
+    @property
+    def added(self) -> set[str]:
+        """Columns of the table that images may have too, and which are not theirs."""
+        return {"score"} & self._preferred.keys()
+
+    @cached_property
+    def _preferred(self) -> dict[str, Any]:
+        """What is told of each match where others than the nearest image are preferred."""
+        if self.best is None:
+            return {}
+        from mlygeo.parts import preferred
+
+        found: dict[str, Any] = {}
+        if self.preference is not None and self.preference.rule is not None:
+            names = [name for name in self.preference.columns if name in self.images.columns]
+            terms = self.best.terms | preferred.image_terms(
+                self.images.take(self.matches.image_row, names), self.preference
+            )
+            found["score"] = self.best.score
+            found |= {f"term_{name}": terms[name] for name in frames.PREFERRED_BY if name in terms}
+        if self.best.ahead_m is not None:
+            found |= {"along_m": self.best.ahead_m, "across_m": self.best.right_m}
+        return found | self.best.told
+
+    @property
+    def _of_points(self) -> dict[str, Any]:
+        """What the selection carries of the points of its rows, by the names that it has there."""
+        rows, found = self.matches.point_row, {}
+        for name in carried(self.points):
+            found[frames.OF_POINTS[name]] = as_carried(self.points.take(rows, [name])[name], name)
+        return found
 
     @cached_property
     def lonlat(self) -> tuple[Floats, Floats]:
@@ -209,6 +267,70 @@ class _Compared:
         if self.point_bearing is None or self.image_heading is None:
             return np.full(len(matches.point_row), np.nan)
         return grid.heading_difference(self.image_heading[matches.image_row], self.point_bearing[matches.point_row])
+
+
+def _best(
+    points: Points,
+    images: Points,
+    compared: _Compared,
+    preference: Preference,
+    *,
+    keyed: Keyed,
+    projection: Projection | Zones,
+    max_distance: float | None,
+    k: int,
+    max_heading_difference: float | None,
+) -> Best:
+    """Match the images that are preferred; see `mlygeo.spatial.best.match`."""
+    from mlygeo.parts import preferred
+    from mlygeo.spatial import best
+    from mlygeo.store.points import floats_of, truths_of
+
+    preferred.check_columns(preference, points.columns, images.columns, (points.name, images.name))
+    terms = set() if preference.rule is None else set(preference.rule.weights)
+    pano, heading = compared.image_is_pano, compared.image_heading
+    if "heading" in terms:
+        pano = truths_of(images, "is_pano")[0] if pano is None else pano
+        heading = floats_of(images, "compass_angle") if heading is None else heading
+    return best.match(
+        *points.lonlat, *images.lonlat, keyed.ranks, preference=preference,
+        compared=best.Compared(
+            preferred.own_scores(images, preference), compared.point_bearing, heading, pano,
+            preferred.sequences(images) if "same_sequence" in terms else None,
+            None if preference.per is None else preferred.groups(images, preference.per),
+        ),
+        point_id=compared.point_id, point_xy=compared.point_xy, image_xy=compared.image_xy, projection=projection,
+        max_distance=max_distance, k=k, max_heading_difference=max_heading_difference,
+    )  # fmt: skip
+
+
+def carried(points: Points) -> list[str]:
+    """Return which columns of points a selection carries; see `mlygeo.frames.OF_POINTS`."""
+    return [name for name in frames.OF_POINTS if name in points.columns and _is_carried(points, name)]
+
+
+def _is_carried(points: Points, name: str) -> bool:
+    import pyarrow as pa
+
+    if name == "bearing":
+        return True
+    kind = points.arrow(name).type
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return any(
+        test(kind) for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_integer, pa.types.is_null)
+    )
+
+
+def as_carried(values: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    """Return a column of points as a selection carries it: text, or degrees as float64, NaN where there are none."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if name == "bearing":
+        return pc.fill_null(values.cast(pa.float64()), float("nan"))
+    if pa.types.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)
+    return values.cast(pa.string())
 
 
 def ids_of_points(points: Points) -> Whole:

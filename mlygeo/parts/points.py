@@ -10,23 +10,25 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from mlygeo import frames, schemas
 from mlygeo.arrays import distinct, mix
 from mlygeo.parts import sorting
-from mlygeo.parts.matching import planar, repeated_ids
+from mlygeo.parts.matching import as_carried, carried, planar, repeated_ids
 from mlygeo.parts.occupied import Occupied
 from mlygeo.progress import working
 from mlygeo.spatial import cells, zones
 from mlygeo.store.datasets import layout
 from mlygeo.store.pieces import pieces
 from mlygeo.store.point_sources import FramePoints, TablePoints
-from mlygeo.store.points import SomeOf, floats_of, ids_of, keep
+from mlygeo.store.points import SomeOf, floats_of, ids_of, keep, sampled_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,6 +70,8 @@ class Found:
         Longitudes and latitudes of some points that have the same box and the same UTM zones as all.
     digest
         Hash of all that tasks are given.
+    without_bearing
+        How many of those in the region have no bearing.
     """
 
     given: int
@@ -77,6 +81,7 @@ class Found:
     occupied: Occupied
     edge: tuple[Floats, Floats]
     digest: str
+    without_bearing: int
 
 
 @dataclass(frozen=True)
@@ -119,6 +124,11 @@ class GivenPoints:
     def __len__(self) -> int:
         """Return the number of points in the region."""
         return self.found.count
+
+    @property
+    def drawn(self) -> list[str]:
+        """Names of the columns that say how they were drawn."""
+        return schemas.sampled(self.columns)
 
     @property
     def are_held(self) -> bool:
@@ -166,10 +176,11 @@ class GivenPoints:
             return self._looked_through(step.advance)
 
     def _looked_through(self, advance: Any) -> Found:
-        given = count = unplaced = unplaced_kept = 0
+        given = count = unplaced = unplaced_kept = without_bearing = 0
         occupied = [Occupied.none()]
         edges: list[tuple[Floats, Floats]] = []
-        hashes = {name: hashlib.blake2b(digest_size=16) for name in ("x", "y", "point_id", "bearing")}
+        columns = ("x", "y", "point_id", *frames.OF_POINTS, *self.drawn)
+        hashes = {name: hashlib.blake2b(digest_size=16) for name in columns}
         last = None
         ascending = True
         for piece in pieces(self.everything):
@@ -185,7 +196,14 @@ class GivenPoints:
             for name, values in zip(("x", "y", "point_id"), (*kept.native[:2], ids), strict=True):
                 hashes[name].update(np.ascontiguousarray(values).data)
             if "bearing" in self.columns:
-                hashes["bearing"].update(floats_of(kept, "bearing").data)
+                bearing = floats_of(kept, "bearing")
+                hashes["bearing"].update(bearing.data)
+                without_bearing += int(np.count_nonzero(~np.isfinite(bearing)))
+            for name in carried(kept):
+                if name != "bearing":
+                    _hash(as_carried(kept.arrow(name), name), hashes[name])
+            for name, values in sampled_of(kept, np.arange(len(kept))).items():
+                hashes[name].update(repr(values.to_pylist()).encode())
             if len(ids):
                 ascending &= bool((np.diff(ids) > 0).all()) and (last is None or bool(ids[0] > last))
                 last = ids[-1]
@@ -195,7 +213,9 @@ class GivenPoints:
             self._check_ids(count)
         digest = "".join(each.hexdigest() for each in hashes.values())
         lon, lat = (np.concatenate([np.empty(0), *(each[axis] for each in edges)]) for axis in (0, 1))
-        return Found(given, count, unplaced, unplaced_kept, Occupied.joined(occupied), (lon, lat), digest)
+        return Found(
+            given, count, unplaced, unplaced_kept, Occupied.joined(occupied), (lon, lat), digest, without_bearing
+        )
 
     def _check_ids(self, count: int) -> None:
         """Raise if an id stands twice: ids are compared that have the first bits of a hash in common."""
@@ -221,8 +241,11 @@ class GivenPoints:
     def columns_of_tasks(self, projection: Projection | Zones) -> list[str]:
         """Return the names of the columns that tasks get: coordinates too where they came in the CRS to measure in."""
         first = next(self.pieces(), None)
-        names = ["row", "point_id", "lon", "lat", *(["bearing"] if "bearing" in self.columns else [])]
-        return names if first is None or planar(first, projection) is None else [*names, "x", "y"]
+        names = ["row", "point_id", "lon", "lat"]
+        if first is None:
+            return names
+        names += [*carried(first), *self.drawn]
+        return names if planar(first, projection) is None else [*names, "x", "y"]
 
     def write(self, path: Path, leaves: Leaves, columns: list[str]) -> Rows:
         """
@@ -242,28 +265,61 @@ class GivenPoints:
         rows
             How many points each task has, int64.
         """
-        schema = pa.schema([(name, pa.int64() if name in {"row", "point_id"} else pa.float64()) for name in columns])
+        return sorting.by_task(path, _schema(columns), self._with_tasks(leaves, columns), len(leaves))
 
-        def tables() -> Iterator[tuple[pa.Table, Rows]]:
-            start = 0
-            for piece in self.pieces():
-                lon, lat = piece.lonlat
-                ids = _ids(piece, start)
-                row = ids if self.by_id else np.arange(start, start + len(piece))
-                held: dict[str, Any] = {"row": row, "point_id": ids, "lon": lon, "lat": lat}
-                if "bearing" in columns:
-                    held["bearing"] = floats_of(piece, "bearing")
-                if "x" in columns:
-                    held["x"], held["y"], _ = piece.native
-                start += len(piece)
-                code = cells.codes(lon, lat, layout.MOST_ZOOM)
-                yield pa.table([held[name] for name in columns], schema=schema), np.where(code < 0, -1, leaves.of(code))
+    def by_task(self, leaves: Leaves, columns: list[str]) -> tuple[pa.Table, Rows]:
+        """Return what `write` would write, in memory, and where the points of each task begin and the last end."""
+        tables, of = [_schema(columns).empty_table()], [np.empty(0, dtype=np.int64)]
+        for table, task in self._with_tasks(leaves, columns):
+            tables.append(table)
+            of.append(task)
+        task = np.concatenate(of)
+        order = np.argsort(task, kind="stable")
+        ends = np.searchsorted(task[order], np.arange(len(leaves) + 1))
+        return pa.concat_tables(tables).take(pa.array(order[ends[0] :])).combine_chunks(), ends - ends[0]
 
-        return sorting.by_task(path, schema, tables(), len(leaves))
+    def _with_tasks(self, leaves: Leaves, columns: list[str]) -> Iterator[tuple[pa.Table, Rows]]:
+        """Yield what tasks get of the points, some at a time, with the number of the task of each; -1 for none."""
+        start = 0
+        for piece in self.pieces():
+            lon, lat = piece.lonlat
+            ids = _ids(piece, start)
+            row = ids if self.by_id else np.arange(start, start + len(piece))
+            held: dict[str, Any] = {"row": row, "point_id": ids, "lon": lon, "lat": lat}
+            if "bearing" in columns:
+                held["bearing"] = floats_of(piece, "bearing")
+            held |= {
+                name: as_carried(piece.arrow(name), name)
+                for name in columns
+                if name in frames.OF_POINTS and name != "bearing"
+            }
+            held |= sampled_of(piece, np.arange(len(piece)))
+            if "x" in columns:
+                held["x"], held["y"], _ = piece.native
+            start += len(piece)
+            code = cells.codes(lon, lat, layout.MOST_ZOOM)
+            table = pa.table([held[name] for name in columns], schema=_schema(columns))
+            yield table, np.where(code < 0, -1, leaves.of(code))
+
+
+def _schema(columns: list[str]) -> pa.Schema:
+    kinds = {"row": pa.int64(), "point_id": pa.int64(), "stratum": pa.string(), "cluster": pa.string()}
+    kinds |= {name: pa.string() for name in frames.OF_POINTS if name != "bearing"}
+    return pa.schema([(name, kinds.get(name, pa.float64())) for name in columns])
 
 
 def _unplaced(lon: Floats, lat: Floats) -> int:
     return int(np.count_nonzero(~(np.isfinite(lon) & np.isfinite(lat))))
+
+
+def _hash(values: pa.ChunkedArray, into: Any) -> None:
+    """Add texts to a hash: their lengths, and their letters."""
+    lengths = pc.fill_null(pc.binary_length(values), -1)
+    into.update(np.ascontiguousarray(lengths.to_numpy()).data)
+    texts = pc.fill_null(values, "").combine_chunks()
+    for array in texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]:
+        together = pc.binary_join(pa.ListArray.from_arrays(pa.array([0, len(array)], pa.int32()), array), "")
+        into.update(together[0].as_buffer())
 
 
 def _ids(points: Points, start: int) -> Whole:
@@ -305,6 +361,16 @@ class TaskPoints(TablePoints):
         if "x" not in self.table.column_names:
             return super().native
         return self.table["x"].to_numpy(), self.table["y"].to_numpy(), CRS.from_epsg(self.srid)
+
+    @property
+    def rows(self) -> Rows:
+        """Their row numbers among all points."""
+        found: Rows = self.table["row"].to_numpy()
+        return found
+
+    def without(self, name: str) -> TaskPoints:
+        """Return the points without an attribute."""
+        return replace(self, table=self.table.select([each for each in self.table.column_names if each != name]))
 
 
 def of_task(made: Plan, number: int) -> Points:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mlygeo.arrays import Bounds, Floats, Rows
     from mlygeo.parts.images import Images
     from mlygeo.regions import Region
+    from mlygeo.spatial.best import Preference
     from mlygeo.spatial.projection import Projection
     from mlygeo.spatial.zones import Zones
     from mlygeo.store.point_sources import Points
@@ -49,6 +50,8 @@ class Search:
         Which images may be chosen; see `mlygeo.store.points.keep`.
     k, max_heading_difference
         As in `mlygeo.spatial.nearest.select_nearest`.
+    preference
+        What is preferred to the nearest image; None for nothing. With it a largest distance is needed.
     """
 
     dataset: Images
@@ -57,6 +60,7 @@ class Search:
     conditions: dict[str, Any]
     k: int
     max_heading_difference: float | None
+    preference: Preference | None = None
 
     def within(self, points: Points, box: Bounds | None, max_distance: float | None) -> Matched:
         """Return the images near points; those in a box are read, which must hold what is within the distance."""
@@ -64,7 +68,7 @@ class Search:
         candidates, repeated = once(candidates)
         return Matched.of(
             points, candidates, keyed=repeated.keys, projection=self.projection, max_distance=max_distance, k=self.k,
-            unique=False, max_heading_difference=self.max_heading_difference,
+            unique=False, max_heading_difference=self.max_heading_difference, preference=self.preference,
         )  # fmt: skip
 
     def nearest(self, points: Points) -> tuple[pa.Table, Floats, Floats]:

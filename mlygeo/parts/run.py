@@ -57,7 +57,7 @@ def run(folder: str, number: int, threads: int | None = None) -> dict[str, Any]:
     made = plans.read(Path(folder))
     step = importlib.import_module(f"mlygeo.parts.{made.step}")
     started = time.thread_time()
-    with arrays.most_threads(threads), _quiet():
+    with arrays.most_threads(threads), quiet():
         counts = None
         if made.path(number).exists():
             counts = step.counts_of(made.path(number))
@@ -277,7 +277,7 @@ _at_work: list[int] = []
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Say nothing of a part that is said of the whole, or counted."""
     logger = logging.getLogger("mlygeo")
     with _silenced:

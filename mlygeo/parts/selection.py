@@ -14,10 +14,11 @@ import numpy as np
 import pyarrow as pa
 
 from mlygeo.errors import FrameError, InputError
-from mlygeo.parts import facts, images, plan, points
+from mlygeo.parts import facts, images, plan, points, preferred
 from mlygeo.parts.matching import check_headings
 from mlygeo.parts.rings import Search
 from mlygeo.spatial import areas, cells, geodesy
+from mlygeo.spatial.best import Preference
 from mlygeo.spatial.knn import FIRST_LIMIT_M
 from mlygeo.spatial.zones import Zones
 from mlygeo.store import parquet
@@ -26,10 +27,10 @@ from mlygeo.store.datasets import layout
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mlygeo.arrays import Bounds, Floats
+    from mlygeo.arrays import Bounds, Floats, Rows
     from mlygeo.parts.images import Images
     from mlygeo.parts.plan import Plan
-    from mlygeo.parts.points import GivenPoints
+    from mlygeo.parts.points import GivenPoints, TaskPoints
     from mlygeo.regions import Region
     from mlygeo.spatial.projection import Projection
     from mlygeo.store.datasets.layout import Leaves
@@ -53,12 +54,20 @@ class Options:
     ----------
     max_distance, k, unique, max_heading_difference
         As there.
+    preference
+        What is preferred to the nearest image, as `mlygeo.spatial.best.Preference.as_json` has it; None for nothing.
     """
 
     max_distance: float | None
     k: int
     unique: bool
     max_heading_difference: float | None
+    preference: dict[str, Any] | None = None
+
+    @property
+    def preferred(self) -> Preference | None:
+        """What is preferred to the nearest image."""
+        return None if self.preference is None else Preference.of_json(self.preference)
 
 
 @dataclass(frozen=True)
@@ -94,11 +103,32 @@ class Planned:
         path = self.plan.folder / points.FILE
         if not path.exists():
             rows = self.points.write(path, self.leaves, self.plan.given["points"]["columns"])
-            if rows.tolist() != [task.points for task in self.plan.tasks]:
+            if not self._are_these(rows):
                 path.unlink()
-                raise FrameError(f"{self.points.name} was changed while it was read", hint="run the command again")
+                raise self._changed()
         plan.write(self.plan)
         return self.plan
+
+    def points_of_tasks(self) -> tuple[TaskPoints, Rows]:
+        """
+        Return the points of all tasks in memory, and where those of each begin and the last end.
+
+        Raises
+        ------
+        FrameError
+            If the points are others than when the plan was made.
+        """
+        given = self.plan.given
+        table, ends = self.points.by_task(self.leaves, given["points"]["columns"])
+        if not self._are_these(np.diff(ends)):
+            raise self._changed()
+        return points.TaskPoints(table, given["points"]["name"], {}, given["srid"]), ends
+
+    def _are_these(self, rows: Rows) -> bool:
+        return bool(rows.tolist() == [task.points for task in self.plan.tasks])
+
+    def _changed(self) -> FrameError:
+        return FrameError(f"{self.points.name} was changed while it was read", hint="run the command again")
 
 
 def planned(
@@ -141,6 +171,9 @@ def planned(
         rows_per_task = plan.rows_per_task(dataset.index.rows)
     if options.max_heading_difference is not None:
         check_headings(given_points, dataset.empty)
+    if (preference := options.preferred) is not None:
+        names = given_points.name, dataset.name
+        preferred.check_columns(preference, given_points.columns, dataset.empty.columns, names)
     index, found = dataset.index, given_points.found
     occupied = found.occupied
     leaves = plan.cut(occupied.code, occupied.count, index.cells, index.counts, rows_per_task)
@@ -199,15 +232,18 @@ def task(made: Plan, number: int) -> dict[str, Any]:
         If an input cannot be read, or the part not be written.
     """
     own, inputs, own_points = made.tasks[number], Inputs.of(made), points.of_task(made, number)
-    options = dict(made.given["options"])
-    del options["unique"]
-    distance_m = options.pop("max_distance")
-    search = Search(inputs.dataset, inputs.projection, inputs.region, inputs.conditions, **options)
+    options = Options(**made.given["options"])
+    distance_m = options.max_distance
+    search = Search(
+        inputs.dataset, inputs.projection, inputs.region, inputs.conditions, options.k, options.max_heading_difference,
+        options.preferred,
+    )  # fmt: skip
     if distance_m is None:
         table, lon, lat = search.nearest(own_points)
     else:
         matched = search.within(own_points, own.reach, distance_m)
-        table, (lon, lat) = matched.table.cast(inputs.dataset.schema_of(matched.table.schema)), matched.lonlat
+        kind = inputs.dataset.schema_of(matched.table.schema, but=matched.added)
+        table, (lon, lat) = matched.table.cast(kind), matched.lonlat
     return write_part(made, number, table, lon, lat, count=len(own_points), counted=inputs.counted(own))
 
 
@@ -258,17 +294,29 @@ def write_part(
     counted
         What is counted of the images.
     """
-    counts = {
+    counts = counts_of_pairs(number, table, lon, lat, count=count, counted=counted)
+    write_pairs(made, table, lon, lat, counts)
+    return counts
+
+
+def counts_of_pairs(
+    number: int, table: pa.Table, lon: Floats, lat: Floats, *, count: int, counted: dict[str, int]
+) -> dict[str, Any]:
+    """Return what is counted in the part of a task; its parameters are those of `write_part`."""
+    return {
         "number": number,
         "rows": len(table),
         "sums": facts.sums_of(table, count),
         "counted": counted,
         **_described(table, lon, lat),
     }
-    with plan.writing(made, number) as temporary:
+
+
+def write_pairs(made: Plan, table: pa.Table, lon: Floats, lat: Floats, counts: dict[str, Any]) -> None:
+    """Write the part of a task, and with it what `counts_of_pairs` returned; the others are those of `write_part`."""
+    with plan.writing(made, counts["number"]) as temporary:
         attrs = {**images.opened(made.images, made.given["images"]).attrs, "plan": made.hash, COUNTS: counts}
         parquet.write_points(table, lon, lat, temporary, attrs=attrs)
-    return counts
 
 
 def counts_of(path: Path) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from mlygeo.spatial.sequences import summarise
 from mlygeo.store.atomic import atomic
 from mlygeo.store.datasets import hashes
 from mlygeo.store.point_sources import TablePoints
-from mlygeo.store.points import PartOf, as_frame
+from mlygeo.store.points import PartOf, as_frame, in_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -166,7 +166,7 @@ def _table(dataset: Images, number: int, columns: list[str] | None = None) -> pa
     names = points.columns if columns is None else columns
     kinds = {field.name: field.type for field in dataset.nothing.schema}
     lon, lat = points.lonlat
-    found = {name: images.in_plain(points.arrow(name)) for name in names}
+    found = {name: in_plain(points.arrow(name)) for name in names}
     table = pa.table({**found, "lon": lon, "lat": lat})
     plain = {
         name: kind.value_type if pa.types.is_dictionary(kind) else kind

@@ -51,6 +51,9 @@ class Whole(AllParts):
                 file = self._file(number)
                 yield file.read(range(len(file.groups)), columns).replace_schema_metadata(None)
 
+    def write(self) -> None:
+        """Write the parts, unless they are there, as they are here."""
+
     @cached_property
     def sums(self) -> dict[str, Any]:
         """The sums of all parts; points without a position, which no task has, count as points."""
@@ -95,11 +98,11 @@ class Whole(AllParts):
     def table(self) -> tuple[pa.Table, Floats, Floats]:
         """Return all parts as one table, in the order of the points' rows and of ranks; and the places, degrees."""
         names = self.columns
-        tables = [*self.tables(names)] or [self._file(0).read([0] if len(self._file(0).groups) else [], names)]
+        tables = [*self.tables(names)] or [self._none()]
         together = pa.concat_tables(tables).replace_schema_metadata(None)
         places = [(np.empty(0), np.empty(0)), *self._places()]
         lon, lat = (np.concatenate(values) for values in zip(*places, strict=True))
-        ids, rows = points.ids_of_all(self.plan)
+        ids, rows = self._points()
         ordered = np.argsort(ids, kind="stable")
         place = rows[ordered[np.searchsorted(ids[ordered], together["point_id"].to_numpy())]]
         order = np.lexsort([together["rank"].to_numpy(), place])
@@ -117,6 +120,15 @@ class Whole(AllParts):
                 file = self._file(number)
                 wkb = file.read(range(len(file.groups)), [file.primary.name]).column(0)
                 yield encodings.coordinates(wkb, file.path)
+
+    def _points(self) -> tuple[Rows, Rows]:
+        """Return the ids of all points that have a task, and their row numbers among all points."""
+        return points.ids_of_all(self.plan)
+
+    def _none(self) -> pa.Table:
+        """Return no pairs, with all columns."""
+        first = self._file(0)
+        return first.read([0] if len(first.groups) else [], self.columns)
 
     def _file(self, number: int) -> GeoFile:
         return GeoFile(self.plan.path(number))

@@ -131,24 +131,23 @@ class PhotoImport:
         FileError
             If there is no photo, or the folder of the frames has a file of the user's in the place of one.
         """
-        import pandas as pd
-
-        from mlygeo.readers.photos import find_photos, other_pictures, read_photos
+        from mlygeo.readers.photos import find_photos, other_pictures, read_found
         from mlygeo.spatial.ordering import natural_ranks
 
         self._refuse_others()
         places = self.root if self.files is None else self.files
         paths, self.left_out = find_photos(places, skip_subfolders=self.skip_subfolders)
         stored = self._stored(PHOTOS_FILE)
-        modified = np.array([_modified_ns(path) for path in paths], dtype=np.int64)
-        index = pd.Index([_shown(path) for path in paths], dtype="str")
         known = np.zeros(len(paths), dtype=bool)
         place = np.full(len(paths), -1, dtype=np.int64)
+        listed = np.zeros(0 if stored is None else len(stored), dtype=bool)
         if stored is not None:
             stored = complete(stored, self._last)
-            place = pd.Index(stored["path"]).get_indexer(index)
+            place = rows_of(stored, texts([_shown(path) for path in paths]))
             known = place >= 0
-            known[known] = self._still_true(stored.iloc[place[known]], modified[known])
+            listed[place[known]] = True
+            modified = np.array([_modified_ns(paths[row]) for row in np.flatnonzero(known)], dtype=np.int64)
+            known[known] = self._still_true(stored.iloc[place[known]], modified)
         parts = []
         if stored is not None and known.any():
             parts.append(stored.iloc[place[known]])
@@ -156,9 +155,8 @@ class PhotoImport:
         used = np.zeros(0 if stored is None else len(stored), dtype=bool)
         used[place[known]] = True
         if len(wanted):
-            fresh = read_photos([paths[row] for row in wanted], progress=self.progress)
+            fresh = read_found([paths[row] for row in wanted], progress=self.progress)
             fresh = fresh.assign(
-                modified_ns=modified[wanted],
                 inserted=False,
                 first_path=fresh["path"],
                 photo_uuid=given(fresh),
@@ -170,12 +168,14 @@ class PhotoImport:
             others = f" ({number} pictures of other kinds)" if number else ""
             raise FileError(f"there is no photo in {self.root}{others}", hint="JPEG files are taken")
         photos = joined(parts)
-        photos["folder"] = pd.Series([os.path.dirname(path) for path in photos["first_path"]], dtype="str")  # noqa: PTH120
+        photos["folder"] = texts([os.path.dirname(path) for path in photos["first_path"].tolist()])  # noqa: PTH120
         order = np.lexsort([natural_ranks(photos[column]) for column in ("first_path", "folder")])
         photos = photos.iloc[order].reset_index(drop=True)
         photos.attrs = {}
-        left = None if stored is None or self.rerun else stored[~used & ~stored["path"].isin(index).to_numpy()]
-        self._remembered = left if left is not None and len(left) else None
+        self._remembered = None
+        if stored is not None and not self.rerun:
+            left = stored[~used & ~listed]
+            self._remembered = left if len(left) else None
         changed = stored is None or len(wanted) or bool((stored["listed"].to_numpy(dtype=bool) != used).any())
         if not dry_run and changed:
             self._write_photos(photos)
@@ -202,8 +202,6 @@ class PhotoImport:
         images
             A row for each photo, in the same order.
         """
-        import pandas as pd
-
         from mlygeo import dtypes
 
         images = photos.drop(columns=["inserted", "first_path", "photo_uuid"])
@@ -213,12 +211,12 @@ class PhotoImport:
         }
         images = images.assign(**blank)
         images["geotag_angle"] = photos["compass_angle"]
-        images["filename"] = pd.Series([os.path.basename(path) for path in photos["first_path"]], dtype="str")  # noqa: PTH119
+        images["filename"] = texts([os.path.basename(path) for path in photos["first_path"].tolist()])  # noqa: PTH119
         images["failed_in"] = images["failed_in"].mask(images["error"].notna(), "read")
         images["photo_uuid"] = photos["photo_uuid"]
         if before is None:
             return images
-        place = rows_of(before, self.origins(images["path"])[0])
+        place = rows_of(before, self.origins(images["path"].tolist())[0])
         found = place >= 0
         if "modified_ns" in before.columns:
             found[found] = before["modified_ns"].to_numpy()[place[found]] == images["modified_ns"].to_numpy()[found]
@@ -514,7 +512,7 @@ def photos_of(place: Any) -> Path | None:
 
 
 def _shown(path: str) -> str:
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    return path if path.isascii() else os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _modified_ns(path: str) -> int:

@@ -129,7 +129,7 @@ def picture_tags(image: Mapping[str, Any], *, computed: bool = False, provider: 
         panorama=panorama,
         measured=True,
         comment=said or None,
-        statement=None if is_default else _statement(rights),
+        statement=None if is_default else statement_of(rights),
         heading=heading % 360 if is_anothers and heading is not None else None,
     )
 
@@ -255,7 +255,7 @@ def _rights(rights: Rights) -> dict[str, Value]:
     return {name: value for name, value in known.items() if value is not None}
 
 
-def _statement(rights: Rights) -> Statement | None:
+def statement_of(rights: Rights) -> Statement | None:
     """Return what a picture is to say of its owner and licence; None where nothing is known."""
     if rights.creator is None and rights.terms is None:
         return None

@@ -44,6 +44,7 @@ def partition(
     creator: int | str | Iterable[int | str] | None = None,
     organization: int | str | Iterable[int | str] | None = None,
     min_quality: float | None = None,
+    where: str | None = None,
     rows_per_part: int | None = None,
     add: bool = False,
     verify: bool = False,
@@ -139,7 +140,13 @@ def partition(
     if workers is not None and workers < 1:
         raise InputError(f"`workers` is {workers}, and at least one process has to work")
     filters = Filters(
-        pano=pano, since=since, until=until, creator=creator, organization=organization, min_quality=min_quality
+        pano=pano,
+        since=since,
+        until=until,
+        creator=creator,
+        organization=organization,
+        min_quality=min_quality,
+        where=where,
     )
     conditions = filters.conditions()
     place, _ = regions.settle(region)

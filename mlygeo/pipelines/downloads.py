@@ -64,6 +64,7 @@ NOT_FOR_TILES = (
     "images", "output", "imgid_file", "sequence", "sequence_file", "user", "retry_failed", "size", "layout", "exif",
     "computed", "quality", "format", "max_images", "workers", "num_retries", "failed_imgid_file",
     "required_disk_space", "pano", "since", "until", "creator", "organization", "min_quality",
+    "where",
 )  # fmt: skip
 """Options that have no effect where only tiles are fetched."""
 
@@ -100,6 +101,7 @@ def download(
     creator: int | str | Iterable[int | str] | None = None,
     organization: int | str | Iterable[int | str] | None = None,
     min_quality: float | None = None,
+    where: str | None = None,
     tile_list_file: PathLike | Iterable[PathLike] | None = None,
     tile_cache: PathLike | None = None,
     max_age: float | None = None,
@@ -169,6 +171,11 @@ def download(
         be given several times.
     min_quality
         Take images of a frame or region of at least this quality score, 0 to 1.
+    where
+        Take images of a frame or region that meet this condition on any of their columns, such as "blur >= 100 and
+        sun_altitude > 0": comparisons (=, !=, <, <=, >, >=), "in ('a', 'b')", "is null" and "is not null", joined by
+        and, or, not and parentheses. Text and times stand in quotes. Images of which this is unknown are left out and
+        counted.
     tile_list_file
         Work only on the tiles of the region named in this file, a cache file name a line; may be
         given several times.
@@ -236,7 +243,13 @@ def download(
     )
     form = PictureForm(size=size, layout=layout, exif=exif, computed=computed, quality=quality, format=format)
     filters = Filters(
-        pano=pano, since=since, until=until, creator=creator, organization=organization, min_quality=min_quality
+        pano=pano,
+        since=since,
+        until=until,
+        creator=creator,
+        organization=organization,
+        min_quality=min_quality,
+        where=where,
     )
     tile_options = TileOptions(
         tile_list_file=tile_list_file,

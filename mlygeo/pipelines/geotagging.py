@@ -100,7 +100,7 @@ def geotag_photos(
         use_gps_start_time=use_gps_start_time,
         max_gap=max_gap,
     )
-    found, base = _images(images, skip_subfolders=skip_subfolders, progress=progress)
+    found, base = images_of(images, skip_subfolders=skip_subfolders, progress=progress)
     found = found.assign(failed_in=_nothing(found))
     tagged = placed(found, how, base, progress=progress)
     tagged = tagged.drop(columns=["geotag_angle", "failed_in"])
@@ -237,7 +237,7 @@ def cut(
             workers=workers, dry_run=dry_run, said=lambda facts: said(facts, steps.left_out_in(attrs)),
             progress=progress,
         )  # fmt: skip
-    found, _ = _images(images, skip_subfolders=skip_subfolders, progress=progress, local=False)
+    found, _ = images_of(images, skip_subfolders=skip_subfolders, progress=progress, local=False)
     made = steps.cut_and_flagged(found, cutting)
     facts = {**step.told(made), "problems": steps.problems_of(made["problem"])}
     told = said(facts, steps.left_out_of(found))
@@ -377,8 +377,8 @@ def track_of(how: Geotagging, base: Path, *, progress: Progress | None) -> gpd.G
     InputError
         If the source has no such name.
     """
+    from mlygeo.formats import chapters
     from mlygeo.pipelines.video import tracks_of
-    from mlygeo.readers import video
 
     source = str(how.geotag_source)
     if source == "exif":
@@ -393,7 +393,7 @@ def track_of(how: Geotagging, base: Path, *, progress: Progress | None) -> gpd.G
     path = base if how.geotag_source_path is None else Path(how.geotag_source_path).expanduser()
     if not path.exists():
         raise FileError(f"{path} does not exist", hint="`geotag_source_path` names a file, or a folder of them")
-    endings = LOG_ENDINGS.get(source, tuple(video.ENDINGS))
+    endings = LOG_ENDINGS.get(source, tuple(chapters.ENDINGS))
     files = _found(path, endings) if path.is_dir() else [path]
     if not files:
         hint = "name it with `geotag_source_path`" if how.geotag_source_path is None else None
@@ -404,7 +404,7 @@ def track_of(how: Geotagging, base: Path, *, progress: Progress | None) -> gpd.G
     return job.result
 
 
-def _images(
+def images_of(
     images: Any, *, skip_subfolders: bool, progress: Progress | None, local: bool = True
 ) -> tuple[gpd.GeoDataFrame, Path]:
     """Return what a call names as an images frame, and the folder that tracks are looked for in."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mlygeo import places
 from mlygeo.errors import FileError, InputError
+from mlygeo.formats import chapters, jpeg
 from mlygeo.progress import working
 
 if TYPE_CHECKING:
@@ -106,14 +107,14 @@ def import_paths(
                     each.named |= {str(path)} & set(each.videos)
             continue
         single = singles.setdefault(path.parent, ImportPaths(path))
-        if _is_video(path):
+        if _is_video(path.name):
             if not videos:
                 single.left_out[OTHER_TYPES] += 1
             elif os.path.realpath(path) not in taken:
                 taken.add(os.path.realpath(path))
                 single.videos.append(str(path))
                 single.named.add(str(path))
-        elif len(given) > 1 and not _is_photo(path):
+        elif len(given) > 1 and not _is_photo(path.name):
             single.left_out[OTHER_FILES] += 1
         elif photos:
             single.files, single.has_photos = (*(single.files or ()), str(path)), True
@@ -127,14 +128,11 @@ def _of_folder(folder: Path, *, skip_subfolders: bool, photos: bool, videos: boo
     for root, subfolders, names in os.walk(folder, onerror=places.unlisted):
         subfolders[:] = [] if skip_subfolders else sorted(name for name in subfolders if not name.startswith("."))
         if photos and not found.has_photos:
-            found.has_photos = any(_is_photo(Path(name)) for name in names if not name.startswith("."))
+            found.has_photos = any(_is_photo(name) for name in names if not name.startswith("."))
         if videos:
-            there = [
-                Path(root, name)
-                for name in sorted(names, key=places.natural_key)
-                if not name.startswith(".") and _is_video(Path(name))
-            ]
-            for path in there:
+            there = [name for name in names if not name.startswith(".") and _is_video(name)]
+            there.sort(key=places.natural_key)
+            for path in (Path(root, name) for name in there):
                 if _is_sampled(path, folder):
                     found.left_out[SAMPLED] += 1
                 elif path.is_file():
@@ -142,16 +140,13 @@ def _of_folder(folder: Path, *, skip_subfolders: bool, photos: bool, videos: boo
     return found
 
 
-def _is_photo(path: Path) -> bool:
-    from mlygeo.formats.jpeg import ENDINGS
-
-    return path.name.lower().endswith(ENDINGS)
+def _is_photo(name: str) -> bool:
+    return name.lower().endswith(jpeg.ENDINGS)
 
 
-def _is_video(path: Path) -> bool:
-    from mlygeo.readers.video import ENDINGS
-
-    return path.suffix.lower() in ENDINGS
+def _is_video(name: str) -> bool:
+    stem, _, ending = name.rpartition(".")
+    return bool(stem) and f".{ending.lower()}" in chapters.ENDINGS
 
 
 def _is_sampled(video: Path, folder: Path) -> bool:

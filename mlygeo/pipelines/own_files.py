@@ -41,9 +41,13 @@ SELECT = {
     **TILES,
 }
 
+BESIDE = ("districts", "cells", "compared")
+"""Frames that a coverage writes beside its own where they are asked for."""
+
 COVERAGE = {
     "coverage.parquet": own.of_run,
     "gaps.parquet": own.of_run,
+    **{f"{name}.parquet": own.of_run for name in BESIDE},
     PICTURE: own.beside("coverage.parquet", SUMMARY),
     SUMMARY: own.of_run,
     **TILES,

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from mlygeo.pipelines.selection_lock import Lock
     from mlygeo.progress import Progress
     from mlygeo.regions import Region
+    from mlygeo.spatial.best import Preference
     from mlygeo.spatial.projection import Projection
     from mlygeo.spatial.zones import Zones
     from mlygeo.store.repeats import Repeats
@@ -99,6 +101,7 @@ def select(
     *,
     projection: Callable[[GivenPoints], Projection | Zones],
     matching: Matching,
+    preference: Preference | None,
     region: Region | None,
     conditions: dict[str, Any],
     spread: Spread,
@@ -122,7 +125,7 @@ def select(
         The images.
     projection
         Returns the plane to measure in for the points.
-    matching, region, conditions
+    matching, preference, region, conditions
         As of a selection from a frame.
     spread, workers
         Who works on the parts; None for `workers` where it was not given.
@@ -147,7 +150,11 @@ def select(
     frames.columns_for(conditions, dataset.empty.columns)
     if region is not None:
         _check_inside(region, dataset)
-    options = step.Options(matching.limit, matching.k, matching.unique, matching.max_heading_difference)
+    _check_local(preference)
+    options = step.Options(
+        matching.limit, matching.k, matching.unique, matching.max_heading_difference,
+        None if preference is None else preference.as_json(),
+    )  # fmt: skip
 
     def planned(found: GivenPoints, folder: Path) -> Planned:
         if matching.unique and matching.limit is None:
@@ -158,13 +165,24 @@ def select(
         )  # fmt: skip
 
     run = _Run(
-        points, dataset, region, conditions, spread, workers, left_out, doubts, summed, said, lock, progress, planned
-    )
+        points, dataset, region, conditions, preference, spread, workers, left_out, doubts, summed, said, lock,
+        progress, planned,
+    )  # fmt: skip
     if dry_run:
         return run.dry()
     job: Job[gpd.GeoDataFrame] = Job(run.frame, run.summary, "", run.write, ids=run.words)
     run.job.append(job)
     return job
+
+
+def _check_local(preference: Preference | None) -> None:
+    """Raise InputError for what hangs on points beyond a part, with the reason."""
+    if preference is not None and preference.rule is not None and "same_sequence" in preference.rule.weights:
+        raise InputError(
+            "the term 'same_sequence' is not possible with a dataset of images: it looks at the image of the nearest"
+            " other point, which may lie anywhere",
+            hint="take a file of weights without it, or a frame of the images: mlygeo.read_frame(folder)",
+        )
 
 
 def _check_inside(region: Region, dataset: Images) -> None:
@@ -194,6 +212,7 @@ class _Run:
     dataset: Images
     region: Region | None
     conditions: dict[str, Any]
+    preference: Preference | None
     spread: Spread
     workers: int | None
     left_out: dict[str, int]
@@ -251,7 +270,7 @@ class _Run:
         import geopandas as gpd
         from shapely import box
 
-        from mlygeo.parts import rounds
+        from mlygeo.parts import at_once, rounds
         from mlygeo.spatial import cells
 
         with tempfile.TemporaryDirectory(prefix="mlygeo-") as folder:
@@ -274,20 +293,26 @@ class _Run:
         rows = max(self.dataset.index.rows, 1)
         size = sum(part.bytes for part in self.dataset.index.parts)
         seconds = sum(seconds_of)
-        at_once = min(self.workers or 1, max(len(tasks), 1))
+        is_at_once = self._is_at_once(plan)
+        in_reach = sum(task.images for task in tasks)
+        to_read = min(in_reach, self.dataset.index.rows) if is_at_once else in_reach  # tasks read their borders twice
+        most = at_once.needs(plan) if is_at_once else max((task.bytes for task in tasks), default=0)
+        processes = min(self.workers or 1, max(len(tasks), 1))
         facts: dict[str, Any] = {
             "parts": len(tasks),
             "points": sum(task.points for task in tasks),
-            "images_in_reach": sum(task.images for task in tasks),
-            "bytes": round(size * sum(task.images for task in tasks) / rows),
-            "memory_bytes": max((task.bytes for task in tasks), default=0),
-            "processes": at_once,
-            "seconds": round(seconds / at_once, 1),
+            "images_in_reach": in_reach,
+            "bytes": round(size * to_read / rows),
+            "at_once": is_at_once,
+            "memory_bytes": most,
+            "processes": processes,
+            "seconds": round(seconds / processes, 1),
         }
+        who = "this process makes all at once and needs" if is_at_once else "a process needs"
         text = (
             f"{counted(facts['parts'], 'part')} with {counted(facts['points'], 'point')}, to read"
-            f" {facts['bytes'] / 1e6:,.0f} MB; a process needs up to {facts['memory_bytes'] / 1e6:,.0f} MB, and all"
-            f" take about {facts['seconds']:,.0f} s in {'1 process' if at_once == 1 else f'{at_once:,} processes'}"
+            f" {facts['bytes'] / 1e6:,.0f} MB; {who} up to {most / 1e6:,.0f} MB, and all take about"
+            f" {facts['seconds']:,.0f} s in {'1 process' if processes == 1 else f'{processes:,} processes'}"
             f"{rounds.remark(plan) if is_unique else ''}; nothing was done"
         )
         return Job(lambda: parts, facts, text)
@@ -310,9 +335,11 @@ class _Run:
 
     def _done(self, planned: Planned) -> Whole:
         """Do what is left of a plan, and return its parts."""
-        from mlygeo.parts import rounds, run
+        from mlygeo.parts import at_once, rounds, run
         from mlygeo.parts.whole import Whole
 
+        if self._is_at_once(planned.plan):
+            return at_once.select(planned, self.progress)
         plan = planned.write()
         if plan.step == "unique" and plan.left():
             turn: Plan | None = rounds.first(plan, self._elsewhere)
@@ -321,6 +348,14 @@ class _Run:
                 turn = rounds.following(plan, turn)
         self._do(plan, plan.left(), run)
         return Whole(plan)
+
+    def _is_at_once(self, plan: Plan) -> bool:
+        """Return whether this process does all itself: nobody is named who works on the parts, and it fits."""
+        from mlygeo.parts import at_once
+
+        spread = self.spread
+        named = (self.workers, spread.scheduler, spread.executor, spread.client, spread.share)
+        return all(each is None for each in named) and at_once.fits(plan)
 
     def _elsewhere(self) -> Any:
         """Return the ids of images that stand at several places."""
@@ -386,6 +421,7 @@ class _Run:
         )
         if len(found.again):
             self.left_out |= {f"images {repeats.AGAIN}": len(found.again)}
+        self.doubts |= self._unknown()
         self.doubts |= found.problems
         credited = list(dict.fromkeys([*whole.attribution(attribution_of), *frames.credited(self.points.attrs)]))
         summary = self.summed(whole.facts, kept - len(found.again), credited)
@@ -395,6 +431,23 @@ class _Run:
         self.summary |= summary
         for job in self.job:
             job.headline = self.said(summary, whole.facts)
+
+    def _unknown(self) -> dict[str, int]:
+        """Return what is not known of images that could be preferred; what that leaves out is noted."""
+        if self.preference is None:
+            return {}
+        from mlygeo.parts import preferred
+        from mlygeo.store.points import keep
+
+        index, counts, gone = self.dataset.index, [], []
+        for number in range(len(index.parts)):
+            kept = keep(self.dataset.part(number), region=self.region, conditions=self.conditions)
+            counts.append(preferred.unknown(kept, self.preference))
+            gone.append(preferred.left_out(kept, self.preference))
+        self.left_out |= preferred.found_by(iter(gone))
+        return preferred.found_by(iter(counts)) | preferred.no_bearings(
+            self.points.found.without_bearing, self.preference
+        )
 
     def _told(self, whole: Whole) -> dict[str, Any]:
         """Return what was selected, for the lock."""
@@ -407,22 +460,27 @@ class _Run:
         self._settle(whole)
         run = {"run": self.summary["run"]}
         target, beside = folder / SELECTION, layout.index_of(folder / SELECTION)
-        points = folder / "street_points.parquet"
+        points, ids = folder / "street_points.parquet", folder / own_files.IMAGE_IDS
         with inputs.as_set(folder, own_files.SELECT):
             for stale in ("selection.parquet", own_files.FAILED_TILES):
                 store.remove(folder / stale)
-            made = whole.index(run | {"attribution": self.summary["attribution"]})
-            index.write_index(made, beside)
-            outputs: dict[str, Any] = {}
-            with store.atomic(points) as temporary:
-                self._write_points(temporary, self.points.attrs | run)
-                outputs[points.name] = selection_lock.file_facts(temporary)
-            ids = folder / own_files.IMAGE_IDS
-            with store.atomic(ids) as temporary:
-                with temporary.open("w", encoding="utf-8", newline="\n") as file:
+            # Both are begun here: what is written together is of one thread.
+            with store.atomic(points) as for_points, store.atomic(ids) as for_ids:
+                with (
+                    ThreadPoolExecutor(2) as pool,
+                    for_ids.open("w", encoding="utf-8", newline="\n") as file,
+                ):
+                    parts = pool.submit(whole.write)
+                    placed = pool.submit(self._write_points, for_points, self.points.attrs | run)
                     for words in _words(whole):
                         file.write("\n".join([*words, ""]))
-                outputs[ids.name] = selection_lock.file_facts(temporary)
+                    placed.result()
+                outputs = {
+                    path.name: selection_lock.file_facts(held) for path, held in ((points, for_points), (ids, for_ids))
+                }
+            parts.result()
+            made = whole.index(run | {"attribution": self.summary["attribution"]})
+            index.write_index(made, beside)
             outputs[SELECTION] = selection_lock.index_facts(made)
             locked = self.lock.write(folder, self.summary, self._told(whole), outputs)
             text = json.dumps(self.summary, indent=2, ensure_ascii=False) + "\n"

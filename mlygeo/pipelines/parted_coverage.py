@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mlygeo.parts.coverage import Planned
     from mlygeo.parts.images import Images
     from mlygeo.parts.plan import Plan
+    from mlygeo.pipelines.coverage_asked import Asked
     from mlygeo.pipelines.options import Spread
     from mlygeo.progress import Progress
     from mlygeo.spatial.coverage import Laid
@@ -28,11 +29,9 @@ if TYPE_CHECKING:
 def coverage(
     laid: Laid,
     dataset: Images,
+    asked: Asked,
     *,
-    distance: float,
-    names: tuple[str, ...],
     one_provider_is_told: bool,
-    min_gap: float,
     conditions: dict[str, Any],
     spread: Spread,
     workers: int | None,
@@ -51,14 +50,10 @@ def coverage(
         The streets.
     dataset
         The images.
-    distance
-        Largest distance, metres.
-    names
-        What lengths are told apart by.
+    asked
+        What it is to tell.
     one_provider_is_told
         Whether they are told apart by provider where there is one only.
-    min_gap
-        Gaps shorter than this are left out, metres.
     conditions
         Which images count.
     spread, workers
@@ -75,12 +70,12 @@ def coverage(
         Where progress is shown.
     """
     from mlygeo.parts import coverage as step
-    from mlygeo.spatial.coverage import BY
-
-    grouped = tuple(name for name in names if name in BY)
 
     def planned(folder: Path) -> Planned:
-        return step.planned(laid, dataset, folder, distance=distance, by=grouped, conditions=conditions)
+        return step.planned(
+            laid, dataset, folder, distance=asked.distance, by=asked.grouped, time_zone=asked.time_zone,
+            nearest=asked.expected, sides=asked.sides or (), conditions=conditions,
+        )  # fmt: skip
 
     spreading = Spreading(dataset, planned, spread, workers, progress)
     spreading.check()
@@ -90,10 +85,8 @@ def coverage(
     def results(plan: Plan) -> Results:
         whole = step.Covered(plan, laid, dataset.settled.form)
         considered, providers = _considered(dataset, whole.counts, conditions, left_out, credited)
-        told = names
-        if not one_provider_is_told and len(providers) < 2:
-            told = tuple(name for name in names if name != "provider")
-        made = Results(whole.coverage(), told, min_gap, considered, summed)
+        told = asked if one_provider_is_told or len(providers) > 1 else asked.without("provider")
+        made = Results(whole.coverage(), told, considered, summed)
         made.summary["inputs"]["images"]["sha256_of_index"] = dataset.hash
         return made
 

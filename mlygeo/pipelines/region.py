@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from mlygeo.errors import FrameError, InputError, RegionError
 from mlygeo.pipelines.arguments import called_with, of_no_use, user_call, was_given
 from mlygeo.pipelines.job import Job, body_of, public, version
-from mlygeo.pipelines.options import Access, Filters, Matching, Plane, Spread, StreetPoints, TileOptions
+from mlygeo.pipelines.options import (
+    Access,
+    Filters,
+    Matching,
+    Plane,
+    Preferring,
+    Sampling,
+    Spread,
+    StreetPoints,
+    TileOptions,
+    Towards,
+)
 from mlygeo.progress import counted, running
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from concurrent.futures import Executor
     from datetime import datetime
     from pathlib import Path
@@ -24,9 +35,11 @@ if TYPE_CHECKING:
     from mlygeo.keys import Key
     from mlygeo.net.http import Service
     from mlygeo.parts.points import GivenPoints
-    from mlygeo.pipelines.options import Method
+    from mlygeo.pipelines.options import Method, Per, StreetMethod
     from mlygeo.progress import Progress
     from mlygeo.regions import Region, RegionLike
+    from mlygeo.spatial.best import Preference
+    from mlygeo.spatial.designs import Design
     from mlygeo.spatial.projection import Projection
     from mlygeo.spatial.zones import Zones
     from mlygeo.store import FrameLike
@@ -57,6 +70,7 @@ def tiles(
     creator: int | str | Iterable[int | str] | None = None,
     organization: int | str | Iterable[int | str] | None = None,
     min_quality: float | None = None,
+    where: str | None = None,
     token: str | None = None,
     token_file: PathLike | None = None,
     service: Service | None = None,
@@ -125,7 +139,13 @@ def tiles(
     from mlygeo.store.points import as_frame, keep
 
     filters = Filters(
-        pano=pano, since=since, until=until, creator=creator, organization=organization, min_quality=min_quality
+        pano=pano,
+        since=since,
+        until=until,
+        creator=creator,
+        organization=organization,
+        min_quality=min_quality,
+        where=where,
     )
     tile_options = TileOptions(
         tile_list_file=tile_list_file,
@@ -215,14 +235,25 @@ def streets(
     streets: FrameLike | None = None,
     interval: float = 50.0,
     srid: int | None = None,
-    method: Method = "even",
+    method: StreetMethod = "even",
+    n: int | None = None,
+    seed: int = 0,
+    by: str | None = None,
+    strata: FrameLike | None = None,
+    cell: float | str | None = None,
+    allocation: PathLike | Mapping[str, int] | None = None,
+    n_streets: int | None = None,
     retain_all: bool = False,
     force_srid: bool = False,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
-    Lay a point every so many metres along every street of a region.
+    Lay a point every so many metres along every street of a region, or draw points at random.
+
+    Points that are drawn ("random", "stratified", "grid", "per-street") have their chance and the length of street
+    that they stand for as columns (`inclusion_probability`, `weight`), so that a share or mean of the streets can be
+    estimated from them with its error; see `estimate`.
 
     Parameters
     ----------
@@ -234,6 +265,12 @@ def streets(
         with `even` alone. Streets are read some at a time where they are GeoParquet with `u`, `v` and `key`.
     interval
         Distance between points, metres.
+    method
+        "even": points in the middles of equal parts of every street, so that every place on a
+        street is within the interval of a point. "percept": as percept-vsvi-filter makes them,
+        which leaves out streets shorter than the interval. "random": `n` points anywhere on the streets. "stratified":
+        points in each class of a column (`by`), or in each polygon of a file (`strata`). "grid": points on the streets
+        in each `cell`. "per-street": points on each street, or on `n_streets` streets.
     workers
         Processes that lay the points of a dataset. Default: one.
 
@@ -241,7 +278,9 @@ def streets(
     -------
     street_points
         Street points frame. `attrs["street_points"]` says how long the streets are, and which
-        share of them got no point. With `output` a row for each part of the dataset, with its box as geometry.
+        share of them got no point, or how points were drawn. Points that were drawn have `stratum`, `cluster` (with
+        `n_streets`), `inclusion_probability` and `weight`. With `output` a row for each part of the dataset, with its
+        box as geometry.
 
     Raises
     ------
@@ -252,7 +291,10 @@ def streets(
     FileError
         If something else than a dataset of these points is at `output`.
     InputError
-        If `percept` is asked for with `output`, since its points hang on all others.
+        If an option has no effect with the method, or is missing; or if points other than those of `even` are asked
+        for with `output`, since they hang on all streets.
+    FrameError
+        If the streets have no column `by`, or the polygons of `strata` are damaged or overlap.
 
     Examples
     --------
@@ -260,10 +302,18 @@ def streets(
     """
     from pathlib import Path
 
-    from mlygeo import regions
+    from mlygeo import regions, store
     from mlygeo.pipelines import inputs, networks, parted, provenance, street_datasets, versions
+    from mlygeo.spatial import designs
 
-    laid = StreetPoints(interval=interval, method=method)
+    sampling = Sampling(n=n, seed=seed, by=by, strata=strata, cell=cell, allocation=allocation, n_streets=n_streets)
+    laid, shared_out = None, None
+    if method == "even" or method == "percept":  # noqa: PLR1714 - for the type checker
+        laid = StreetPoints(interval=interval, method=method)
+        of_no_use(Sampling, f"with `method={method}`")
+    else:
+        of_no_use(("interval",), f"with `method={method}`")
+        shared_out = sampling.checked(method)
     plane = Plane(srid=srid, force_srid=force_srid)
     place, _ = regions.settle(region)
     if place is None and streets is None:
@@ -272,13 +322,15 @@ def streets(
     if output is None:
         of_no_use(("workers",), "without a dataset as `output`")
 
+    polygons: dict[str, tuple[Any, int]] = {}
+
     def summed(found: dict[str, Any], counts: dict[str, int], rows: int, credited: list[str]) -> dict[str, Any]:
         return {
             "region": None if place is None else inputs.region_summary(place),
             "streets": found["streets"],
             "street_points": found["street_points"],
             "left_out": inputs.left_out_around(place, counts),
-            "inputs": provenance.inputs_of({"streets": (streets, rows)}),
+            "inputs": provenance.inputs_of({"streets": (streets, rows), **polygons}),
             "attribution": credited,
             "software": versions.software(shapes=True),
             "date": provenance.today(),
@@ -286,6 +338,11 @@ def streets(
         }
 
     if output is not None:
+        if laid is None:
+            raise InputError(
+                f"`method={method}` draws its points from all streets, and not part by part",
+                hint="name a file as output",
+            )
         parted.refuse_percept(laid, "as a dataset", hint="take `method=even`, or name a file as output")
         with running(progress):
             laying = networks.laying_of(place, streets, retain_all=retain_all, laid=laid, plane=plane)
@@ -296,7 +353,15 @@ def streets(
         )  # fmt: skip
     with running(progress):
         network = inputs.network(place, streets, retain_all=retain_all)
-        points = _street_points(network, laid, plane)
+        if laid is not None:
+            points = _street_points(network, laid, plane)
+        else:
+            shapes = None if strata is None else store.as_frame(strata, name="`strata`")
+            polygons |= {} if shapes is None else {"strata": (strata, len(shapes))}
+            points = designs.sample_streets(
+                network, method=cast("Design", method), n=n, seed=seed, by=by, strata=shapes, cell=cell,
+                allocation=shared_out, n_streets=n_streets, srid=srid, force_srid=force_srid,
+            )  # fmt: skip
     facts = points.attrs["street_points"]
     summary = summed(
         {"streets": network.attrs.get("streets", {}), "street_points": facts}, network.attrs.get("left_out") or {},
@@ -324,12 +389,22 @@ def select(
     k: int = 1,
     unique: bool = False,
     max_heading_difference: float | None = None,
+    prefer: PathLike | None = None,
+    as_of: str | datetime | None = None,
+    max_along: float | None = None,
+    max_across: float | None = None,
+    per: Per | None = None,
+    towards: FrameLike | None = None,
+    min_distance: float | None = None,
+    apart: float | None = None,
+    field_of_view: float | None = None,
     pano: bool | None = None,
     since: str | datetime | None = None,
     until: str | datetime | None = None,
     creator: int | str | Iterable[int | str] | None = None,
     organization: int | str | Iterable[int | str] | None = None,
     min_quality: float | None = None,
+    where: str | None = None,
     tile_list_file: PathLike | Iterable[PathLike] | None = None,
     tile_cache: PathLike | None = None,
     computed: bool = False,
@@ -363,8 +438,8 @@ def select(
         Make the selection of this lock again, from the same inputs with the same options: selection.lock.json, or
         the folder that it is in. What stands against it is an error, before anything is written.
     dry_run
-        With a dataset of images: do nothing, and say in how many parts the work is cut, and which memory and time it
-        takes.
+        With a dataset of images: do nothing, and say in how many parts the work is cut, whether this process makes
+        them at once, and which memory and time it takes.
 
     Returns
     -------
@@ -390,17 +465,36 @@ def select(
     """
     from mlygeo import regions
     from mlygeo.parts import images as datasets
+    from mlygeo.parts import looking as seeing
+    from mlygeo.parts import preferred
     from mlygeo.parts.points import GivenPoints
     from mlygeo.pipelines import inputs, networks, own_files, parted, provenance, selection, selection_lock, versions
     from mlygeo.pipelines.whose import shares_text
+    from mlygeo.readers import things
     from mlygeo.store.point_sources import FramePoints, TablePoints
     from mlygeo.store.points import keep
 
     if lock is not None:
         return _again(lock, region, workers=workers, spread=(scheduler, executor, client, part), progress=progress)
     matching = Matching(max_distance=max_distance, k=k, unique=unique, max_heading_difference=max_heading_difference)
+    aimed = Towards(towards=towards, min_distance=min_distance, apart=apart, field_of_view=field_of_view)
+    aimed.check()
+    looking = None if towards is None else aimed.looking(matching)
+    preferring = Preferring(prefer=prefer, as_of=as_of, max_along=max_along, max_across=max_across, per=per)
+    tried = preferring.preference(lambda: None, matching)  # raises before anything is read
+    if towards is not None and tried is not None and tried.rule is not None and "same_sequence" in tried.rule.weights:
+        raise InputError(
+            "the term 'same_sequence' is not possible with `towards`: things have no neighbours along a street",
+            hint="take a file of weights without it",
+        )
     filters = Filters(
-        pano=pano, since=since, until=until, creator=creator, organization=organization, min_quality=min_quality
+        pano=pano,
+        since=since,
+        until=until,
+        creator=creator,
+        organization=organization,
+        min_quality=min_quality,
+        where=where,
     )
     tile_options = TileOptions(
         tile_list_file=tile_list_file,
@@ -424,6 +518,11 @@ def select(
     if dataset is None:
         of_no_use([*inspect.get_annotations(Spread), "dry_run"], datasets.no_dataset(images))
     else:
+        if towards is not None:
+            raise InputError(
+                "`towards` is not possible with a dataset of images: a large thing reaches beyond the cell of a part",
+                hint="take a frame of the images around the things: mlygeo.read_frame(folder, bbox=…)",
+            )
         parted.check(spread, laid, given_points=points is not None)
     if images is not None:
         kept = {"workers"} if dataset is not None else set()
@@ -431,7 +530,7 @@ def select(
         of_no_use(Access, "beside `images`")
     conditions = filters.conditions()
     place, config = regions.settle(region)
-    if place is None and points is None and streets is None:
+    if place is None and points is None and streets is None and towards is None:
         raise RegionError("no region", hint=inputs.NO_REGION)
 
     at_hand: Points | None = None
@@ -440,6 +539,7 @@ def select(
         inputs.load_ahead(len(at_hand))
     network_facts: dict[str, Any] = {}
     target: Points
+    seen: things.Things | None = None
     given: dict[str, tuple[Any, int]] = {}
     known = at_hand if dataset is None else dataset.empty
     doubts: dict[str, int] = {} if known is None else inputs.doubts_of(known, "images")
@@ -457,6 +557,11 @@ def select(
             cut={"outside the region": found.given - found.count - gone},
         )  # fmt: skip
         target = given_points.edge
+    elif towards is not None:
+        seen = things.open_things(towards, place)
+        given["towards"] = towards, seen.given
+        left_out |= seen.left_out
+        target = seen.points
     elif points is not None:
         everything, target = _open_points(points, place)
         given["points"] = points, len(everything)
@@ -492,17 +597,21 @@ def select(
         return projection
 
     fetching = None
+    of_streets = points is None and towards is None
+    preference: Preference | None = None
 
     def summed(found: dict[str, Any], considered: int, credited: list[str]) -> dict[str, Any]:
         return {
             "region": None if place is None else inputs.region_summary(place),
             "srid": projection.srid,
-            "interval_m": None if points is not None else interval,
-            "method": None if points is not None else method,
+            "interval_m": interval if of_streets else None,
+            "method": method if of_streets else None,
             "max_distance_m": matching.limit,
             "k": matching.k,
             "unique": matching.unique,
             "max_heading_difference": matching.max_heading_difference,
+            **selection.preference_facts(preference),
+            **selection.looking_facts(looking, field_of_view),
             "filters": provenance.shown(conditions),
             **found,
             "images_considered": considered,
@@ -518,7 +627,10 @@ def select(
         }
 
     def said(summary: dict[str, Any], found: dict[str, Any]) -> str:
-        text = selection.headline(found, matching.limit, of_streets=points is None)
+        if looking is not None:
+            text = seeing.headline(found, looking.max_distance)
+        else:
+            text = selection.headline(found, matching.limit, of_streets=of_streets, preference=preference)
         if more := shares_text({name: facts["images"] for name, facts in summary.get("providers", {}).items()}):
             text += f", images{more}"
         if network_facts.get("street_points", {}).get("share_without_point"):
@@ -532,13 +644,17 @@ def select(
             inputs.load_ahead(dataset.index.rows)
         given["images"] = images if dataset.elsewhere is None else dataset.elsewhere, dataset.index.rows
         source = source or networks.AtHand(GivenPoints(target))
+        preference = preferring.preference(lambda: preferred.newest_of(dataset), matching)
         return parted.select(
-            source.points, dataset, projection=projected, matching=matching, region=place, conditions=conditions,
+            source.points, dataset, projection=projected, matching=matching, preference=preference, region=place,
+            conditions=conditions,
             spread=spread, dry_run=dry_run, workers=workers if was_given("workers") else None, left_out=left_out,
             doubts=doubts, summed=summed, said=said, lock=made_of, progress=progress,
         )  # fmt: skip
     if at_hand is None:
-        around = place or inputs.surroundings(target, matching.limit)
+        around = place or inputs.surroundings(
+            target, None if matching.limit is None else matching.limit + (0.0 if seen is None else seen.reach_m)
+        )
         fetching = inputs.fetching(around, config, tiles=tile_options, access=access, progress=progress)
         at_hand = TablePoints(fetching.images(), "the images", fetching.attrs)
         made_of.fetching = fetching.parts
@@ -547,12 +663,26 @@ def select(
         inputs.warn_of_nothing(at_hand, place)
     given["images"] = images, len(at_hand)
     left_out |= inputs.left_out_of(at_hand, candidates, "images", cut="outside the region, or by the filters")
+    preference = preferring.preference(lambda: preferred.newest(at_hand), matching)
+    if preference is not None:
+        preferred.check_columns(preference, target.columns, candidates.columns, (target.name, candidates.name))
+        left_out |= preferred.left_out(candidates, preference)
+        doubts |= preferred.unknown(candidates, preference) | preferred.without_bearing(target, preference)
     candidates, again, repeated = inputs.each_once(candidates)
     left_out |= again
     doubts |= repeated.problems
-    chosen = selection.Selection.match(
-        target, candidates, keyed=repeated.keys, projection=projection, matching=matching
-    )
+    if looking is not None and seen is not None:
+        cameras, unseeing = seeing.cameras_of(candidates, usual_angle=field_of_view)
+        left_out |= unseeing
+        ids_of_things, found_best = seeing.match(
+            seen.shapes, target, candidates, keyed=repeated.keys, projection=projection, looking=looking,
+            cameras=cameras, preference=preference, k=matching.k,
+        )  # fmt: skip
+        chosen = selection.Selection.of_best(target, ids_of_things, candidates, repeated.keys, preference, found_best)
+    else:
+        chosen = selection.Selection.match(
+            target, candidates, keyed=repeated.keys, projection=projection, matching=matching, preference=preference
+        )
     summary = summed(chosen.facts, len(candidates), chosen.attribution())
     made_of.check(chosen.told, summary["software"])
     if "providers" in summary and fetching is not None:
@@ -627,6 +757,13 @@ def _street_points(network: gpd.GeoDataFrame, laid: StreetPoints, plane: Plane) 
 
 
 def _points_headline(facts: dict[str, Any]) -> str:
+    if "seed" in facts:
+        text = f"{counted(facts['points'], 'point')} drawn on {facts['length_m'] / 1000:,.1f} km of streets"
+        text += f" ({facts['method']}, seed {facts['seed']}"
+        text += ")" if facts["strata"] == 1 else f", {facts['strata']:,} strata)"
+        if outside := facts.get("length_outside_m"):
+            text += f"; {outside / 1000:,.1f} km lie in no stratum, and are left out"
+        return text
     share = facts["share_without_point"]
     text = f"{counted(facts['points'], 'street point')} on {facts['length_m'] / 1000:,.1f} km of streets"
     return text if not share else f"{text}; {share:.1%} of the street length got no point"

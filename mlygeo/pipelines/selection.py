@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo import frames, keys, store
+from mlygeo import arrays, frames, keys, store
 from mlygeo.arrays import distinct
 from mlygeo.parts import facts
 from mlygeo.parts.matching import Matched, frame_of, ids_of_points
@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import pyarrow as pa
 
+    from mlygeo.arrays import Whole
     from mlygeo.keys import Key, Keyed
     from mlygeo.pipelines.options import Matching
     from mlygeo.pipelines.selection_lock import Lock
+    from mlygeo.spatial.best import Best, Preference
     from mlygeo.spatial.projection import Projection
+    from mlygeo.spatial.towards import Looking
     from mlygeo.spatial.zones import Zones
     from mlygeo.store.point_sources import Points
 
@@ -33,7 +36,14 @@ class Selection(Matched):
 
     @classmethod
     def match(
-        cls, points: Points, images: Points, *, keyed: Keyed, projection: Projection | Zones, matching: Matching
+        cls,
+        points: Points,
+        images: Points,
+        *,
+        keyed: Keyed,
+        projection: Projection | Zones,
+        matching: Matching,
+        preference: Preference | None,
     ) -> Selection:
         """
         Match images to points; see `mlygeo.parts.matching.Matched.of`.
@@ -44,6 +54,8 @@ class Selection(Matched):
             As there.
         matching
             Which images are near enough.
+        preference
+            What is preferred to the nearest image; None for nothing.
 
         Raises
         ------
@@ -52,8 +64,23 @@ class Selection(Matched):
         """
         return cls.of(
             points, images, keyed=keyed, projection=projection, max_distance=matching.limit, k=matching.k,
-            unique=matching.unique, max_heading_difference=matching.max_heading_difference,
+            unique=matching.unique, max_heading_difference=matching.max_heading_difference, preference=preference,
         )  # fmt: skip
+
+    @classmethod
+    def of_best(  # noqa: PLR0917 - what `Matched` has
+        cls, points: Points, ids: Whole, images: Points, keyed: Keyed, preference: Preference | None, best: Best
+    ) -> Selection:
+        """
+        Return the selection of pairs that were found.
+
+        Parameters
+        ----------
+        points, ids, images, keyed, preference, best
+            As of `mlygeo.parts.matching.Matched`.
+        """
+        unknown = np.full(len(best.matches), np.nan)
+        return cls(points, ids, images, keyed, best.matches, unknown, preference, best)
 
     def frame(self, run: str) -> gpd.GeoDataFrame:
         """Return the selection frame of a run."""
@@ -140,6 +167,7 @@ class Selection(Matched):
             selected, placed = self.frame(summary["run"]), frames.placed(points_table(self.points), *self.points.lonlat)
             placed.attrs = self.points.attrs | run
             return [store.write_layers({"selection": selected, "street_points": placed}, folder)]
+        arrays.give_back()
         selection, points = folder / "selection.parquet", folder / "street_points.parquet"
         # Both are begun here: what is written together is of one thread.
         with (
@@ -160,6 +188,35 @@ class Selection(Matched):
         locked = lock.write(folder, summary, self.told(), files)
         text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
         return [selection, ids, points, locked, store.write_text(text, folder / SUMMARY)]
+
+
+def preference_facts(preference: Preference | None) -> dict[str, Any]:
+    """Return what is preferred to the nearest image, for summaries; a date as text in ISO 8601."""
+    if preference is None:
+        return {"prefer": None, "as_of": None, "max_along_m": None, "max_across_m": None, "per": None}
+    as_of = None
+    if preference.as_of_us is not None:
+        as_of = str(np.datetime64(preference.as_of_us, "us")) + "Z"
+    return {
+        "prefer": None if preference.rule is None else preference.rule.as_json(),
+        "as_of": as_of,
+        "max_along_m": preference.max_along,
+        "max_across_m": preference.max_across,
+        "per": preference.per,
+    }
+
+
+def looking_facts(looking: Looking | None, field_of_view: float | None) -> dict[str, Any]:
+    """Return which images look at things, for summaries; nothing where there are none."""
+    if looking is None:
+        return {}
+    return {
+        "towards": {
+            "min_distance_m": looking.min_distance,
+            "apart": looking.apart,
+            "field_of_view": field_of_view,
+        }
+    }
 
 
 def points_table(points: Points) -> pa.Table:
@@ -186,20 +243,40 @@ def words_of(table: pa.Table, ranked: pa.Table | None = None) -> list[str]:
     from mlygeo.readers import id_lists
 
     if "provider" not in table.column_names and pa.types.is_integer(table["id"].type):
-        return list(map(str, table["id"].unique().to_pylist()))
+        return list(table["id"].unique().cast(pa.string()).to_pylist())
     by = [name for name in ("id", "provider") if name in table.column_names]
     rows = (table if ranked is None else ranked).select(by).append_column("row", pa.array(np.arange(len(table))))
     own = table.take(rows.group_by(by, use_threads=False).aggregate([("row", "min")])["row_min"])
     return id_lists.words_of(own["id"], own["provider"] if "provider" in by else pa.nulls(len(own), pa.string()))
 
 
-def headline(facts: dict[str, Any], max_distance: float | None, *, of_streets: bool) -> str:
-    """Return the facts of a selection in a sentence."""
+def headline(
+    facts: dict[str, Any], max_distance: float | None, *, of_streets: bool, preference: Preference | None = None
+) -> str:
+    """
+    Return the facts of a selection in a sentence.
+
+    Parameters
+    ----------
+    facts
+        See `mlygeo.parts.facts.facts_of`.
+    max_distance
+        The largest distance, metres.
+    of_streets
+        Whether points are those of streets.
+    preference
+        What is preferred to the nearest image.
+    """
     noun = "street point" if of_streets else "point"
     reach = "" if max_distance is None else f" within {max_distance:g} m"
     median = "" if facts["distance_m"] is None else f" (median {facts['distance_m']['median']:.1f} m)"
     text = f"{facts['points']:,} {noun}{'' if facts['points'] == 1 else 's'}, "
     text += f"{facts['points_covered']:,} with an image{reach}{median}"
+    if preference is not None:
+        if preference.rule is not None:
+            text += f", the best by {', '.join(preference.rule.weights)}"
+        if preference.per is not None:
+            text += f", {facts['pairs']:,} images in all, counted per {preference.per}"
     years = sorted(facts["captured"])
     if years:
         text += f", all from {years[0]}" if len(years) == 1 else f", from {years[0]} to {years[-1]}"

@@ -123,7 +123,7 @@ def find_sequences(
         if number is not None and number < 1:
             raise InputError(f"`{name}` must be 1 or more, not {number}")
     conditions = Filters(
-        pano=None, since=since, until=until, creator=None, organization=organization, min_quality=None
+        pano=None, since=since, until=until, creator=None, organization=organization, min_quality=None, where=None
     ).conditions()
     if organization is not None and len(conditions["organization"]) != 1:
         raise InputError("one organization at a time")

@@ -97,7 +97,7 @@ def with_user(images: gpd.GeoDataFrame, user: User) -> gpd.GeoDataFrame:
 
     described = images["image_description"] if "image_description" in images.columns else _all(None, images)
     ownership = {text: _ownership(text) for text in described.dropna().unique()}
-    own = [ownership.get(text, {}) for text in described]
+    own = [ownership.get(text, {}) for text in described.tolist()]
     columns = {
         name: _all(getattr(user, name), images) for name in ("user_name", "organization_name", "organization_key")
     }
@@ -156,9 +156,11 @@ def with_meta_data(images: gpd.GeoDataFrame, meta: MetaData, *, base: str, now_m
     if now_ms is not None:
         tags = merged({"dates": [{"key": "import_date", "value": now_ms}]}, tags)
     described = images["image_description"] if "image_description" in images.columns else _all(None, images)
-    known = {text: meta_tags_of(text) for text in described.dropna().unique() if "MAPMetaTags" in text}
-    texts = [_json(merged(known.get(text, {}), tags)) for text in described]
-    columns["meta_tags"] = pd.array(texts, dtype="str")
+    added = _json(merged(tags))
+    both = {
+        text: _json(merged(meta_tags_of(text), tags)) for text in described.dropna().unique() if "MAPMetaTags" in text
+    }
+    columns["meta_tags"] = pd.array([both.get(text, added) for text in described.tolist()], dtype="str")
     return images.assign(**columns)
 
 
@@ -308,6 +310,8 @@ def uploadable(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     nevertheless.
     """
     unwritten = images["failed_in"].eq("exif-insert").fillna(value=False).to_numpy(dtype=bool)
+    if not unwritten.any():
+        return images
     folders = [os.path.dirname(path) for path in images["path"]]  # noqa: PTH120 - many paths
     locked = {folder for folder in set(folders) if not os.access(folder, os.W_OK)}
     unwritten = unwritten & np.array([folder in locked for folder in folders], dtype=bool)
@@ -339,13 +343,15 @@ def with_sequences(images: gpd.GeoDataFrame, photos: gpd.GeoDataFrame, cutting: 
         **{column: photos[column] for column in CAMERA if column in photos.columns},
     )
     cut = cut_and_flagged(cut, cutting)
-    now = dict(zip(photos["first_path"], photos["path"], strict=True))
     of = cut["duplicate_of"]
+    if of.notna().any():
+        now = dict(zip(photos["first_path"].tolist(), photos["path"].tolist(), strict=True))
+        of = of.map(now).astype("str").where(of.notna())
     return images.assign(
         sequence_id=cut["sequence_id"],
         compass_angle=cut["compass_angle"],
         is_duplicate=cut["is_duplicate"],
-        duplicate_of=of.map(now).astype("str").where(of.notna()),
+        duplicate_of=of,
         problem=cut["problem"],
     )
 
@@ -379,7 +385,7 @@ def rules_of(cutting: Cutting) -> Rules:
 def _all(value: str | None, images: pd.DataFrame) -> Any:
     import pandas as pd
 
-    return pd.Series([value] * len(images), index=images.index, dtype="str")
+    return pd.Series(pd.array([value], dtype="str").repeat(len(images)), index=images.index)
 
 
 def _json(tags: dict[str, Any]) -> str | None:

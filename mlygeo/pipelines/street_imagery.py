@@ -28,8 +28,11 @@ if TYPE_CHECKING:
 
     PathLike = str | os.PathLike[str]
 
-BY = ("highway", "year", "pano", "creator", "provider")
-"""Groupings of covered lengths; the first is a column of the streets, the others of the images."""
+BY = ("highway", "district", "year", "season", "weekday", "hour", "pano", "creator", "provider")
+"""Groupings of covered lengths; the first two are of the streets, the others of the images."""
+
+IN_ZONE = ("season", "weekday", "hour")
+"""Those of them that need a time zone."""
 
 
 @public
@@ -39,7 +42,14 @@ def coverage(
     streets: FrameLike | None = None,
     images: FrameLike | None = None,
     distance: float = 20.0,
-    by: Iterable[Literal["highway", "year", "pano", "creator", "provider"]] | None = None,
+    by: Iterable[Literal["highway", "district", "year", "season", "weekday", "hour", "pano", "creator", "provider"]]
+    | None = None,
+    time_zone: str | None = None,
+    districts: FrameLike | None = None,
+    district_name: str | None = None,
+    cells: str | None = None,
+    compare: Iterable[str] | None = None,
+    expected: bool = False,
     min_gap: float = 20.0,
     srid: int | None = None,
     pano: bool | None = None,
@@ -48,6 +58,7 @@ def coverage(
     creator: int | str | Iterable[int | str] | None = None,
     organization: int | str | Iterable[int | str] | None = None,
     min_quality: float | None = None,
+    where: str | None = None,
     tile_list_file: PathLike | Iterable[PathLike] | None = None,
     tile_cache: PathLike | None = None,
     computed: bool = False,
@@ -73,8 +84,9 @@ def coverage(
 
     A place on a street is covered if an image lies within the distance of it. Covered lengths are
     exact, and each street counts once (the two directions of an edge are one line). The summary
-    tells them by street class, year of capture, panorama or not, contributor, and provider; a place that
-    has images of two years counts for both.
+    tells them by street class, year of capture, panorama or not, contributor, and provider, with a time zone
+    also by season, weekday and hour; a place that has images of two years counts for both. It also tells how
+    unevenly contributors have photographed: Gini coefficient, effective number and largest share.
 
     Parameters
     ----------
@@ -82,7 +94,27 @@ def coverage(
         Largest distance from a place on a street to an image, metres; an image just there counts.
     by
         Tell covered lengths apart by this; may be given several times. Default: by everything that
-        the images know.
+        the images know; by season, weekday and hour with `time_zone` only, by district with `districts`.
+    time_zone
+        Time zone for season, weekday and hour: a name of the IANA database such as Europe/Berlin, UTC, or solar
+        for the mean solar time of each image's place. Seasons are meteorological: winter is December to February
+        north of the equator, June to August south of it.
+    districts
+        Polygons of districts, a frame or its file: streets are cut at their borders, and images count where they
+        stand. What lies in no district is told, too.
+    district_name
+        Column with the names of the districts; those of the same name are one. Default: name.
+    cells
+        Tell lengths, coverage and images in cells of the world: quadkey17 for tiles of the web map of zoom 17, h3:9
+        for the hexagons of H3 of resolution 9, which need the extra `cells`.
+    compare
+        Compare what two sides cover, street by street: given twice, for the first and the second side. Either
+        periods in ISO 8601, UTC (2021, 2021-06; 2019/2021; ../2021 is all until its end, 2022/.. all from its start),
+        or providers. Images on neither side still count for everything else.
+    expected
+        Compare the images near streets with those that the length of streets leads to expect, by the class of the
+        street that is nearest to each, and by district. The ratio has a 95 % interval, which takes the sequences of
+        images for the units that were sampled, since the images of one are not independent.
     min_gap
         Leave out gaps shorter than this, metres.
     srid
@@ -120,13 +152,23 @@ def coverage(
     from mlygeo.parts import coverage as parts
     from mlygeo.parts import images as datasets
     from mlygeo.pipelines import inputs, parted_coverage, provenance, spreading, versions
+    from mlygeo.pipelines.coverage_asked import Asked
     from mlygeo.pipelines.coverage_results import Considered, Results
+    from mlygeo.pipelines.districts import read as read_districts
+    from mlygeo.pipelines.sides import read as read_sides
+    from mlygeo.spatial import cell_areas
     from mlygeo.spatial import coverage as step
     from mlygeo.store.point_sources import TablePoints
     from mlygeo.store.points import form_of, keep
 
     filters = Filters(
-        pano=pano, since=since, until=until, creator=creator, organization=organization, min_quality=min_quality
+        pano=pano,
+        since=since,
+        until=until,
+        creator=creator,
+        organization=organization,
+        min_quality=min_quality,
+        where=where,
     )
     tile_options = TileOptions(
         tile_list_file=tile_list_file,
@@ -148,7 +190,15 @@ def coverage(
         kept = {"workers"} if dataset is not None else set()
         of_no_use([name for name in inspect.get_annotations(TileOptions) if name not in kept], "beside `images`")
         of_no_use(Access, "beside `images`")
-    wanted = _names(by)
+    wanted = _names(by, time_zone, districts)
+    step.check_time_zone(wanted, time_zone)
+    sides = read_sides(compare)
+    if cells is not None:
+        cell_areas.of(cells)
+    if districts is None:
+        of_no_use(("district_name",), "without `districts`")
+    if not {"highway", "district"} & {*wanted}:
+        of_no_use(("expected",), "without highway or district in `by`")
     conditions = filters.conditions()
     place, config = regions.settle(region)
     if place is None and streets is None:
@@ -160,8 +210,18 @@ def coverage(
         at_hand = inputs.open_images(images, conditions)
     network = inputs.network(place, streets, retain_all=retain_all)
 
-    fetching = None
+    fetching, parted = None, None
     given: dict[str, tuple[Any, int]] = {"streets": (streets, len(network))}
+
+    def check_sides(columns: Iterable[str]) -> None:
+        for side in sides or ():
+            name = "captured_at" if side.provider is None else "provider"
+            if name not in columns:
+                raise FrameError(f"the images have no column '{name}', which `compare={side.text!r}` asks for")
+
+    def asked_of(names: tuple[str, ...], columns: Iterable[str]) -> Asked:
+        in_sequences = "sequence_id" in columns
+        return Asked(distance, names, time_zone, min_gap, parted, cells, sides, expected, in_sequences)
 
     def summed(told: dict[str, Any], considered: Considered) -> dict[str, Any]:
         return {
@@ -182,12 +242,18 @@ def coverage(
         }
 
     left_out = inputs.left_out_around(place, network.attrs.get("left_out"))
+    if districts is not None:
+        parted = read_districts(districts, district_name)
+        given["districts"] = districts, parted.rows
+        left_out |= {f"districts: {reason}": count for reason, count in parted.left_out.items()}
     if dataset is not None:
         given["images"] = images, dataset.index.rows
+        check_sides(dataset.empty.columns)
         names = _measurable(wanted, dataset.empty, asked=by is not None)
         return parted_coverage.coverage(
-            step.lay(network, srid, force_srid=force_srid), dataset, distance=distance, names=names,
-            one_provider_is_told=by is not None, min_gap=min_gap, conditions=conditions, spread=spread,
+            step.lay(network, srid, force_srid=force_srid), dataset,
+            asked_of(names, dataset.empty.columns),
+            one_provider_is_told=by is not None, conditions=conditions, spread=spread,
             workers=workers if was_given("workers") else None, dry_run=dry_run, left_out=left_out,
             credited=frames.credited(network.attrs), summed=summed, progress=progress,
         )  # fmt: skip
@@ -202,14 +268,19 @@ def coverage(
         inputs.warn_of_nothing(at_hand, None)
     left_out |= inputs.left_out_of(at_hand, candidates, "images", cut="by the filters")
     candidates, again, repeated = inputs.each_once(candidates)
+    check_sides(candidates.columns)
     names = _measurable(wanted, candidates, asked=by is not None)
     if by is None and "provider" in names and len(candidates.arrow("provider").unique()) < 2:
         names = tuple(name for name in names if name != "provider")  # a table of one row, which says nothing
-    grouped = tuple(name for name in names if name in step.BY)
-    table = pa.table({name: candidates.arrow(name) for name in parts.columns_for(candidates, grouped)})
+    asked = Asked(
+        distance, names, time_zone, min_gap, parted, cells, sides, expected, "sequence_id" in candidates.columns
+    )
+    looked_at = parts.columns_for(candidates, asked.grouped, asked.expected, sides or ())
+    table = pa.table({name: candidates.arrow(name) for name in looked_at})
     measured = step.measure(
         network, candidates.lonlat, parts.columns_of(table, form_of(candidates, frames.IMAGES), candidates.name),
-        srid=srid, distance=distance, by=grouped, force_srid=force_srid,
+        srid=srid, distance=distance, by=asked.grouped, time_zone=time_zone, nearest=expected, sides=sides or (),
+        force_srid=force_srid,
     )  # fmt: skip
     considered = Considered(
         len(candidates),
@@ -218,7 +289,7 @@ def coverage(
         inputs.shares_of(candidates, () if fetching is None else fetching.providers),
         list(dict.fromkeys([*inputs.credited(candidates), *frames.credited(network.attrs)])),
     )
-    results = Results(measured, names, min_gap, considered, summed)
+    results = Results(measured, asked, considered, summed)
     failed = [] if fetching is None else fetching.failed
 
     def write(folder: Path) -> list[Path]:
@@ -238,10 +309,17 @@ def coverage(
     return job
 
 
-def _names(by: Iterable[str] | None) -> tuple[str, ...]:
-    names = BY if by is None else tuple(dict.fromkeys([by] if isinstance(by, str) else by))
+def _names(by: Iterable[str] | None, time_zone: str | None, districts: object) -> tuple[str, ...]:
+    if by is None:
+        without = (() if time_zone is not None else IN_ZONE) + (() if districts is not None else ("district",))
+        return tuple(name for name in BY if name not in without)
+    names = tuple(dict.fromkeys([by] if isinstance(by, str) else by))
     if odd := [name for name in names if name not in BY]:
         raise InputError(f"`by` is one of {', '.join(BY)}, not {odd[0]!r}")
+    if "district" in names and districts is None:
+        raise InputError("`by='district'` needs `districts`", hint="name a file of polygons")
+    if districts is not None and "district" not in names:
+        of_no_use(("districts",), "without district in `by`")
     return names
 
 

@@ -57,7 +57,7 @@ class Run:
         from mlygeo.photos.results import duplicates_of, with_results
         from mlygeo.uploads import older
 
-        origins = self.place.origins(images["path"])
+        origins = self.place.origins(images["path"].tolist())
         uploaded = self.history.outcomes(images, self.photos["first_path"], *origins) >= older.READY
         images = images.assign(uploaded=uploaded)
         if self.before is None or not uploaded.any():

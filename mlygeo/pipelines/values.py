@@ -34,6 +34,7 @@ NAMED_IN = (
     "mlygeo.readers.cameras",
     "mlygeo.readers.tracks",
     "mlygeo.spatial.coverage",
+    "mlygeo.spatial.designs",
     "mlygeo.spatial.duplicates",
 )
 """Modules whose names of choices stand in annotations that only a type checker imports."""
@@ -51,6 +52,8 @@ KINDS = {
     "FrameLike": "frame",
     "store.FrameLike": "frame",
     "gpd.GeoDataFrame": "geodataframe",
+    "pd.DataFrame": "table",
+    "Mapping": "mapping",
     "RegionLike": "region like",
     "Region": "region",
     "datetime": "time",
@@ -73,6 +76,8 @@ WORDS = {
     "path": "a path",
     "frame": "a frame or the path of one",
     "geodataframe": "a frame",
+    "table": "a table",
+    "mapping": "a dict",
     "region like": "a region",
     "region": "a region",
     "time": "a time",
@@ -608,5 +613,7 @@ _BY_KIND: dict[str, Callable[[Any, str, Takes], Any]] = {
     "progress": lambda value, *_: _progress(value),
     "function": lambda value, *_: _function(value),
     "box": _box,
+    "table": lambda value, *_: value if _is_table(value) else _NOT_SO,
+    "mapping": lambda value, *_: value if isinstance(value, Mapping) else _NOT_SO,
 }
 """The conversion of each kind, in the order in which they are tried."""

@@ -79,12 +79,12 @@ def tracks(
     --------
     >>> tracks(["GH010042.MP4", "walk.gpx"]).groupby("track_id")["time"].agg(["min", "max"])
     """
-    from mlygeo.readers import video
+    from mlygeo.formats import chapters
 
     recorded = Recorded(source=source, max_dop=max_dop, keep_outliers=keep_outliers)
     start = _moment(start_ms(video_start_time))
     files = _files(listed(paths), skip_subfolders=skip_subfolders)
-    if not any(file.suffix.lower() in video.ENDINGS for file in files):
+    if not any(file.suffix.lower() in chapters.ENDINGS for file in files):
         of_no_use(Recorded, "without a video")
         of_no_use(("video_start_time",), "without a video")
     return _read(files, recorded, start=start, progress=progress)
@@ -184,6 +184,7 @@ def _read(
     files: list[Path], recorded: Recorded, *, start: datetime | None, progress: Progress | None
 ) -> Job[gpd.GeoDataFrame]:
     from mlygeo import store
+    from mlygeo.formats import chapters
     from mlygeo.progress import Progress
     from mlygeo.readers import tracks as logs
     from mlygeo.readers import video
@@ -195,7 +196,7 @@ def _read(
     with (progress or Progress()).bar("tracks", total=len(files), unit="files") as bar:
         for file in files:
             try:
-                if file.suffix.lower() in video.ENDINGS:
+                if file.suffix.lower() in chapters.ENDINGS:
                     part = video.read_video(
                         file,
                         source=recorded.source,
@@ -354,13 +355,13 @@ def read_track(track: FrameLike, *, progress: Progress | None) -> gpd.GeoDataFra
         Where progress is shown; None shows none.
     """
     from mlygeo import frames, store
-    from mlygeo.readers import video
+    from mlygeo.formats import chapters
 
     if not isinstance(track, str | os.PathLike):
         frame: gpd.GeoDataFrame = track
         return frame
     path = Path(track).expanduser()
-    if path.is_file() and path.suffix.lower() not in LOGS | video.ENDINGS | {".gz", ".txt", ".tsv"}:
+    if path.is_file() and path.suffix.lower() not in LOGS | chapters.ENDINGS | {".gz", ".txt", ".tsv"}:
         return frames.conform(store.read_frame(path), frames.TRACKS)
     return tracks_of([path], progress=progress).result
 
@@ -382,13 +383,13 @@ def _moment(milliseconds: int | None) -> datetime | None:
 
 def _files(paths: list[Path], *, skip_subfolders: bool) -> list[Path]:
     """Return the given files, and the videos and logs of the given folders."""
-    from mlygeo.readers import video
+    from mlygeo.formats import chapters
 
     found: dict[Path, None] = {}
     for path in paths:
         if path.is_dir():
             inside = path.glob("*") if skip_subfolders else path.rglob("*")
-            wanted = video.ENDINGS | LOGS
+            wanted = chapters.ENDINGS | LOGS
             files = [file for file in inside if file.suffix.lower() in wanted and file.is_file()]
             found.update(dict.fromkeys(sorted(files, key=places.natural_key)))
         else:

@@ -142,7 +142,10 @@ def _draw_layer(axes: Axes, layer: Layer, paint: Paint, west: float) -> None:
 
         moved = np.asarray(shapely.transform(layer.geometry, move))
         areas = layer.frame.set_geometry(moved, crs=frames.CRS)
-        areas.plot(ax=axes, color=paint.colours[0], edgecolor=style.GREY, zorder=0, label=label)
+        index = np.zeros(len(areas), np.uint8) if paint.index is None else paint.index
+        for number, (colour, what) in enumerate(_classes(paint, label)):
+            if (index == number).any():
+                areas[index == number].plot(ax=axes, color=colour, edgecolor=style.GREY, zorder=0, label=what)
     else:
         _draw_lines(axes, layer, paint, west, label)
 

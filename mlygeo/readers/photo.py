@@ -64,7 +64,11 @@ _LONGEST_SHOWN = 40
 
 
 class Photo(NamedTuple):
-    """Values from the tags of a photo. Degrees, metres, pixels; None for missing values."""
+    """
+    Values from the tags of a photo, and of its file. Degrees, metres, pixels; None for missing values.
+
+    `modified_ns` is when the file was last changed, before it was read; -1 where there is none.
+    """
 
     path: str
     captured_ms: int | None = None
@@ -84,6 +88,7 @@ class Photo(NamedTuple):
     filesize: int | None = None
     error: str | None = None
     warning: str | None = None
+    modified_ns: int = -1
 
 
 def read_photos(paths: list[str]) -> list[list[object]]:
@@ -93,24 +98,27 @@ def read_photos(paths: list[str]) -> list[list[object]]:
 
 def read_photo(path: str) -> Photo:
     """Read the head of one JPEG file. A damaged or missing file raises no error."""
+    modified_ns = -1
     try:
         status = os.stat(path)  # noqa: PTH116 - a Path for each of a million files costs more than reading them
+        modified_ns = status.st_mtime_ns
         if not stat.S_ISREG(status.st_mode):
-            return Photo(path, error="not a file")  # opening a pipe would wait forever
+            return Photo(path, error="not a file", modified_ns=modified_ns)  # opening a pipe would wait forever
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - as above
             head = read_head(file)
     except OSError as error:
-        return Photo(path, error=f"cannot be read: {error.strerror or error}")
+        return Photo(path, error=f"cannot be read: {error.strerror or error}", modified_ns=modified_ns)
     except ValueError as error:  # a NUL in the name
         return Photo(path, error=f"cannot be read: {error}")
     try:
-        return _photo(path, head, status.st_size)
+        return _photo(path, head, status.st_size, modified_ns)
     except (struct.error, ArithmeticError, LookupError, ValueError) as error:
         # An unexpected error: one photo of many must not stop the others.
-        return Photo(path, error=f"its tags cannot be understood ({error})", filesize=status.st_size)
+        problem = f"its tags cannot be understood ({error})"
+        return Photo(path, error=problem, filesize=status.st_size, modified_ns=modified_ns)
 
 
-def _photo(path: str, head: Head, filesize: int) -> Photo:
+def _photo(path: str, head: Head, filesize: int, modified_ns: int = -1) -> Photo:
     tags = Fields(head.exif) if head.exif is not None else None
     doubts: list[str] = []
     if tags is not None and head.later:
@@ -165,6 +173,7 @@ def _photo(path: str, head: Head, filesize: int) -> Photo:
         filesize,
         error,
         "; ".join(dict.fromkeys(doubts)) if doubts else None,
+        modified_ns,
     )
 
 

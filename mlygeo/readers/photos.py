@@ -9,6 +9,7 @@ module again in each process.
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import subprocess
@@ -138,15 +139,7 @@ def read_photos(
     if workers is not None and workers < 1:
         raise InputError(f"`workers` must be 1 or more, not {workers}")
     paths, left_out = find_photos(photos, skip_subfolders=skip_subfolders)
-    if workers is None:
-        workers = min(os.cpu_count() or 1, MOST_WORKERS) if len(paths) >= MANY else 1
-    chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
-    parts: list[pa.RecordBatch | None] = [None] * len(chunks)
-    with (progress or Progress()).bar("photos", total=len(paths), unit="photos") as bar:
-        for number, columns in read_chunks(chunks, workers=workers):
-            parts[number] = _batch(columns)
-            bar.advance(len(chunks[number]))
-    images = _frame(parts)
+    images = read_found(paths, workers=workers, progress=progress).drop(columns="modified_ns")
     if local_time:
         images = in_local_time(images)
     images.attrs["left_out"] = left_out
@@ -157,6 +150,34 @@ def read_photos(
         "".join(f"; {count:,} {reason} left out" for reason, count in left_out.items()),
     )  # fmt: skip
     return images
+
+
+def read_found(paths: list[str], *, workers: int | None = None, progress: Progress | None = None) -> gpd.GeoDataFrame:
+    """
+    Read the tags of photos that `find_photos` has found.
+
+    Parameters
+    ----------
+    paths
+        Absolute paths, each once.
+    workers, progress
+        As for `read_photos`.
+
+    Returns
+    -------
+    images
+        As from `read_photos`, in the order of the paths, without `attrs`; and `modified_ns` (int64), when the file was
+        last changed before it was read, nanoseconds since 1970, -1 where there is none.
+    """
+    if workers is None:
+        workers = min(os.cpu_count() or 1, MOST_WORKERS) if len(paths) >= MANY else 1
+    chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
+    parts: list[pa.RecordBatch | None] = [None] * len(chunks)
+    with (progress or Progress()).bar("photos", total=len(paths), unit="photos") as bar:
+        for number, columns in read_chunks(chunks, workers=workers):
+            parts[number] = _batch(columns)
+            bar.advance(len(chunks[number]))
+    return _frame(parts)
 
 
 @working("looking for photos")
@@ -285,9 +306,10 @@ def _walk(folder: str, left_out: dict[str, int], *, skip_subfolders: bool) -> It
         for name in subfolders:
             if os.path.islink(os.path.join(root, name)):  # noqa: PTH114, PTH118 - as below
                 _count(left_out, LINKS)
+        inside = os.path.join(root, "")  # noqa: PTH118 - many paths
         for name in sorted(names, key=places.natural_key):
             if not name.startswith("."):
-                yield os.path.join(root, name)  # noqa: PTH118 - many paths
+                yield inside + name
             elif name.lower().endswith(ENDINGS):
                 _count(left_out, HIDDEN)
 
@@ -305,7 +327,7 @@ def _batch(columns: list[list[object]]) -> pa.RecordBatch:
     types = {
         "captured_ms": pa.int64(), "is_pano": pa.bool_(),
         **dict.fromkeys(("lon", "lat", "compass_angle", "altitude"), pa.float64()),
-        **dict.fromkeys(("width", "height", "exif_orientation", "filesize"), pa.int64()),
+        **dict.fromkeys(("width", "height", "exif_orientation", "filesize", "modified_ns"), pa.int64()),
     }  # fmt: skip
     arrays = {}
     for name, values in by_name.items():
@@ -383,6 +405,8 @@ def read_chunks(chunks: list[list[str]], *, workers: int) -> Iterator[tuple[int,
     for thread in threads:
         thread.start()
     try:
+        importlib.import_module("geopandas")  # what rows become a frame with is loaded while they are read
+
         for _ in chunks:
             number, columns = done.get()
             yield number, photo.read_photos(chunks[number]) if columns is None else columns

@@ -33,12 +33,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mlygeo.readers.video")
 
-ENDINGS = frozenset(
-    {".mp4", ".mov", ".m4v", ".360", ".insv", ".lrv", ".avi", ".mkv", ".webm", ".ts", ".mts", ".m2ts", ".3gp", ".3g2",
-     ".mpg", ".mpeg", ".vob", ".wmv", ".asf", ".flv", ".f4v", ".ogv", ".mxf", ".dv"}
-)  # fmt: skip
-"""Endings of videos when a folder is searched."""
-
 MAX_DOP = 10.0
 """Largest dilution of precision of a position that is kept."""
 

@@ -16,16 +16,19 @@ import numpy as np
 from mlygeo import frames
 from mlygeo.errors import CrsError, FrameError, InputError
 from mlygeo.progress import working
-from mlygeo.spatial import geodesy, polylines, reach
+from mlygeo.spatial import comparison, concentration, expected, geodesy, local_times, polylines, reach
+from mlygeo.spatial.expected import Places
+from mlygeo.spatial.pieces import micrometres
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     import geopandas as gpd
     import numpy.typing as npt
     import pandas as pd
 
-    from mlygeo.arrays import Floats, Whole
+    from mlygeo.arrays import Flags, Floats, Whole
+    from mlygeo.spatial.comparison import Side
     from mlygeo.spatial.polylines import Lines
     from mlygeo.spatial.projection import Projection
 
@@ -42,6 +45,7 @@ __all__ = [
     "By",
     "Coverage",
     "check_options",
+    "check_time_zone",
     "coverage_gaps",
     "measure",
     "street_coverage",
@@ -82,13 +86,28 @@ GAPS = frames.Schema(
 
 log = logging.getLogger("mlygeo.coverage")
 
-By = Literal["year", "pano", "creator", "provider"]
+By = Literal["year", "season", "weekday", "hour", "pano", "creator", "provider"]
 
-BY: dict[str, str] = {"year": "captured_at", "pano": "is_pano", "creator": "creator_id", "provider": "provider"}
+BY: dict[str, str] = {
+    "year": "captured_at",
+    **dict.fromkeys(local_times.NAMES, "captured_at"),
+    "pano": "is_pano",
+    "creator": "creator_id",
+    "provider": "provider",
+}
 """What coverage is measured by, and the images' column for it."""
 
-VALUE = {"year": "year", "pano": "is_pano", "creator": "creator_id", "provider": "provider"}
+VALUE = {
+    "year": "year",
+    **{name: name for name in local_times.NAMES},
+    "pano": "is_pano",
+    "creator": "creator_id",
+    "provider": "provider",
+}
 """The column of a coverage frame that holds the value."""
+
+IN_TIME = ("year", *local_times.NAMES)
+"""Those whose tables are in the order of time."""
 
 BESIDE = {"creator": ("provider", "creator")}
 """Columns that belong to a value: ids of creators are a provider's own, and their names are for people."""
@@ -104,6 +123,7 @@ def street_coverage(
     srid: int | None = None,
     distance: float = DISTANCE_M,
     by: By | None = None,
+    time_zone: str | None = None,
     force_srid: bool = False,
 ) -> gpd.GeoDataFrame:
     """
@@ -126,8 +146,12 @@ def street_coverage(
     distance
         Largest distance from a place on a street to an image, metres, inclusive.
     by
-        Measure separately for each "year" (UTC), for "pano" or not, for each "creator" or each "provider". None
-        takes all images together.
+        Measure separately for each "year" (UTC), "season", "weekday" or "hour" (in `time_zone`), for "pano" or not,
+        for each "creator" or each "provider". None takes all images together.
+    time_zone
+        Time zone of seasons, weekdays and hours: a name of the IANA database such as "Europe/Berlin", "UTC", or
+        "solar" for the mean solar time of each image's place. Seasons are meteorological, winter from December to
+        February in the north, and from June to August south of the equator.
     force_srid
         Use `srid` even where its area of use does not hold the streets.
 
@@ -135,12 +159,13 @@ def street_coverage(
     -------
     coverage
         One row for each street, in the order of (u, v, key): `u`, `v`, `key`, `osmid`, `highway`,
-        `name`, `length_m`, `covered_m` (float64, metres), `share_covered` (float64, 0 to 1), `images`
-        (int64, how many within the distance), `newest` (datetime64[ms, UTC]). With `by`, one row for
-        each street and each value that has an image there, and the value as `year` (Int64), `is_pano`
-        (bool), `provider` (str) or `creator_id` (Int64, or str as in the images; where these have `provider`, with
-        that and with the name, `creator`), null where unknown, instead of `newest`; streets without an image have no
-        row. Of creators without an id each name is one. `attrs["coverage"]` holds the sums.
+        `name`, `length_m`, `covered_m` (float64, metres), `share_covered` (float64, 0 to 1), `images` (int64, how many
+        within the distance), `newest` (datetime64[ms, UTC]). With `by`, one row for each street and each value
+        that has an image there, and the value as `year` (Int64), `season` or `weekday` (str, in English),
+        `hour` (Int64, 0 to 23), `is_pano` (bool), `provider` (str) or `creator_id` (Int64, or str as in the
+        images; where these have `provider`, with that and with the name, `creator`), null where unknown,
+        instead of `newest`; streets without an image have no row. Of creators without an id each name is one.
+        `attrs["coverage"]` holds the sums.
 
     Raises
     ------
@@ -158,14 +183,16 @@ def street_coverage(
     """
     if by is not None and by not in BY:
         raise InputError(f"`by` is one of {', '.join(BY)}, not {by!r}")
+    check_time_zone(() if by is None else (by,), time_zone)
     wanted = {} if by is None else {by: BY[by]}
     if missing := [name for name in wanted.values() if name not in images.columns]:
         raise FrameError(f"these images have no {missing[0]}, so they cannot be told apart by {by}")
     looked_at = {"captured_at", *wanted.values(), *(("provider", *NAMES) if by == "creator" else ())}
     columns = {name: images[name] for name in looked_at if name in images.columns}
     measured = measure(
-        streets, frames.lonlat(images), columns, srid=srid, distance=distance, by=tuple(wanted), force_srid=force_srid
-    )
+        streets, frames.lonlat(images), columns, srid=srid, distance=distance, by=tuple(wanted), time_zone=time_zone,
+        force_srid=force_srid,
+    )  # fmt: skip
     frame = measured.frame() if by is None else measured.frame_by(by)
     frame.attrs["attribution"] = frames.credited_of(images, streets)
     return frame
@@ -246,6 +273,10 @@ class Coverage:
         "creator.provider".
     images
         How many images lie near some street: of all, and of each class.
+    places
+        Gives these images, some at a time.
+    sides
+        What each side of a comparison covers.
     """
 
     streets: gpd.GeoDataFrame
@@ -256,6 +287,8 @@ class Coverage:
     reached: reach.Reached
     values: dict[str, pd.Series]
     images: dict[str, Whole]
+    places: Callable[[], Iterable[Places]]
+    sides: tuple[reach.Stretches, ...] = ()
 
     @property
     def covered_m(self) -> Floats:
@@ -274,6 +307,7 @@ class Coverage:
         found = self.reached.groups[name]
         own = self._columns(found.line, found.covered_m, found.points)
         value = self.values[name].iloc[found.code].reset_index(drop=True)
+        value = local_times.column(name, value) if name in local_times.NAMES else value
         beside = {column: values.iloc[found.code].reset_index(drop=True) for column, values in self._beside(name)}
         return self._finish({**own, VALUE[name]: value, **beside}, np.asarray(self.streets.geometry.values)[found.line])
 
@@ -356,7 +390,8 @@ class Coverage:
             A row for each value: `value` (str, null where unknown), `streets` (those with such an image;
             for highway, those of the class), `images` (near a street; absent for highway), `length_m` (of
             the class, or of all), `covered_m`, `share_covered`; and for creators `provider` and `creator`, their
-            name, where the images have `provider`. Most covered first; years ascending.
+            name, where the images have `provider`. Most covered first; years, seasons, weekdays and hours in their
+            order.
         """
         import pandas as pd
 
@@ -365,8 +400,8 @@ class Coverage:
                 {
                     "value": self.streets["highway"].to_numpy(dtype=object),
                     "streets": 1,
-                    "length_m": _micrometres(self.lines.length),
-                    "covered_m": _micrometres(self.covered_m),
+                    "length_m": micrometres(self.lines.length),
+                    "covered_m": micrometres(self.covered_m),
                 }
             )
             table = frame.groupby("value", dropna=False, sort=False).sum().reset_index()
@@ -375,20 +410,20 @@ class Coverage:
         else:
             found, labels = self.reached.groups[name], self.values[name]
             covered = np.zeros(len(labels), dtype=np.int64)
-            np.add.at(covered, found.code, _micrometres(found.covered_m))
+            np.add.at(covered, found.code, micrometres(found.covered_m))
             table = pd.DataFrame(
                 {
-                    "value": pd.Series(_text(labels), dtype="str"),
+                    "value": pd.Series(_text(name, labels), dtype="str"),
                     "streets": np.bincount(found.code, minlength=len(labels)),
                     "images": self.images[name],
                     "length_m": total_m(self.lines.length),
                     "covered_m": covered / 1e6,
-                    **{column: pd.Series(_text(values), dtype="str") for column, values in self._beside(name)},
+                    **{column: pd.Series(_text(column, values), dtype="str") for column, values in self._beside(name)},
                 }
             )
             table = table[table["images"] > 0]
-            order = ["value"] if name == "year" else ["covered_m", "value"]
-            table = table.sort_values(order, ascending=[True] if name == "year" else [False, True], kind="stable")
+            if name not in IN_TIME:  # which are numbered in their order
+                table = table.sort_values(["covered_m", "value"], ascending=[False, True], kind="stable")
         share = np.divide(
             table["covered_m"].to_numpy(dtype=float),
             table["length_m"].to_numpy(dtype=float),
@@ -396,6 +431,40 @@ class Coverage:
             where=table["length_m"].to_numpy(dtype=float) > 0,
         )
         return table.assign(share_covered=share).reset_index(drop=True)
+
+    def compared(self) -> gpd.GeoDataFrame:
+        """
+        Return what both sides of a comparison cover, a row a street.
+
+        Returns
+        -------
+        compared
+            The columns of a coverage frame that are carried, `length_m`, and those of `comparison.columns`.
+        """
+        found = comparison.compare(self.lines.length, *self.sides)
+        carried = {name: self.streets[name].array for name in CARRIED}
+        told = {**carried, "length_m": self.lines.length, **comparison.columns(found)}
+        return self._finish(told, np.asarray(self.streets.geometry.values))
+
+    def concentration(self) -> dict[str, concentration.Concentration]:
+        """
+        Return how unevenly contributors have photographed, where coverage was measured by "creator".
+
+        Returns
+        -------
+        concentration
+            "images" (near a street) and "covered_m" among the contributors that are known.
+        """
+        known = self.values["creator"].notna().to_numpy() & (self.images["creator"] > 0)
+        if "creator.creator" in self.values:  # those without an id have a name
+            known |= self.values["creator.creator"].notna().to_numpy() & (self.images["creator"] > 0)
+        found = self.reached.groups["creator"]
+        covered = np.zeros(len(known), dtype=np.int64)
+        np.add.at(covered, found.code, micrometres(found.covered_m))
+        return {
+            "images": concentration.of(self.images["creator"][known]),
+            "covered_m": concentration.of(covered[known]),
+        }
 
 
 @working("measuring the coverage")
@@ -407,6 +476,9 @@ def measure(
     srid: int | None,
     distance: float,
     by: tuple[str, ...],
+    time_zone: str | None = None,
+    nearest: bool = False,
+    sides: tuple[Side, ...] = (),
     force_srid: bool,
 ) -> Coverage:
     """
@@ -420,22 +492,34 @@ def measure(
         Longitude and latitude of the images, degrees.
     columns
         Columns of the images, those of `BY` that `by` asks for and `captured_at` where there is one; for creators
-        also `provider` and `NAMES`.
+        also `provider` and `NAMES`, with `nearest` also `sequence_id` where there is one.
     srid
         EPSG code; None for the UTM zone of the streets.
     distance
         Metres.
     by
         Names out of `BY`.
+    time_zone
+        That of `local_times.NAMES` in `by`.
+    nearest
+        Find the nearest street, and number the sequence, of each image near streets.
+    sides
+        The sides of a comparison; where they name providers, `provider` is among the columns.
     force_srid
         Do not look at the area of use of `srid`.
     """
     check_options(distance=distance)
     laid = lay(streets, srid, force_srid=force_srid)
-    nearby = near(laid, lonlat, columns, distance=distance, by=by)
+    nearby = near(laid, lonlat, columns, distance=distance, by=by, time_zone=time_zone, nearest=nearest, sides=sides)
     rows = np.flatnonzero(nearby.reached.near)
     images = {name: np.bincount(kind.codes[rows], minlength=kind.count) for name, kind in nearby.classes.items()}
-    measured = laid.coverage(nearby.reached, nearby.values, {"all": np.array([len(rows)]), **images}, distance)
+    street = None if nearby.reached.nearest is None else nearby.reached.nearest.line
+    places = Places(lonlat[0][rows], lonlat[1][rows], street, nearby.sequence)
+    counts = {"all": np.array([len(rows)]), **images}
+    counts |= {f"side.{number}": np.array([own.sum()]) for number, own in enumerate(nearby.on_side)}
+    measured = laid.coverage(
+        nearby.reached, nearby.values, counts, distance, places=lambda: [places], sides=nearby.sides
+    )
     facts = measured.facts()
     log.info(
         "%.1f of %.1f km of streets (%s) within %g m of an image, %s images near them",
@@ -461,10 +545,19 @@ class Laid:
     projection: Projection | None
 
     def coverage(
-        self, reached: reach.Reached, values: dict[str, pd.Series], images: dict[str, Whole], distance: float
+        self,
+        reached: reach.Reached,
+        values: dict[str, pd.Series],
+        images: dict[str, Whole],
+        distance: float,
+        *,
+        places: Callable[[], Iterable[Places]],
+        sides: tuple[reach.Stretches, ...],
     ) -> Coverage:
         """Return the coverage of the streets; see `Coverage` for what it is made of."""
-        return Coverage(self.streets, self.lonlat, self.lines, self.projection, distance, reached, values, images)
+        return Coverage(
+            self.streets, self.lonlat, self.lines, self.projection, distance, reached, values, images, places, sides
+        )
 
 
 def lay(streets: gpd.GeoDataFrame, srid: int | None, *, force_srid: bool) -> Laid:
@@ -533,11 +626,18 @@ class Near:
         The class of each image, by names in `BY`.
     values
         As of `Coverage`.
+    sequence
+        A number for the sequence of each image near streets; None where nobody asked, or the images do not tell.
+    sides, on_side
+        What each side of a comparison covers, and which of the images near streets are on it.
     """
 
     reached: reach.Reached
     classes: dict[str, reach.Classes]
     values: dict[str, pd.Series]
+    sequence: Whole | None = None
+    sides: tuple[reach.Stretches, ...] = ()
+    on_side: tuple[Flags, ...] = ()
 
 
 def near(
@@ -547,6 +647,9 @@ def near(
     *,
     distance: float,
     by: tuple[str, ...],
+    time_zone: str | None,
+    nearest: bool,
+    sides: tuple[Side, ...],
 ) -> Near:
     """
     Return which parts of streets lie near images.
@@ -555,27 +658,35 @@ def near(
     ----------
     laid
         The streets.
-    lonlat, columns, distance, by
+    lonlat, columns, distance, by, time_zone, nearest, sides
         As in `measure`.
     """
     time = _milliseconds(columns.get("captured_at"), len(lonlat[0]))
+    if time_zone is not None:
+        local = local_times.classes([name for name in by if name in local_times.NAMES], time, lonlat, time_zone)
+        columns = {**columns, **{name: _numbered(number) for name, number in local.items()}}
     classes, values = classes_of(columns, by, time=time)
     image_x, image_y = lonlat if laid.projection is None else laid.projection.forward(*lonlat)
-    reached = reach.reach(laid.lines, (image_x, image_y), distance, time=time, classes=classes)
+    reached = reach.reach(laid.lines, (image_x, image_y), distance, time=time, classes=classes, nearest=nearest)
     if "creator.creator" in values:
         kind = classes["creator"]
         rows = np.flatnonzero(reached.near)
         values["creator.creator"] = _only_names(_names(columns, len(time)).iloc[rows], kind.codes[rows], kind.count)
-    return Near(reached, classes, values)
+    sequence = None
+    if nearest and "sequence_id" in columns:
+        sequence = expected.numbers_of(columns["sequence_id"].iloc[np.flatnonzero(reached.near)])
+    covered, on_side = [], []
+    for side in sides:
+        has = side.has(time, columns.get("provider"))
+        own = (image_x[has], image_y[has])
+        covered.append(reach.reach(laid.lines, own, distance, time=time[has], classes={}).stretches)
+        on_side.append(has[reached.near])
+    return Near(reached, classes, values, sequence, tuple(covered), tuple(on_side))
 
 
 def total_m(lengths: Floats) -> float:
     """Return the sum of lengths, each in whole micrometres: so it does not depend on their order."""
-    return int(_micrometres(lengths).sum()) / 1e6
-
-
-def _micrometres(lengths: Floats) -> Whole:
-    return np.rint(lengths * 1e6).astype(np.int64)
+    return int(micrometres(lengths).sum()) / 1e6
 
 
 def check_options(*, distance: float, min_gap: float = 0.0) -> None:
@@ -593,6 +704,29 @@ def check_options(*, distance: float, min_gap: float = 0.0) -> None:
         )
     if not (np.isfinite(min_gap) and min_gap >= 0):
         raise InputError(f"`min_gap` must be 0 metres or more, not {min_gap}")
+
+
+def check_time_zone(by: Iterable[str], time_zone: str | None) -> None:
+    """
+    Raise unless a time zone is named where one is needed, and only there.
+
+    Raises
+    ------
+    InputError
+        Saying what is missing, or of no use.
+    """
+    local = [name for name in by if name in local_times.NAMES]
+    if time_zone is not None:
+        local_times.check(time_zone)
+    if local and time_zone is None:
+        raise InputError(
+            f"`by={local[0]!r}` needs `time_zone`: capture times are UTC",
+            hint="name that of the place, such as Europe/Berlin; or UTC, or solar for mean solar time",
+        )
+    if time_zone is not None and not local:
+        raise InputError(
+            f"`time_zone` is of no use without {', '.join(local_times.NAMES)} in `by`", hint="leave `time_zone` out"
+        )
 
 
 def _each_once(streets: gpd.GeoDataFrame) -> tuple[gpd.GeoDataFrame, Floats, Whole]:
@@ -639,7 +773,7 @@ def classes_of(
     Parameters
     ----------
     columns, by
-        As in `measure`.
+        As in `measure`; those of `local_times.NAMES` are columns of their own, with their numbers.
     time
         Capture times, milliseconds; None for those in the columns.
 
@@ -653,7 +787,7 @@ def classes_of(
     classes: dict[str, reach.Classes] = {}
     values: dict[str, pd.Series] = {}
     for name in by:
-        column = pd.Series(columns[BY[name]])
+        column = pd.Series(columns[name if name in local_times.NAMES else BY[name]])
         if name == "year":
             time = _milliseconds(column, len(column)) if time is None else time
             years = pd.Series(time.astype("M8[ms]").astype("M8[Y]").astype("int64") + 1970, dtype="Int64")
@@ -671,6 +805,13 @@ def classes_of(
         classes[name] = reach.Classes(codes.astype(np.int32), len(labels))
         values[name] = labels
     return classes, values
+
+
+def _numbered(numbers: Whole) -> pd.Series:
+    """Return numbers from 0 as Int64; null where below."""
+    import pandas as pd
+
+    return pd.Series(numbers, dtype="Int64").mask(numbers < 0)
 
 
 def _creators(ids: pd.Series, columns: Mapping[str, pd.Series]) -> tuple[reach.Classes, pd.DataFrame]:
@@ -711,9 +852,11 @@ def _only_names(names: pd.Series, codes: AnyWhole, count: int) -> pd.Series:
     return named.min().where(named.min() == named.max()).reindex(range(count))
 
 
-def _text(values: pd.Series) -> list[str | None]:
+def _text(name: str, values: pd.Series) -> list[str | None]:
     import pandas as pd
 
+    if name in local_times.NAMES:
+        return local_times.labels(name, values)
     return [None if pd.isna(value) else str(value) for value in values]
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from mlygeo.arrays import in_threads, workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from mlygeo.arrays import Bytes, Flags, Floats, Rows, Whole32
 
@@ -78,6 +78,39 @@ class Grid:
     def slack(self) -> float:
         """Metres by which windows are widened."""
         return SLACK * self.width
+
+    def cells(self, x: Floats, y: Floats) -> tuple[Rows, Rows]:
+        """Return line and column of the cell of each position in the grid's box."""
+        column = ((x - self.west) * (1 / self.width)).astype(np.int64)
+        return ((y - self.south) * (1 / self.height)).astype(np.int64), column
+
+    def windows(self, x: Floats, y: Floats, radius: Floats) -> Windows:
+        """Return the runs of entries in windows around positions, which hold all within a radius of each."""
+        slack = self.slack
+        low = ((y - radius - (slack + self.south)) * (1 / self.height)).astype(np.int64)
+        high = ((y + radius + (slack - self.south)) * (1 / self.height)).astype(np.int64)
+        np.clip(low, 0, self.lines - 1, out=low)
+        np.clip(high, 0, self.lines - 1, out=high)
+        ranges = np.zeros(len(x) + 1, dtype=np.int64)
+        np.cumsum(high - low + 1, out=ranges[1:])
+        count = high - low + 1
+        line = np.arange(ranges[-1]) + np.repeat(low - ranges[:-1], count)
+        # The extent of a window along a line is a chord of its circle.
+        offset = np.abs(line * self.height + (self.south + self.height / 2) - np.repeat(y, count)) - (
+            self.height / 2 + slack
+        )
+        np.maximum(offset, 0, out=offset)
+        half = np.sqrt(np.maximum(np.repeat(radius * radius, count) - offset * offset, 0)) + slack
+        middle = np.repeat(x - self.west, count)
+        first = ((middle - half) * (1 / self.width)).astype(np.int64)
+        last = ((middle + half) * (1 / self.width)).astype(np.int64)
+        np.clip(first, 0, self.columns - 1, out=first)
+        np.clip(last, 0, self.columns - 1, out=last)
+        line *= self.columns
+        first += line
+        last += line
+        begin = self.starts[first].astype(np.int64)
+        return Windows(begin, self.starts[last + 1] - begin, ranges)
 
 
 def shape(
@@ -201,6 +234,23 @@ class Windows(NamedTuple):
         runs = slice(self.first[start], self.first[stop])
         return Windows(self.begin[runs], self.lengths[runs], self.first[start : stop + 1] - self.first[start])
 
+    def parts(self, most: int) -> Iterator[tuple[int, int, Windows]]:
+        """Yield the windows of so many points that they have no more entries together, or of one; and which points."""
+        pairs = np.cumsum(np.add.reduceat(self.lengths, self.first[:-1]))
+        start = 0
+        while start < len(pairs):
+            done = pairs[start - 1] if start else 0
+            stop = max(start + 1, int(np.searchsorted(pairs, done + most, side="right")))
+            yield start, stop, self.part(start, stop)
+            start = stop
+
+    @property
+    def entries(self) -> tuple[Rows, Rows]:
+        """The grid entries of all runs, and how many each point has."""
+        ends = np.cumsum(self.lengths)
+        entry = np.arange(int(self.lengths.sum())) + np.repeat(self.begin - ends + self.lengths, self.lengths)
+        return entry, np.add.reduceat(self.lengths, self.first[:-1])
+
 
 class Search:
     """
@@ -241,8 +291,7 @@ class Search:
     def run(self, points: Rows) -> None:
         """Find the images of some points (by row), which lie inside the grid's box."""
         grid = self.grid
-        column = ((self.x[points] - grid.west) * (1 / grid.width)).astype(np.int64)
-        line = ((self.y[points] - grid.south) * (1 / grid.height)).astype(np.int64)
+        line, column = grid.cells(self.x[points], self.y[points])
         ring = self.map.rings[line // self.map.per_line, column // self.map.per_column]
         # A block `ring` away is at least ring - 1 whole blocks away.
         near = (ring - 1.0) * self.map.short <= self.limit
@@ -260,54 +309,16 @@ class Search:
         radius = np.minimum(np.where(ring <= 1, first, (ring + 0.5) * self.map.short), surely)
         while len(points):
             found = np.zeros(len(points), dtype=np.int64)
-            windows = self._windows(points, radius)
-            pairs = np.cumsum(np.add.reduceat(windows.lengths, windows.first[:-1]))
-            cut = 0
-            while cut < len(points):
-                done = pairs[cut - 1] if cut else 0
-                stop = max(cut + 1, int(np.searchsorted(pairs, done + CHUNK_PAIRS, side="right")))
-                found[cut:stop] = self._compare(points[cut:stop], radius[cut:stop], windows.part(cut, stop))
-                cut = stop
+            windows = self.grid.windows(self.x[points], self.y[points], radius)
+            for start, stop, some in windows.parts(CHUNK_PAIRS):
+                found[start:stop] = self._compare(points[start:stop], radius[start:stop], some)
             short = (found < self.k) & (radius < self.limit)
             points, surely = points[short], surely[short]
             radius = np.minimum(np.maximum(2 * radius[short], surely), self.limit)
 
-    def _windows(self, points: Rows, radius: Floats) -> Windows:
-        """Return the runs of grid entries in windows around points."""
-        x, y = self.x[points], self.y[points]
-        grid, slack = self.grid, self.grid.slack
-        low = ((y - radius - (slack + grid.south)) * (1 / grid.height)).astype(np.int64)
-        high = ((y + radius + (slack - grid.south)) * (1 / grid.height)).astype(np.int64)
-        np.clip(low, 0, grid.lines - 1, out=low)
-        np.clip(high, 0, grid.lines - 1, out=high)
-        ranges = np.zeros(len(x) + 1, dtype=np.int64)
-        np.cumsum(high - low + 1, out=ranges[1:])
-        count = high - low + 1
-        line = np.arange(ranges[-1]) + np.repeat(low - ranges[:-1], count)
-        # The extent of a window along a line is a chord of its circle.
-        offset = np.abs(line * grid.height + (grid.south + grid.height / 2) - np.repeat(y, count)) - (
-            grid.height / 2 + slack
-        )
-        np.maximum(offset, 0, out=offset)
-        half = np.sqrt(np.maximum(np.repeat(radius * radius, count) - offset * offset, 0)) + slack
-        middle = np.repeat(x - grid.west, count)
-        first = ((middle - half) * (1 / grid.width)).astype(np.int64)
-        last = ((middle + half) * (1 / grid.width)).astype(np.int64)
-        np.clip(first, 0, grid.columns - 1, out=first)
-        np.clip(last, 0, grid.columns - 1, out=last)
-        line *= grid.columns
-        first += line
-        last += line
-        begin = grid.starts[first].astype(np.int64)
-        return Windows(begin, grid.starts[last + 1] - begin, ranges)
-
     def _compare(self, points: Rows, radius: Floats, windows: Windows) -> Rows:
         """Compare points with the entries in their windows, note the nearest, and return how many each has."""
-        begin, lengths = windows.begin, windows.lengths
-        per_point = np.add.reduceat(lengths, windows.first[:-1])
-        total = int(lengths.sum())
-        ends = np.cumsum(lengths)
-        entry = np.arange(total) + np.repeat(begin - ends + lengths, lengths)
+        entry, per_point = windows.entries
         dx = self.grid.x[entry]
         dx -= np.repeat(self.x[points], per_point)
         dy = self.grid.y[entry]

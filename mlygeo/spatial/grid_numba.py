@@ -8,7 +8,7 @@ time (no fused multiply-add), and so gives the same answer to the last bit.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -182,8 +182,46 @@ def search(
     first
         The row of the first of these images among all.
     """
-    points, images = (given(points[0]), given(points[1])), (given(images[0]), given(images[1]))
-    key_rank, only = given(key_rank), given(only)
+    points, key_rank = (given(points[0]), given(points[1])), given(key_rank)
+    grid = build(images, chosen, box)
+    only = by_cell(points, only, grid)
+    nothing = given(np.empty(0))
+    headings = (False, nothing, nothing, given(np.empty(0, dtype=bool)), 0.0)
+    if test is not None:
+        headings = (True, given(test.bearing), given(test.heading), given(test.pano), test.most)
+    rest: tuple[Any, ...] = (first, key_rank, limit_square, SLACK * grid.side, *headings, squares, rows)
+    share = max(4096, -(-len(only) // (4 * workers())))
+    in_threads(lambda start, stop: _search(*grid, *points, only, start, stop, *rest), len(only), share, "points")
+
+
+class Cells(NamedTuple):
+    """Positions sorted into square cells, as compiled code takes them."""
+
+    west: float
+    south: float
+    side: float
+    columns: int
+    lines: int
+    starts: Whole32
+    x: Floats
+    y: Floats
+    rows: Whole32
+
+
+def build(images: tuple[Floats, Floats], chosen: Whole32 | None, box: Box) -> Cells:
+    """
+    Sort positions into cells.
+
+    Parameters
+    ----------
+    images
+        Positions (x, y).
+    chosen
+        Rows of those to sort, all inside the box; None for all.
+    box
+        The box of the cells.
+    """
+    images = given(images[0]), given(images[1])
     count = len(images[0]) if chosen is None else len(chosen)
     side, _, columns, lines = shape(box, count, aspect=1, at_least=SMALLEST_CELL_M, per_image=CELLS_PER_IMAGE)
     taken = given(np.empty(0, dtype=np.int32) if chosen is None else chosen)
@@ -196,18 +234,13 @@ def search(
     _place(places, starts)
     entries = np.empty(count), np.empty(count), np.empty(count, dtype=np.int32)
     in_threads(lambda start, stop: _scatter(*layout, start, stop, places[start // chunk], *entries), count, chunk, unit)
+    return Cells(box.west, box.south, side, columns, lines, starts, *entries)
 
-    # Process neighbours one after another, so that look-ups stay in the caches.
-    line = ((points[1][only] - box.south) / side).astype(np.int64)
-    only = given(only[np.argsort(line * columns + ((points[0][only] - box.west) / side).astype(np.int64))])
-    nothing = given(np.empty(0))
-    headings = (False, nothing, nothing, given(np.empty(0, dtype=bool)), 0.0)
-    if test is not None:
-        headings = (True, given(test.bearing), given(test.heading), given(test.pano), test.most)
-    grid = (box.west, box.south, side, columns, lines, starts, *entries)
-    rest: tuple[Any, ...] = (first, key_rank, limit_square, SLACK * side, *headings, squares, rows)
-    share = max(4096, -(-len(only) // (4 * workers())))
-    in_threads(lambda start, stop: _search(*grid, *points, only, start, stop, *rest), len(only), share, "points")
+
+def by_cell(points: tuple[Floats, Floats], only: Rows, grid: Cells) -> Rows:
+    """Return rows of points so that neighbours are processed one after another, and look-ups stay in the caches."""
+    line = ((points[1][only] - grid.south) / grid.side).astype(np.int64)
+    return given(only[np.argsort(line * grid.columns + ((points[0][only] - grid.west) / grid.side).astype(np.int64))])
 
 
 def load() -> None:

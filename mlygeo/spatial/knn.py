@@ -20,6 +20,7 @@ from mlygeo.spatial import grid as grids
 from mlygeo.spatial.grid import CHUNK_IMAGES, SMALLEST_CELL_M, Box, HeadingTest, Search
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from types import ModuleType
 
     import numpy.typing as npt
@@ -40,7 +41,7 @@ FARTHEST_M = 1e9
 SAVED_S = 8e-8
 """Processor time that the compiled kernel saves for each image, seconds (measured, with a point for 20 images)."""
 
-BATCH = 5_000_000
+BATCH = 2_500_000
 """Images that compiled code sorts at once: more take more memory, and no less time (measured)."""
 
 CROWDED, CROWDED_WORK = 32.0, 4e6
@@ -90,11 +91,7 @@ def search(
     """
     squares = np.full((len(points[0]), k), np.inf)
     rows = np.full((len(points[0]), k), -1, dtype=np.int64)
-    todo = np.arange(len(points[0])) if only is None else only
-    todo = todo[_usable(points[0][todo], points[1][todo])]
-    chosen = None
-    if not np.isfinite(around := np.array(_tight(*images, None))).all() or np.abs(around).max() >= FARTHEST_M:
-        chosen = np.flatnonzero(_usable(*images)).astype(np.int32)
+    todo, chosen = usable(points, images, only)
     if not len(todo) or not (len(key_rank) if chosen is None else len(chosen)):
         return squares, rows
 
@@ -105,15 +102,12 @@ def search(
     farthest = min(max_distance, 2 * np.hypot(box.east - box.west, box.north - box.south) + 1)
     limit = min(farthest, FIRST_LIMIT_M)
     if chosen is None and compiled_code is not None and limit >= farthest:
-        batch = -(-len(key_rank) // -(-len(key_rank) // BATCH))
-        for first in range(0, len(key_rank), batch):
-            some = slice(first, first + batch)
-            part = images[0][some], images[1][some]
-            _Task(points, part, key_rank, limit, test, compiled_code, squares, rows, first).divide(todo, None)
+        for first, part in batches(images):
+            _Task(points, part, key_rank, limit, test, compiled_code, squares, rows, first).run(todo, None)
         return squares, rows
     while len(todo):
         task = _Task(points, images, key_rank, limit, test, compiled_code, squares, rows)
-        task.divide(todo, chosen)
+        task.run(todo, chosen)
         if limit >= farthest:
             break
         todo = todo[rows[todo, k - 1] < 0]
@@ -145,18 +139,45 @@ def search_distinct(
     point_rows, image_rows, squares
         In the order of point rows and ranks.
     """
+
+    def find(ask: int, only: Rows | None) -> tuple[Floats, Rows]:
+        return search(
+            points, images, key_rank, max_distance=max_distance, k=ask, test=test, only=only, compiled=compiled
+        )
+
+    return each_id_once(find, key_rank, k)
+
+
+def each_id_once(
+    find: Callable[[int, Rows | None], tuple[Floats, Rows]], key_rank: Rows, k: int
+) -> tuple[Rows, Rows, Floats]:
+    """
+    Return the pairs of points and their k first images, each id counted once for a point.
+
+    Parameters
+    ----------
+    find
+        Returns of some points (None for all) values and rows of so many images, in their order, as `search` does.
+    key_rank
+        Ranks of the images' keys.
+    k
+        Number of images for each point.
+
+    Returns
+    -------
+    point_rows, image_rows, values
+        In the order of point rows and ranks.
+    """
     repeated = k > 1 and distinct(key_rank) < len(key_rank)
     ask, todo = k, None
     parts: list[tuple[Rows, Rows, Floats]] = []
     while True:
-        squares, rows = search(
-            points, images, key_rank, max_distance=max_distance, k=ask, test=test, only=todo, compiled=compiled
-        )
+        values, rows = find(ask, todo)
         point, rank = np.nonzero(rows >= 0)
-        image, square = rows[point, rank], squares[point, rank]
+        image, value = rows[point, rank], values[point, rank]
         if not repeated:
-            return point, image, square
-        # An id that is in the images several times counts at its nearest position; search for more if a
+            return point, image, value
+        # An id that is in the images several times counts at its first position; search for more if a
         # point then has too few.
         order = np.lexsort((rank, key_rank[image], point))
         ranked, owner = key_rank[image][order], point[order]
@@ -164,17 +185,17 @@ def search_distinct(
         again[1:] = (ranked[1:] == ranked[:-1]) & (owner[1:] == owner[:-1])
         keep = np.ones(len(point), dtype=bool)
         keep[order[again]] = False
-        point, image, square = point[keep], image[keep], square[keep]
+        point, image, value = point[keep], image[keep], value[keep]
         short = (np.bincount(point, minlength=len(rows)) < k) & (rows[:, -1] >= 0)
         done = ~short[point] & (np.arange(len(point)) - np.searchsorted(point, point) < k)
-        parts.append((point[done], image[done], square[done]))
+        parts.append((point[done], image[done], value[done]))
         todo = np.flatnonzero(short)
         if not len(todo):
             break
         ask *= 2
-    point, image, square = (np.concatenate(values) for values in zip(*parts, strict=True))
+    point, image, value = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     order = np.argsort(point, kind="stable")
-    return point[order], image[order], square[order]
+    return point[order], image[order], value[order]
 
 
 def largest_square(distance: float) -> float:
@@ -185,6 +206,24 @@ def largest_square(distance: float) -> float:
     while np.isfinite(square) and np.sqrt(above := np.nextafter(square, np.inf)) <= distance:
         square = above
     return float(square)
+
+
+def usable(points: tuple[Floats, Floats], images: tuple[Floats, Floats], only: Rows | None) -> tuple[Rows, Chosen]:
+    """Return the rows of those of some points (None for all) and of the images that have a position; None for all."""
+    todo = np.arange(len(points[0])) if only is None else only
+    todo = todo[_usable(points[0][todo], points[1][todo])]
+    if not np.isfinite(around := np.array(_tight(*images, None))).all() or np.abs(around).max() >= FARTHEST_M:
+        return todo, np.flatnonzero(_usable(*images)).astype(np.int32)
+    return todo, None
+
+
+def batches(images: tuple[Floats, Floats]) -> Iterator[tuple[int, tuple[Floats, Floats]]]:
+    """Yield images some at a time, and the row of the first of them."""
+    count = len(images[0])
+    batch = -(-count // -(-count // BATCH))
+    for first in range(0, count, batch):
+        some = slice(first, first + batch)
+        yield first, (images[0][some], images[1][some])
 
 
 def has_kernel() -> bool:
@@ -211,25 +250,12 @@ class _Task:
     first: int = 0
     """The row of the first of these images among all."""
 
-    def divide(self, only: Rows, chosen: Chosen, halvings: int = 0) -> None:
-        """Search the images within the limit around some points, in halves if their box is mostly empty."""
-        chosen = _inside(*self.images, chosen, _grown(_tight(*self.points, only), self.limit))
-        if chosen is not None and not len(chosen):
-            return
-        around = _tight(*self.images, chosen)
-        kept = _inside(*self.points, only, _grown(around, self.limit))
-        only = only if kept is None else kept.astype(np.int64)
-        if not len(only):
-            return
-        box = _union(_tight(*self.points, only), around)
-        if halvings < MOST_HALVINGS and self._crowded(only, chosen, box):
-            wide = box.east - box.west >= box.north - box.south
-            values = self.points[0 if wide else 1][only]
-            low = values < (values.min() + values.max()) / 2
-            for half in (only[low], only[~low]):
-                if len(half):
-                    self.divide(half, chosen, halvings + 1)
-            return
+    def run(self, only: Rows, chosen: Chosen) -> None:
+        """Search the images within the limit around some points."""
+        for own, near, box in divided(self.points, self.images, only, chosen, limit=self.limit):
+            self._search(own, near, box)
+
+    def _search(self, only: Rows, chosen: Chosen, box: Box) -> None:
         if self.kernel is not None:
             self.kernel.search(
                 self.points,
@@ -249,25 +275,82 @@ class _Task:
         search = Search(grid, self.key_rank, self.points, self.squares, self.rows, limit=self.limit, test=self.test)
         search.run(only)
 
-    def _crowded(self, only: Rows, chosen: Chosen, box: Box) -> bool:
-        """Return whether points have far more images around them than average, so that cells would be too large."""
-        size = max(box.east - box.west, box.north - box.south)
-        if size <= 16 * self.limit or len(only) * HISTOGRAM**2 < CROWDED_WORK:
-            return False
 
-        def histogram(x: Floats, y: Floats) -> Indices:
-            column = ((x - box.west) * (HISTOGRAM / (size * 1.001))).astype(np.intp)
-            line = ((y - box.south) * (HISTOGRAM / (size * 1.001))).astype(np.intp)
-            return np.bincount(line * HISTOGRAM + column, minlength=HISTOGRAM**2)
+def divided(
+    points: tuple[Floats, Floats],
+    images: tuple[Floats, Floats],
+    only: Rows,
+    chosen: Chosen,
+    *,
+    limit: float,
+    halvings: int = 0,
+) -> Iterator[tuple[Rows, Chosen, Box]]:
+    """
+    Yield points, the images within a limit of them and the box of both: all, or parts where the box is mostly empty.
 
-        some = only[:: max(1, len(only) // SAMPLE)]
-        step = max(1, (len(self.images[0]) if chosen is None else len(chosen)) // SAMPLE)
-        rows = slice(None, None, step) if chosen is None else chosen[::step]
-        of_points = histogram(self.points[0][some], self.points[1][some])
-        of_images = histogram(self.images[0][rows], self.images[1][rows])
-        cells = max(HISTOGRAM**2 * (box.east - box.west) * (box.north - box.south) / size**2, HISTOGRAM)
-        density = float(of_points @ of_images) / float(of_points.sum() * of_images.sum()) * cells
-        return density > CROWDED and density * len(only) > CROWDED_WORK
+    Parameters
+    ----------
+    points, images
+        Positions (x, y); those of `only` and `chosen` are finite.
+    only, chosen
+        Rows of the points and the images to search (None for all images).
+    limit
+        Largest distance of interest.
+    halvings
+        How often the points were halved.
+
+    Yields
+    ------
+    only, chosen, box
+        Each point at most once; one that has no image in the limit may be left out.
+    """
+    chosen = _inside(*images, chosen, _grown(_tight(*points, only), limit))
+    if chosen is not None and not len(chosen):
+        return
+    around = _tight(*images, chosen)
+    kept = _inside(*points, only, _grown(around, limit))
+    only = only if kept is None else kept.astype(np.int64)
+    if not len(only):
+        return
+    box = _union(_tight(*points, only), around)
+    if halvings < MOST_HALVINGS and _crowded(points, images, only, chosen, box=box, limit=limit):
+        wide = box.east - box.west >= box.north - box.south
+        values = points[0 if wide else 1][only]
+        low = values < (values.min() + values.max()) / 2
+        for half in (only[low], only[~low]):
+            if len(half):
+                yield from divided(points, images, half, chosen, limit=limit, halvings=halvings + 1)
+        return
+    yield only, chosen, box
+
+
+def _crowded(
+    points: tuple[Floats, Floats],
+    images: tuple[Floats, Floats],
+    only: Rows,
+    chosen: Chosen,
+    *,
+    box: Box,
+    limit: float,
+) -> bool:
+    """Return whether points have far more images around them than average, so that cells would be too large."""
+    size = max(box.east - box.west, box.north - box.south)
+    if size <= 16 * limit or len(only) * HISTOGRAM**2 < CROWDED_WORK:
+        return False
+
+    def histogram(x: Floats, y: Floats) -> Indices:
+        column = ((x - box.west) * (HISTOGRAM / (size * 1.001))).astype(np.intp)
+        line = ((y - box.south) * (HISTOGRAM / (size * 1.001))).astype(np.intp)
+        return np.bincount(line * HISTOGRAM + column, minlength=HISTOGRAM**2)
+
+    some = only[:: max(1, len(only) // SAMPLE)]
+    step = max(1, (len(images[0]) if chosen is None else len(chosen)) // SAMPLE)
+    rows = slice(None, None, step) if chosen is None else chosen[::step]
+    of_points = histogram(points[0][some], points[1][some])
+    of_images = histogram(images[0][rows], images[1][rows])
+    cells = max(HISTOGRAM**2 * (box.east - box.west) * (box.north - box.south) / size**2, HISTOGRAM)
+    density = float(of_points @ of_images) / float(of_points.sum() * of_images.sum()) * cells
+    return density > CROWDED and density * len(only) > CROWDED_WORK
 
 
 def _usable(x: Floats, y: Floats) -> Flags:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo import frames, keys
+from mlygeo import dtypes, frames, keys, schemas
 from mlygeo.errors import FrameError, InputError
 from mlygeo.progress import working
 from mlygeo.spatial import areas, geodesy, pairing, zones
@@ -43,8 +43,8 @@ LOG = logging.getLogger("mlygeo.spatial.nearest")
 
 MAX_DISTANCE_M = 100.0
 
-OWN_COLUMNS = ("point_id", "id", "distance_m", "rank", "heading_difference")
-"""Columns of a selection that are not the image's own, and its id."""
+OWN_COLUMNS = tuple(column.name for column in frames.SELECTION.columns if column.name != "score")
+"""Columns of a selection that are not the image's own, and its id. Images may have a score of their own."""
 
 BEARING_POINTS = replace(frames.POINTS, columns=frames.STREET_POINTS.only("point_id", "bearing").columns)
 
@@ -112,8 +112,10 @@ def select_nearest(
     selection
         One row for each chosen pair, sorted by `point_id` and `rank`: `point_id`, `id` (int64, or str as in `images`),
         `distance_m` (float64), `rank` (int64, 1 = nearest), `heading_difference` (float64, degrees
-        from 0 to 90, NaN when unknown), then the image's other columns. Points without an image have no
-        row. Geometry is the image's position, EPSG:4326; attrs are those of `images`.
+        from 0 to 90, NaN when unknown), `point_osmid`, `point_highway`, `point_name` (str) and
+        `point_bearing` (float64, degrees) where the points have these columns, texts or whole numbers, without
+        `point_`; then the image's other columns. Points without an image have no row. Geometry is the image's
+        position, EPSG:4326; attrs are those of `images`.
 
     Raises
     ------
@@ -161,7 +163,9 @@ def select_nearest(
         "distance_m": matches.distance_m[order],
         "rank": matches.rank[order],
         "heading_difference": heading_difference(heading[image], bearing[point]),
+        **_of_points(points, point, bearing),
     }
+    columns |= {name: points[name].array.take(point) for name in schemas.sampled(points.columns)}
     return _selection(columns, images, image)
 
 
@@ -270,10 +274,10 @@ def match(
             hint="take fewer images for each point, or fewer points at once",
         )
 
-    tested = _tested(
+    tested = heading_test(
         max_heading_difference, point_bearing, image_heading, image_is_pano, points=len(point_lon), images=count
     )
-    planes = _planes(
+    planes = planes_of(
         (point_lon, point_lat), (image_lon, image_lat), key_rank, projection=projection, limit=limit,
         tested=tested, point_xy=point_xy, image_xy=image_xy, compiled=compiled,
     )  # fmt: skip
@@ -295,7 +299,7 @@ def match(
         "%d of %d points have an image%s (EPSG:%s)", np.count_nonzero(first == np.arange(len(point))), len(point_lon),
         "" if max_distance is None else f" within {max_distance:g} m", projection.srid,
     )  # fmt: skip
-    unit_m = _unit(projection, point_xy, image_xy)
+    unit_m = unit_of(projection, point_xy, image_xy)
     return Matches(point, image, np.sqrt(square) * unit_m, np.arange(len(point)) - first + 1)
 
 
@@ -392,12 +396,12 @@ def match_part(
     )
     key_rank = np.ascontiguousarray(key_rank, dtype=np.int64)
     # No more than one can have, and be short of one: then it may get another beyond the part.
-    k, unit_m = min(operator.index(k), len(key_rank) + 1), _unit(projection, point_xy, image_xy)
-    tested = _tested(
+    k, unit_m = min(operator.index(k), len(key_rank) + 1), unit_of(projection, point_xy, image_xy)
+    tested = heading_test(
         max_heading_difference, point_bearing, image_heading, image_is_pano,
         points=len(points[0]), images=len(key_rank),
     )  # fmt: skip
-    planes = _planes(
+    planes = planes_of(
         points, images, key_rank, projection=projection, limit=limit, tested=tested, point_xy=point_xy,
         image_xy=image_xy, compiled=compiled,
     )  # fmt: skip
@@ -488,7 +492,7 @@ def choose_projection(
     return geodesy.check_srid(srid, bounds, force=force_srid)
 
 
-def _tested(
+def heading_test(
     most: float | None, bearing: Floats | None, heading: Floats | None, pano: Any, *, points: int, images: int
 ) -> HeadingTest | None:
     """Return the test of headings, if one is asked for."""
@@ -498,12 +502,12 @@ def _tested(
     return HeadingTest(_known(bearing, points), _known(heading, images), pano, float(most))
 
 
-def _unit(projection: Projection | Zones, point_xy: Any, image_xy: Any) -> float:
+def unit_of(projection: Projection | Zones, point_xy: Any, image_xy: Any) -> float:
     """Return the metres in the unit of distances: both came in the CRS, feet are compared as feet, for metres round."""
     return projection.unit_m if point_xy is not None and image_xy is not None else 1.0
 
 
-def _planes(
+def planes_of(
     points: tuple[Floats, Floats],
     images: tuple[Floats, Floats],
     key_rank: Rows,
@@ -516,7 +520,7 @@ def _planes(
     compiled: bool | None,
 ) -> list[InPlane]:
     """Return points with the images near them in the plane, or in that of each zone."""
-    unit_m = _unit(projection, point_xy, image_xy)
+    unit_m = unit_of(projection, point_xy, image_xy)
     rows: list[tuple[Projection, Rows | None]]
     rows = [*projection.planes(*points)] if isinstance(projection, Zones) else [(projection, None)]
     planes = []
@@ -554,6 +558,7 @@ def _planes(
                 planar(image_xy, images, near),
                 key_rank if near is None else key_rank[near],
                 limit / unit_m,
+                one,
                 test,
                 here,
                 near,
@@ -646,18 +651,43 @@ def _numbers(frame: gpd.GeoDataFrame, column: str) -> Floats:
     return values
 
 
+def _of_points(points: gpd.GeoDataFrame, rows: Rows, bearing: Floats) -> dict[str, Any]:
+    """Return what a selection carries of the points of its rows, by the names that it has there."""
+    import pandas as pd
+
+    found: dict[str, Any] = {}
+    for name, carried in frames.OF_POINTS.items():
+        if name == "bearing":
+            if name in points.columns:
+                found[carried] = bearing[rows]
+        elif name in points.columns:
+            values = points[name]
+            kinds = values.cat.categories if isinstance(values.dtype, pd.CategoricalDtype) else values
+            if pd.api.types.infer_dtype(kinds, skipna=True) in {"string", "integer", "empty"}:
+                found[carried] = dtypes.cast(values.iloc[rows], "str").array
+    return found
+
+
 def _selection(columns: dict[str, Any], images: gpd.GeoDataFrame, rows: Rows) -> gpd.GeoDataFrame:
     import geopandas as gpd
     import pandas as pd
 
     geometry = images.active_geometry_name
-    others = [name for name in images.columns if name not in OWN_COLUMNS and name != geometry]
+    others = [name for name in images.columns if name not in columns and name != geometry]
     carried: pd.DataFrame = pd.DataFrame(images[others]).take(rows).reset_index(drop=True)
     parts = pd.concat([pd.DataFrame(columns), carried.drop(columns="geometry", errors="ignore")], axis=1)
     chosen = images.geometry.array.take(rows)
     selection = gpd.GeoDataFrame(parts, geometry=gpd.GeoSeries(chosen, crs=images.crs))
     selection.attrs = dict(images.attrs)
     return selection
+
+
+def firsts(point: Rows, rank: Rows) -> Flags:
+    """Return which pairs, ordered by point, are the first of their point and key."""
+    order = np.lexsort((np.arange(len(point)), rank, point))
+    again = np.zeros(len(point), dtype=bool)
+    again[order[1:]] = (rank[order[1:]] == rank[order[:-1]]) & (point[order[1:]] == point[order[:-1]])
+    return ~again
 
 
 def _places(point_id: Rows) -> Rows:

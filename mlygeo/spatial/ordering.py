@@ -188,7 +188,8 @@ def natural_ranks(texts: pd.Series) -> Rows:
 
     code, values = pd.factorize(texts)
     rank = np.empty(len(values) + 1, dtype=np.int64)
-    rank[sorted(range(len(values)), key=[natural_key(value) for value in values].__getitem__)] = np.arange(len(values))
+    keys = [natural_key(value) for value in values.tolist()]
+    rank[sorted(range(len(keys)), key=keys.__getitem__)] = np.arange(len(keys))
     rank[-1] = -1
     ranks: Rows = rank[code]
     return ranks

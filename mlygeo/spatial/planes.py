@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Floats, Rows
     from mlygeo.spatial.grid import HeadingTest, PairTest
+    from mlygeo.spatial.projection import Projection
 
     Planar = tuple[Floats, Floats]
 
@@ -33,6 +34,8 @@ class InPlane:
         Ranks of the images' keys.
     limit
         Largest distance, inclusive, in that unit; infinity for none.
+    projection
+        From degrees to the plane, in metres.
     test
         Which pairs may match, by their rows here; None for all.
     point_rows, image_rows
@@ -45,6 +48,7 @@ class InPlane:
     images: Planar
     key_rank: Rows
     limit: float
+    projection: Projection
     test: HeadingTest | None = None
     point_rows: Rows | None = None
     image_rows: Rows | None = None

@@ -51,7 +51,13 @@ _NO_ROWS, _NO_METRES = np.empty(0, dtype=np.int64), np.empty(0)
 
 
 def reach(
-    lines: Lines, points: tuple[Floats, Floats], distance: float, *, time: Whole, classes: Mapping[str, Classes]
+    lines: Lines,
+    points: tuple[Floats, Floats],
+    distance: float,
+    *,
+    time: Whole,
+    classes: Mapping[str, Classes],
+    nearest: bool = False,
 ) -> Reached:
     """
     Return the parts of lines that lie within a distance of points, inclusive.
@@ -68,8 +74,10 @@ def reach(
         Time of each point, for the newest.
     classes
         Classes of the points, by name.
+    nearest
+        Find the nearest line of each point, too.
     """
-    search = _Search(lines, points, distance, time, classes)
+    search = _Search(lines, points, distance, time, classes, nearest=nearest)
     parts = search.run()
     stretches = Stretches(*_together([part.stretches for part in parts], _NO_STRETCHES))
     order = np.argsort(stretches.line, kind="stable")
@@ -82,7 +90,8 @@ def reach(
         found = Groups(*_together([part.groups[name] for part in parts], _NO_GROUPS))
         by_line = np.lexsort((found.code, found.line))
         groups[name] = Groups(*_rows(found, by_line))
-    return Reached(Stretches(*_rows(stretches, order)), counts, newest, groups, search.near)
+    found_nearest = _least(Nearest(*_together([part.nearest for part in parts], _NO_NEAREST))) if nearest else None
+    return Reached(Stretches(*_rows(stretches, order)), counts, newest, groups, search.near, found_nearest)
 
 
 @dataclass(frozen=True)
@@ -110,6 +119,8 @@ class Reached:
         The same for each class, by the names of the classes.
     near
         Which of all points lie within the distance of some line.
+    nearest
+        The nearest line of each of these, in their order; None where nobody asked.
     """
 
     stretches: Stretches
@@ -117,6 +128,7 @@ class Reached:
     newest: Whole
     groups: dict[str, Groups]
     near: Flags
+    nearest: Nearest | None = None
 
 
 class Stretches(NamedTuple):
@@ -140,6 +152,24 @@ class Groups(NamedTuple):
 
 
 _NO_GROUPS = Groups(_NO_ROWS, _NO_ROWS, _NO_METRES, _NO_ROWS)
+
+
+class Nearest(NamedTuple):
+    """For points near lines: the nearest line, of several the first, and the squared distance to it, m²."""
+
+    point: Whole
+    line: Whole
+    square: Floats
+
+
+_NO_NEAREST = Nearest(_NO_ROWS, _NO_ROWS, _NO_METRES)
+
+
+def _least(found: Nearest) -> Nearest:
+    """Return the nearest line of each point, in the order of points."""
+    order = np.lexsort((found.line, found.square, found.point))
+    point = found.point[order]
+    return Nearest(*_rows(found, order[np.diff(point, prepend=-1) != 0]))
 
 
 def join(owner: Whole, start: Floats, stop: Floats, length: Floats) -> Stretches:
@@ -205,15 +235,21 @@ class _Part(NamedTuple):
     points: Whole
     newest: Whole
     groups: dict[str, Groups]
+    nearest: Nearest
 
 
 class _Hits(NamedTuple):
-    """Stretches around single points: the line's number in its chunk, and the point's entry in the grid."""
+    """
+    Stretches around single points: the line's number in its chunk, and the point's entry in the grid.
+
+    The squared distance is there if the nearest lines are asked for.
+    """
 
     line: Whole
     start: Floats
     stop: Floats
     entry: Whole
+    square: Floats
 
 
 class _Search:
@@ -226,8 +262,10 @@ class _Search:
         distance: float,
         time: Whole,
         classes: Mapping[str, Classes],
+        *,
+        nearest: bool,
     ) -> None:
-        self.lines, self.distance, self.time, self.classes = lines, distance, time, classes
+        self.lines, self.distance, self.time, self.classes, self.nearest = lines, distance, time, classes, nearest
         self.near = np.zeros(len(points[0]), dtype=bool)
         self.grid: Grid | None = None
         if not len(lines.x):
@@ -297,7 +335,10 @@ class _Search:
             points = np.bincount(mine, minlength=len(keys))
             groups[name] = Groups(chosen[keys // kind.count], keys % kind.count, covered, points)
         stretches = Stretches(chosen[found.line], found.start, found.stop)
-        return _Part(chosen, stretches, np.bincount(line, minlength=len(chosen)), newest, groups)
+        nearest = _NO_NEAREST
+        if self.nearest:
+            nearest = _least(Nearest(grid.rows[hits.entry].astype(np.int64), chosen[hits.line], hits.square))
+        return _Part(chosen, stretches, np.bincount(line, minlength=len(chosen)), newest, groups, nearest)
 
     def _hits(self, grid: Grid, vertex: Whole, owner: Whole) -> _Hits:
         """Cut the segments that start at these vertices with the circles around all points."""
@@ -310,7 +351,7 @@ class _Search:
             stop = max(cut + 1, int(np.searchsorted(pairs, done + CHUNK_PAIRS, side="right")))
             parts.append(self._cut(grid, vertex, owner, segment[cut:stop], begin[cut:stop], lengths[cut:stop]))
             cut = stop
-        return _Hits(*_together(parts, _Hits(_NO_ROWS, _NO_METRES, _NO_METRES, _NO_ROWS)))
+        return _Hits(*_together(parts, _Hits(_NO_ROWS, _NO_METRES, _NO_METRES, _NO_ROWS, _NO_METRES)))
 
     def _windows(self, grid: Grid, vertex: Whole) -> tuple[Whole, Whole, Whole]:
         """Return runs of grid entries around segments: the segment, the first entry, and the number of entries."""
@@ -361,17 +402,21 @@ class _Search:
         dy = grid.y[entry] - lines.y[at][window]
         beside = dx * north[window] - dy * east[window]
         chord = self.distance * self.distance - beside * beside
-        met = np.flatnonzero(chord >= 0)
+        met = beside_of = np.flatnonzero(chord >= 0)
         window, entry, dx, dy = window[met], entry[met], dx[met], dy[met]
         middle = dx * east[window] + dy * north[window]
         half = np.sqrt(chord[met])
         start, stop = middle - half, middle + half
         met = np.flatnonzero((stop >= 0) & (start <= step[window]))
+        square = _NO_METRES
+        if self.nearest:
+            beyond = np.maximum(np.maximum(-middle[met], middle[met] - step[window[met]]), 0.0)
+            square = beside[beside_of[met]] ** 2 + beyond * beyond
         window, start, stop = window[met], np.maximum(start[met], 0.0), stop[met]
         at, step = at[window], step[window]
         # The next segment starts where this one ends, to the last bit.
         stop = np.where(stop >= step, lines.along[at + 1], lines.along[at] + stop)
-        return _Hits(owner[segment[window]], lines.along[at] + start, stop, entry[met])
+        return _Hits(owner[segment[window]], lines.along[at] + start, stop, entry[met], square)
 
 
 def _compact(keys: Whole, count: int) -> tuple[Whole, Whole]:

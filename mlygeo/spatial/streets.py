@@ -8,24 +8,22 @@ gives the points of percept-vsvi-filter's make_street_points.py.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
 from mlygeo import frames
-from mlygeo.errors import CrsError, InputError
+from mlygeo.errors import InputError
 from mlygeo.progress import working
-from mlygeo.spatial import geodesy, polylines, spacing
+from mlygeo.spatial import geodesy, measured, polylines, spacing
+from mlygeo.spatial.measured import NO_POINTS, Laid, Network
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import geopandas as gpd
 
-    from mlygeo.arrays import Bounds, Flags, Floats, Rows, Whole, Words
-    from mlygeo.spatial.polylines import Lines
-    from mlygeo.spatial.projection import Projection
+    from mlygeo.arrays import Bounds, Flags, Floats, Whole
 
 log = logging.getLogger("mlygeo.streets")
 
@@ -43,11 +41,6 @@ BYTES_A_POINT = 450
 
 BORDER_M = 0.02
 """Points this near to a border of cells are projected there and back; far more than the error of any projection."""
-
-UNSURE_M = 1e-5
-"""More than the error of a line's length at each of its vertices, where it was not measured exactly."""
-
-CARRIED = ("u", "v", "key", "osmid", "name", "highway")
 
 
 @working("laying points")
@@ -129,16 +122,16 @@ def street_points(
         raise InputError(f"`method` is 'even' or 'percept', not {method!r}")
     geodesy.check_forced(srid, force=force_srid)
     if not len(streets):
-        return _finish(streets, _NO_POINTS, _facts(interval, srid, method))
-    network = _Network.of(streets, interval, srid, force_srid=force_srid, exact=method == "percept")
+        return _finish(streets, NO_POINTS, _facts(interval, srid, method))
+    network = Network.of(streets, interval, srid, force_srid=force_srid, exact=method == "percept")
     if method == "percept":
         edges = np.arange(len(streets))
         parts = np.trunc(network.lines.length / interval)
         points = _percept_points(network, parts, interval)
     else:
-        edges, parts = network.once(streets), network.even_parts(interval)
+        edges, parts = network.once(streets), _even_parts(network, interval)
         points, _ = _even_points(network, edges, parts, interval)
-    facts = _facts(interval, network.projection.srid, method) | network.facts(edges, parts)
+    facts = _facts(interval, network.projection.srid, method) | _network_facts(network, edges, parts)
     return _finish(streets, points, facts | {"points": len(points.row)})
 
 
@@ -187,8 +180,8 @@ def even_places(streets: gpd.GeoDataFrame, *, interval: float = INTERVAL_M, srid
     if not len(streets):
         none = np.empty(0)
         return Places(none, none, none, none, np.empty((4, 0)))
-    network = _Network.of(streets, interval, srid, force_srid=None)
-    _, x, y, _ = network.even(network.once(streets), network.even_parts(interval))
+    network = Network.of(streets, interval, srid, force_srid=None)
+    _, x, y, _ = _even(network, network.once(streets), _even_parts(network, interval))
     boxes = polylines.boxes(network.lonlat, network.lines.first)
     return Places(*network.projection.inverse(x, y), *network.corners(), boxes)
 
@@ -247,11 +240,11 @@ def even_points_of_part(
     _check_interval(interval)
     facts = _facts(interval, srid, "even")
     if not len(streets):
-        return _finish(streets, _NO_POINTS, facts), 0
-    network = _Network.of(streets, interval, srid, force_srid=None)
-    edges, parts = network.once(streets), network.even_parts(interval)
+        return _finish(streets, NO_POINTS, facts), 0
+    network = Network.of(streets, interval, srid, force_srid=None)
+    edges, parts = network.once(streets), _even_parts(network, interval)
     points, undecided = _even_points(network, edges, parts, interval, core=core, known=known)
-    facts |= network.facts(edges, parts, core(*network.corners()))
+    facts |= _network_facts(network, edges, parts, core(*network.corners()))
     return _finish(streets, points, facts | {"points": len(points.row)}), undecided
 
 
@@ -260,103 +253,34 @@ def _check_interval(interval: float) -> None:
         raise InputError(f"`interval` must be a positive number of metres, not {interval}")
 
 
-@dataclass(frozen=True)
-class _Network:
-    """Streets as measured lines."""
+def _even_parts(network: Network, interval: float) -> Floats:
+    """Return into how many parts each row is divided, one at least."""
+    return np.maximum(np.ceil(network.lines.length / interval * (1 - TOLERANCE)), 1)
 
-    lonlat: Floats
-    lines: Lines
-    projection: Projection
-    vertex: Words
-    """Hash of each vertex."""
-    street: Whole
-    """Number of each row's street: rows with the same segments have the same."""
-    same: Words
-    """Hash of that."""
 
-    @classmethod
-    def of(
-        cls,
-        streets: gpd.GeoDataFrame,
-        interval: float,
-        srid: int | None,
-        *,
-        force_srid: bool | None,
-        exact: bool = False,
-    ) -> _Network:
-        """Measure streets; without a look at the place where `force_srid` is None."""
-        lonlat, first = polylines.coordinates(streets)
-        bounds = polylines.bounds(lonlat)
-        srid = geodesy.utm_srid(*bounds) if srid is None else srid
-        if force_srid is None:
-            projection = geodesy.projection(srid)
-        else:
-            projection = geodesy.check_srid(srid, bounds, force=force_srid)
-        vertex = polylines.hashes(lonlat)
-        lines = polylines.project(lonlat, first, projection, exact=exact)
-        if not np.isfinite(lines.length).all():
-            raise CrsError(f"EPSG:{srid} has no coordinates for some of the streets", hint="leave `srid` out")
-        # for a street of about a whole number of intervals, the number of parts depends on the last digits
-        count = lines.length / interval
-        unsure = np.abs(count - np.rint(count)) * interval < UNSURE_M * np.diff(first)
-        polylines.exactly(lines, np.flatnonzero(unsure), lonlat, projection)
-        return cls(lonlat, lines, projection, vertex, *polylines.same_lines(vertex, first))
+def _even(network: Network, edges: Whole, parts: Floats) -> tuple[Whole, Floats, Floats, Whole]:
+    """Return the middles of the parts of some rows: the row of each, its place, and its segment's first vertex."""
+    place, number = _spread(parts[edges], 0)
+    row = edges[place]
+    distance = (number + 0.5) * (network.lines.length / parts)[row]
+    return row, *polylines.locate(network.lines, row, distance)
 
-    def once(self, streets: gpd.GeoDataFrame) -> Whole:
-        """Return one row for each street."""
-        hashes = polylines.directions(self.vertex, self.lines.first), self.same
-        return polylines.each_once(streets, self.street, hashes)
 
-    def even_parts(self, interval: float) -> Floats:
-        """Return into how many parts each row is divided, one at least."""
-        return np.maximum(np.ceil(self.lines.length / interval * (1 - TOLERANCE)), 1)
+def _network_facts(network: Network, edges: Whole, parts: Floats, counted: Flags | None = None) -> dict[str, Any]:
+    """
+    Return what is told about streets, of the counted rows alone; `edges` are the rows that points are laid on.
 
-    def even(self, edges: Whole, parts: Floats) -> tuple[Whole, Floats, Floats, Whole]:
-        """Return the middles of the parts of some rows: the row of each, its place, and its segment's first vertex."""
-        place, number = _spread(parts[edges], 0)
-        row = edges[place]
-        distance = (number + 0.5) * (self.lines.length / parts)[row]
-        return row, *polylines.locate(self.lines, row, distance)
-
-    def corners(self) -> tuple[Floats, Floats]:
-        """Return the south-western corner of each row's box, degrees."""
-        west_south = np.minimum.reduceat(self.lonlat, self.lines.first[:-1], axis=0)
-        return west_south[:, 0], west_south[:, 1]
-
-    def facts(self, edges: Whole, parts: Floats, counted: Flags | None = None) -> dict[str, Any]:
-        """
-        Return what is told about streets, of the counted rows alone; `edges` are the rows that points are laid on.
-
-        Lengths are added up in whole micrometres: the order of the rows, and how they are shared out, do not matter.
-        """
-        import pandas as pd
-
-        counted = np.ones(len(parts), dtype=bool) if counted is None else counted
-        micrometres = np.rint(self.lines.length * 1e6).astype(np.int64)
-        once = np.flatnonzero(~pd.Series(self.street).duplicated().to_numpy() & counted)
+    Lengths are added up in whole micrometres: the order of the rows, and how they are shared out, do not matter.
+    """
+    if counted is not None:
         edges = edges[counted[edges]]
-        total, without = micrometres[edges].sum(), micrometres[edges][parts[edges] == 0].sum()
-        return {
-            "edges": int(counted.sum()),
-            "streets": len(once),
-            "length_m": float(micrometres[once].sum() / 1e6),
-            "edges_without_point": int((parts[edges] == 0).sum()),
-            "length_without_point_m": float(without / 1e6),
-            "share_without_point": float(without / total) if total else 0.0,
-        }
-
-
-class _Laid(NamedTuple):
-    """Points on rows of streets: the row of each, its position and the street's bearing there, degrees, its number."""
-
-    row: Whole
-    lon: Floats
-    lat: Floats
-    bearing: Floats
-    point_id: Rows
-
-
-_NO_POINTS = _Laid(*(np.empty(0, dtype) for dtype in ("int64", "float64", "float64", "float64", "int64")))
+    micrometres = network.micrometres()[edges]
+    total, without = micrometres.sum(), micrometres[parts[edges] == 0].sum()
+    return network.facts(counted) | {
+        "edges_without_point": int((parts[edges] == 0).sum()),
+        "length_without_point_m": float(without / 1e6),
+        "share_without_point": float(without / total) if total else 0.0,
+    }
 
 
 def _facts(interval: float, srid: int | None, method: str) -> dict[str, Any]:
@@ -375,18 +299,9 @@ def _facts(interval: float, srid: int | None, method: str) -> dict[str, Any]:
     }
 
 
-def _finish(streets: gpd.GeoDataFrame, laid: _Laid, facts: dict[str, Any]) -> gpd.GeoDataFrame:
-    """Return the frame of points on rows of streets."""
-    import geopandas as gpd
-    import shapely
-
-    columns: dict[str, Any] = {"point_id": laid.point_id}
-    columns |= {name: streets[name].array.take(laid.row) for name in CARRIED}
-    columns["bearing"] = laid.bearing
-    points = gpd.GeoDataFrame(columns, geometry=shapely.points(laid.lon, laid.lat), crs=frames.CRS)
-    points = frames.conform(points, frames.STREET_POINTS)
-    points.attrs["attribution"] = list(streets.attrs.get("attribution", []))
-    points.attrs["street_points"] = facts
+def _finish(streets: gpd.GeoDataFrame, laid: Laid, facts: dict[str, Any]) -> gpd.GeoDataFrame:
+    """Return the frame of points on rows of streets, and log the facts."""
+    points = measured.points_frame(streets, laid, facts)
     log.info(
         "%s points, one every %s m (%s), on %s edges, %.1f km; %.1f%% of the length without a point",
         f"{facts['points']:,}", facts["interval_m"], facts["method"], f"{facts['edges']:,}",
@@ -408,7 +323,7 @@ def _spread(parts: Floats, each: int) -> tuple[Whole, Whole]:
     return line, np.arange(len(line)) - np.repeat(np.cumsum(counts) - counts, counts)
 
 
-def _percept_points(network: _Network, parts: Floats, interval: float) -> _Laid:
+def _percept_points(network: Network, parts: Floats, interval: float) -> Laid:
     import pandas as pd
     from pyproj import Transformer
 
@@ -430,12 +345,12 @@ def _percept_points(network: _Network, parts: Floats, interval: float) -> _Laid:
 
     x, y, segment = located(slice(None))
     if not len(row):
-        return _NO_POINTS
+        return NO_POINTS
     x, y = _stored(x, y, interval, stored)
     cells = pd.DataFrame({"column": np.trunc((x - x.min()) / interval), "line": np.trunc((y - y.min()) / interval)})
     chosen = np.flatnonzero(~cells.duplicated().to_numpy())
     bearing = polylines.bearings(lines, lonlat, network.vertex, segment[chosen])
-    return _Laid(row[chosen], *projection.inverse(x[chosen], y[chosen]), bearing, np.arange(len(chosen)))
+    return Laid(row[chosen], *projection.inverse(x[chosen], y[chosen]), bearing, np.arange(len(chosen)))
 
 
 def _stored(
@@ -466,17 +381,17 @@ def _stored(
 
 
 def _even_points(
-    network: _Network,
+    network: Network,
     edges: Whole,
     parts: Floats,
     interval: float,
     *,
     core: Callable[[Floats, Floats], Flags] | None = None,
     known: Bounds | None = None,
-) -> tuple[_Laid, int]:
+) -> tuple[Laid, int]:
     """Return the points in a part, in the order of their numbers, and how many there are undecided."""
     lines, projection = network.lines, network.projection
-    row, x, y, segment = network.even(edges, parts)
+    row, x, y, segment = _even(network, edges, parts)
     lon, lat = projection.inverse(x, y)
     ids = spacing.place_ids(lon, lat)
     complete = None if known is None else projection.margin(lon, lat, known) >= interval / 2
@@ -490,5 +405,5 @@ def _even_points(
             hint="use an interval of 0.1 metres or more",
         )
     bearing = polylines.bearings(lines, network.lonlat, network.vertex, segment[chosen])
-    laid = _Laid(row[chosen], lon[chosen], lat[chosen], bearing, ids[chosen])
+    laid = Laid(row[chosen], lon[chosen], lat[chosen], bearing, ids[chosen])
     return laid, int(np.count_nonzero(undecided & inside))

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from mlygeo import degrees, dtypes, frames
-from mlygeo.arrays import workers
+from mlygeo.arrays import give_back, workers
 from mlygeo.errors import FrameError
 from mlygeo.store.parquet import attributes, encodings, metadata
 from mlygeo.store.parquet.files import GeoFile
@@ -37,6 +37,10 @@ Result = TypeVar("Result")
 
 THREADS = 2
 """Row groups decoded at once: more gain little and need more memory (measured on 2 cores)."""
+
+
+MANY = 2_000_000
+"""Rows of which the memory that was needed to decode them is returned: some 100 MB (measured)."""
 
 
 class Points(Protocol):
@@ -277,6 +281,7 @@ class PointFile(_Placed):
 
         for _ in self._in_threads(decode, [primary.name]):
             pass
+        self._give_back()
         return x, y, crs
 
     @property
@@ -297,8 +302,18 @@ class PointFile(_Placed):
 
     def _in_threads(self, work: Callable[[range], Result], names: list[str]) -> Iterator[Result]:
         """Yield what is done with some row groups after others, by their places among those that are read."""
-        with ThreadPoolExecutor(min(THREADS, workers())) as pool:
-            yield from pool.map(work, self._file.batches(self._groups, names))
+        batches = self._file.batches(self._groups, names)
+        threads = min(THREADS, workers(), len(batches))
+        if threads <= 1:  # another thread would open the file once more
+            yield from map(work, batches)
+            return
+        with ThreadPoolExecutor(threads) as pool:
+            yield from pool.map(work, batches)
+
+    def _give_back(self) -> None:
+        """Return the memory of what was decoded to the system, where it is much."""
+        if len(self) > MANY:
+            give_back()
 
     def _fill_plain(self, groups: list[int], x: Floats, y: Floats) -> bool:
         """Fill in the coordinates of row groups; return whether all are plain points."""
@@ -349,7 +364,10 @@ class PointFile(_Placed):
                 start = stop
             return True
 
-        return pa.chunked_array([pa.array(found)]) if all(self._in_threads(decode, ["id"])) else self._all("id")
+        if not all(self._in_threads(decode, ["id"])):
+            return self._all("id")
+        self._give_back()
+        return pa.chunked_array([pa.array(found)])
 
     @cached_property
     def _providers(self) -> pa.ChunkedArray:
@@ -409,14 +427,18 @@ class PointFile(_Placed):
                 return []
             wanted = ordered[limits[some.start] : limits[some.stop]] - np.concatenate(gone)
             found, start = [], 0
-            for piece in self._file.pieces([self._groups[number] for number in used], names, coded=coded):
+            groups = [self._groups[number] for number in used]
+            for piece in self._file.pieces(groups, names, coded=coded, checked=False):
                 first, last = np.searchsorted(wanted, [start, start + len(piece)])
                 if first < last:
-                    found.append(self._plain(piece.take(pa.array(wanted[first:last] - start)), coded))
+                    some = piece.take(pa.array(wanted[first:last] - start))
+                    self._file.check_texts(some)
+                    found.append(self._plain(some, coded))
                 start += len(piece)
             return found
 
         parts = [part for found in self._in_threads(pick, names) for part in found]
+        self._give_back()
         if not parts:
             return self._file.file.schema_arrow.empty_table().select(names).replace_schema_metadata(None)
         whole = pa.Table.from_batches(parts).replace_schema_metadata(None)

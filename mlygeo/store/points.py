@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from mlygeo import degrees, dtypes, frames, keys, store
+from mlygeo import degrees, dtypes, frames, keys, schemas, store
 from mlygeo.errors import FrameError
 from mlygeo.progress import working
 from mlygeo.store import stac
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from pyproj import CRS
 
     from mlygeo.arrays import Bounds, Flags, Floats, Rows, Whole
+    from mlygeo.store.point_sources import TablePoints
     from mlygeo.store.united import Part
 
 MOST_OPEN = 200
@@ -331,6 +332,52 @@ class SomeOf(_Of):
 
 
 @dataclass(frozen=True)
+class Behind(_Of):
+    """
+    Points with others before them.
+
+    Parameters
+    ----------
+    points
+        Any points.
+    before
+        Others in degrees, which come first, with those columns that are asked for.
+    """
+
+    before: TablePoints
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.before) + len(self.points)
+
+    @cached_property
+    def lonlat(self) -> tuple[Floats, Floats]:
+        """Longitude and latitude, degrees; NaN where there is no point."""
+        lon, lat = (np.concatenate(both) for both in zip(self.before.lonlat, self.points.lonlat, strict=True))
+        return lon, lat
+
+    @property
+    def native(self) -> tuple[Floats, Floats, CRS]:
+        """Longitude and latitude, and their CRS."""
+        return *self.lonlat, self.before.native[2]
+
+    def arrow(self, name: str) -> pa.ChunkedArray:
+        """Return an attribute of all rows."""
+        own = in_plain(self.points.arrow(name))
+        return pa.chunked_array([*self.before.arrow(name).cast(own.type).chunks, *own.chunks], own.type)
+
+    def parts(self, name: str) -> Iterator[pa.Array]:
+        """Yield an attribute of all rows, part after part."""
+        yield from self.before.arrow(name).chunks
+        yield from self.points.parts(name)
+
+    def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
+        """Return attributes of chosen rows."""
+        names = self.columns if columns is None else columns
+        return pa.table({name: self.arrow(name).take(pa.array(rows)) for name in names})
+
+
+@dataclass(frozen=True)
 class Conformed(_Of):
     """
     Points whose attributes have the dtypes of a schema, as far as it knows them; read as needed, like the points.
@@ -481,6 +528,11 @@ def ids_of(points: Points, column: str) -> Whole:
         raise FrameError(f"{points.name}: column '{column}' holds no ids ({error})", hint=hint) from error
 
 
+def in_plain(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column without a dictionary."""
+    return values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
+
+
 def form_of(points: Points, schema: frames.Schema) -> frames.Schema:
     """Return a schema in the form that fits points; see `frames.form`."""
     if (whole := _settled(points)) is not None:
@@ -577,6 +629,31 @@ def floats_of(points: Points, column: str) -> Floats:
         raise FrameError(f"{points.name}: column '{column}' holds no numbers ({error})") from error
 
 
+def sampled_of(points: Points, rows: Rows) -> dict[str, pa.Array]:
+    """
+    Return how points were drawn, where they say it: the columns of `mlygeo.schemas.SAMPLED`.
+
+    Parameters
+    ----------
+    points
+        The points.
+    rows
+        Which of them.
+
+    Raises
+    ------
+    FrameError
+        If a chance or weight is no number.
+    """
+    found: dict[str, pa.Array] = {}
+    for name in schemas.sampled(points.columns):
+        if schemas.STREET_POINTS.dtype(name) == "float64":
+            found[name] = pa.array(floats_of(points, name)[rows])
+        else:
+            found[name] = points.take(rows, [name])[name].cast(pa.string()).combine_chunks()
+    return found
+
+
 def truths_of(points: Points, column: str) -> tuple[Flags, Flags]:
     """
     Return a column of truth values, and which of them are known; the others are False.
@@ -594,8 +671,11 @@ def truths_of(points: Points, column: str) -> tuple[Flags, Flags]:
 
 
 def _of_schema(schema: frames.Schema, name: str, values: pd.Series, where: str) -> pd.Series:
+    dtype = schema.dtype(name)
+    if dtype is None:  # a column of the user's own
+        return values
     try:
-        return dtypes.cast(values, schema.dtype(name) or str(values.dtype))
+        return dtypes.cast(values, dtype)
     except (ValueError, TypeError, OverflowError) as error:
         raise FrameError(f"{where}: column '{name}' cannot be filtered by ({error})") from error
 

@@ -259,12 +259,12 @@ def _places(import_path: Any) -> list[Path]:
 
 def _leave_out_unreadable(tree: Tree, found: Import) -> None:
     """Take out of a tree what would be uploaded, but is no file, or has a name that no history can hold."""
+    from mlygeo.formats import chapters
     from mlygeo.formats.jpeg import ENDINGS
-    from mlygeo.readers import video
     from mlygeo.readers.photos import NOT_TEXT, is_text, shown
     from mlygeo.uploads.archives import ENDING
 
-    endings = (*ENDINGS, *video.ENDINGS, ENDING)
+    endings = (*ENDINGS, *chapters.ENDINGS, ENDING)
     for path in [path for path in tree.files if path.lower().endswith(endings)]:
         if not is_text(path):
             found.failed[str(shown(path))] = NOT_TEXT
@@ -405,18 +405,18 @@ def _add_whole_files(
     track: GivenTrack | None,
 ) -> None:
     """Add archives, and videos with positions."""
-    from mlygeo.readers import video
+    from mlygeo.formats import chapters
     from mlygeo.uploads.archives import ENDING
 
     entries: dict[str, Mapping[str, Any]] = {}
     if images is not None and "filetype" in images:
-        of_videos = images[images["path"].str.lower().str.endswith(tuple(video.ENDINGS))]
+        of_videos = images[images["path"].str.lower().str.endswith(tuple(chapters.ENDINGS))]
         entries = {str(row["path"]): row for row in of_videos.to_dict("records")}
     for path in tree.files:
         ending = os.path.splitext(path)[1].lower()  # noqa: PTH122 - many paths
         if ending == ENDING:
             _add_archive(path, found, file_types, is_named=path in named)
-        elif ending in video.ENDINGS:
+        elif ending in chapters.ENDINGS:
             entry = entries.get(path)
             # One that failed is counted with the images.
             if entry is None or not isinstance(entry["error"], str):
@@ -425,12 +425,12 @@ def _add_whole_files(
 
 def _count_whole_files(tree: Tree, found: Import) -> None:
     """Count archives and videos."""
-    from mlygeo.readers import video
+    from mlygeo.formats import chapters
     from mlygeo.uploads.archives import ENDING
 
     endings = [os.path.splitext(path)[1].lower() for path in tree.files]  # noqa: PTH122 - many paths
     found.skipped["archives"] += endings.count(ENDING)
-    found.skipped["videos"] += sum(ending in video.ENDINGS for ending in endings)
+    found.skipped["videos"] += sum(ending in chapters.ENDINGS for ending in endings)
 
 
 def _add_archive(path: str, found: Import, file_types: Mapping[UploadKind, str], *, is_named: bool) -> None:

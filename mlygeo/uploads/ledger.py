@@ -20,7 +20,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
-from mlygeo.downloads.ledger import _reading, _sqlite_errors, check_kinds, now_ms, write_ahead
+from mlygeo.downloads.ledger import _reading, check_kinds, now_ms, sqlite_errors, write_ahead
 from mlygeo.errors import FileError, FormatError
 from mlygeo.formats.identity import Identity
 from mlygeo.places import default_folder
@@ -159,7 +159,7 @@ class UploadLedger:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise FileError(f"{self.folder}: {error.strerror}") from error
-        with _sqlite_errors(self.path), contextlib.ExitStack() as undone:
+        with sqlite_errors(self.path), contextlib.ExitStack() as undone:
             self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=60)
             undone.callback(self._db.close)  # errors of a ledger that is damaged, newer or locked
             _check_version(self.path, self._db.execute("PRAGMA user_version").fetchone()[0])
@@ -539,12 +539,12 @@ class UploadLedger:
             )
 
     def _rows(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-        with self._lock, _sqlite_errors(self.path):
+        with self._lock, sqlite_errors(self.path):
             return _sound(self._db.execute(query, values).fetchall(), self.path)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, _sqlite_errors(self.path):
+        with self._lock, sqlite_errors(self.path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db

@@ -26,12 +26,11 @@ import numpy as np
 
 from mlygeo import frames, store
 from mlygeo.errors import FileError, FormatError, InputError
-from mlygeo.formats.chapters import original_of
+from mlygeo.formats import chapters
 from mlygeo.photos.exif_writer import insert
 from mlygeo.photos.tags import picture_tags
 from mlygeo.places import natural_key
 from mlygeo.progress import Progress, keep
-from mlygeo.readers import video as telemetry
 from mlygeo.readers.sampled import RECORD, facts_in
 from mlygeo.store.atomic import clear_leftovers
 from mlygeo.video import decoding, ffmpeg, recordings, sampling
@@ -110,7 +109,7 @@ def find_videos(
             inside = path.glob("*") if skip_subfolders else path.rglob("*")
             videos = [
                 file for file in inside
-                if file.suffix.lower() in telemetry.ENDINGS and file.is_file() and FOLDER not in file.parts
+                if file.suffix.lower() in chapters.ENDINGS and file.is_file() and FOLDER not in file.parts
             ]  # fmt: skip
             videos.sort(key=natural_key)
         else:
@@ -127,8 +126,8 @@ def _is_copy(video: Path) -> bool:
     """Return whether a video is a copy of low resolution, whose original lies beside it."""
     if video.suffix.lower() != ".lrv" and not video.stem.upper().startswith("LRV_"):
         return False
-    names = {name.upper() for name in original_of(video.stem)}
-    beside = (path for path in video.parent.iterdir() if path != video and path.suffix.lower() in telemetry.ENDINGS)
+    names = {name.upper() for name in chapters.original_of(video.stem)}
+    beside = (path for path in video.parent.iterdir() if path != video and path.suffix.lower() in chapters.ENDINGS)
     return any(path.stem.upper() in names for path in beside)
 
 
@@ -148,7 +147,7 @@ def copies_among(paths: Iterable[str | Path], *, skip_subfolders: bool = False) 
         file.resolve()
         for folder in folders if folder.is_dir()
         for file in (folder.glob("*") if skip_subfolders else folder.rglob("*"))
-        if file.suffix.lower() in telemetry.ENDINGS and file.is_file() and FOLDER not in file.parts and _is_copy(file)
+        if file.suffix.lower() in chapters.ENDINGS and file.is_file() and FOLDER not in file.parts and _is_copy(file)
     }  # fmt: skip
     return len(found)
 

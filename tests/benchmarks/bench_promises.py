@@ -56,7 +56,7 @@ def main() -> None:
         names = [str(Path(folder) / f"{number}.jpg") for number in range(1000)]
         for name in names:
             Path(name).write_bytes(source)
-        shown("1,000 photos on one core", 1.0, lambda: photo.read_photos(names, local=False))
+        shown("1,000 photos on one core", 1.0, lambda: photo.read_photos(names))
     sys.path.insert(0, str(ROOT / "notebooks"))
     execute = importlib.import_module("execute")
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):

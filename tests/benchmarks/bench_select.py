@@ -1,9 +1,9 @@
 """
 The whole selection, files in and file out, against the plain GeoPandas script.
 
-Ten million images and half a million points along streets, GeoParquet as GeoPandas writes it,
-EPSG:4326; nearest within 100 m in EPSG:28992; result written. Every run is a process of its own,
-the ways interleaved; what counts are the ratios. `python bench_select.py [IMAGES POINTS ROUNDS]`
+Ten million images and half a million points along streets, GeoParquet as GeoPandas writes it, and the dataset that
+`mlygeo partition` makes of it; EPSG:4326; nearest within 100 m in EPSG:28992; result written. Every run is a process
+of its own, the ways interleaved; what counts are the ratios. `python bench_select.py [IMAGES POINTS ROUNDS]`
 """
 
 from __future__ import annotations
@@ -137,6 +137,14 @@ def images_and_points(images: int, points: int, *, far: bool) -> tuple[Path, Pat
     return image_file, point_file
 
 
+def dataset_of(images: Path) -> Path:
+    """Return the dataset that `mlygeo partition` makes of a file."""
+    folder = images.with_suffix("")
+    if not folder.is_dir():
+        run([sys.executable, "-c", OURS, "partition", str(images), "-o", str(folder), "-q"])
+    return folder
+
+
 def _on_tile_grid(lon: np.ndarray, lat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     steps = 4096 * 2**14
     x = np.round((lon + 180) / 360 * steps) / steps
@@ -176,17 +184,22 @@ def compare(images: int, points: int, rounds: int, *, far: bool) -> None:
         files = [str(image_file), str(point_file)]
         options = ["--srid", str(SRID), "--max-distance", "100", "-q"]
         ours = ["select", "--images", files[0], "--points", files[1], *options]
+        of_dataset = ["select", "--images", str(dataset_of(image_file)), "--points", files[1], *options]
         ways = {
             "plain GeoPandas": [sys.executable, "-c", PLAIN, *files, f"{folder}/plain.parquet"],
             "mlygeo, NumPy": [sys.executable, "-c", WITHOUT_NUMBA + OURS, *ours, "-o", f"{folder}/numpy"],
             "mlygeo[speed]": [sys.executable, "-c", OURS, *ours, "-o", f"{folder}/numba"],
+            "from a dataset": [sys.executable, "-c", OURS, *of_dataset, "-o", f"{folder}/dataset"],
         }
         figures: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
         run(ways["mlygeo[speed]"])  # compiles and caches the kernels
         for number in range(rounds):
             for way in list(ways) if number % 2 == 0 else reversed(ways):
                 figures[way].append(run(ways[way]))
-        agree(f"{folder}/plain.parquet", f"{folder}/numpy/selection.parquet", f"{folder}/numba/selection.parquet")
+        found = [
+            f"{folder}/{way}" for way in ("numpy/selection.parquet", "numba/selection.parquet", "dataset/selection")
+        ]
+        agree(f"{folder}/plain.parquet", *found)
         seconds, memory = (
             {way: statistics.median(figure[place] for figure in taken) for way, taken in figures.items()}
             for place in (0, 1)

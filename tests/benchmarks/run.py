@@ -24,6 +24,7 @@ NAMES = (
     "bench_map",
     "bench_download",
     "bench_pictures",
+    "bench_quality",
     "bench_promises",
 )
 

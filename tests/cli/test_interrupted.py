@@ -4,8 +4,10 @@ import os
 import signal
 import sys
 
+import numpy as np
+import pandas as pd
 import pytest
-from conftest import STUTTGART
+from conftest import DATA, STUTTGART
 from helpers.picture_downloads import pictures_in
 from helpers.processes import ended, start, wait_for
 from helpers.tokens import TOKEN
@@ -101,3 +103,29 @@ def test_downloads_are_kept(tmp_path, images):
         )
         there = len(pictures_in(folder))
         assert len(mlygeo.transfers(folder)) == there < 100
+
+
+def test_measures_of_pictures_are_kept(tmp_path, images):
+    """One round of pictures is done; the others are too many to be done meanwhile."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    many = pd.concat([images] * 10, ignore_index=True)
+    many["id"] = np.arange(len(many)) + 1
+    for number in many["id"]:
+        (folder / f"{number}.jpg").symlink_to(DATA / "photos" / "Nikon_D70.jpg")
+    mlygeo.write_frame(many, tmp_path / "images.parquet")
+    words = (
+        "quality",
+        tmp_path / "images.parquet",
+        "--pictures",
+        folder,
+        "--workers",
+        "1",
+        "-o",
+        tmp_path / "x.parquet",
+    )
+    process, said = verb(tmp_path, *words)
+    wait_for((folder / ".mlygeo" / "measured.parquet").exists, process)
+    last = last_line(process, said)
+    assert last == "interrupted; the measures taken so far are kept: the same command goes on from there"
+    assert not (tmp_path / "x.parquet").exists()

@@ -16,8 +16,10 @@ from pathlib import Path
 import click
 import pytest
 from conftest import STUTTGART
+from helpers.small_frames import drawn_frame
 from helpers.tokens import TOKEN
 
+import mlygeo
 from mlygeo import cli
 from mlygeo.cli import old_tools, verbs
 from mlygeo.standin import serve
@@ -58,13 +60,16 @@ BASES: dict[str, list[list[object]]] = {
     "tiles": [["-c", CONFIG], ["--dry-run"]],
     "streets": [["--streets", EDGES], ["--interval", 200], ["--srid", 25832]],
     "select": [["--streets", EDGES], ["--images", IMAGES], ["--interval", 500], ["--srid", 25832]],
+    "estimate": [["drawn.csv"], ["--column", "highway"]],
     "metadata": [["1"]],
     "publish": [["a_folder"], ["--dry-run"]],
     "verify": [["nothing.lock.json"], ["--offline"]],
     "find-sequences": [["nobody"]],
     "download": [["1"], ["--required-disk-space", 0], ["--size", "256"], ["--dry-run"]],
+    "views": [[IMAGES], ["--pictures", "a_folder"], ["--relative-to", "north"], ["--dry-run"]],
     "inspect": [["1"]],
     "coverage": [["--streets", "small.gpkg"], ["--images", IMAGES], ["--srid", 25832]],
+    "quality": [["small.gpkg"]],
     "tracks": [["track.gpx"]],
     "sample-video": [["a_folder"]],
     "map": [["small.gpkg"]],
@@ -176,6 +181,7 @@ def spoil_files():
     Path("damaged.json").write_text('{"type": "FeatureCollection", "features": [{"ty')
     Path("damaged.parquet").write_bytes(IMAGES.read_bytes()[:3000])
     Path("empty.csv").write_text("")
+    mlygeo.write_frame(drawn_frame(), "drawn.csv")
     Path("track.gpx").write_text(GPX)
 
 

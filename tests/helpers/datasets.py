@@ -14,8 +14,8 @@ from mlygeo.store.datasets import index, layout
 WRITTEN = datetime(2026, 1, 2, tzinfo=UTC)
 
 
-def write_dataset(frame, folder: Path, most: int = 1_000_000, written_at=WRITTEN) -> Path:
-    """Write a frame of points as a dataset with so many rows in a file at most."""
+def write_dataset(frame, folder: Path, most: int = 1_000_000, written_at=WRITTEN, more=None) -> Path:
+    """Write a frame of points as a dataset with so many rows in a file at most; `more` is noted in its index."""
     lon, lat = frame.geometry.x.to_numpy(), frame.geometry.y.to_numpy()
     code = np.where(np.isfinite(lon), cells.codes(lon, lat, layout.MOST_ZOOM), -1)
     placed = code[code >= 0]
@@ -38,5 +38,5 @@ def write_dataset(frame, folder: Path, most: int = 1_000_000, written_at=WRITTEN
                 hashlib.sha256(path.read_bytes()).hexdigest(), written_at,
             )
         )  # fmt: skip
-    index.write_index(index.Index(tuple(parts), codes, counts, most), layout.index_of(folder))
+    index.write_index(index.Index(tuple(parts), codes, counts, most, more=more or {}), layout.index_of(folder))
     return folder

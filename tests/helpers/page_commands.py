@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 import shlex
 
@@ -14,6 +15,10 @@ from mlygeo.cli import mapillary_tools, old_tools
 FENCE = re.compile(r"^(?P<indent>[ \t]*)```(?P<kind>\w+)\n(?P<text>.*?)^[ \t]*```[ \t]*$", re.MULTILINE | re.DOTALL)
 
 
+OPERATORS = "|<>&;"
+"""Characters with which a command of the shell ends."""
+
+
 def inline_commands(text):
     """Return the commands in running text and tables: `mlygeo …`."""
     outside = FENCE.sub("", text)
@@ -22,7 +27,10 @@ def inline_commands(text):
 
 def check_options(command):
     """Raise unless a command names a verb, and options and values that it takes."""
-    words = shlex.split(re.split(r"[|<>&;]", command)[0], comments=True)
+    # What stands in quotes may have the shell's own characters.
+    lexer = shlex.shlex(command, posix=True, punctuation_chars=OPERATORS)
+    lexer.whitespace_split = True
+    words = list(itertools.takewhile(lambda word: not set(word) <= set(OPERATORS), lexer))
     while "=" in words[0] and not words[0].startswith("-"):
         words = words[1:]
     assert words[0] == "mlygeo", command

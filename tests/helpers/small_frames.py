@@ -66,6 +66,13 @@ def gaps_frame():
     )
 
 
+def districts_frame():
+    """Five districts side by side."""
+    west = [round(9.160 + number * 0.003, 6) for number in range(5)]
+    shapes = [shapely.box(each, 48.77, round(each + 0.003, 6), 48.775) for each in west]
+    return gpd.GeoDataFrame({"name": pd.Series(list("abcde"), dtype="str")}, geometry=gpd.GeoSeries(shapes, crs=4326))
+
+
 def streets_frame():
     lines = [
         shapely.LineString([(9.160, 48.772), (9.170, 48.772)]),
@@ -98,6 +105,12 @@ def track_frame():
         ),
         frames.TRACKS,
     )
+
+
+def drawn_frame():
+    """Points that were drawn from streets of two classes."""
+    frame = points_frame().assign(highway=["path", "service"] * 4, stratum=["a", "b"] * 4)
+    return frames.conform(frame.assign(inclusion_probability=0.125, weight=8.0), frames.STREET_POINTS)
 
 
 def tiles_frame():

@@ -9,6 +9,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
+import shapely
 from helpers.command_line import PROGRAM, program, run
 from helpers.datasets import write_dataset
 from helpers.processes import start, wait_for
@@ -74,6 +75,7 @@ def city(seed, *, images=160, streets=24, text=False, nulls=False, around=(9.0, 
         crs=4326,
     )
     if text:
+        frame["sequence_id"] = pd.Series(rng.choice(["s1", "s2", "s3", "s4", "s5", "s6"], images), dtype="str")
         provider = rng.choice(["mapillary", "panoramax"], images)
         frame["id"] = pd.Series(np.where(provider == "mapillary", number.astype(str), "p"), dtype="str")
         frame["id"] += np.where(provider == "mapillary", "", number.astype(str))
@@ -84,6 +86,8 @@ def city(seed, *, images=160, streets=24, text=False, nulls=False, around=(9.0, 
         frame["captured_at"] = frame["captured_at"].dt.as_unit("us")
     if nulls:
         frame.loc[rng.random(images) < 0.1, "captured_at"] = pd.NaT
+        if text:
+            frame.loc[rng.random(images) < 0.1, "sequence_id"] = None
         frame.loc[rng.random(images) < 0.1, "creator_id"] = None if text else pd.NA
         frame.loc[rng.random(images) < 0.05, "geometry"] = None
     again = frame.iloc[rng.integers(0, images, images // 10)]
@@ -92,14 +96,25 @@ def city(seed, *, images=160, streets=24, text=False, nulls=False, around=(9.0, 
     return edges, pd.concat([frame, again, other], ignore_index=True)
 
 
+def halves(around):
+    """Two districts that overlap, and leave some of the streets out."""
+    west, south = (around[0] + 0.01 + 180) % 360 - 180, around[1] - 1
+    shapes = [
+        shapely.box(west, south, west + 0.005, south + 1.02),
+        shapely.box(west + 0.004, south, west + 0.009, 49.9),
+    ]
+    return gpd.GeoDataFrame({"name": ["one", "two"]}, geometry=shapes, crs=4326)
+
+
 PLACES = [((9.0, 48.75), 25832), ((9.0, 48.75), None), ((179.97, -17.0), None), ((3.0, -0.02), 3857)]
 """Where streets lie, west and south, and the srid: also across the antimeridian and the equator."""
 
 OPTIONS = st.fixed_dictionaries(
     {"distance": st.sampled_from([1e-3, 20.0, 35.0, 400.0])},
-    optional={"by": st.sampled_from([["year"], ["creator", "highway"]]), "since": st.just("2020-06"),
-              "min_gap": st.just(0.0)},
-)  # fmt: skip
+    optional={"by": st.sampled_from([["year", "hour"], ["creator", "season", "highway"]]),
+              "time_zone": st.sampled_from(["Europe/Berlin", "solar"]), "since": st.just("2020-06"),
+              "min_gap": st.just(0.0), "compare": st.just(["../2020", "2020/.."]), "expected": st.just(True), "cells": st.just("quadkey18"), "districts": st.just("halves")},
+).filter(lambda options: "by" not in options or "time_zone" in options)  # fmt: skip
 
 
 @given(
@@ -111,6 +126,11 @@ OPTIONS = st.fixed_dictionaries(
 def test_any_cut_gives_the_answer_of_one_run(seed, most, task, text, nulls, options, place, in_box, at_once):
     around, srid = place
     streets, images = city(seed, text=text, nulls=nulls, around=around)
+    if "districts" in options:
+        options = {**options, "districts": halves(around)}
+        options |= {"by": [*options["by"], "district"]} if "by" in options else {}
+    if options.get("expected"):
+        options |= {"by": [*options["by"], "highway"]} if "by" in options else {}
     whole = mlygeo.coverage(streets=streets, images=images.sample(frac=1, random_state=seed), srid=srid, **options)
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(plan, "ROWS_PER_TASK", task)
@@ -120,6 +140,40 @@ def test_any_cut_gives_the_answer_of_one_run(seed, most, task, text, nulls, opti
         parts = mlygeo.coverage(streets=streets.sample(frac=1, random_state=seed), images=dataset, srid=srid, **options)
     assert frame_bytes(parts) == frame_bytes(whole)
     assert facts(parts.attrs["summary"]) == facts(whole.attrs["summary"])
+
+
+@pytest.mark.parametrize(("text", "place"), [(False, PLACES[1]), (True, PLACES[2])])
+def test_districts_and_expected_images_of_parts_are_those_of_one_run(text, place, tmp_path, monkeypatch):
+    around, srid = place
+    streets, images = city(7, text=text, nulls=True, around=around)
+    given = {
+        "streets": streets,
+        "srid": srid,
+        "distance": 60.0,
+        "districts": halves(around),
+        "expected": True,
+        "cells": "h3:9",
+    }
+    given["compare"] = ["mapillary", "panoramax"] if text else ["../2020", "2019/.."]
+    monkeypatch.setattr(plan, "ROWS_PER_TASK", 20)
+    monkeypatch.setattr(step, "PLACES_AT_ONCE", 9)
+    jobs = [
+        mlygeo.coverage.body(images=each, **given) for each in (images, write_dataset(images, tmp_path / "images", 30))
+    ]
+    folders = [tmp_path / "whole", tmp_path / "parts"]
+    for job, folder in zip(jobs, folders, strict=True):
+        job.write(folder)
+    summaries = [facts(job.summary) for job in jobs]
+    assert summaries[0] == summaries[1]
+    assert {row["value"] for row in summaries[0]["by"]["district"]} == {"one", "two", None}
+    assert summaries[0]["districts"]["in_several_m"] > 0
+    assert min(summaries[0]["compared"][name] for name in ("both_m", "gained_m", "lost_m")) > 0
+    if text:
+        assert summaries[0]["expected"]["sequences"] == 7
+        assert any(row["ratio_low"] for row in summaries[0]["by"]["highway"])
+    for name in ("districts.parquet", "cells.parquet", "compared.parquet"):
+        made = [mlygeo.read_frame(folder / name) for folder in folders]
+        assert frame_bytes(made[0]) == frame_bytes(made[1])
 
 
 def test_streets_across_the_antimeridian_reach_images_on_both_sides(tmp_path):

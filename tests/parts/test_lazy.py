@@ -103,6 +103,7 @@ def test_the_nearest_are_those_of_frames_in_memory(seed, cuts, point_cuts, optio
         ("flag_duplicates", {"duplicate_distance": 80, "duplicate_angle": 90}), ("cut_sequences", {"cutoff_distance": 900}),
         ("interpolate_directions", {"overwrite": True}), ("split_sequences", {"max_images": 5}), ("summarise", {}),
         ("filter_images", {"pano": True, "since": "2017-07-14T02:45:00Z"}),
+        ("filter_images", {"where": "compass_angle > 180 and captured_at >= '2017-07-14' or sequence_id = 's1' or is_pano"}),
     ],
 )  # fmt: skip
 def test_steps_give_the_rows_of_frames_in_memory(name, options, seed, cuts, text):

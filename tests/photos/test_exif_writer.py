@@ -33,7 +33,7 @@ from mlygeo.formats.exif import TABLE, Tags, json_comment
 from mlygeo.photos import exif_writer
 from mlygeo.photos.exif_writer import insert, recode, write_exif
 from mlygeo.photos.tags import description_tags, picture_tags
-from mlygeo.providers.mapillary.descriptions import image_description
+from mlygeo.providers.mapillary.image_descriptions import image_description
 from mlygeo.providers.mapillary.records import SAID_FIELDS
 
 PHOTOS = DATA / "photos"

@@ -36,7 +36,7 @@ REGIONS = {
 FILTERS = [
     {}, {"pano": True}, {"pano": False}, {"since": "2001-09-09T01:46:40.000Z"}, {"until": "2001", "pano": True},
     {"creator": 5}, {"creator": ["5", "anna"]}, {"organization": [7, 8]}, {"min_quality": 0.5},
-    {"min_quality": 0.25, "creator": "b"},
+    {"min_quality": 0.25, "creator": "b"}, {"where": "quality_score >= 0.25 and (not is_pano or creator_id in (5, 6))"},
 ]  # fmt: skip
 
 

@@ -3,7 +3,9 @@
 import inspect
 import shutil
 
+import geopandas as gpd
 import pytest
+import shapely
 from conftest import STUTTGART
 from helpers.tokens import TOKEN
 
@@ -43,6 +45,8 @@ def given(images, tmp_path_factory):
     (folder / "tiles.txt").write_text(f"{names[0]}\n")
     (folder / "ids.txt").write_text("".join(f"{number}\n" for number in some["id"].iloc[:4]))
     shutil.copytree(CACHE, folder / "cache")
+    halves = gpd.GeoDataFrame({"name": ["a"], "other": ["b"]}, geometry=[shapely.box(9.1, 48.7, 9.17, 48.8)], crs=4326)
+    halves.to_file(folder / "districts.gpkg")
     return folder
 
 
@@ -58,12 +62,14 @@ def others(images, given, service):
     """For each option of the verbs of regions another value than its default."""
     return {
         "interval": 37.0, "method": "percept", "retain_all": True, "srid": 25833, "force_srid": True,
-        "max_distance": 3.0, "k": 3, "unique": True, "max_heading_difference": 20.0, "pano": True, "since": "2024-07",
-        "until": "2024-01", "creator": int(images["creator_id"].iloc[0]), "organization": 5, "min_quality": 0.5,
+        "max_distance": 3.0, "k": 3, "unique": True, "max_heading_difference": 20.0, "prefer": "newest",
+        "as_of": "2024", "max_along": 2.0, "max_across": 2.0, "per": "month", "min_distance": 2.0, "apart": 30.0, "field_of_view": 60.0, "pano": True, "since": "2024-07",
+        "until": "2024-01", "creator": int(images["creator_id"].iloc[0]), "organization": 5, "min_quality": 0.5, "where": "is_pano",
         "tile_list_file": given / "tiles.txt", "tile_cache": given / "cache", "computed": True, "overwrite": True,
         "max_age": 1e6, "workers": 2, "token": "x", "token_file": given / "ids.txt", "service": service,
-        "provider": "nobody", "endpoint": "https://images.example.org/api", "distance": 5.0, "by": ["year"], "min_gap": 100.0, "tiles_only": True, "geojson": True,
-        "scheduler": "tcp://127.0.0.1:1", "part": "1/2", "output": given / "dataset", "add": True, "rows_per_part": 9, "verify": True, "lock": given / "ids.txt",
+        "provider": "nobody", "endpoint": "https://images.example.org/api", "distance": 5.0, "by": ["year"], "time_zone": "solar", "districts": given / "districts.gpkg", "district_name": "other", "expected": True, "cells": "quadkey15", "compare": ["../2023", "2024"], "min_gap": 100.0, "tiles_only": True, "geojson": True,
+        "scheduler": "tcp://127.0.0.1:1", "part": "1/2", "output": given / "dataset", "add": True, "rows_per_part": 9, "verify": True,
+        "n": 5, "seed": 5, "strata": EDGES, "cell": 50.0, "allocation": "equal", "n_streets": 5, "lock": given / "ids.txt",
     }  # fmt: skip
 
 
@@ -84,7 +90,7 @@ MODES = {
 def outcome(verb, arguments):
     """The result of a call, to be compared with that of another."""
     result = getattr(mlygeo, verb)(**arguments)
-    facts = [str(result.attrs["summary"].get(name)) for name in ("srid", "by", "gaps")]
+    facts = [str(result.attrs["summary"].get(name)) for name in ("srid", "by", "gaps", "cells", "compared")]
     return result.drop(columns="geometry").to_csv(), result.geometry.to_wkt().tolist(), facts
 
 
@@ -95,7 +101,7 @@ def test_each_option_has_an_effect_or_is_refused(images, given, service, mode):
     before = outcome(verb, arguments)
     values, silent = others(images, given, service), []
     for name in inspect.signature(getattr(mlygeo, verb)).parameters:
-        if name in arguments or name in {"region", "streets", "points", "images", "progress", "dry_run"}:
+        if name in arguments or name in {"region", "streets", "points", "images", "towards", "progress", "dry_run"}:
             continue
         if name in {"executor", "client"}:
             continue  # no value of theirs is text or a number; tests/parts has them

@@ -67,6 +67,17 @@ def test_the_verb_gives_what_the_original_scripts_and_postgis_gave(capsys, tmp_p
     )
 
 
+def test_a_selection_tells_of_the_streets_of_its_points(tmp_path):
+    body_of(mlygeo.select)(str(CONFIG), streets=str(EDGES), interval=50, srid=25832).write(tmp_path)
+    selection = gpd.read_parquet(tmp_path / "selection.parquet")
+    points = gpd.read_parquet(tmp_path / "street_points.parquet").set_index("point_id")
+    frames.check(selection, frames.SELECTION)
+    for name, carried in frames.OF_POINTS.items():
+        expected = points[name].loc[selection["point_id"]].set_axis(selection.index)
+        pd.testing.assert_series_equal(selection[carried], expected, check_names=False)
+    assert selection["point_name"].notna().any()
+
+
 def test_the_verb_says_what_it_did(capsys, tmp_path):
     status, out, err = run(
         capsys, "select", *COMMON, "--interval", 50, "--srid", 25832, "--method", "percept", "-o", tmp_path / "out"

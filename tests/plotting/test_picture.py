@@ -283,3 +283,18 @@ def test_nothing_to_draw(images):
     one = pixels(mlygeo.plot(images.iloc[:1]))
     assert one.shape[2] == 3
     assert picture.SMALL >= 10
+
+
+def test_areas_have_the_colours_of_a_column():
+    boxes = [shapely.box(9 + 0.01 * number, 48, 9.01 + 0.01 * number, 48.01) for number in range(5)]
+    cells = gpd.GeoDataFrame({"share": [0.0, 0.2, 0.5, 0.5, np.nan]}, geometry=boxes, crs=4326)
+    figure = mlygeo.plot([cells], colour="share")
+    (legend,) = (each for axes in figure.axes if (each := axes.get_legend()) is not None)
+    counts = [int(text.get_text().rpartition("(")[2][:-1]) for text in legend.get_texts()]
+    assert sum(counts) == 5
+    shown = {tuple(each) for each in pixels(figure).reshape(-1, 3)}
+    colours = style.paint(layers.layers_of(cells)[0], "share").colours
+    used = {tuple((rgb(colours[number]) * 255).round().astype(int)) for number in (0, len(colours) - 1)}
+    assert used <= shown
+    alone = mlygeo.plot([cells])
+    assert not used <= {tuple(each) for each in pixels(alone).reshape(-1, 3)}

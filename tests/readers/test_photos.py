@@ -31,7 +31,7 @@ from mlygeo.progress import Progress
 from mlygeo.readers import photo as one_photo
 from mlygeo.readers import photos
 from mlygeo.readers.photo import read_photo
-from mlygeo.readers.photos import find_photos, read_photos
+from mlygeo.readers.photos import find_photos, read_found, read_photos
 
 PHOTOS = DATA / "photos"
 EXPECTED = {entry["SourceFile"][2:]: entry for entry in json.loads((PHOTOS / "exiftool_expected.json").read_text())}
@@ -722,6 +722,21 @@ def test_not_pictures(shot, tmp_path):
     assert read_photo(str(tmp_path)).error == "not a file"
     assert "No such file" in read_photo(str(tmp_path / "gone.jpg")).error
     assert "NUL" in read_photo("a\0b.jpg").error or "null" in read_photo("a\0b.jpg").error
+
+
+def test_photos_that_were_found_say_when_they_were_changed(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(jpeg(tiff(exif_tags=CLOCK)))
+    (tmp_path / "b.jpg").mkdir()
+    os.utime(tmp_path / "a.jpg", ns=(5, 1_718_000_000_123_456_789))
+    paths = [str(tmp_path / name) for name in ("b.jpg", "gone.jpg", "a.jpg")]
+    images = read_found(paths)
+    assert images["path"].tolist() == paths
+    assert images["modified_ns"].tolist() == [
+        Path(path).stat().st_mtime_ns if path != paths[1] else -1 for path in paths
+    ]
+    assert images["modified_ns"].dtype == "int64"
+    assert images["error"].isna().tolist() == [False, False, True]
+    assert "modified_ns" not in read_photos(tmp_path)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pipes with names")

@@ -219,6 +219,91 @@ def test_telling_images_apart_is_measuring_them_alone(edges, images, by, column)
     )
 
 
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "solar"])
+@pytest.mark.parametrize("name", ["season", "weekday", "hour"])
+def test_telling_local_times_apart_is_measuring_them_alone(edges, images, name, zone):
+    images = images.assign(captured_at=images["captured_at"] + pd.to_timedelta(np.arange(len(images)) * 11, unit="h"))
+    images["captured_at"] = images["captured_at"].astype(frames.MS_UTC).mask(np.arange(len(images)) % 50 == 0)
+    found = mlygeo.street_coverage(edges, images, srid=SRID, by=name, time_zone=zone)
+    local = images["captured_at"].dt.tz_convert("Europe/Berlin")
+    if zone == "solar":
+        local = images["captured_at"] + pd.to_timedelta(images.geometry.x * 240_000, unit="ms")
+    season = local.dt.month.map({m: ("winter", "spring", "summer", "autumn")[m % 12 // 3] for m in range(1, 13)})
+    value = {"hour": local.dt.hour, "weekday": local.dt.day_name(), "season": season}[name]
+    for each in [None, *value.dropna().unique()]:
+        alone = mlygeo.street_coverage(edges, images[value.isna() if each is None else value == each], srid=SRID)
+        mine = found[found[name].isna() if each is None else found[name] == each]
+        assert mine["images"].tolist() == alone["images"][alone["images"] > 0].tolist()
+        assert mine["covered_m"].to_numpy() == pytest.approx(
+            alone["covered_m"][alone["images"] > 0].to_numpy(), abs=1e-6
+        )
+    table = mlygeo.coverage(streets=edges, images=images, srid=SRID, by=[name], time_zone=zone).attrs["summary"]
+    assert table["time_zone"] == zone
+    values = [row["value"] for row in table["by"][name]]
+    order = {"hour": [f"{each:02d}" for each in range(24)], "season": ["winter", "spring", "summer", "autumn"],
+             "weekday": list(pd.date_range("2024-01-01", periods=7).day_name())}[name]  # fmt: skip
+    assert values == [*(each for each in order if each in values), None]
+
+
+def test_no_time_zone_is_guessed_and_none_given_in_vain(edges, images):
+    with pytest.raises(InputError, match="`by='hour'` needs `time_zone`"):
+        mlygeo.coverage(streets=edges, images=images, by=["year", "hour"])
+    with pytest.raises(InputError, match="`time_zone` is of no use without hour, weekday, season in `by`"):
+        mlygeo.street_coverage(edges, images, by="year", time_zone="UTC")
+    assert {*mlygeo.coverage(streets=edges, images=images).attrs["summary"]["by"]}.isdisjoint({"season", "hour"})
+    found = mlygeo.coverage(streets=edges, images=images, time_zone="UTC").attrs["summary"]["by"]
+    assert list(found) == ["highway", "year", "season", "weekday", "hour", "pano", "creator"]
+
+
+def test_seasons_between_the_tropics_are_told(caplog):
+    street = streets_of([shapely.LineString([(500_000, 5_000_000), (500_100, 5_000_000)])])
+    street.geometry = [shapely.LineString([(9.0, 3.0), (9.001, 3.0)])]
+    images = gpd.GeoDataFrame({"id": [1], "captured_at": pd.to_datetime(["2024-01-01"], utc=True).as_unit("ms")},
+                              geometry=gpd.points_from_xy([9.0], [3.0]), crs=4326)  # fmt: skip
+    summary = mlygeo.coverage(streets=street, images=images, time_zone="UTC").attrs["summary"]
+    assert summary["between_tropics"]
+    assert "between the tropics" in caplog.text
+
+
+def test_the_concentration_of_contributors(edges, images):
+    summary = mlygeo.coverage(streets=edges, images=images, srid=SRID).attrs["summary"]
+    counts = np.array([row["images"] for row in summary["by"]["creator"]])
+    shares = counts / counts.sum()
+    found = summary["concentration"]["images"]
+    assert found["contributors"] == 3
+    assert found["effective_number"] == pytest.approx(1 / (shares**2).sum(), abs=1e-6)
+    differences = np.abs(counts[:, None] - counts).mean()
+    assert found["gini"] == pytest.approx(differences / 2 / counts.mean(), abs=1e-6)
+    unknown = images.assign(creator_id=images["creator_id"].astype("Int64").mask(images["is_pano"]))
+    some = mlygeo.coverage(streets=edges, images=unknown, srid=SRID).attrs["summary"]
+    assert some["concentration"]["images"]["contributors"] == 2
+    assert [row["images"] for row in some["by"]["creator"] if row["value"] is None] == [images_near(edges, images)]
+
+
+def images_near(edges, images):
+    table = mlygeo.coverage(streets=edges, images=images, srid=SRID, by="pano").attrs["summary"]["by"]["pano"]
+    return next(row["images"] for row in table if row["value"] == "True")
+
+
+def test_the_nearest_street_of_each_image_is_that_of_geos(edges, images):
+    columns = {"sequence_id": images["sequence_id"]}
+    measured = coverage.measure(
+        edges, frames.lonlat(images), columns, srid=SRID, distance=30, by=(), nearest=True, force_srid=False
+    )
+    (places,) = measured.places()
+    streets = np.asarray(measured.streets.to_crs(SRID).geometry)
+    points = gpd.GeoSeries(gpd.points_from_xy(places.lon, places.lat), crs=4326).to_crs(SRID)
+    away = shapely.distance(np.asarray(points)[:, None], streets[None, :])
+    assert len(places.lon) == (away.shape[0]) == measured.facts()["images_near"]
+    mine = away[np.arange(len(points)), places.street]
+    assert np.abs(mine - away.min(axis=1)).max() < 1e-6
+    # Where two streets are equally near, as at a crossing, it is the first.
+    ties = np.abs(away - away.min(axis=1)[:, None]) < 1e-9
+    assert (places.street == ties.argmax(axis=1)).mean() > 0.95
+    near = images.iloc[np.flatnonzero(np.isin(images["id"], images["id"]))]
+    assert len(np.unique(places.sequence)) <= near["sequence_id"].nunique()
+
+
 def test_the_newest_image_of_a_street(edges, images):
     found = mlygeo.street_coverage(edges, images, srid=SRID)
     lines, places = found.to_crs(SRID).geometry, images.to_crs(SRID).geometry

@@ -372,8 +372,8 @@ def test_a_selection_carries_the_images_columns(crossing):
     points, images = crossing
     selection = nearest.select_nearest(points, images.assign(rank="first"))
     assert list(selection.columns) == [
-        "point_id", "id", "distance_m", "rank", "heading_difference", "compass_angle", "is_pano", "sequence_id",
-        "geometry",
+        "point_id", "id", "distance_m", "rank", "heading_difference", "point_bearing", "compass_angle", "is_pano",
+        "sequence_id", "geometry",
     ]  # fmt: skip
     assert selection["point_id"].tolist() == [3, 7]
     assert selection["id"].tolist() == [20, 40]
@@ -386,6 +386,29 @@ def test_a_selection_carries_the_images_columns(crossing):
     assert selection.geometry.y.tolist() == [48.77003, 48.77]
     assert selection.attrs == {"attribution": ["Mapillary, CC BY-SA 4.0"]}
     nearest.frames.check(selection, nearest.frames.SELECTION)
+
+
+def test_a_selection_carries_what_the_points_tell_of_their_streets(crossing):
+    points, images = crossing
+    points = points.assign(
+        osmid=np.array([2**60 + 1, 5]), highway=["primary", None], name=pd.Categorical(["Am Kai", "Ring"]), note="not"
+    )
+    # The images' own columns of such names stay theirs; what an earlier selection said of its points goes.
+    images = images.assign(name="of the image", bearing=1.0, point_name="stale", point_highway="stale")
+    selection = nearest.select_nearest(points.drop(columns="highway"), images)
+    assert [name for name in selection.columns if str(name).startswith("point_")] == [
+        "point_id", "point_osmid", "point_name", "point_bearing",
+    ]  # fmt: skip
+    assert selection["point_osmid"].tolist() == ["5", str(2**60 + 1)]
+    assert selection["point_name"].tolist() == ["Ring", "Am Kai"]
+    assert selection["point_bearing"].fillna(-1).tolist() == [-1, 90]
+    assert selection["name"].tolist() == ["of the image"] * 2
+    assert selection["bearing"].tolist() == [1.0, 1.0]
+    full = nearest.select_nearest(points, images)
+    nearest.frames.check(full, nearest.frames.SELECTION)
+    assert full["point_highway"].isna().tolist() == [True, False]
+    # Fractions are neither ids nor names.
+    assert "point_osmid" not in nearest.select_nearest(points.assign(osmid=0.5), images)
 
 
 def test_headings_are_tested_before_the_nearest_is_taken(crossing):

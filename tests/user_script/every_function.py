@@ -29,7 +29,10 @@ selection = mlygeo.select(
 differences: pd.DataFrame = mlygeo.verify("out/selection.lock.json", offline=True)
 again = mlygeo.select(lock=Path("out"))
 described: pd.DataFrame = mlygeo.publish("out", format="croissant", creator=["Jane Doe"], dry_run=True)
-covered = mlygeo.coverage(region, streets="edges.gpkg", distance=15, by=["year", "pano"])
+covered = mlygeo.coverage(
+    region, streets="edges.gpkg", distance=15, by=["year", "hour", "district"], time_zone="Europe/Berlin",
+    districts="districts.gpkg", district_name="title", expected=True, cells="h3:9", compare=["../2021", "../2024"],
+)  # fmt: skip
 sequences = mlygeo.find_sequences("someone", filter="360", max_pages=5)
 known = mlygeo.metadata(selection, fields=["altitude", "camera_type"], workers=8)
 single = mlygeo.inspect([498763468214164, "498763468214165"])
@@ -49,8 +52,11 @@ images = mlygeo.read_tile(Path("tile.mvt").read_bytes(), 8574, 5735)
 images = mlygeo.filter_images(images, pano=False, organization=1234567890)
 network = mlygeo.street_network(region, retain_all=True)
 points = mlygeo.street_points(network, interval=20, srid=25832, method="even")
+drawn = mlygeo.sample_streets(network, method="stratified", n=200, by="highway", allocation="equal", seed=7)
+drawn = mlygeo.streets(region, streets="edges.gpkg", method="grid", cell="h3:9", n=1, seed=7, srid=25832)
+shares: pd.DataFrame = mlygeo.estimate(drawn, values="labels.csv", column="green", by="stratum", level=0.9)
 nearest: gpd.GeoDataFrame = mlygeo.select_nearest(points, images, max_distance=50, k=2)
-by_year = mlygeo.street_coverage(network, images, distance=15, by="year")
+by_year = mlygeo.street_coverage(network, images, distance=15, by="year", time_zone=None)
 gaps = mlygeo.coverage_gaps(network, images, min_length=50)
 mlygeo.write_frame(nearest.to_crs(25832), Path("nearest.gpkg"))
 nearest = mlygeo.read_frame("nearest.gpkg", frame="selection", bbox=BOX, columns=["id", "point_id"])
@@ -63,7 +69,15 @@ index: pd.DataFrame = mlygeo.partition(["images.parquet", images], "images", row
 pictures: pd.DataFrame = mlygeo.download(
     "selection.parquet", output="pictures", size="2048", layout="flat", format="webp", quality=80, exif=True
 )
+measured = mlygeo.quality("selection.parquet", pictures=Path("pictures"), preset="percept", field_of_view=90, workers=2)
+by_day = mlygeo.sun_position(measured, low_sun=20).query("sun_phase == 'day'")
+unique = mlygeo.flag_copies(measured, max_distance=10, max_bits=4).query("not is_copy")
+sharp = mlygeo.filter_images(measured, where="blur >= 100 and sun_altitude > 0")
 failed = mlygeo.transfers("pictures").query("status == 'failed'")
+planned: gpd.GeoDataFrame = mlygeo.plan_views(images, directions=["left", 45], relative_to="camera", fov=75)
+cut: gpd.GeoDataFrame = mlygeo.views(
+    "selection.parquet", pictures="pictures", output="views", overlap=0.2, size="800x600"
+)
 mlygeo.plot([network, "selection.parquet"], title="Stuttgart", dpi=300).savefig("map.png")
 mlygeo.explore([network, nearest], colour="captured_at").save("map.html")
 versions = mlygeo.info(packages="all")["GDAL"]

@@ -8,27 +8,40 @@ that is not used. Where a text does not suit a function, the function's docstrin
 
 from __future__ import annotations
 
-from mlygeo.pipelines.options import access, geotagging, images, photos, pictures, uploads, videos
+from mlygeo.pipelines.options import access, geotagging, images, photos, pictures, sampling, uploads, videos
 from mlygeo.pipelines.options.access import Access, Asking, Server, SignedIn
 from mlygeo.pipelines.options.geotagging import NO_LIMIT, Cutting, Geotagging
 from mlygeo.pipelines.options.groups import parameter_texts
-from mlygeo.pipelines.options.images import Filters, Matching, Method, Plane, Shared, Spread, StreetPoints, TileOptions
+from mlygeo.pipelines.options.images import (
+    Filters,
+    Matching,
+    Method,
+    Per,
+    Plane,
+    Preferring,
+    Shared,
+    Spread,
+    StreetPoints,
+    TileOptions,
+    Towards,
+)
 from mlygeo.pipelines.options.photos import INSERTED, TURNS, Insertion, MetaData, PhotoFolder, Sorting
-from mlygeo.pipelines.options.pictures import Downloading, Layout, PictureForm, PictureFormat, Size
+from mlygeo.pipelines.options.pictures import Downloading, Layout, PictureForm, PictureFormat, QualityPreset, Size
+from mlygeo.pipelines.options.sampling import Sampling, StreetMethod
 from mlygeo.pipelines.options.uploads import Described, Uploading, User
 from mlygeo.pipelines.options.videos import INTERVAL_S, Recorded, VideoFrames, VideoSampling, start_ms
 
 __all__ = [
     "GROUPS", "INSERTED", "INTERVAL_S", "NO_LIMIT", "TEXTS", "TURNS", "Access", "Asking", "Cutting", "Described",
-    "Downloading", "Filters", "Geotagging", "Insertion", "Layout", "Matching", "MetaData", "Method", "PhotoFolder",
-    "PictureForm", "PictureFormat", "Plane", "Recorded", "Server", "Shared", "SignedIn", "Size", "Sorting",
-    "Spread", "StreetPoints", "TileOptions", "Uploading", "User", "VideoFrames", "VideoSampling", "parameter_texts",
-    "start_ms",
+    "Downloading", "Filters", "Geotagging", "Insertion", "Layout", "Matching", "MetaData", "Method", "Per",
+    "PhotoFolder", "PictureForm", "PictureFormat", "Plane", "Preferring", "QualityPreset", "Recorded", "Sampling",
+    "Server", "Shared", "SignedIn", "Size", "Sorting", "Spread", "StreetMethod", "StreetPoints", "TileOptions",
+    "Towards", "Uploading", "User", "VideoFrames", "VideoSampling", "parameter_texts", "start_ms",
 ]  # fmt: skip
 
 GROUPS = tuple(
     kind
-    for part in (images, access, pictures, photos, geotagging, videos, uploads)
+    for part in (images, sampling, access, pictures, photos, geotagging, videos, uploads)
     for kind in vars(part).values()
     if isinstance(kind, type) and kind.__module__ == part.__name__
 )

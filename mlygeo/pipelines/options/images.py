@@ -10,16 +10,22 @@ from mlygeo.pipelines.options.groups import dataclass
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from concurrent.futures import Executor
     from datetime import datetime
 
     from distributed import Client
 
+    from mlygeo.spatial.best import Preference
+    from mlygeo.spatial.towards import Looking
+
     PathLike = str | os.PathLike[str]
 
 Method = Literal["even", "percept"]
 """Methods of laying points along streets."""
+
+Per = Literal["year", "month", "sequence", "creator"]
+"""What images are counted by."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +78,10 @@ class Filters:
         Take images of this organization (id); may be given several times.
     min_quality
         Take images of at least this quality score, 0 to 1.
+    where
+        Take images that meet this condition on any of their columns, such as "blur >= 100 and sun_altitude > 0":
+        comparisons (=, !=, <, <=, >, >=), "in ('a', 'b')", "is null" and "is not null", joined by and, or, not and
+        parentheses. Text and times stand in quotes. Images of which this is unknown are left out and counted.
     """
 
     pano: bool | None
@@ -80,6 +90,7 @@ class Filters:
     creator: int | str | Iterable[int | str] | None
     organization: int | str | Iterable[int | str] | None
     min_quality: float | None
+    where: str | None
 
     def conditions(self) -> dict[str, Any]:
         """Return the given filters, checked; see `mlygeo.filters.conditions_of`."""
@@ -92,6 +103,7 @@ class Filters:
             creator=self.creator,
             organization=self.organization,
             min_quality=self.min_quality,
+            where=self.where,
         )
 
 
@@ -116,7 +128,7 @@ class TileOptions:
         Fetch tiles anew that are older than so many days.
     workers
         How many tiles to fetch at once. Where a dataset of images is worked on part by part instead, the number of
-        processes that do so; unless it is given, this one does one part after another.
+        processes that do so; unless it is given, this one does all itself.
     geojson
         Store the tiles as GeoJSON files without an ending, as percept-vsvi-filter left them and its tutorial
         reads them, in place of vector tiles.
@@ -221,6 +233,142 @@ class Matching:
     def limit(self) -> float | None:
         """The largest distance, metres; None where there is none."""
         return None if self.max_distance == float("inf") else self.max_distance
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preferring:
+    """
+    What is preferred to the nearest image.
+
+    Parameters
+    ----------
+    prefer
+        Take the images with the highest score instead of the nearest: by a rule, "project-sidewalk" (distance,
+        resolution, age and the neighbour's sequence) or "newest", or by a file of weights (JSON or TOML).
+    as_of
+        The date from which ages count (ISO 8601; a year, month, week or day counts to its end). Default: the newest
+        of the images, before any filter.
+    max_along
+        Largest distance from point to image along the street, metres, ahead or back.
+    max_across
+        Largest distance from point to image across the street, metres, to either side.
+    per
+        Count `k` for each "year" or "month" of capture (UTC), "sequence" or "creator" by itself.
+    """
+
+    prefer: PathLike | None
+    as_of: str | datetime | None
+    max_along: float | None
+    max_across: float | None
+    per: Per | None
+
+    def preference(self, newest: Callable[[], int | None], matching: Matching) -> Preference | None:
+        """
+        Return what is preferred; None for nothing but the nearest.
+
+        Parameters
+        ----------
+        newest
+            Returns the time of the newest image, microseconds since 1970; None where no time is known.
+        matching
+            Which images match a point.
+
+        Raises
+        ------
+        InputError
+            If an option makes no sense, or has no effect.
+        """
+        given = [name for name, value in vars(self).items() if value is not None and name != "as_of"]
+        if not given:
+            of_no_use(("as_of",), "without `prefer`")
+            return None
+        from mlygeo.readers import rules
+        from mlygeo.spatial.best import Preference
+
+        named = " and ".join(f"`{name}`" for name in given)
+        if matching.unique:
+            raise InputError(
+                f"`unique` is not possible with {named}: it takes the shortest of all pairs first",
+                hint="leave out one of them",
+            )
+        if matching.limit is None:
+            raise InputError(
+                f"{named} {'needs' if len(given) == 1 else 'need'} a largest distance, and `max_distance` sets none",
+                hint="name the largest distance, such as `max_distance=100`",
+            )
+        rule = None if self.prefer is None else rules.rule_of(self.prefer)
+        as_of_us = None
+        if rule is None or "age" not in rule.weights:
+            of_no_use(("as_of",), "without a rule that weighs 'age'")
+        else:
+            as_of_us = newest() if self.as_of is None else _microseconds(self.as_of)
+        return Preference(rule, as_of_us, self.max_along, self.max_across, self.per)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Towards:
+    """
+    Which images look at things.
+
+    Parameters
+    ----------
+    towards
+        Take images that look at these things instead of images near street points: a frame or any vector file of
+        points, lines or footprints. Of a footprint the nearest place of its outline counts.
+    min_distance
+        Least distance from image to thing, metres; an image just there counts. Default: none.
+    apart
+        Least angle between the directions in which the images of a thing look at it, degrees.
+    field_of_view
+        Horizontal field of view of flat images whose camera does not tell it, degrees. Without it they are left out.
+    """
+
+    towards: Any
+    min_distance: float | None
+    apart: float | None
+    field_of_view: float | None
+
+    def check(self) -> None:
+        """
+        Raise for what makes no sense, or has no effect.
+
+        Raises
+        ------
+        InputError
+            Naming the option.
+        """
+        if self.towards is None:
+            of_no_use(("min_distance", "apart", "field_of_view"), "without `towards`")
+            return
+        of_no_use(NOT_TOWARDS, "with `towards`")
+        if self.field_of_view is not None and not 0 < self.field_of_view <= 360:
+            raise InputError(f"`field_of_view` must lie above 0 and up to 360 degrees, not {self.field_of_view}")
+
+    def looking(self, matching: Matching) -> Looking:
+        """Return which images look at a thing; raise InputError for what makes no sense."""
+        from mlygeo.spatial.towards import Looking
+
+        if matching.limit is None:
+            raise InputError(
+                "`towards` needs a largest distance, and `max_distance` sets none",
+                hint="name the largest distance, such as `max_distance=50`",
+            )
+        return Looking(self.min_distance, matching.limit, self.apart)
+
+
+NOT_TOWARDS = (
+    "streets", "points", "interval", "method", "retain_all", "unique", "max_heading_difference", "max_along",
+    "max_across", "per",
+)  # fmt: skip
+"""Options on points along streets, which things are not."""
+
+
+def _microseconds(moment: str | datetime) -> int:
+    """Return the end of a date that was given, microseconds since 1970."""
+    from mlygeo import periods
+
+    since = periods.period(moment, "as_of").end - periods.EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,6 +24,10 @@ PictureFormat = Literal["jpg", "webp"]
 """Formats of downloaded pictures."""
 
 
+QualityPreset = Literal["percept"]
+"""Programs whose measures and thresholds of pictures are reproduced."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PictureForm:
     """

@@ -2,19 +2,19 @@
 Image descriptions: Mapillary's metadata in an image, and in the file `mapillary_image_description.json` beside it.
 
 The file is a list of objects, as mapillary_tools writes it too: images with their MAP… fields, videos
-with their track, and what failed, with the reason. Positions that are written have seven decimals (a
-centimetre), altitudes and headings three, as mapillary_tools writes them.
+with their track, and what failed, with the reason.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import os
 import re
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,16 @@ from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.formats import exif
 from mlygeo.formats.jpeg import read_head
 from mlygeo.formats.tiff import Fields
+from mlygeo.providers.mapillary.image_descriptions import (
+    DESCRIPTION_COLUMNS,
+    FINE,
+    IN_FILE,
+    as_json,
+    image_description,
+    known_of,
+    ready_lines,
+    rounded,
+)
 from mlygeo.readers.cameras import CAMERAS
 from mlygeo.spatial import geodesy
 
@@ -70,44 +80,6 @@ KNOWN = frozenset(
         "filesize", "md5sum", "error",
     }
 )  # fmt: skip
-
-DESCRIPTION_COLUMNS = {
-    "altitude": "MAPAltitude",
-    "sequence_id": "MAPSequenceUUID",
-    "photo_uuid": "MAPPhotoUUID",
-    "exif_orientation": "MAPOrientation",
-    "make": "MAPDeviceMake",
-    "model": "MAPDeviceModel",
-    "camera_uuid": "MAPCameraUUID",
-    "gps_accuracy_m": "MAPGPSAccuracyMeters",
-    "filename": "MAPFilename",
-    "meta_tags": "MAPMetaTags",
-    "organization_key": "MAPOrganizationKey",
-    "private": "MAPPrivate",
-    "user_key": "MAPSettingsUserKey",
-    "user_name": "MAPSettingsUsername",
-}
-"""The optional parts of an image description, by the column each is taken from."""
-
-PLACES, FINE = 7, 3
-"""Decimals of positions, and of altitudes and headings."""
-
-IN_FILE = frozenset(
-    {
-        "MAPLatitude", "MAPLongitude", "MAPAltitude", "MAPCaptureTime", "MAPCompassHeading", "MAPSequenceUUID",
-        "MAPMetaTags", "MAPDeviceMake", "MAPDeviceModel", "MAPGPSAccuracyMeters", "MAPCameraUUID", "MAPFilename",
-        "MAPOrientation",
-    }
-)  # fmt: skip
-"""
-Fields of the file: those that mapillary_tools 0.14 takes; it refuses a file with others.
-
-What else is known of an image, whose it is above all, is in the record of `process` and in the description
-inside the image; `mlygeo upload` and `mlygeo zip` join them.
-"""
-
-OWNER = frozenset({"MAPOrganizationKey", "MAPSettingsUserKey", "MAPSettingsUsername"})
-"""Fields of whose an image is, beside MAPPrivate."""
 
 ERROR_TYPES = tuple(
     (re.compile(pattern), kind)
@@ -180,90 +152,6 @@ def read_descriptions(path: str | os.PathLike[str]) -> gpd.GeoDataFrame:
     return images
 
 
-def image_description(image: Mapping[str, Any]) -> dict[str, Any]:
-    """
-    Return the image description that Mapillary reads from the tag ImageDescription.
-
-    Parameters
-    ----------
-    image
-        A row of a frame of local photos: `geometry`, `captured_at`, and what there is of
-        `compass_angle` and the columns in `DESCRIPTION_COLUMNS`.
-
-    Returns
-    -------
-    description
-        MAPLatitude, MAPLongitude, MAPCaptureTime and what else is known.
-
-    Raises
-    ------
-    InputError
-        If position or time is unknown: Mapillary takes no picture without them.
-
-    Examples
-    --------
-    >>> image_description({"geometry": Point(9.17, 48.77), "captured_at": 1720488258913})["MAPCaptureTime"]
-    '2024_07_09_01_24_18_913'
-    """
-    position, time_ms = rows.position(image), rows.time_ms(image)
-    time = None if time_ms is None else rows.utc(time_ms)
-    missing = [name for name, value in (("position", position), ("capture time", time)) if value is None]
-    if position is None or time is None:
-        raise InputError(f"an image description needs a position and a time; unknown: {', '.join(missing)}")
-    described: dict[str, Any] = {
-        "MAPLatitude": position[1],
-        "MAPLongitude": position[0],
-        "MAPCaptureTime": f"{time:%Y_%m_%d_%H_%M_%S}_{time.microsecond // 1000:03}".rjust(23, "0"),
-    }
-    if (heading := rows.number(image, "compass_angle")) is not None:
-        described["MAPCompassHeading"] = {"TrueHeading": heading % 360, "MagneticHeading": heading % 360}
-    for column, name in DESCRIPTION_COLUMNS.items():
-        if (value := image.get(column)) is not None and rows.known(value):
-            described[name] = rows.altitude(image) if column == "altitude" else rows.plain(value)
-    return described
-
-
-def description_of(image: Mapping[str, Any]) -> dict[str, Any]:
-    """
-    Return the image description that goes into an image.
-
-    The sequence is not part of it: which images form one is said by the upload.
-
-    Parameters
-    ----------
-    image
-        A row of a frame of local images.
-
-    Raises
-    ------
-    InputError
-        If position or time is unknown.
-
-    Examples
-    --------
-    >>> description_of({"geometry": Point(9.17, 48.77), "captured_at": 1720488258913})["MAPLatitude"]
-    48.77
-    """
-    described = _rounded(image_description(image))
-    described.pop("MAPSequenceUUID", None)
-    return described
-
-
-def parted(description: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """
-    Return the part of a description that mapillary_tools 0.14 takes, and the owner, for which it has no fields.
-
-    Parameters
-    ----------
-    description
-        As `description_of` returns it. That of a private image stays whole: nothing else says that it is private.
-    """
-    if description.get("MAPPrivate"):
-        return dict(description), {}
-    owner = {name: value for name, value in description.items() if name in OWNER}
-    return {name: value for name, value in description.items() if name in IN_FILE}, owner
-
-
 def write_descriptions(images: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path:
     """
     Write an image description file, which `mapillary_tools upload` and `mlygeo upload` read.
@@ -297,10 +185,9 @@ def write_descriptions(images: gpd.GeoDataFrame, path: str | os.PathLike[str]) -
     path = path / FILE if path.is_dir() else path
     if path.is_file() and not is_description_file(path):
         raise FileError(f"{path} is there, and is no image description file", hint="name another file, or a folder")
-    entries = _entries_of(images)
-    written = store.write_text(_text_of(entries), path)
-    failed = sum("error" in entry for entry in entries)
-    log.info("%s: %d entries, %d of them failed", path.name, len(entries), failed)
+    lines, failed = _lines_of(images)
+    written = store.write_text(_text_of(lines), path)
+    log.info("%s: %d entries, %d of them failed", path.name, len(lines), failed)
     return written
 
 
@@ -323,19 +210,40 @@ def is_description_file(path: Path) -> bool:
     try:
         if not path.is_file():
             return False
-        with path.open("rb") as file:
-            begin = file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()  # a video, say, is not read to its end
-        if not begin:
-            return path.stat().st_size <= 64
-        return begin.startswith(b"[") and all(_is_described(entry) for entry in _entries(path))
-    except FormatError:
-        return False
+        at = path.stat()
+        return _has_descriptions(_Seen(path, at.st_dev, at.st_ino, at.st_size, at.st_mtime_ns, at.st_ctime_ns))
     except OSError as error:
         raise FileError(f"{path}: {error.strerror or error}") from error
 
 
+class _Seen(NamedTuple):
+    """A file at a moment: what tells it from another one at its path."""
+
+    path: Path
+    device: int
+    number: int
+    size: int
+    modified_ns: int
+    changed_ns: int
+
+
+@functools.lru_cache(maxsize=16)
+def _has_descriptions(file: _Seen) -> bool:
+    """Return whether a file has descriptions; a run asks before it begins, and again before it replaces the file."""
+    with file.path.open("rb") as content:
+        begin = content.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()  # a video, say, is not read to its end
+    if not begin:
+        return file.size <= 64
+    try:
+        return begin.startswith(b"[") and all(_is_described(entry) for entry in _entries(file.path))
+    except FormatError:
+        return False
+
+
 def _is_described(entry: dict[str, Any]) -> bool:
-    about = isinstance(entry.get("error"), dict) or any(key.startswith("MAP") for key in entry)
+    about = (
+        "MAPLatitude" in entry or isinstance(entry.get("error"), dict) or any(key.startswith("MAP") for key in entry)
+    )
     return about and isinstance(_name(entry), str)
 
 
@@ -352,19 +260,26 @@ def descriptions_text(images: gpd.GeoDataFrame) -> str:
     images
         As `write_descriptions` takes them.
     """
-    return _text_of(_entries_of(images))
+    lines, _ = _lines_of(images)
+    return _text_of(lines)
 
 
-def _entries_of(images: gpd.GeoDataFrame) -> list[dict[str, Any]]:
+def _lines_of(images: gpd.GeoDataFrame) -> tuple[list[str], int]:
+    """Return the entries of a frame as JSON, and how many of them failed."""
     # Empty columns, and those that no entry has, only take time; and an indented text takes ten times longer.
     said = [name for name in images.columns if name in COLUMNS - {"geometry"} and images[name].notna().any()]
-    records: list[Any] = _plain_numbers(images, said).to_dict("records")
-    return [_entry(image) for image in records]
+    table = _plain_numbers(images, said)
+    ready, entries = ready_lines(table)
+    rest: list[Any] = table[~ready].to_dict("records")
+    others = [_entry(image) for image in rest]
+    lines = np.empty(len(table), dtype=object)
+    lines[ready] = entries
+    lines[~ready] = [as_json(entry) for entry in others]
+    return lines.tolist(), sum("error" in entry for entry in others)
 
 
-def _text_of(entries: list[dict[str, Any]]) -> str:
-    lines = ",\n".join(json.dumps(entry, ensure_ascii=False, sort_keys=True) for entry in entries)
-    return f"[\n{lines}\n]\n"
+def _text_of(lines: list[str]) -> str:
+    return "[\n" + ",\n".join(lines) + "\n]\n"
 
 
 def description_in(file: BinaryIO) -> dict[str, Any] | None:
@@ -406,7 +321,8 @@ def _plain_numbers(images: gpd.GeoDataFrame, columns: list[str]) -> pd.DataFrame
         far[kept] = geodesy.distance(lon[kept], lat[kept], lon[there], lat[there])
         heading = images["compass_angle"].to_numpy(dtype=np.float64)
         turn = np.full(len(images), np.nan)
-        turn[kept] = np.abs((heading[kept] - heading[there] + 180) % 360 - 180)
+        with np.errstate(invalid="ignore"):  # infinite ones
+            turn[kept] = np.abs((heading[kept] - heading[there] + 180) % 360 - 180)
         table = table.assign(duplicate_distance_m=far, duplicate_angle=turn)
     if "captured_at" in columns and isinstance(images["captured_at"].dtype, pd.DatetimeTZDtype):
         times = images["captured_at"].dt.as_unit("ms")
@@ -427,7 +343,7 @@ def _entry(image: Mapping[str, Any]) -> dict[str, Any]:
         more = _of_duplicate(image, of)
     if reason is None:
         try:
-            described = _of_video(image) if kind in VIDEO_TYPES else _rounded(image_description(image))
+            described = _of_video(image) if kind in VIDEO_TYPES else rounded(image_description(image))
         except InputError as error:
             reason = str(error)
     if reason is not None:
@@ -440,7 +356,10 @@ def _entry(image: Mapping[str, Any]) -> dict[str, Any]:
 
 def _of_duplicate(image: Mapping[str, Any], of: str | None) -> dict[str, Any]:
     """Return what mapillary_tools notes of a duplicate besides: its description, and the way to the one kept."""
-    described = {key: value for key, value in _rounded(image_description(image)).items() if key in IN_FILE}
+    try:
+        described = {key: value for key, value in rounded(known_of(image)).items() if key in IN_FILE}
+    except InputError:  # a value that cannot be read
+        described = {}
     apart = {
         name: None if (value := rows.number(image, column)) is None else round(value, FINE)
         for name, column in (("distance", "duplicate_distance_m"), ("angle_diff", "duplicate_angle"))
@@ -458,19 +377,6 @@ def _of_video(image: Mapping[str, Any]) -> dict[str, Any]:
         if (text := rows.text_of(image, column)) is not None:
             described[name] = text
     return described
-
-
-def _rounded(described: dict[str, Any]) -> dict[str, Any]:
-    rounded = dict(described)
-    for name in ("MAPLatitude", "MAPLongitude"):
-        rounded[name] = round(rounded[name], PLACES)
-    if "MAPAltitude" in rounded:
-        rounded["MAPAltitude"] = round(rounded["MAPAltitude"], FINE)
-    if "MAPCompassHeading" in rounded:
-        rounded["MAPCompassHeading"] = {
-            name: round(angle, FINE) % 360 for name, angle in rounded["MAPCompassHeading"].items()
-        }
-    return rounded
 
 
 def _entries(path: Path) -> list[dict[str, Any]]:

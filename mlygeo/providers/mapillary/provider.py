@@ -9,7 +9,6 @@ from mlygeo import frames
 from mlygeo.errors import CredentialsError, InputError
 from mlygeo.keys import WHOLE_NUMBERS
 from mlygeo.providers import Licence
-from mlygeo.providers.mapillary.service import TOKENS, Endpoints, Service
 
 if TYPE_CHECKING:
     import threading
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from mlygeo.providers import PathLike, Provider, Record, SignedIn, UploadKind
     from mlygeo.providers.mapillary.accounts import Credentials, User
     from mlygeo.providers.mapillary.graph import Graph
+    from mlygeo.providers.mapillary.service import Service
     from mlygeo.providers.tile_cache import Plan
     from mlygeo.regions import Region
 
@@ -46,6 +46,8 @@ def own(service: http.Service) -> Service:
     InputError
         If it is another provider's.
     """
+    from mlygeo.providers.mapillary.service import Service
+
     if not isinstance(service, Service):
         raise InputError(f"this is a service of {service.provider}, and Mapillary's is needed")
     return service
@@ -152,6 +154,8 @@ class Records:
 
     def seconds_for(self, calls: int, service: http.Service | None) -> float:
         """Return how long so many requests take at the pace of the service."""
+        from mlygeo.providers.mapillary.service import Service
+
         asked = Service() if service is None else own(service)
         return asked.search_pace.seconds_for(calls)
 
@@ -266,6 +270,8 @@ class Uploads:
 
     def place(self, service: http.Service | None) -> str:
         """Return the name of a service in the history of uploads: the address of its Graph API."""
+        from mlygeo.providers.mapillary.service import Endpoints
+
         return Endpoints.from_environment().graph if service is None else own(service).endpoints.graph
 
 
@@ -295,6 +301,8 @@ class Accounts:
         """Return the token of an application, which a sign-in with a password needs."""
         import os
 
+        from mlygeo.providers.mapillary.service import TOKENS
+
         found = TOKENS.find(token or os.environ.get(CLIENT_VARIABLE, "").strip() or None, token_file)
         found = found or (service.token if service is not None else None)
         if found is None or not self.is_application(found):
@@ -307,6 +315,8 @@ class Accounts:
     def with_token(self, service: http.Service | None, token: str) -> Service:
         """Return a service with another token."""
         from dataclasses import replace
+
+        from mlygeo.providers.mapillary.service import Service
 
         return Service.from_environment(token=token) if service is None else replace(own(service), token=token)
 
@@ -408,19 +418,19 @@ class Descriptions:
 
     def of(self, image: Mapping[str, Any]) -> dict[str, Any]:
         """Return the description that goes into an image."""
-        from mlygeo.providers.mapillary.descriptions import description_of
+        from mlygeo.providers.mapillary.image_descriptions import description_of
 
         return description_of(image)
 
     def full(self, image: Mapping[str, Any]) -> dict[str, Any]:
         """Return all that can be described of an image."""
-        from mlygeo.providers.mapillary.descriptions import image_description
+        from mlygeo.providers.mapillary.image_descriptions import image_description
 
         return image_description(image)
 
     def parted(self, description: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the documented fields of a description, and those of its owner."""
-        from mlygeo.providers.mapillary.descriptions import parted
+        from mlygeo.providers.mapillary.image_descriptions import parted
 
         return parted(description)
 
@@ -488,6 +498,8 @@ class Mapillary:
         """Return the service as the environment and the user's files name it."""
         if endpoint is not None:
             raise InputError("`endpoint` is of no use for Mapillary, which has one service")
+        from mlygeo.providers.mapillary.service import Service
+
         return Service.from_environment(token=token, token_file=token_file, retry=retry)
 
 

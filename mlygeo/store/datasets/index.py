@@ -155,7 +155,7 @@ def read_index(path: Path | Elsewhere) -> Index:
         If it is not an index, or a damaged one, or of a layout that this version does not know.
     """
     if isinstance(path, Path):
-        return _index_of(reading(path, lambda: pq.read_table(path, partitioning=None)), path.name)
+        return _index_of(reading(path, lambda: pq.ParquetFile(path).read()), path.name)
     return index_of(content_of(path.open()), path)
 
 

@@ -25,12 +25,14 @@ import pyarrow.fs as pafs
 
 from mlygeo import config
 from mlygeo.errors import FileError, FormatError, InputError, MlygeoError, NetworkError, ServiceError
-from mlygeo.net import answers, http
+from mlygeo.net import answers
 from mlygeo.net.ranges import TAIL, RangeFile
 from mlygeo.store.paths import called
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from mlygeo.net import http
 
     Range = tuple[int, int]
 
@@ -336,29 +338,12 @@ def walked(address: str) -> list[tuple[str, int]]:
 # Servers
 
 
-class _Files(http.Service):
-    """Any server with files."""
-
-    provider = "files"
-    token_hint = "is the address complete, and has it not expired?"  # noqa: S105 - a hint
-    picture_redirects = 5
-
-    def judge(
-        self, status: int, headers: Mapping[str, str], body: bytes, *, what: str, now: float
-    ) -> answers.Trouble | None:
-        if status in {404, 410}:
-            return answers.Trouble(answers.NotFoundError(f"{what} does not exist"), "stop")
-        if status == 416:
-            return answers.Trouble(answers.RefusedError(f"{what} is empty"), "stop")
-        if status in {401, 403}:
-            said = f"{what} may not be read: the server answered {status}"
-            return answers.Trouble(answers.RefusedError(said, hint=self.token_hint), "stop")
-        return super().judge(status, headers, body, what=what, now=now)
-
-
 @cache
 def _client() -> http.Client:
-    return http.Client(_Files(retry=http.Retry(attempts=4, first_wait=0.5)), connections=AT_ONCE)
+    from mlygeo.net import http  # which takes as long to load as much else of a run on files here
+    from mlygeo.net.files import Files
+
+    return http.Client(Files(retry=http.Retry(attempts=4, first_wait=0.5)), connections=AT_ONCE)
 
 
 def _opened(address: str, name: str) -> Bytes:

@@ -19,7 +19,7 @@ from mlygeo.store.datasets.work import Work, done, whole
 from mlygeo.store.parquet import metadata
 from mlygeo.store.parquet.encodings import points_to_wkb
 from mlygeo.store.parquet.files import footer_sha256
-from mlygeo.store.parquet.writing import boxes, free_name
+from mlygeo.store.parquet.writing import boxes, free_name, repeats
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -176,7 +176,8 @@ def _write(work: Work, table: pa.Table, rows: Rows, lonlat: tuple[Floats, Floats
         compression="zstd",
         write_page_checksum=True,
         # A dictionary of nearly unique values only takes time.
-        use_dictionary=[n for n in schema.names if n not in plain and n not in frames.IDS] or False,
+        use_dictionary=[n for n in schema.names if n not in plain and n not in frames.IDS and repeats(table[n], rows)]
+        or False,
         write_statistics=[n for n in schema.names if n not in plain]
         + [f"{covering}.{side}" for side in metadata.SIDES],
     ) as writer:

@@ -273,7 +273,7 @@ class GeoFile:
         return table
 
     def pieces(
-        self, groups: Sequence[int], columns: Sequence[str], *, coded: Sequence[str] = ()
+        self, groups: Sequence[int], columns: Sequence[str], *, coded: Sequence[str] = (), checked: bool = True
     ) -> Iterator[pa.RecordBatch]:
         """
         Yield columns of row groups, some ten thousand rows at a time, so that they stay in the caches.
@@ -284,6 +284,8 @@ class GeoFile:
             As in `read`.
         coded
             Columns of text that come as codes of a dictionary, as Parquet has them; see `is_coded`.
+        checked
+            Whether text is checked, as in `read`; else whoever takes some rows checks those; see `check_texts`.
         """
         file = self._reader_of(groups, columns, [*coded]) if coded else self._reader(groups, columns)
         batches = reading(
@@ -293,11 +295,8 @@ class GeoFile:
         found = 0
         while (batch := reading(self.path, lambda: next(batches, None))) is not None:
             piece = batch.select(list(columns))
-            for name, values in zip(columns, piece.columns, strict=True):
-                if pa.types.is_dictionary(values.type):
-                    _check_text(values.dictionary, name, self.path)
-                elif _has_text(values.type):
-                    _check_text(values, name, self.path)
+            if checked:
+                self.check_texts(piece)
             found += len(piece)
             yield piece
         if self._remote is not None and self._ahead is None:
@@ -305,6 +304,14 @@ class GeoFile:
         rows = self.groups
         if found != sum(rows[group] for group in groups):
             raise FormatError(f"{called(self.path)} is a damaged Parquet file: its columns have different lengths")
+
+    def check_texts(self, piece: pa.RecordBatch) -> None:
+        """Raise FormatError where text is no UTF-8, which fails much later."""
+        for name, values in zip(piece.schema.names, piece.columns, strict=True):
+            if pa.types.is_dictionary(values.type):
+                _check_text(values.dictionary, name, self.path)
+            elif _has_text(values.type):
+                _check_text(values, name, self.path)
 
     def is_coded(self, name: str, groups: Sequence[int]) -> bool:
         """Return whether a column is text whose values are mostly codes: then it takes less than a text's length."""

@@ -189,7 +189,7 @@ def _write(
     if len(table) > ROWS_PER_GROUP:
         xmin, ymin, xmax, ymax = primary.bounds
         order = _z_order((xmin + xmax) / 2, (ymin + ymax) / 2)
-        table = table.take(pa.array(order))
+        table = table.combine_chunks()  # or they were put together for each row group
     described = {each: shapes.described(each) for each, shapes in geometry.items()}
     described[name]["covering"] = {"bbox": {side: [covering, side] for side in SIDES}}
     geo = {"version": "1.1.0", "primary_column": name, "columns": described}
@@ -204,25 +204,39 @@ def _write(
             write_page_checksum=True,
             # A dictionary of nearly unique values only takes time.
             use_dictionary=[
-                n for n in table.column_names if n not in plain and n not in frames.IDS and _repeats(table[n])
+                n for n in table.column_names if n not in plain and n not in frames.IDS and repeats(table[n], order)
             ]
             or False,
             write_statistics=[n for n in table.column_names if n not in plain]
             + [f"{covering}.{side}" for side in SIDES],
         ) as writer:
-            writer.write_table(table, row_group_size=ROWS_PER_GROUP)
+            for start in range(0, max(len(table), 1), ROWS_PER_GROUP):
+                group = table.slice(start, ROWS_PER_GROUP)
+                if order is not None:
+                    group = table.take(pa.array(order[start : start + ROWS_PER_GROUP]))
+                writer.write_table(group, row_group_size=ROWS_PER_GROUP)
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise _culprit(table, error) from error
     return order
 
 
-def _repeats(values: pa.ChunkedArray) -> bool:
-    """Return whether numbers repeat, as far as some hundred of them show, side by side or apart; text may always."""
-    if len(values) < 2 * SHOWN or not (pa.types.is_floating(values.type) or pa.types.is_timestamp(values.type)):
+def repeats(values: pa.ChunkedArray, rows: Rows | None = None) -> bool:
+    """
+    Return whether numbers repeat, as far as some hundred of them show, side by side or apart; text may always.
+
+    Parameters
+    ----------
+    values
+        A column.
+    rows
+        Which of its rows are written, in their order; None for all.
+    """
+    count = len(values) if rows is None else len(rows)
+    if count < 2 * SHOWN or not (pa.types.is_floating(values.type) or pa.types.is_timestamp(values.type)):
         return True
-    rows = np.linspace(0, len(values) - 1, SHOWN).astype(np.int64)
-    for some in (values.take(pa.array(rows)), values.slice(len(values) // 2, SHOWN)):
-        if pc.count_distinct(some).as_py() <= SHOWN // 2:
+    for some in (np.linspace(0, count - 1, SHOWN).astype(np.int64), count // 2 + np.arange(SHOWN)):
+        shown = values.take(pa.array(some if rows is None else rows[some]))
+        if pc.count_distinct(shown).as_py() <= SHOWN // 2:
             return True
     return False
 

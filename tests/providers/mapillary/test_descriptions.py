@@ -15,11 +15,11 @@ from mlygeo import frames
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.providers.mapillary.descriptions import (
     DUPLICATE,
-    IN_FILE,
-    description_of,
+    is_description_file,
     read_descriptions,
     write_descriptions,
 )
+from mlygeo.providers.mapillary.image_descriptions import IN_FILE, description_of
 
 TRACK = [[0, 9.17, 48.77, 250.0, 90.0, None], [1000, 9.18, 48.77, None, None, 1717934400.5]]
 
@@ -236,3 +236,15 @@ def test_descriptions_of_any_program_are_replaced(tmp_path, content):
     images = read_descriptions(write(tmp_path / "in", [full(tmp_path)]))
     assert write_descriptions(images, path) == path
     assert len(read_descriptions(path)) == 1
+
+
+def test_a_file_that_became_another_is_not_replaced(tmp_path):
+    images = read_descriptions(write(tmp_path / "in", [full(tmp_path)]))
+    path = tmp_path / "d.json"
+    path.write_text(json.dumps([ENTRY]))
+    assert is_description_file(path)
+    path.write_text(json.dumps([{**ENTRY, "filename": 1}]))
+    with pytest.raises(FileError, match="no image description file"):
+        write_descriptions(images, path)
+    path.write_text(json.dumps([ENTRY]))
+    assert write_descriptions(images, path) == path

@@ -1,0 +1,231 @@
+"""What of points and images is compared where others than the nearest images are preferred, from their columns."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mlygeo.errors import FrameError
+from mlygeo.periods import EPOCH
+from mlygeo.spatial import scores
+from mlygeo.spatial.best import GROUPS
+from mlygeo.spatial.scores import IMAGE_TERMS, PAIR_TERMS, UNKNOWN_TIME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mlygeo.arrays import Floats, Rows, Whole
+    from mlygeo.parts.images import Images
+    from mlygeo.spatial.best import Preference
+    from mlygeo.store.point_sources import Points
+
+
+def check_columns(preference: Preference, points: list[str], images: list[str], names: tuple[str, str]) -> None:
+    """
+    Raise FrameError unless points and images have the columns that a preference needs.
+
+    Parameters
+    ----------
+    preference
+        The preference.
+    points, images
+        Names of their columns.
+    names
+        What messages call them.
+    """
+    if preference.needs_bearings and "bearing" not in points:
+        raise FrameError(
+            f"{names[0]}: there is no column 'bearing', and the direction of the street is needed",
+            hint="leave out `max_along`, `max_across` and the term 'heading', or give street points",
+        )
+    missing = [name for name in dict.fromkeys(preference.columns) if name not in images]
+    if missing:
+        said = ", ".join(f"'{name}'" for name in missing)
+        raise FrameError(
+            f"{names[1]}: there is no column {said}, which `prefer` or `per` needs",
+            hint="add it with 'mlygeo metadata', or leave the term out of a file of weights",
+        )
+
+
+def own_scores(images: Points, preference: Preference) -> Floats:
+    """Return what the terms of each image alone add to its score; in the memory of one column, part by part."""
+    own = np.zeros(len(images))
+    if preference.rule is not None:
+        for term, column in IMAGE_TERMS.items():
+            if term in preference.rule.weights:
+                parts = (_values(term, part) for part in images.parts(column))
+                scores.add_term(own, preference.rule, term, parts, preference.as_of_us)
+    return own
+
+
+def image_terms(table: pa.Table, preference: Preference) -> dict[str, Floats]:
+    """
+    Return those terms of images alone that have a weight, unweighted.
+
+    Parameters
+    ----------
+    table
+        Columns of the images.
+    preference
+        The preference.
+    """
+    rule = preference.rule
+    if rule is None:
+        return {}
+    return {
+        term: rule.of_image(term, _whole(term, table[column]), preference.as_of_us)
+        for term, column in IMAGE_TERMS.items()
+        if term in rule.weights
+    }
+
+
+def sequences(images: Points) -> Whole:
+    """Return the number of the sequence of each image, -1 where it is unknown."""
+    return _codes(images, "sequence_id")
+
+
+def groups(images: Points, per: str) -> Whole:
+    """Return the number of the group of each image that is counted by itself, -1 where it is unknown."""
+    if per in {"year", "month"}:
+        times = images.arrow("captured_at")
+        months = pc.add(pc.multiply(pc.cast(pc.year(times), pa.int64()), 12), pc.subtract(pc.month(times), 1))
+        found = pc.fill_null(months, -1).to_numpy()
+        return np.where(found >= 0, found // 12, -1) if per == "year" else found
+    return _codes(images, GROUPS[per])
+
+
+def unknown(images: Points, preference: Preference) -> dict[str, int]:
+    """
+    Return how many images a preference knows too little of, by what that means.
+
+    Parameters
+    ----------
+    images
+        Images with the columns that it needs.
+    preference
+        The preference.
+    """
+    found: dict[str, int] = {}
+    if preference.rule is not None:
+        for term in preference.rule.weights:
+            column = IMAGE_TERMS.get(term) or PAIR_TERMS.get(term)
+            if column is None:
+                continue
+            gaps = _gaps(images, column)
+            if term == "heading":
+                gaps &= ~_panoramas(images)
+            found[f"images without '{column}', whose term {term} is 0"] = int(np.count_nonzero(gaps))
+        if "age" in preference.rule.weights:
+            late = sum(
+                int(np.count_nonzero(_values("age", part) > np.int64(preference.as_of_us or 0)))
+                for part in images.parts("captured_at")
+            )
+            found["images taken after `as_of`, whose term age is 1"] = late
+    return {reason: count for reason, count in found.items() if count}
+
+
+def left_out(images: Points, preference: Preference) -> dict[str, int]:
+    """Return how many images are not chosen, since the group that they are counted by is unknown."""
+    if preference.per is None:
+        return {}
+    column = GROUPS[preference.per]
+    gaps = int(np.count_nonzero(_gaps(images, column)))
+    return {f"images without '{column}', which `per` counts by": gaps} if gaps else {}
+
+
+def without_bearing(points: Points, preference: Preference) -> dict[str, int]:
+    """Return how many points have no bearing although one is needed, by what that means."""
+    from mlygeo.store.points import floats_of
+
+    if not preference.needs_bearings or "bearing" not in points.columns:
+        return {}
+    return no_bearings(int(np.count_nonzero(~np.isfinite(floats_of(points, "bearing")))), preference)
+
+
+def no_bearings(count: int, preference: Preference) -> dict[str, int]:
+    """Return the same of a number of points."""
+    if not count or not preference.needs_bearings:
+        return {}
+    what = "which get no image" if preference.is_narrow else "whose term heading is 0 but for panoramas"
+    return {f"points without a bearing, {what}": count}
+
+
+def newest(images: Points) -> int | None:
+    """Return the time of the latest capture, microseconds since 1970; None where none is known."""
+    if "captured_at" not in images.columns:
+        return None
+    latest = [int(values.max()) for part in images.parts("captured_at") if len(values := _values("age", part))]
+    found = max(latest, default=UNKNOWN_TIME)
+    return None if found == UNKNOWN_TIME else found
+
+
+def newest_of(dataset: Images) -> int | None:
+    """Return the same of a dataset: by its index, and by the captures of parts that the index tells nothing of."""
+    times = []
+    for number, part in enumerate(dataset.index.parts):
+        latest = part.max_captured_at
+        found = newest(dataset.part(number)) if latest is None else (latest - EPOCH) // timedelta(microseconds=1)
+        times += [] if found is None else [found]
+    return max(times, default=None)
+
+
+def _gaps(images: Points, column: str) -> Any:
+    """Return which values of a column are unknown."""
+    empty = [np.empty(0, dtype=bool)]
+    return np.concatenate([*empty, *(_is_gap(part) for part in images.parts(column))])
+
+
+def _is_gap(part: pa.Array) -> Any:
+    return pc.is_null(part, nan_is_null=pa.types.is_floating(part.type)).to_numpy(zero_copy_only=False)
+
+
+def _panoramas(images: Points) -> Any:
+    from mlygeo.store.points import truths_of
+
+    return truths_of(images, "is_pano")[0] if "is_pano" in images.columns else np.zeros(len(images), dtype=bool)
+
+
+def _values(term: str, part: pa.Array) -> Any:
+    """Return values of a column as `mlygeo.spatial.scores.Rule.of_image` takes them."""
+    if term == "age":
+        return pc.fill_null(part.cast(pa.timestamp("us", "UTC")).cast(pa.int64()), UNKNOWN_TIME).to_numpy()
+    numbers = part.cast(pa.int8()) if pa.types.is_boolean(part.type) else part
+    return pc.fill_null(numbers.cast(pa.float64()), float("nan")).to_numpy()
+
+
+def _whole(term: str, column: pa.ChunkedArray) -> Any:
+    parts = [_values(term, part) for part in column.chunks]
+    return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64 if term == "age" else np.float64)
+
+
+def _codes(images: Points, column: str) -> Whole:
+    """Return numbers of the different values of a column, each of its provider, -1 where there is none."""
+    code = _numbered(images.arrow(column))
+    if "provider" in images.columns:
+        whose = _numbered(images.arrow("provider")) + 1
+        code = np.where(code >= 0, code * (int(whose.max(initial=0)) + 1) + whose, -1)
+    return code
+
+
+def _numbered(values: pa.ChunkedArray) -> Rows:
+    coded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
+    coded = coded.unify_dictionaries()
+    indices = [part.indices for part in coded.chunks]
+    if not indices:
+        return np.empty(0, dtype=np.int64)
+    whole = pa.chunked_array(indices).cast(pa.int64())
+    found: Rows = pc.fill_null(whole, -1).to_numpy()
+    return found
+
+
+def found_by(parts: Iterator[dict[str, int]]) -> dict[str, int]:
+    """Return the sums of counts by reason."""
+    total: dict[str, int] = {}
+    for part in parts:
+        for reason, count in part.items():
+            total[reason] = total.get(reason, 0) + count
+    return total

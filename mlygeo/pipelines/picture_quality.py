@@ -1,0 +1,279 @@
+"""How good pictures are, as far as pixels, place and time tell, without a model."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlygeo import places
+from mlygeo.errors import FileError, FrameError, InputError
+from mlygeo.pipelines.arguments import of_no_use
+from mlygeo.pipelines.job import Job, public, version
+from mlygeo.progress import counted
+from mlygeo.schemas import DEFAULT_PROVIDER
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable
+
+    import geopandas as gpd
+    import pandas as pd
+
+    from mlygeo.pipelines.options import QualityPreset
+    from mlygeo.progress import Progress
+    from mlygeo.store import FrameLike
+
+    PathLike = str | os.PathLike[str]
+
+BRIGHT_AT_NIGHT = "pictures bright as by day though the sun was far below the horizon: is their clock wrong?"
+"""What is in doubt about images with `time_doubtful`."""
+
+log = logging.getLogger("mlygeo.pipelines")
+
+
+@public
+def quality(
+    images: FrameLike | Iterable[PathLike],
+    *,
+    pictures: PathLike | None = None,
+    preset: QualityPreset | None = None,
+    field_of_view: float = 70.0,
+    low_sun: float = 25.0,
+    copies: bool = False,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Job[gpd.GeoDataFrame]:
+    """
+    Tell how sharp, bright and contrasted pictures are, and where the sun was.
+
+    The sun needs a place, a time and a heading, and no file: `sun_altitude`, `sun_azimuth`, `sun_phase` and
+    `against_light`, as `sun_position` finds them. All else is measured in pictures, in several processes.
+
+    `blur` is the variance of the Laplacian over pixels and colours: the lower, the more blurred. It depends on the
+    scene as well, so compare pictures of one kind. `contrast` is how far the 1st and the 99th percentile of grey values
+    are apart, 0 to 0.5 (black and white). `tone` is how like to a beta distribution (2, 2) brightness is spread,
+    0 to 1: low where a picture is mostly dark, mostly bright, or both. `brightness` is the mean, 0 to 255, and
+    `dark_share` the share of pixels of less than a quarter of it. `phash` is a perceptual hash: the same or different
+    in few bits for the same picture in another size or encoding. `time_doubtful` marks pictures as bright as by day
+    although by their time the sun was over 6 degrees below the horizon.
+
+    Pictures are reduced to 1,024 pixels of their longer side before they are measured (`measured_width`,
+    `measured_height`), so that pictures of several sizes compare and decoding costs little; smaller ones stay as they
+    are. What was measured is kept in the folder of the pictures (`.mlygeo/measured.parquet`), so that a run that was
+    ended goes on, and files that have not changed are not measured again.
+
+    Parameters
+    ----------
+    images
+        Images frame or a file of one, such as a selection; or a folder of photos, or photos.
+    pictures
+        Folder that `mlygeo download` filled, where the pictures of images are found by id; or any folder of files named
+        by id. Default: the files in the column `path` of local photos; images without it get what the sun tells alone.
+    preset
+        "percept": measure all pixels, as percept-vsvi-filter does, and add its score (`percept_score`: contrast, and
+        what tone exceeds 0.8 by) and whether its filter accepts the picture, with its threshold of 0.35
+        (`percept_accepted`). Its check for a road, which takes a model, is left out, as with --disable-road-check.
+    field_of_view
+        Horizontal field of view of cameras that do not tell theirs, degrees.
+    low_sun
+        Largest altitude of the sun at which it can be in a picture, degrees.
+    copies
+        Flag images that are the same picture as one of another sequence, of any contributor or provider, as
+        `flag_copies` does with its limits: `is_copy`, `copy_of`, `copy_group` and `copy_by`.
+    workers
+        Processes that measure pictures. Default: as many as there are processors, at most eight, and one for few
+        pictures.
+
+    Returns
+    -------
+    images
+        The same rows in the same order with these columns, which take the place of those of an earlier run. With files
+        also `picture_error` (str): why a picture could not be measured, null where it was.
+
+    Raises
+    ------
+    FileError
+        If there is no such folder or file.
+    FrameError
+        If a column is missing, or no image has the id of a picture.
+    InputError
+        If an option makes no sense.
+
+    Examples
+    --------
+    >>> quality("DCIM", preset="percept")
+    """
+    from mlygeo import store
+    from mlygeo.pipelines import geotagging, provenance
+    from mlygeo.spatial import sun
+    from mlygeo.spatial.copies import BY_PLACE, flag_copies
+
+    sun.check_options(field_of_view=field_of_view, low_sun=low_sun)
+    if workers is not None and workers < 1:
+        raise InputError(f"`workers` must be 1 or more, not {workers}")
+    base, folder = geotagging.images_of(images, skip_subfolders=False, progress=progress, local=False)
+    files = _files(base, pictures)
+    if files is None:
+        of_no_use(("preset", "workers"), "without pictures: name their folder with `pictures`")
+    result = sun.sun_position(base, field_of_view=field_of_view, low_sun=low_sun)
+    phases = result["sun_phase"].value_counts()
+    summary: dict[str, Any] = {
+        "images": len(result),
+        "phases": {name: int(phases[name]) for name in reversed(sun.PHASES) if name in phases},
+        "sun_unknown": int(result["sun_phase"].isna().sum()),
+        "against_light": int(result["against_light"].sum()),
+        "against_light_unknown": int(result["against_light"].isna().sum()),
+        "field_of_view": field_of_view,
+        "field_of_view_assumed": int(sun.widths(base, field_of_view)[1].sum()),
+        "low_sun": low_sun,
+    }
+    failed: list[str] = []
+    if files is not None:
+        # What is measured is kept in a folder that the call names; frames may name files anywhere.
+        home = folder if pictures is None and folder != Path.cwd() else pictures
+        result, failed, measured = _measured(
+            result, files, None if home is None else Path(home).expanduser(), preset=preset, workers=workers,
+            progress=progress,
+        )  # fmt: skip
+        summary |= measured
+    if copies:
+        result = flag_copies(result)
+        summary["copies"] = int(result["is_copy"].sum())
+        summary["copies_by_place_and_time"] = int((result["is_copy"] & (result["copy_by"] == BY_PLACE)).sum())
+    result.attrs = dict(base.attrs)
+    summary |= {"date": provenance.today(), "version": version()}
+    return Job(lambda: result, summary, _headline(summary), lambda path: [store.write_frame(result, path)], failed)
+
+
+def _measured(
+    images: gpd.GeoDataFrame,
+    files: list[str | None],
+    folder: Path | None,
+    *,
+    preset: QualityPreset | None,
+    workers: int | None,
+    progress: Progress | None,
+) -> tuple[gpd.GeoDataFrame, list[str], dict[str, Any]]:
+    """Return images with what was measured of their pictures, the files that failed, and facts."""
+    import pandas as pd
+
+    from mlygeo.measuring import pictures
+    from mlygeo.measuring.kept import Kept
+    from mlygeo.spatial import sun
+
+    side = None if preset == "percept" else pictures.SIDE
+    kept = None if folder is None else Kept(folder, side)
+    before = 0 if kept is None else sum(file is not None and kept.known(file) is not None for file in files)
+    found = pictures.measure(files, side=side, kept=kept, workers=workers, progress=progress)
+    wrong = found["picture_error"].notna().to_numpy()
+    failed = [f"{files[row]}: {found['picture_error'].iloc[row]}" for row in wrong.nonzero()[0]]
+    there = sum(file is not None for file in files)
+    facts: dict[str, Any] = {
+        "measured": there - len(failed),
+        "measured_before": before,
+        "failed": len(failed),
+        "failed_pictures": failed,
+        "without_picture": len(files) - there,
+        "preset": preset,
+    }
+    if preset == "percept":
+        score, accepted = pictures.percept_decision(found["contrast"].to_numpy(), found["tone"].to_numpy())
+        unknown = found["contrast"].isna()
+        decided = pd.Series(accepted, index=found.index)
+        decided = decided.astype("boolean").mask(unknown) if unknown.any() else decided
+        found = found.assign(percept_score=score, percept_accepted=decided)
+        facts["accepted"] = int(accepted.sum())
+    doubtful = sun.are_doubtful(images["sun_altitude"].to_numpy(), found["brightness"].to_numpy())
+    facts["problems"] = {BRIGHT_AT_NIGHT: int(doubtful.sum())} if doubtful.any() else {}
+    found = found.assign(time_doubtful=doubtful)
+    columns = {name: found[name].set_axis(images.index) for name in found.columns}
+    return images.assign(**columns), failed, facts
+
+
+def _headline(summary: dict[str, Any]) -> str:
+    """Return the facts in a sentence or two."""
+    phases = summary["phases"]
+    twilight = sum(count for name, count in phases.items() if name.endswith("twilight"))
+    parts = [f"{phases.get('day', 0):,} by day", f"{twilight:,} in twilight", f"{phases.get('night', 0):,} at night"]
+    text = f"{counted(summary['images'], 'image')}: {', '.join(parts)}, {summary['against_light']:,} against the light"
+    if summary["sun_unknown"]:
+        text += f"; {summary['sun_unknown']:,} without a time or a position"
+    if (unsure := summary["against_light_unknown"] - summary["sun_unknown"]) > 0:
+        text += f"; of {unsure:,} with a low sun the heading is unknown"
+    if "measured" in summary:
+        text += f"\n{counted(summary['measured'], 'picture')} measured"
+        if summary["measured_before"]:
+            text += f" ({summary['measured_before']:,} of them before)"
+        if summary["without_picture"]:
+            text += f", {summary['without_picture']:,} without a picture"
+        if summary["failed"]:
+            text += f", {summary['failed']:,} failed, see the column picture_error"
+        if "accepted" in summary:
+            text += f"; percept-vsvi-filter accepts {summary['accepted']:,} (without its check for a road)"
+        for problem, count in summary["problems"].items():
+            text += f"\nproblems: {problem} ({count:,}), see the column time_doubtful"
+    if "copies" in summary:
+        text += f"\n{counted(summary['copies'], 'image')} with the picture of another sequence"
+        if summary["copies_by_place_and_time"]:
+            text += f", {summary['copies_by_place_and_time']:,} by place and time alone"
+    return text
+
+
+def _files(images: gpd.GeoDataFrame, folder: PathLike | None) -> list[str | None] | None:
+    """Return the file of each image; None where images have none and no folder is named."""
+    if folder is not None:
+        return _by_id(images, Path(folder).expanduser())
+    if "path" not in images.columns:
+        return None
+    return [path if isinstance(path, str) and path else None for path in images["path"].tolist()]
+
+
+def _by_id(images: gpd.GeoDataFrame, folder: Path) -> list[str | None]:
+    """Return the picture of each image in a folder."""
+    from mlygeo.downloads.ledger import LEDGER_FILE, transfers
+
+    if "id" not in images.columns or images["id"].isna().all():
+        raise FrameError("these images have no ids, by which `pictures` finds their files", hint="leave `pictures` out")
+    if not folder.is_dir():
+        raise FileError(f"there is no folder {folder}")
+    ids = images["id"].astype("object").where(images["id"].notna(), None)
+    names = _providers(images)
+    keys = [(name, None if id_ is None else str(id_)) for name, id_ in zip(names, ids, strict=True)]
+    if (folder / places.STATE_FOLDER / LEDGER_FILE).is_file():
+        ledger = transfers(folder)
+        there = ledger[ledger["status"].isin(["done", "found"])]
+        listed = zip(_providers(there), there["id"], there["path"], strict=True)
+        found = {(name, str(id_)): str(folder / path) for name, id_, path in listed}
+        files = [found.get((name, key)) if key else None for name, key in keys]
+    else:
+        by_name = _of_names(folder)
+        files = [by_name.get(key) if key else None for _, key in keys]
+    if not any(files):
+        raise FrameError(f"{folder} has no picture of any of these images", hint="download them, or name their folder")
+    return files
+
+
+def _providers(rows: pd.DataFrame) -> list[str]:
+    """Return the provider of each row."""
+    if "provider" not in rows.columns:
+        return [DEFAULT_PROVIDER] * len(rows)
+    names: list[str] = rows["provider"].fillna(DEFAULT_PROVIDER).tolist()
+    return names
+
+
+def _of_names(folder: Path) -> dict[str, str]:
+    """Return the pictures in a folder and below it by their names without ending; of several the first by path."""
+    from mlygeo.formats.jpeg import ENDINGS
+
+    found: dict[str, str] = {}
+    twice = 0
+    for path in sorted(folder.rglob("*"), key=places.natural_key):
+        if path.suffix.lower() in (*ENDINGS, ".webp", ".png") and not path.name.startswith("."):
+            twice += path.stem in found
+            found.setdefault(path.stem, str(path))
+    if twice:
+        log.warning(
+            "%s in %s have the name of another; the first of each by path is taken", counted(twice, "picture"), folder
+        )
+    return found

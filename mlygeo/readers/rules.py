@@ -1,0 +1,63 @@
+"""Rules by which images are preferred, from files of weights (JSON or TOML), and by their names."""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from mlygeo import places
+from mlygeo.errors import FileError, FormatError, InputError
+from mlygeo.spatial.scores import FORM, RULES, Rule
+
+LONGEST_FILE = 1_048_576
+"""Bytes; a longer file is no rule, and is not read to its end."""
+
+
+def rule_of(value: str | os.PathLike[str]) -> Rule:
+    """
+    Return the rule of a name, or of a file of weights.
+
+    Parameters
+    ----------
+    value
+        One of `mlygeo.spatial.scores.RULES`, or a file: a table `weights` of terms and, where others than the usual
+        are wanted, a table `scales`. See `mlygeo.spatial.scores.Rule`.
+
+    Raises
+    ------
+    InputError
+        If there is no rule of the name and no file, or a weight or scale makes no sense.
+    FileError
+        If the file cannot be read.
+    FormatError
+        If it is neither JSON nor TOML.
+    """
+    if isinstance(value, str) and value in RULES:
+        return RULES[value]
+    path = Path(value).expanduser()
+    if not path.exists() and not path.suffix:
+        raise InputError(
+            f"there is no rule {os.fspath(value)!r} to prefer images by, nor a file of that name",
+            hint=f"rules are {', '.join(RULES)}; a file of weights is {FORM}",
+        )
+    try:
+        return Rule.of_json(_content(path))
+    except InputError as error:
+        raise InputError(f"{path.name}: {error}", hint=error.hint) from None
+
+
+def _content(path: Path) -> Any:
+    try:
+        content = places.content_of(path, LONGEST_FILE)
+    except OSError as error:
+        raise FileError(f"{path}: {error.strerror}") from error
+    if len(content) > LONGEST_FILE:
+        raise FormatError(f"{path.name} is too long for a file of weights", hint=FORM)
+    try:
+        text = content.decode("utf-8-sig")
+        return tomllib.loads(text) if path.suffix.lower() == ".toml" else json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"{path.name} is neither JSON nor TOML: {error}", hint=FORM) from None

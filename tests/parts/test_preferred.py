@@ -1,0 +1,81 @@
+"""A selection of preferred images over parts is that of one run, to the last bit; what hangs on far points is refused."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.over_parts import PLACES, country, facts, frame_bytes, over_parts
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+import mlygeo
+from mlygeo.errors import FrameError, InputError
+
+RULE = """
+[weights]
+distance = 0.4
+heading = 0.2
+resolution = 0.1
+age = 0.2
+quality_score = 0.05
+panorama = 0.05
+
+[scales]
+distance_m = 300
+"""
+
+
+def world(seed, *, text, around):
+    """Return points and images with all that a rule weighs, and some of it unknown."""
+    points, images = country(seed, text=text, nulls=True, around=around)
+    rng = np.random.default_rng(seed)
+    points.loc[rng.random(len(points)) < 0.1, "bearing"] = np.nan
+    sequence = pd.Series(rng.choice(["a", "b", None], len(images)), dtype="str")
+    width = pd.array(rng.choice([2048, 8192, 30_000], len(images)), dtype="Int64")
+    width[rng.random(len(images)) < 0.1] = pd.NA
+    return points, images.assign(
+        sequence_id=sequence, width=width, quality_score=np.where(rng.random(len(images)) < 0.2, np.nan, 0.5),
+        creator_id=pd.array(rng.integers(1, 4, len(images)), dtype="Int64"), score=rng.integers(0, 9, len(images)),
+    )  # fmt: skip
+
+
+@given(
+    seed=st.integers(0, 10**6), most=st.sampled_from([5, 40, 10**6]), task=st.sampled_from([1, 50, 10**6]),
+    text=st.booleans(), place=st.sampled_from(PLACES), prefer=st.sampled_from([None, "newest", "rule.toml"]),
+    options=st.fixed_dictionaries(
+        {"max_distance": st.sampled_from([30.0, 500.0, 1500.0]), "k": st.sampled_from([1, 3])},
+        optional={
+            "max_along": st.sampled_from([100.0, 900.0]), "max_across": st.sampled_from([100.0, 900.0]),
+            "per": st.sampled_from(["year", "month", "sequence", "creator"]),
+            "max_heading_difference": st.just(40.0), "since": st.just("2019"),
+        },
+    ),
+)  # fmt: skip
+@settings(deadline=None, max_examples=20, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+def test_any_cut_gives_the_preferred_images_of_one_run(
+    tmp_path_factory, seed, most, task, text, place, prefer, options
+):
+    around, options["srid"] = place
+    if prefer == "rule.toml":
+        prefer = tmp_path_factory.getbasetemp() / "rule.toml"
+        prefer.write_text(RULE)
+    if prefer is not None:
+        options["prefer"] = prefer
+    points, images = world(seed, text=text, around=around)
+    whole = mlygeo.select(points=points, images=images.sample(frac=1, random_state=seed), **options)
+    parts = over_parts(points, images, most=most, task=task, **options)
+    assert frame_bytes(parts) == frame_bytes(whole)
+    assert facts(parts.attrs["summary"]) == facts(whole.attrs["summary"])
+
+
+def test_what_hangs_on_points_beyond_a_part_is_refused():
+    points, images = world(1, text=False, around=(9.0, 48.75))
+    with pytest.raises(InputError, match="'same_sequence' is not possible with a dataset"):
+        over_parts(points, images, prefer="project-sidewalk", srid=25832)
+
+
+def test_a_column_that_a_rule_needs_is_named_where_it_is_missing():
+    points, images = world(1, text=False, around=(9.0, 48.75))
+    with pytest.raises(FrameError, match="no column 'captured_at'"):
+        over_parts(points, images.drop(columns="captured_at"), prefer="newest", srid=25832)
+    with pytest.raises(FrameError, match="no column 'bearing'"):
+        over_parts(points.drop(columns="bearing"), images, max_along=9.0, srid=25832)

@@ -1,0 +1,191 @@
+"""The best images of points against plain loops over all pairs, with both kernels, to the last bit."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlygeo.errors import InputError
+from mlygeo.spatial import best, geodesy, knn, nearest
+from mlygeo.spatial.best import Compared, Preference
+from mlygeo.spatial.scores import Rule
+from mlygeo.spatial.zones import Zones
+
+SRID = 25832
+
+WEIGHTS = st.dictionaries(
+    st.sampled_from(["distance", "heading", "resolution"]), st.sampled_from([0.05, 0.25, 0.5, 1.0]), min_size=1
+)
+
+KERNELS = [False, True] if knn.has_kernel() else [False]
+
+
+def scene(seed, points, images, spread):
+    """Return positions with ties, and what is compared."""
+    rng = np.random.default_rng(seed)
+
+    def places(count):
+        # On a grid of a few metres, so that distances and scores tie.
+        east, north = rng.integers(0, 12, count) * spread, rng.integers(0, 12, count) * spread
+        lon, lat = geodesy.projection(SRID).inverse(513_000.0 + east, 5_402_000.0 + north)
+        return lon, lat, np.round(513_000.0 + east, 6), np.round(5_402_000.0 + north, 6)
+
+    return rng, places(points), places(images)
+
+
+def angle(camera, bearing):
+    """Return the angle between a camera and a street."""
+    turned = abs(camera - bearing) % 180
+    return min(turned, 180 - turned)
+
+
+def plain(px, py, ix, iy, ids, *, limit, k, rule, own, bearing, heading, pano, ways, along, across, most, group):
+    """Return rows of points and images in the order of preference, by a loop over all pairs."""
+    found = []
+    for point in range(len(px)):
+        candidates = []
+        for image in range(len(ix)):
+            dx, dy = ix[image] - px[point], iy[image] - py[point]
+            distance = math.sqrt(dx * dx + dy * dy)
+            if not distance <= limit or group[image] < 0:
+                continue
+            difference = angle(heading[image], bearing[point])
+            if most is not None and not pano[image] and not difference <= most:
+                continue
+            if along is not None and not abs(dx * ways[0][point] + dy * ways[1][point]) <= along:
+                continue
+            if across is not None and not abs(dx * ways[1][point] - dy * ways[0][point]) <= across:
+                continue
+            score = 0.0
+            shares = {} if rule is None else rule.shares
+            if "distance" in shares:
+                score += shares["distance"] * math.exp(-distance / rule.distance_m)
+            if "heading" in shares:
+                term = 1.0 if pano[image] else 1 - difference / 90
+                score += shares["heading"] * (0.0 if math.isnan(term) else term)
+            score += own[image]
+            # The last bits of the exponential function are not the library's.
+            candidates.append((-round(score, 12), dx * dx + dy * dy, ids[image], image))
+        candidates.sort()
+        seen, taken = set(), {}
+        for _, _, key, image in candidates:
+            if key in seen:
+                continue
+            seen.add(key)
+            own_group = taken.setdefault(group[image], [])
+            if len(own_group) < k:
+                own_group.append(image)
+                found.append((point, image))
+    return found
+
+
+@given(
+    seed=st.integers(0, 10**6), points=st.integers(0, 6), images=st.integers(0, 60), k=st.sampled_from([1, 2, 7]),
+    weights=st.none() | WEIGHTS, limit=st.sampled_from([0.0, 9.0, 40.0, 1000.0]), most=st.sampled_from([None, 30.0]),
+    along=st.sampled_from([None, 6.0, 30.0]), across=st.sampled_from([None, 6.0, 30.0]), grouped=st.booleans(),
+    spread=st.sampled_from([3.0, 20.0]),
+)  # fmt: skip
+@settings(deadline=None, max_examples=120)
+def test_any_preference_gives_what_a_loop_over_all_pairs_gives(
+    seed, points, images, k, weights, limit, most, along, across, grouped, spread
+):
+    rng, (plon, plat, px, py), (ilon, ilat, ix, iy) = scene(seed, points, images, spread)
+    rule = None if weights is None else Rule(weights, distance_m=10.0)
+    ids = rng.permutation(images)
+    ids[rng.integers(0, images, images // 6)] = 0  # an id at several places
+    own = rng.integers(0, 4, images) / 8 * (0 if rule is None else rule.shares.get("resolution", 0.0))
+    bearing = np.where(rng.random(points) < 0.2, np.nan, rng.integers(0, 8, points) * 45.0)
+    heading = np.where(rng.random(images) < 0.2, np.nan, rng.integers(0, 360, images).astype(float))
+    pano = rng.random(images) < 0.2
+    group = rng.integers(-1, 3, images)
+    preference = Preference(rule, max_along=along, max_across=across, per="year" if grouped else None)
+    compared = Compared(own, bearing, heading, pano, None, group if grouped else None)
+    projection = geodesy.projection(SRID)
+    ways = best.candidates.directions(plon, plat, bearing, projection)
+    expected = plain(
+        px, py, ix, iy, ids, limit=limit, k=k, rule=rule, own=own, bearing=bearing, heading=heading, pano=pano,
+        ways=ways, along=along, across=across, most=most, group=group if grouped else np.zeros(images, dtype=int),
+    )  # fmt: skip
+    bits = set()
+    for compiled in KERNELS:
+        found = best.match(
+            plon, plat, ilon, ilat, ids, projection=projection, preference=preference, compared=compared,
+            max_distance=limit, k=k, max_heading_difference=most, compiled=compiled, point_xy=(px, py),
+            image_xy=(ix, iy),
+        )  # fmt: skip
+        pairs = found.matches
+        assert [*zip(pairs.point_row.tolist(), pairs.image_row.tolist(), strict=True)] == expected
+        assert pairs.rank.tolist() == [
+            rank for _, rows in itertools.groupby(expected, lambda pair: pair[0]) for rank, _ in enumerate(rows, 1)
+        ]
+        told = [found.score, found.ahead_m, found.right_m, pairs.distance_m, *found.terms.values()]
+        bits.add(tuple(b"" if values is None else values.tobytes() for values in told))
+        assert set(found.terms) == ({"distance", "heading"} & rule.weights.keys() if rule else set())
+        if rule is not None:
+            summed = sum((rule.shares[name] * values for name, values in found.terms.items()), own[pairs.image_row])
+            assert found.score == pytest.approx(summed, abs=1e-12)
+            assert ((found.score >= 0) & (found.score <= 1 + 1e-12)).all()
+    assert len(bits) == 1
+
+
+@given(seed=st.integers(0, 10**6), points=st.integers(2, 30), srid=st.sampled_from([SRID, None]))
+@settings(deadline=None, max_examples=30)
+def test_the_sequence_of_the_neighbours_image_is_preferred(seed, points, srid):
+    rng, (plon, plat, px, py), (ilon, ilat, ix, iy) = scene(seed, points, 80, 4.0)
+    ids, point_id, sequence = rng.permutation(80), rng.permutation(points) * 5, rng.integers(-1, 4, 80)
+    rule = Rule({"distance": 0.5, "same_sequence": 0.5})
+    compared = Compared(np.zeros(80), sequence=sequence)
+    # Zones measure in the same plane: there is one.
+    options = {
+        "projection": geodesy.projection(srid) if srid else Zones(), "max_distance": 60.0, "point_id": point_id,
+    }  # fmt: skip
+    if srid:
+        options |= {"point_xy": (px, py), "image_xy": (ix, iy)}
+    found = best.match(plon, plat, ilon, ilat, ids, preference=Preference(rule), compared=compared, **options)
+    if not srid:
+        assert len(found.matches) == len(set(found.matches.point_row.tolist()))
+        return
+    first = nearest.match(plon, plat, ilon, ilat, ids, **options)
+    picks = dict(zip(first.point_row.tolist(), first.image_row.tolist(), strict=True))
+    for point, image, same in zip(
+        found.matches.point_row.tolist(), found.matches.image_row.tolist(), found.terms["same_sequence"].tolist(),
+        strict=True,
+    ):  # fmt: skip
+        others = [other for other in range(points) if other != point]
+        square = [(px[other] - px[point]) ** 2 + (py[other] - py[point]) ** 2 for other in others]
+        neighbour = min(zip(square, point_id[others], others, strict=True))[2]
+        wanted = sequence[picks[neighbour]] if neighbour in picks else -1
+        assert same == (wanted >= 0 and sequence[image] == wanted)
+        ranked = []
+        for other in range(80):
+            away = math.hypot(ix[other] - px[point], iy[other] - py[point])
+            if away <= 60:
+                score = 0.5 * math.exp(-away / 10) + 0.5 * (wanted >= 0 and sequence[other] == wanted)
+                ranked.append((-round(score, 12), round(away, 9), ids[other], other))
+        assert image == min(ranked)[3]
+
+
+def test_a_preference_that_makes_no_sense_is_refused():
+    with pytest.raises(InputError, match="`max_along`"):
+        Preference(max_along=-1.0)
+    with pytest.raises(InputError, match="`per` is one of"):
+        Preference(per="day")
+    some = np.zeros(1)
+    with pytest.raises(InputError, match="need a `max_distance`"):
+        best.match(
+            some, some, some, some, np.zeros(1, dtype=np.int64), projection=geodesy.projection(SRID),
+            preference=Preference(per="year"), compared=Compared(), max_distance=None,
+        )  # fmt: skip
+
+
+def test_directions_in_the_plane_follow_true_north():
+    # At 9 degrees east of the central meridian and 60 degrees north, grid north is 7.8 degrees off true north.
+    projection = geodesy.projection(32632)
+    lon, lat, bearing = np.array([18.0, 18.0, 9.0]), np.array([60.0, 60.0, 60.0]), np.array([0.0, np.nan, 90.0])
+    east, north = best.candidates.directions(lon, lat, bearing, projection)
+    assert math.degrees(math.atan2(east[0], north[0])) == pytest.approx(-7.8, abs=0.05)
+    assert np.isnan(east[1])
+    assert (east[2], north[2]) == pytest.approx((1.0, 0.0), abs=1e-6)
