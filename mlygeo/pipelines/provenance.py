@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 
 UNTOLD = frozenset(
     {"token", "token_file", "jwt", "user_password", "user_email", "config_file", "service", "progress", "executor",
-     "client", "output"}
+     "client", "workers", "scheduler", "part", "output"}
 )  # fmt: skip
-"""Parameters of calls that are not recorded: secrets and where they lie, objects of the caller, and the place of the
-result itself."""
+"""
+Parameters of calls that are not recorded: secrets and where they lie, objects of the caller, who does the work, which
+leaves the result as it is to the last byte, and the place of the result itself.
+"""
 
 PLACES = frozenset({"import_path", "desc_path", "split_import_path", "tile_cache"})
 """Parameters of paths that are worked on or written to, and are no inputs whose content stays."""
@@ -70,7 +72,7 @@ def record_of(call: Call, summary: Mapping[str, Any]) -> dict[str, Any]:
     call
         What the user has called.
     summary
-        Facts about the result; inputs, versions and the date that are known there are not found out again.
+        Facts about the result; inputs and versions that are known there are not found out again.
     """
     from mlygeo.pipelines import versions
 
@@ -82,7 +84,6 @@ def record_of(call: Call, summary: Mapping[str, Any]) -> dict[str, Any]:
         "options": options,
         "inputs": summary["inputs"] if "inputs" in summary else inputs_in(call),
         "software": summary["software"] if "software" in summary else versions.software(shapes=True),
-        "date": summary.get("date", today()),
     }
 
 

@@ -42,10 +42,7 @@ FORM = 1
 LONGEST = 1 << 30
 """Bytes; a longer file is no lock."""
 
-BESIDE = frozenset(
-    {"region", "lock", "workers", "scheduler", "part", "dry_run", "overwrite", "max_age", "tile_cache",
-     *provenance.UNTOLD}
-)  # fmt: skip
+BESIDE = frozenset({"region", "lock", "dry_run", "overwrite", "max_age", "tile_cache", *provenance.UNTOLD})
 """Options of `select` without a say in what comes out of the same inputs, or that stand elsewhere in the lock."""
 
 NOT_FACTS = frozenset(
@@ -160,7 +157,7 @@ class Lock:
         self, folder: Path, summary: Mapping[str, Any], result: Mapping[str, Any], files: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Return the content of the lock; the parameters are those of `write`."""
-        told = {} if self.call is None else provenance.record_of(self.call, {"inputs": {}, "software": {}, "date": ""})
+        told = {} if self.call is None else provenance.record_of(self.call, {"inputs": {}, "software": {}})
         inputs = {
             name: facts_of(value, rows, folder) for name, (value, rows) in self.given.items()
             if value is not None or name == "streets"
