@@ -30,6 +30,7 @@ from mlygeo.spatial import areas, grid
 from mlygeo.spatial.nearest import OWN_COLUMNS, Matches
 from mlygeo.store.datasets.files import File
 from mlygeo.store.parquet.reading import groups_near
+from mlygeo.store.parquet.writing import order_of
 from mlygeo.store.point_sources import PointFile, TablePoints
 from mlygeo.store.points import Behind, SomeOf, floats_of, keep, keyed
 
@@ -96,7 +97,7 @@ class AtOnce(Whole):
     plan
         The plan.
     pairs
-        A row a pair, in the order of tasks, points and ranks.
+        A row a pair, in the order of tasks, and in each of them that of its file.
     lonlat
         Places of the images, degrees.
     ends
@@ -311,6 +312,8 @@ class _Search:
         lon, lat = matched.lonlat
         pairs = matched.table.cast(dataset.schema_of(matched.table.schema)).combine_chunks()
         limits = np.searchsorted(point, self._ends).tolist()
+        if (order := _as_written(lon, lat, limits)) is not None:
+            pairs, lon, lat = pairs.take(pa.array(order)), lon[order], lat[order]
         counts = []
         for number, task in enumerate(made.tasks):
             start, stop = limits[number : number + 2]
@@ -355,6 +358,18 @@ def _beside(made: Plan, points: TaskPoints, ends: Rows) -> tuple[float, float]:
             sides += [((reach[2] - bounds[2]) % FULL_TURN, reach[3] - bounds[3])]
     wide, tall = np.max(sides, axis=0).tolist()
     return wide, tall
+
+
+def _as_written(lon: Floats, lat: Floats, limits: list[int]) -> Rows | None:
+    """Return the order of pairs in which the files of the tasks have them; None where it is theirs already."""
+    orders = {start: order_of(lon[start:stop], lat[start:stop]) for start, stop in pairwise(limits)}
+    if all(order is None for order in orders.values()):
+        return None
+    rows = np.arange(len(lon))
+    for start, order in orders.items():
+        if order is not None:
+            rows[start : start + len(order)] = start + order
+    return rows
 
 
 def _following(pieces: Iterator[Points]) -> Points | None:

@@ -185,10 +185,9 @@ def _write(
     primary = geometry[name]
     covering = free_name("bbox", columns)
     table = pa.table({**columns, covering: boxes(primary.bounds, primary.known)})
-    order = None
-    if len(table) > ROWS_PER_GROUP:
-        xmin, ymin, xmax, ymax = primary.bounds
-        order = _z_order((xmin + xmax) / 2, (ymin + ymax) / 2)
+    xmin, ymin, xmax, ymax = primary.bounds
+    order = order_of((xmin + xmax) / 2, (ymin + ymax) / 2)
+    if order is not None:
         table = table.combine_chunks()  # or they were put together for each row group
     described = {each: shapes.described(each) for each, shapes in geometry.items()}
     described[name]["covering"] = {"bbox": {side: [covering, side] for side in SIDES}}
@@ -301,6 +300,11 @@ def boxes(bounds: Floats, known: Flags) -> pa.StructArray:
         sides[side] = pa.array(rounded)
     mask = None if known.all() else pa.array(~known)
     return pa.StructArray.from_arrays(list(sides.values()), names=list(sides), mask=mask)
+
+
+def order_of(x: Floats, y: Floats) -> Rows | None:
+    """Return the order in which rows at these places are written; None for that in which they come."""
+    return _z_order(x, y) if len(x) > ROWS_PER_GROUP else None
 
 
 def _z_order(x: Floats, y: Floats) -> Rows:
