@@ -470,7 +470,7 @@ def select(
     from mlygeo.parts.points import GivenPoints
     from mlygeo.pipelines import inputs, networks, own_files, parted, provenance, selection, selection_lock, versions
     from mlygeo.pipelines.whose import shares_text
-    from mlygeo.readers import things
+    from mlygeo.readers import rules, things
     from mlygeo.store.point_sources import FramePoints, TablePoints
     from mlygeo.store.points import keep
 
@@ -541,6 +541,8 @@ def select(
     target: Points
     seen: things.Things | None = None
     given: dict[str, tuple[Any, int]] = {}
+    if tried is not None and tried.rule is not None and prefer is not None and rules.file_of(prefer) is not None:
+        given["prefer"] = prefer, len(tried.rule.weights)
     known = at_hand if dataset is None else dataset.empty
     doubts: dict[str, int] = {} if known is None else inputs.doubts_of(known, "images")
     left_out = inputs.left_out_around(place)

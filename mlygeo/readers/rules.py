@@ -35,9 +35,9 @@ def rule_of(value: str | os.PathLike[str]) -> Rule:
     FormatError
         If it is neither JSON nor TOML.
     """
-    if isinstance(value, str) and value in RULES:
-        return RULES[value]
-    path = Path(value).expanduser()
+    path = file_of(value)
+    if path is None:
+        return RULES[os.fspath(value)]
     if not path.exists() and not path.suffix:
         raise InputError(
             f"there is no rule {os.fspath(value)!r} to prefer images by, nor a file of that name",
@@ -47,6 +47,11 @@ def rule_of(value: str | os.PathLike[str]) -> Rule:
         return Rule.of_json(_content(path))
     except InputError as error:
         raise InputError(f"{path.name}: {error}", hint=error.hint) from None
+
+
+def file_of(value: str | os.PathLike[str]) -> Path | None:
+    """Return the file that a rule is read from; None for the name of a rule."""
+    return None if isinstance(value, str) and value in RULES else Path(value).expanduser()
 
 
 def _content(path: Path) -> Any:

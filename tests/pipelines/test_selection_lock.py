@@ -121,13 +121,17 @@ def test_a_dataset_has_the_lock_of_one_file(project, capsys, images):
 # Made again --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("form", ["tiles", "one file", "dataset", "own points", "polygon"])
+@pytest.mark.parametrize(
+    "form", ["tiles", "one file", "dataset", "own points", "polygon", "rule", "rule of a dataset", "things"]
+)
 def test_a_selection_is_made_again_bit_for_bit(project, capsys, images, form):
     mlygeo.write_frame(images, project / "images.parquet")
     region = images.to_crs(25832).union_all().convex_hull.buffer(-200)
     polygons = images.iloc[:1].to_crs(25832).set_geometry([region])[["geometry"]].to_crs(4326)
     mlygeo.write_frame(polygons, project / "region.geojson")
-    if form == "dataset":
+    write_rule(project)
+    (project / "near.toml").write_text("weights = {distance = 0.5, age = 0.5}")
+    if "dataset" in form:
         mlygeo.partition("images.parquet", "images", rows_per_part=200)
     if form == "own points":
         mlygeo.write_frame(mlygeo.streets(streets="edges.gpkg", interval=70), project / "points.gpkg")
@@ -137,6 +141,25 @@ def test_a_selection_is_made_again_bit_for_bit(project, capsys, images, form):
         "dataset": ["select", "--streets", "edges.gpkg", "--images", "images", "--unique"],
         "own points": ["select", "--points", "points.gpkg", "--images", "images.parquet", "--creator", "5"],
         "polygon": ["select", "--streets", "edges.gpkg", "--images", "images.parquet", "--region", "region.geojson"],
+        "rule": [*WORDS, "--prefer", "rule.json", "--as-of", "2025", "--max-across", "12", "--per", "creator"],
+        "rule of a dataset": ["select", "--streets", "edges.gpkg", "--images", "images", "--prefer", "rule.json"],
+        "things": [
+            "select",
+            "--towards",
+            "edges.gpkg",
+            "--images",
+            "images.parquet",
+            "--prefer",
+            "near.toml",
+            "--apart",
+            "30",
+            "--k",
+            "2",
+            "--field-of-view",
+            "60",
+            "--where",
+            "is_pano or id > 1",
+        ],
     }[form]
     status, _, err = run(capsys, *words, "--max-distance", "40", "-o", "out")
     assert status == 0, err
@@ -144,16 +167,21 @@ def test_a_selection_is_made_again_bit_for_bit(project, capsys, images, form):
     status, _, err = run(capsys, "select", "--lock", "out", "-o", "again")
     assert status == 0, err
     kept = ["image_ids.txt", "street_points.parquet", "selection.lock.json"]
-    kept += ["selection.parquet"] if form != "dataset" else []
+    kept += ["selection.parquet"] if "dataset" not in form else []
     for name in kept:
         assert (project / "out" / name).read_bytes() == (project / "again" / name).read_bytes(), name
     again = mlygeo.select(lock="out/selection.lock.json")
-    written = mlygeo.read_frame(project / "out" / ("selection" if form == "dataset" else "selection.parquet"))
+    written = mlygeo.read_frame(project / "out" / ("selection" if "dataset" in form else "selection.parquet"))
     by = ["point_id", "rank"]
     assert_geodataframe_equal(
         again.sort_values(by)[written.columns].reset_index(drop=True), written.sort_values(by).reset_index(drop=True)
     )
     assert again.attrs["run"] == lock_of(project / "out")["run"]
+
+
+def write_rule(project, weights=(0.5, 0.3, 0.2)):
+    rule = {"weights": dict(zip(("distance", "age", "heading"), weights, strict=True))}
+    (project / "rule.json").write_text(json.dumps(rule))
 
 
 def change_a_tile(project):
@@ -174,10 +202,13 @@ def change_an_option(project):
         (lambda project: (project / "edges.gpkg").unlink(), "edges.gpkg): gone"),
         (lambda project: (project / "edges.gpkg").rename(project / "out" / "edges.gpkg"), "edges.gpkg): moved"),
         (lambda project: shutil.rmtree(project / "tiles"), "and 1 other"),
+        (lambda project: write_rule(project, (0.5, 0.2, 0.3)), "prefer (rule.json): changed, other bytes"),
+        (lambda project: (project / "rule.json").unlink(), "rule.json): gone"),
     ],
 )
 def test_what_stands_against_a_lock_is_said_before_anything_is_written(project, capsys, change, said):
-    assert run(capsys, *WORDS, "-o", "out")[0] == 0
+    write_rule(project)
+    assert run(capsys, *WORDS, "--prefer", "rule.json", "-o", "out")[0] == 0
     change(project)
     status, _, err = run(capsys, "select", "--lock", "out", "-o", "again")
     assert status == 1
@@ -197,6 +228,23 @@ def test_another_selection_is_not_written(project, capsys, monkeypatch):
         mlygeo.select(lock="out")
     assert run(capsys, "select", "--lock", "out", "-o", "again")[0] == 1
     assert not (project / "again").exists()
+
+
+def test_the_name_of_a_rule_is_an_option_and_its_file_an_input(project, capsys, monkeypatch):
+    write_rule(project)
+    (project / "newest").write_text("no rule")
+    for rule, name in (("newest", "named"), ("rule.json", "filed")):
+        assert run(capsys, *WORDS, "--prefer", rule, "-o", name)[0] == 0
+    named, filed = (lock_of(project / name) for name in ("named", "filed"))
+    assert named["options"]["prefer"] == "newest"
+    assert "prefer" not in named["inputs"]
+    assert "prefer" not in filed["options"]
+    assert filed["inputs"]["prefer"]["path"] == "../rule.json"
+    summary = json.loads((project / "filed" / "summary.json").read_text())
+    assert summary["inputs"]["prefer"]["sha256"] == filed["inputs"]["prefer"]["sha256"]
+    monkeypatch.chdir(project.parent)
+    assert run(capsys, "select", "--lock", project / "filed", "-o", project / "again")[0] == 0
+    assert lock_of(project / "again") == filed
 
 
 def test_a_lock_leaves_no_say_to_other_options(project, capsys):
