@@ -434,7 +434,9 @@ def _neighbours(
 def _wanted(first: Pairs, sequence: Whole, neighbour: Rows) -> Whole:
     """Return the number of the sequence of the image that the neighbour of each point got; -1 for none."""
     of_point = np.full(len(neighbour), -1, dtype=np.int64)
-    of_point[first[0]] = sequence[first[1]]
+    # With groups a point has several pairs, of which the first counts.
+    best = np.flatnonzero(np.diff(first[0], prepend=-1))
+    of_point[first[0][best]] = sequence[first[1][best]]
     return np.where(neighbour >= 0, of_point[np.maximum(neighbour, 0)], -1) if len(neighbour) else of_point
 
 

@@ -131,22 +131,27 @@ def test_any_preference_gives_what_a_loop_over_all_pairs_gives(
     assert len(bits) == 1
 
 
-@given(seed=st.integers(0, 10**6), points=st.integers(2, 30), srid=st.sampled_from([SRID, None]))
+@given(
+    seed=st.integers(0, 10**6), points=st.integers(2, 30), srid=st.sampled_from([SRID, None]), grouped=st.booleans()
+)  # fmt: skip
 @settings(deadline=None, max_examples=30)
-def test_the_sequence_of_the_neighbours_image_is_preferred(seed, points, srid):
+def test_the_sequence_of_the_neighbours_image_is_preferred(seed, points, srid, grouped):
     rng, (plon, plat, px, py), (ilon, ilat, ix, iy) = scene(seed, points, 80, 4.0)
     ids, point_id, sequence = rng.permutation(80), rng.permutation(points) * 5, rng.integers(-1, 4, 80)
     rule = Rule({"distance": 0.5, "same_sequence": 0.5})
-    compared = Compared(np.zeros(80), sequence=sequence)
+    group = rng.integers(0, 3, 80) if grouped else np.zeros(80, dtype=np.int64)
+    compared = Compared(np.zeros(80), sequence=sequence, group=group if grouped else None)
+    preference = Preference(rule, per="year" if grouped else None)
     # Zones measure in the same plane: there is one.
     options = {
         "projection": geodesy.projection(srid) if srid else Zones(), "max_distance": 60.0, "point_id": point_id,
     }  # fmt: skip
     if srid:
         options |= {"point_xy": (px, py), "image_xy": (ix, iy)}
-    found = best.match(plon, plat, ilon, ilat, ids, preference=Preference(rule), compared=compared, **options)
+    found = best.match(plon, plat, ilon, ilat, ids, preference=preference, compared=compared, **options)
     if not srid:
-        assert len(found.matches) == len(set(found.matches.point_row.tolist()))
+        kinds = zip(found.matches.point_row.tolist(), group[found.matches.image_row].tolist(), strict=True)
+        assert len(found.matches) == len(set(kinds))
         return
     first = nearest.match(plon, plat, ilon, ilat, ids, **options)
     picks = dict(zip(first.point_row.tolist(), first.image_row.tolist(), strict=True))
@@ -162,7 +167,7 @@ def test_the_sequence_of_the_neighbours_image_is_preferred(seed, points, srid):
         ranked = []
         for other in range(80):
             away = math.hypot(ix[other] - px[point], iy[other] - py[point])
-            if away <= 60:
+            if away <= 60 and group[other] == group[image]:
                 score = 0.5 * math.exp(-away / 10) + 0.5 * (wanted >= 0 and sequence[other] == wanted)
                 ranked.append((-round(score, 12), round(away, 9), ids[other], other))
         assert image == min(ranked)[3]
