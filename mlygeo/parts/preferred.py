@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from mlygeo.store.point_sources import Points
 
 
-def check_columns(preference: Preference, points: list[str], images: list[str], names: tuple[str, str]) -> None:
+def check_columns(
+    preference: Preference, points: list[str], images: list[str], names: tuple[str, str], *, of_things: bool = False
+) -> None:
     """
     Raise FrameError unless points and images have the columns that a preference needs.
 
@@ -36,8 +38,10 @@ def check_columns(preference: Preference, points: list[str], images: list[str], 
         Names of their columns.
     names
         What messages call them.
+    of_things
+        Whether points are things that images look at, which need no bearing.
     """
-    if preference.needs_bearings and "bearing" not in points:
+    if not of_things and preference.needs_bearings and "bearing" not in points:
         raise FrameError(
             f"{names[0]}: there is no column 'bearing', and the direction of the street is needed",
             hint="leave out `max_along`, `max_across` and the term 'heading', or give street points",
@@ -98,7 +102,7 @@ def groups(images: Points, per: str) -> Whole:
     return _codes(images, GROUPS[per])
 
 
-def unknown(images: Points, preference: Preference) -> dict[str, int]:
+def unknown(images: Points, preference: Preference, *, of_things: bool = False) -> dict[str, int]:
     """
     Return how many images a preference knows too little of, by what that means.
 
@@ -108,12 +112,14 @@ def unknown(images: Points, preference: Preference) -> dict[str, int]:
         Images with the columns that it needs.
     preference
         The preference.
+    of_things
+        Whether images look at things: then those without a heading are left out, and counted there.
     """
     found: dict[str, int] = {}
     if preference.rule is not None:
         for term in preference.rule.weights:
             column = IMAGE_TERMS.get(term) or PAIR_TERMS.get(term)
-            if column is None:
+            if column is None or (of_things and term == "heading"):
                 continue
             gaps = _gaps(images, column)
             if term == "heading":

@@ -667,9 +667,12 @@ def select(
     left_out |= inputs.left_out_of(at_hand, candidates, "images", cut="outside the region, or by the filters")
     preference = preferring.preference(lambda: preferred.newest(at_hand), matching)
     if preference is not None:
-        preferred.check_columns(preference, target.columns, candidates.columns, (target.name, candidates.name))
+        of_things = looking is not None
+        names = target.name, candidates.name
+        preferred.check_columns(preference, target.columns, candidates.columns, names, of_things=of_things)
         left_out |= preferred.left_out(candidates, preference)
-        doubts |= preferred.unknown(candidates, preference) | preferred.without_bearing(target, preference)
+        doubts |= preferred.unknown(candidates, preference, of_things=of_things)
+        doubts |= {} if of_things else preferred.without_bearing(target, preference)
     candidates, again, repeated = inputs.each_once(candidates)
     left_out |= again
     doubts |= repeated.problems

@@ -130,7 +130,6 @@ def test_a_selection_is_made_again_bit_for_bit(project, capsys, images, form):
     polygons = images.iloc[:1].to_crs(25832).set_geometry([region])[["geometry"]].to_crs(4326)
     mlygeo.write_frame(polygons, project / "region.geojson")
     write_rule(project)
-    (project / "near.toml").write_text("weights = {distance = 0.5, age = 0.5}")
     if "dataset" in form:
         mlygeo.partition("images.parquet", "images", rows_per_part=200)
     if form == "own points":
@@ -150,7 +149,7 @@ def test_a_selection_is_made_again_bit_for_bit(project, capsys, images, form):
             "--images",
             "images.parquet",
             "--prefer",
-            "near.toml",
+            "rule.json",
             "--apart",
             "30",
             "--k",

@@ -67,6 +67,25 @@ def test_a_field_of_view_is_given_to_cameras_that_do_not_tell_it(town):
     assert newest["score"].tolist() == [1.0] * 3
 
 
+@pytest.mark.parametrize("bearing", [None, [np.nan, 90.0, 0.0]], ids=["without bearings", "with bearings"])
+def test_what_looks_straight_at_a_thing_is_preferred(town, tmp_path, bearing):
+    """Bearings of things, where they have any, are no matter."""
+    things, images = town
+    images.loc[1, "compass_angle"] = 30.0
+    things = things if bearing is None else things.assign(bearing=bearing)
+    (tmp_path / "rule.json").write_text('{"weights": {"heading": 3, "distance": 1}}')
+    found = mlygeo.select(
+        towards=things, images=images, srid=SRID, k=9, max_distance=30.0, prefer=tmp_path / "rule.json"
+    )
+    assert found[["point_id", "id"]].to_numpy().tolist() == [[0, 1], [0, 3], [0, 2], [1, 3]]
+    assert found["term_heading"].tolist() == pytest.approx([1, 1, 1 - 30 / 180, 1], abs=0.002)
+    expected = 0.75 * found["term_heading"] + 0.25 * np.exp(-found["distance_m"] / 10)
+    assert found["score"].tolist() == pytest.approx(expected.tolist())
+    summary = found.attrs["summary"]
+    assert summary["left_out"]["flat images without a heading"] == 1
+    assert not {each for each in summary["problems"] if "heading" in each}
+
+
 def test_the_verb_takes_any_vector_file_and_the_region_limits_both(town, tmp_path, capsys):
     things, images = town
     things.iloc[:2].to_file(tmp_path / "things.gpkg")
