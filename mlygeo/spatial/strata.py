@@ -7,8 +7,11 @@ together its length.
 
 from __future__ import annotations
 
+import bisect
+import heapq
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -264,8 +267,9 @@ def allocated(lengths: Whole, n: int) -> Whole:
     """
     Share out points among strata in proportion to their length, one at least to each.
 
-    Strata whose share is less than one point get one; the others share the rest by largest remainders (Hamilton),
-    ties in the order of strata. Whole numbers all along, so that every machine gives the same.
+    By the method of Sainte-Laguë: each further point goes to the stratum with the most length for an odd divisor,
+    2 p + 1 where it has p points; ties in the order of strata. So with a larger `n` no stratum gets fewer, as it may
+    with largest remainders. Whole numbers all along, so that every machine gives the same.
 
     Parameters
     ----------
@@ -290,22 +294,20 @@ def allocated(lengths: Whole, n: int) -> Whole:
             hint="use a larger `n`, or fewer strata",
         )
     exact = [int(length) for length in lengths]  # products pass 64 bits
-    points = [0] * len(exact)
-    left = list(range(len(exact)))
-    while left:
-        total, rest = sum(exact[each] for each in left), n - sum(points)
-        small = [each for each in left if exact[each] * rest < total]
-        if not small:
-            shares = {each: divmod(exact[each] * rest, total) for each in left}
-            for each, (share, _) in shares.items():
-                points[each] = share
-            largest = sorted(left, key=lambda each: (-shares[each][1], each))
-            for each in largest[: n - sum(points)]:
-                points[each] += 1
-            break
-        for each in small:
-            points[each] = 1
-        left = [each for each in left if each not in set(small)]
+    total = sum(exact)
+
+    def rounded(parts: int) -> list[int]:
+        return [max(1, (2 * length * parts + total) // (2 * total)) for length in exact]
+
+    # The lengths in parts, rounded, are what all strata have at some time; from the last before `n` on, one by one.
+    parts = bisect.bisect_right(range(n + 1), n, key=lambda parts: sum(rounded(parts))) - 1
+    points = rounded(parts)
+    waiting = [(Fraction(-length, 2 * points[each] + 1), each) for each, length in enumerate(exact)]
+    heapq.heapify(waiting)
+    for _ in range(n - sum(points)):
+        each = waiting[0][1]
+        points[each] += 1
+        heapq.heapreplace(waiting, (Fraction(-exact[each], 2 * points[each] + 1), each))
     return np.array(points, dtype=np.int64)
 
 

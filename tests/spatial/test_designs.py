@@ -145,6 +145,14 @@ def test_a_larger_region_or_sample_moves_no_point(streets, seed, n, cut):
     assert ids(streets, n) <= ids(streets, n + 7)
 
 
+def test_a_larger_sample_of_strata_moves_no_point(streets):
+    before = set()
+    for n in range(25, 90):
+        found = sample_streets(streets, method="stratified", by="highway", n=n, seed=4, srid=SRID)
+        assert before <= {*found["point_id"]}, n
+        before = {*found["point_id"]}
+
+
 def test_streets_are_drawn_by_their_length():
     """Of 2,000 draws on streets of 100, 200 and 700 m, chi-squared at one in 10^4; each draw has n places."""
     from scipy import stats

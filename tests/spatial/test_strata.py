@@ -1,4 +1,4 @@
-"""Strata: the lengths that shapely measures, each street cut once, and points shared out by Hamilton's method."""
+"""Strata: the lengths that shapely measures, each street cut once, and points shared out by Sainte-Laguë's method."""
 
 import sys
 from fractions import Fraction
@@ -228,30 +228,34 @@ def test_hexagons_without_their_package_name_the_extra(network, rows, monkeypatc
     assert caught.value.hint.startswith("pip install")
 
 
-def hamilton(lengths, n):
-    """Largest remainders by fractions, one at least to each, over and over until none has less."""
-    fixed = {}
-    while True:
-        left = [each for each in range(len(lengths)) if each not in fixed]
-        total, rest = sum(lengths[each] for each in left), n - len(fixed)
-        exact = {each: Fraction(lengths[each] * rest, total) for each in left}
-        small = [each for each in left if exact[each] < 1]
-        if not small:
-            break
-        fixed |= dict.fromkeys(small, 1)
-    points = {each: int(share) for each, share in exact.items()}
-    for each in sorted(exact, key=lambda each: (points[each] - exact[each], each))[: rest - sum(points.values())]:
-        points[each] += 1
-    return [(fixed | points)[each] for each in range(len(lengths))]
+def one_by_one(lengths, n):
+    """Sainte-Laguë's method: a point to each, then each to the first that is owed most."""
+    points = [1] * len(lengths)
+    for _ in range(n - len(lengths)):
+        owed = [Fraction(length, 2 * own + 1) for length, own in zip(lengths, points, strict=True)]
+        points[owed.index(max(owed))] += 1
+    return points
 
 
-@given(lengths=st.lists(st.integers(1, 10**15), min_size=1, max_size=30), more=st.integers(0, 10_000))
-def test_points_are_shared_out_by_largest_remainders(lengths, more):
+LENGTHS = st.lists(st.integers(1, 20) | st.integers(1, 10**15), min_size=1, max_size=12)
+
+
+@given(lengths=LENGTHS, more=st.integers(0, 300))
+def test_points_are_shared_out_one_by_one(lengths, more):
     n = len(lengths) + more
-    found = strata.allocated(np.array(lengths), n)
-    assert found.tolist() == hamilton(lengths, n)
-    assert found.sum() == n
-    assert found.min() >= 1
+    assert strata.allocated(np.array(lengths), n).tolist() == one_by_one(lengths, n)
+
+
+@given(lengths=LENGTHS, more=st.integers(0, 10**7))
+def test_with_more_points_no_stratum_gets_fewer(lengths, more):
+    n = len(lengths) + more
+    fewer, found = (strata.allocated(np.array(lengths), number) for number in (n, n + 1))
+    assert fewer.sum() == n
+    assert fewer.min() >= 1
+    assert ((found - fewer) >= 0).all()
+    # Where each gets some, shares are exact to a point or two.
+    if fewer.min() > 1:
+        assert np.abs(fewer - np.array(lengths) / sum(lengths) * n).max() < 2
 
 
 def test_fewer_points_than_strata_are_refused():
