@@ -93,7 +93,7 @@ def estimate(
     joined: pd.DataFrame = base.drop(columns=base.geometry.name)
     unknown = 0
     if values is not None:
-        row, joined, unknown = _joined(joined, point_values.read(values), column)
+        row, joined, unknown = _joined(joined, point_values.read(values), column, by)
         lon, lat = lon[row], lat[row]
     for name, option in ((column or HAS_ROW, "column"), (by, "by")):
         if name is not None and name not in joined.columns:
@@ -118,26 +118,39 @@ def estimate(
     return Job(lambda: found, summary, _headline(summary, found, column), text=lambda: _printed(found, by, level))
 
 
-def _joined(points: pd.DataFrame, values: pd.DataFrame, column: str | None) -> tuple[Any, pd.DataFrame, int]:
+def _joined(
+    points: pd.DataFrame, values: pd.DataFrame, column: str | None, by: str | None
+) -> tuple[Any, pd.DataFrame, int]:
     """
     Return rows of points and values that belong together, the point of each, and how many values have no point.
 
     What both have is that of the points, but for the column itself. A point without a value has a row.
     """
+    import numpy as np
+
     from mlygeo import schemas
+    from mlygeo.spatial import estimates
 
     if "point_id" not in points.columns:
         raise FrameError("the points have no column 'point_id', so no value belongs to one")
-    points = points.assign(row=range(len(points))).drop_duplicates("point_id")
+    rows, _ = estimates.places(points, [*({by} & {*points.columns})])
+    points = points.iloc[rows]
     known = {*points.columns} - {column} | {each.name for each in schemas.SAMPLED}
-    own = values[[name for name in values.columns if name == "point_id" or name not in known]]
-    own = own.assign(**{HAS_ROW: True})
-    of_none = int((~own["point_id"].isin(points["point_id"])).sum())
-    if of_none == len(own) > 0:
+    own = values[[name for name in values.columns if name not in known]]
+    place = points.set_index("point_id").index.get_indexer(values["point_id"])
+    if (place < 0).all() and len(own):
         raise FrameError("no row of `values` belongs to a point", hint="are these the points that they are for?")
-    joined = points.drop(columns=[column], errors="ignore").merge(own, on="point_id", how="left")
-    joined[HAS_ROW] = joined[HAS_ROW].notna()
-    return joined["row"].to_numpy(), joined.drop(columns="row"), of_none
+    row = np.concatenate((place, np.setdiff1d(np.arange(len(points)), place)))
+    value = np.concatenate((np.arange(len(own)), np.full(len(row) - len(own), -1)))
+    order = np.argsort(row, kind="stable")[int((place < 0).sum()) :]
+    row, value = row[order], value[order]
+    joined = points.drop(columns=[column], errors="ignore").iloc[row].reset_index(drop=True)
+    found = own.reset_index(drop=True).reindex(value).reset_index(drop=True)
+    if column != HAS_ROW or column not in own.columns:
+        joined = joined.drop(columns=HAS_ROW, errors="ignore").assign(**{HAS_ROW: value >= 0})
+        found = found.drop(columns=HAS_ROW, errors="ignore")
+    joined = joined.join(found)
+    return rows[row], joined, int((place < 0).sum())
 
 
 def _plain(value: Any) -> Any:

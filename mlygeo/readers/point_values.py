@@ -50,13 +50,15 @@ def read(values: Any) -> pd.DataFrame:
     else:
         found = values if isinstance(values, pd.DataFrame) else held.as_table(values, name=name)
         table = pd.DataFrame(store.as_frame(values, name=name) if found is None else found)
-    shapes = [column for column in table.columns if str(table[column].dtype) == "geometry" or column == "geometry"]
-    table = table.drop(columns=shapes)
+    if (twice := table.columns[table.columns.duplicated()]).size:
+        raise FrameError(f"{name} has the column {twice[0]!r} twice", hint="give one of them another name")
     if "point_id" not in table.columns:
         raise FrameError(
             f"{name} has no column 'point_id', so its rows belong to no point"
             f" (it has {', '.join(map(str, table.columns)) or 'none'})"
         )
+    shapes = [column for column in table.columns if str(table[column].dtype) == "geometry" or column == "geometry"]
+    table = table.drop(columns=shapes)
     return table.assign(point_id=_ids(table["point_id"], name))
 
 

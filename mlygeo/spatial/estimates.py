@@ -22,7 +22,7 @@ from mlygeo.spatial import knn
 from mlygeo.spatial.strata import UNKNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import pandas as pd
 
@@ -33,6 +33,12 @@ LEVEL = 0.95
 
 MOST_VALUES, MOST_GROUPS = 200, 10_000
 """More different values, or groups, are ids or numbers rather than classes."""
+
+TOLD = (
+    "value", "estimate", "standard_error", "low", "high", "points", "points_missing", "length_m", "length_missing_m",
+    "points_alone",
+)  # fmt: skip
+"""Columns of estimates."""
 
 NEIGHBOURS = 2
 """Places near one that is alone in its stratum, from which the variance there is estimated."""
@@ -105,7 +111,10 @@ class Drawn:
         alone = np.flatnonzero((np.bincount(of_cluster) == 1)[number]) if len(number) else own
         neighbours = np.full((len(alone), NEIGHBOURS), -1, dtype=np.int64)
         if len(alone):
-            east = lon * (METRES_A_DEGREE * np.cos(np.radians(lat.mean())))
+            known = np.flatnonzero(np.isfinite(lon) & np.isfinite(lat))
+            middle = lat[known].mean() if len(known) else math.nan
+            turned = (lon - (lon[known[0]] if len(known) else 0.0) + 180.0) % 360.0 - 180.0  # across 180 degrees
+            east = turned * (METRES_A_DEGREE * np.cos(np.radians(middle)))
             plane = east, lat * METRES_A_DEGREE
             _, rows = knn.search(plane, plane, np.arange(len(lon)), max_distance=np.inf, k=NEIGHBOURS + 1, only=alone)
             found = rows[alone]
@@ -299,12 +308,16 @@ def table(
         If a column is missing or cannot be used, weights are no positive numbers, or rows of a place disagree on what
         it is.
     InputError
-        If the level is none.
+        If the level is none, or `by` has the name of a column of the estimates.
     """
     import pandas as pd
 
     check_level(level)
-    rows, place = _places(points)
+    if by in TOLD:
+        raise InputError(
+            f"`by` is {by!r}, which is the name of a column of the estimates", hint="give the column another name"
+        )
+    rows, place = places(points)
     known = points[column]
     values, names = _valued(known, column)
     counts = np.bincount(place, known.notna())
@@ -344,8 +357,22 @@ def table(
     return pd.DataFrame(found).astype(kinds)
 
 
-def _places(points: pd.DataFrame) -> tuple[Rows, Whole]:
-    """Return the first row of each place, and the number of each row's place."""
+def places(points: pd.DataFrame, own: Iterable[str] = ()) -> tuple[Rows, Whole]:
+    """
+    Return the first row of each place, and the number of each row's place.
+
+    Parameters
+    ----------
+    points
+        As in `table`.
+    own
+        Columns that are alike in all rows of a place, beside those of how it was drawn.
+
+    Raises
+    ------
+    FrameError
+        If weights are missing or no positive numbers, or rows of a place disagree on what it is.
+    """
     import pandas as pd
 
     if "weight" not in points.columns:
@@ -360,10 +387,10 @@ def _places(points: pd.DataFrame) -> tuple[Rows, Whole]:
         return np.arange(len(points)), np.arange(len(points))
     place, _ = pd.factorize(points["point_id"], use_na_sentinel=False)
     rows = np.flatnonzero(~points["point_id"].duplicated().to_numpy())
-    for name in ("weight", "stratum", "cluster"):
+    for name in ("weight", "stratum", "cluster", *own):
         if name in points.columns:
-            own = points[name].reset_index(drop=True)
-            if not own.equals(own.iloc[rows].iloc[place].reset_index(drop=True)):
+            values = points[name].reset_index(drop=True)
+            if not values.equals(values.iloc[rows].iloc[place].reset_index(drop=True)):
                 raise FrameError(f"rows of one point have different values of {name!r}")
     return rows, place.astype(np.int64)
 
@@ -375,7 +402,7 @@ def _valued(known: pd.Series, column: str) -> tuple[list[Floats], list[str | Non
     if pd.api.types.is_bool_dtype(known.dtype) or _are_truths(known):
         truths: Floats = np.asarray(known.astype("boolean").to_numpy(dtype=np.float64, na_value=0.0))
         return [truths], ["True"]
-    if pd.api.types.is_numeric_dtype(known.dtype):
+    if pd.api.types.is_numeric_dtype(known.dtype) and known.dtype.kind != "c":
         if column in IDS:
             raise FrameError(f"column {column!r} holds ids, which have no mean", hint="for shares make them text")
         numbers = known.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -389,6 +416,8 @@ def _valued(known: pd.Series, column: str) -> tuple[list[Floats], list[str | Non
         )
     texts = known.astype("str").where(known.notna())
     names = sorted(texts.dropna().unique())
+    if not names:  # as of numbers of which none is known
+        return [np.zeros(len(known))], [None]
     if len(names) > MOST_VALUES:
         raise FrameError(
             f"column {column!r} has {len(names):,} different values, and more than {MOST_VALUES} are no shares"

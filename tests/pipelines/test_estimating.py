@@ -155,6 +155,8 @@ def test_points_from_a_table_of_text_give_the_same(points, tmp_path):
         (lambda points: points.assign(x=np.inf), {"column": "x"}, FrameError, "infinite"),
         (lambda points: points.assign(x=points["point_id"].astype("str")), {"column": "x"}, FrameError, "300 different"),
         (lambda points: points.assign(point_id=1), {"column": "highway"}, FrameError, "different values of 'weight'"),
+        (lambda points: points.assign(x=points["u"].astype(complex)), {"column": "x"}, FrameError, "neither a share"),
+        (lambda points: points.assign(low="a"), {"column": "highway", "by": "low"}, InputError, "`by` is 'low'"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_estimated_is_refused(points, change, options, error, words):
@@ -167,3 +169,48 @@ def test_values_of_other_points_are_refused(points):
         mlygeo.estimate(points, values=pd.DataFrame({"point_id": [1, 2], "x": [1.0, 2.0]}), column="x")
     with pytest.raises(FrameError, match="no column 'point_id'"):
         mlygeo.estimate(points.drop(columns="point_id"), values=pd.DataFrame({"point_id": [1]}))
+    with pytest.raises(FrameError, match="the column 'x' twice"):
+        mlygeo.estimate(points, values=pd.DataFrame([[1, 2, 3]], columns=["point_id", "x", "x"]), column="x")
+
+
+def test_rows_of_a_point_that_disagree_are_refused_beside_values_too(points):
+    """As in a selection with several images for each point, and for what they have in common they count once."""
+    twice = pd.concat([points, points], ignore_index=True)
+    twice["kind"] = np.repeat(["first", "second"], len(points))
+    values = points[["point_id"]].assign(green=1.0)
+    assert_frame_equal(
+        mlygeo.estimate(twice, values=values, column="green", by="highway"),
+        mlygeo.estimate(points, values=values, column="green", by="highway"),
+    )
+    with pytest.raises(FrameError, match="different values of 'kind'"):
+        mlygeo.estimate(twice, values=values, column="green", by="kind")
+    with pytest.raises(FrameError, match="different values of 'weight'"):
+        mlygeo.estimate(twice.assign(weight=np.arange(1.0, len(twice) + 1)), values=values, column="green")
+
+
+def test_columns_may_have_any_name(points):
+    """Names that the joining of points and values needs for itself, too."""
+    values = points[["point_id"]].assign(green=np.arange(len(points)) % 2 == 0).iloc[::-3]
+    plain = mlygeo.estimate(points, values=values, column="green", by="highway")
+    for name in ("row", "has a row", "place", "number"):
+        for own in (points.assign(**{name: points["highway"]}), points):
+            given = values if name in own else values.merge(points[["point_id", "highway"]], on="point_id")
+            given = given.rename(columns={"green": name} if name in own else {"highway": name})
+            column = name if name in own else "green"
+            found = mlygeo.estimate(own, values=given, column=column, by="highway")
+            assert_frame_equal(found, plain)
+    rows = mlygeo.estimate(points.assign(row="all"), values=values, by="row")
+    assert rows["estimate"].tolist() == [last(mlygeo.estimate(points, values=values))["estimate"]] * 2
+
+
+@pytest.mark.parametrize("empty", ["no rows", "text", "numbers", "truth values"])
+def test_nothing_known_is_an_estimate_of_nothing(points, empty):
+    values = points[["point_id"]].assign(x=None if empty == "text" else np.nan)
+    if empty == "no rows":
+        values = values.iloc[:0]
+    if empty == "truth values":
+        values["x"] = values["x"].astype("boolean")
+    found = mlygeo.estimate(points, values=values, column="x", by="highway")
+    assert len(found) == points["highway"].nunique() + 1
+    assert found[["estimate", "low", "high"]].isna().all(axis=None)
+    assert (last(found)["points"], last(found)["points_missing"]) == (0, len(points))

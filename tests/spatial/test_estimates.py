@@ -238,6 +238,13 @@ def test_places_alone_in_their_strata_at_one_position():
     assert found.standard_error > 0
 
 
+def test_neighbours_lie_across_180_degrees_and_beside_places_that_are_unknown():
+    lon = np.array([179.9, -179.9999, 179.9999, -179.9, np.nan])
+    drawn = Drawn.of(np.full(5, 2.0), np.arange(5).astype(str), None, lon, np.full(5, -17.0))
+    assert [sorted(each) for each in drawn.neighbours[:4].tolist()] == [[1, 2], [2, 3], [0, 1], [1, 2]]
+    assert drawn.neighbours[4].tolist() == [-1, -1]
+
+
 @pytest.mark.parametrize("level", [0.0, 0.3, 1.0, 95.0, -0.95])
 def test_levels_that_are_none_are_refused(level):
     with pytest.raises(InputError, match="level"):
