@@ -127,17 +127,18 @@ def _joined(
     What both have is that of the points, but for the column itself. A point without a value has a row.
     """
     import numpy as np
+    import pandas as pd
 
     from mlygeo import schemas
     from mlygeo.spatial import estimates
 
     if "point_id" not in points.columns:
         raise FrameError("the points have no column 'point_id', so no value belongs to one")
-    rows, _ = estimates.places(points, [*({by} & {*points.columns})])
+    rows, _ = estimates.places(points, [] if by is None else [by])
     points = points.iloc[rows]
     known = {*points.columns} - {column} | {each.name for each in schemas.SAMPLED}
     own = values[[name for name in values.columns if name not in known]]
-    place = points.set_index("point_id").index.get_indexer(values["point_id"])
+    place = points.set_index("point_id").index.get_indexer(pd.Index(values["point_id"]))
     if (place < 0).all() and len(own):
         raise FrameError("no row of `values` belongs to a point", hint="are these the points that they are for?")
     row = np.concatenate((place, np.setdiff1d(np.arange(len(points)), place)))
