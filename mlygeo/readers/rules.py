@@ -63,6 +63,17 @@ def _content(path: Path) -> Any:
         raise FormatError(f"{path.name} is too long for a file of weights", hint=FORM)
     try:
         text = content.decode("utf-8-sig")
-        return tomllib.loads(text) if path.suffix.lower() == ".toml" else json.loads(text)
+        if path.suffix.lower() == ".toml":
+            return tomllib.loads(text)
+        return json.loads(text, object_pairs_hook=_each_once)
     except (ValueError, RecursionError) as error:
         raise FormatError(f"{path.name} is neither JSON nor TOML: {error}", hint=FORM) from None
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a table of JSON; ValueError where a name stands in it twice, as TOML has it."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} stands in a table twice")
+    return found

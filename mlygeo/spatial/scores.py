@@ -36,6 +36,9 @@ PAIR_TERMS = {"distance": None, "heading": "compass_angle", "same_sequence": "se
 SCALES = {"distance_m": 10.0, "age_years": 5.0, "resolution_px": 16_384.0}
 """Scales of terms, and their values unless a rule has others: those of Project Sidewalk."""
 
+MOST = 1e100
+"""Largest weight and scale; sums stay far from infinity."""
+
 YEAR_US = 365.25 * 86_400 * 1e6
 """Microseconds of a Julian year."""
 
@@ -97,15 +100,15 @@ class Rule:
             if name not in PREFERRED_BY:
                 hint = f"terms are {', '.join(PREFERRED_BY)}"
                 raise InputError(f"there is no term {name!r} to prefer images by", hint=hint)
-            if not _is_number(weight) or not 0 <= weight < np.inf:
-                raise InputError(f"the weight of {name!r} must be a number, 0 or more, not {weight!r}")
+            if not _is_number(weight) or not 0 <= weight <= MOST:
+                raise InputError(f"the weight of {name!r} must be a number from 0 to {MOST:g}, not {_shown(weight)}")
         for name in SCALES:
             scale = getattr(self, name)
-            if not _is_number(scale) or not 0 < scale < np.inf:
-                raise InputError(f"the scale `{name}` must be a positive number, not {scale!r}")
+            if not _is_number(scale) or not 0 < scale <= MOST:
+                raise InputError(f"the scale `{name}` must be a positive number up to {MOST:g}, not {_shown(scale)}")
         weights = {name: float(self.weights[name]) for name in PREFERRED_BY if self.weights.get(name)}
         total = sum(weights.values())
-        if not 0 < total < np.inf:
+        if not total:
             raise InputError("no term has a weight", hint=f"terms are {', '.join(PREFERRED_BY)}")
         object.__setattr__(self, "weights", MappingProxyType(weights))
         shares = {name: weight / total for name, weight in weights.items()}
@@ -304,6 +307,10 @@ def is_wanted(wanted: Whole, sequence: Whole) -> Floats:
     """Return the term `same_sequence` of pairs."""
     same: Flags = (wanted == sequence) & (wanted >= 0)
     return same.astype(np.float64)
+
+
+def _shown(value: Any) -> str:
+    return f"{value!r:.40}"
 
 
 def _is_number(value: Any) -> bool:
