@@ -300,6 +300,7 @@ def streets(
     --------
     >>> streets("myconfig.json", interval=50, srid=28992, method="percept")
     """
+    import os
     from pathlib import Path
 
     from mlygeo import regions, store
@@ -322,7 +323,9 @@ def streets(
     if output is None:
         of_no_use(("workers",), "without a dataset as `output`")
 
-    polygons: dict[str, tuple[Any, int]] = {}
+    of_design: dict[str, tuple[Any, int]] = {}
+    if isinstance(allocation, str | os.PathLike) and not isinstance(shared_out, str):
+        of_design["allocation"] = allocation, len(shared_out or ())
 
     def summed(found: dict[str, Any], counts: dict[str, int], rows: int, credited: list[str]) -> dict[str, Any]:
         return {
@@ -330,7 +333,7 @@ def streets(
             "streets": found["streets"],
             "street_points": found["street_points"],
             "left_out": inputs.left_out_around(place, counts),
-            "inputs": provenance.inputs_of({"streets": (streets, rows), **polygons}),
+            "inputs": provenance.inputs_of({"streets": (streets, rows), **of_design}),
             "attribution": credited,
             "software": versions.software(shapes=True),
             "date": provenance.today(),
@@ -357,7 +360,7 @@ def streets(
             points = _street_points(network, laid, plane)
         else:
             shapes = None if strata is None else store.as_frame(strata, name="`strata`")
-            polygons |= {} if shapes is None else {"strata": (strata, len(shapes))}
+            of_design |= {} if shapes is None else {"strata": (strata, len(shapes))}
             points = designs.sample_streets(
                 network, method=cast("Design", method), n=n, seed=seed, by=by, strata=shapes, cell=cell,
                 allocation=shared_out, n_streets=n_streets, srid=srid, force_srid=force_srid,

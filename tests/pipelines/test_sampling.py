@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import geopandas as gpd
@@ -67,6 +68,8 @@ def test_polygons_and_numbers_by_stratum_come_from_files(tmp_path, districts):
     facts = summary["street_points"]
     assert {name: each["points"] for name, each in facts["by_stratum"].items()} == {"north": 5, "south": 7}
     assert "lie in no stratum, and are left out" in found.stderr
+    hashed = hashlib.sha256((tmp_path / "n.csv").read_bytes()).hexdigest()
+    assert summary["inputs"]["allocation"]["sha256"] == hashed
     assert "strata" in summary["inputs"]
     held = mlygeo.streets(
         streets=EDGES, method="stratified", strata=mlygeo.read_frame(districts), by="zone",
