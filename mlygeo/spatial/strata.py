@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from mlygeo.errors import DependencyError, FrameError, InputError, install_hint
-from mlygeo.spatial import cells
+from mlygeo.spatial import cells, polylines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +47,9 @@ MOST_NUMBER = 1 << 31
 
 LONGEST_SIDE_DEG = 0.01
 """Sides of polygons are straight in degrees; in the plane they bend, and so are projected in pieces."""
+
+FAR_DEG = 3.0
+"""Polygons are cut so far beyond the streets: what lies further away may have no place in the plane of the streets."""
 
 MOST_LOOKED_UP = 2_000_000
 """Places whose hexagon is looked up, one after another; it takes some seconds."""
@@ -201,7 +204,9 @@ def by_polygons(network: Network, rows: Whole, polygons: gpd.GeoDataFrame, colum
     shapes = np.asarray(polygons.geometry.values)
     kinds = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
     odd = ~np.isin(shapely.get_type_id(shapes), kinds) | ~shapely.is_valid(shapes) | shapely.is_empty(shapes)
-    if odd.any() or not len(shapes):
+    if not len(shapes):
+        raise FrameError("`strata` has no polygon")
+    if odd.any():
         raise FrameError(
             f"`strata` holds {int(odd.sum()):,} rows of {len(odd):,} that are not valid polygons",
             hint="repair them, such as with shapely.make_valid, or leave them out",
@@ -212,7 +217,7 @@ def by_polygons(network: Network, rows: Whole, polygons: gpd.GeoDataFrame, colum
     names = np.array([str(number) for number in range(1, len(shapes) + 1)], dtype=object)
     if column is not None:
         names = _names(polygons[column])
-    fine = shapely.segmentize(shapes, LONGEST_SIDE_DEG)
+    fine = shapely.segmentize(_near(shapes, network), LONGEST_SIDE_DEG)
     planar = shapely.transform(fine, lambda lonlat: np.column_stack(network.projection.forward(*lonlat.T)))
     labels = names
     if column is not None:
@@ -318,6 +323,27 @@ def _names(values: Any) -> Objects:
 
 def _listed(frame: gpd.GeoDataFrame) -> str:
     return ", ".join(str(name) for name in frame.columns if name != frame.geometry.name) or "none but the geometry"
+
+
+def _near(shapes: Objects, network: Network) -> Objects:
+    """Return polygons, of those that reach far beyond the streets what is near: a plane is not made for the rest."""
+    import shapely
+
+    west, south, east, north = polylines.bounds(network.lonlat)
+    spans = [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
+    boxes = [
+        shapely.box(left - FAR_DEG, max(south - FAR_DEG, -90.0), right + FAR_DEG, min(north + FAR_DEG, 90.0))
+        for left, right in spans
+    ]
+    around = shapely.union_all(boxes)
+    far = np.flatnonzero(~shapely.covers(around, shapes))
+    cut, of = shapely.get_parts(shapely.intersection(shapes[far], around), return_index=True)
+    cut, each = shapely.get_parts(cut, return_index=True)
+    areal = shapely.get_type_id(cut) == shapely.GeometryType.POLYGON
+    cut, of = cut[areal], of[each][areal]
+    found = shapes.copy()
+    found[far] = [shapely.multipolygons(cut[of == place]) for place in range(len(far))]
+    return found
 
 
 def _refuse_overlaps(shapes: Objects, labels: Objects) -> None:

@@ -158,6 +158,8 @@ def test_polygons_that_overlap_or_are_damaged_are_refused():
     network = of_lines([(500_000, 5_400_000), (500_100, 5_400_000)])
     one = shapely.box(499_900, 5_399_900, 500_050, 5_400_100)
     other = shapely.box(500_035, 5_399_900, 500_090, 5_400_100)
+    with pytest.raises(FrameError, match="`strata` has no polygon"):
+        strata.by_polygons(network, np.array([0]), polygons_of([one]).iloc[:0])
     with pytest.raises(FrameError, match=r"a and b overlap, in \d,\d{3} square metres"):
         strata.by_polygons(network, np.array([0]), polygons_of([one, other], name=["a", "b"]))
     slip = shapely.box(500_049.8, 5_399_900, 500_090, 5_400_100)
@@ -169,6 +171,38 @@ def test_polygons_that_overlap_or_are_damaged_are_refused():
             strata.by_polygons(network, np.array([0]), polygons_of([one, shape], name=["a", "b"]))
     with pytest.raises(FrameError, match="no column 'district'"):
         strata.by_polygons(network, np.array([0]), polygons_of([one], name=["a"]), "district")
+
+
+@pytest.mark.parametrize(
+    ("shapes", "name"),
+    [
+        ([shapely.box(-180, -90, 180, 90)], "1"),
+        ([shapely.box(-180, -90, 0, 90), shapely.box(0, -90, 180, 90)], "2"),
+        ([shapely.box(lon, lat, lon + 30, lat + 30) for lon in range(-180, 180, 30) for lat in range(-90, 90, 30)], "41"),
+    ],
+    ids=["the world", "hemispheres", "a grid of the world"],
+)  # fmt: skip
+def test_polygons_may_reach_beyond_what_a_plane_is_made_for(network, rows, shapes, name):
+    found = strata.by_polygons(network, rows, gpd.GeoDataFrame(geometry=shapes, crs=4326))
+    check_whole(found, network, rows)
+    assert found.labels.tolist() == [name]
+    assert lengths_of(found)[name] == pytest.approx(network.lines.length[rows].sum(), abs=1e-3)
+
+
+def test_large_polygons_are_cut_where_small_ones_are(network, rows):
+    """Their common border crosses the streets; one of them is a ring around a hole, others touch what is near."""
+    west, east = shapely.box(9.1, 48.7, 9.168, 48.9), shapely.box(9.168, 48.7, 9.2, 48.9)
+    small = gpd.GeoDataFrame({"name": ["a", "b"]}, geometry=[west, east], crs=4326)
+    around = shapely.difference(shapely.box(-100, -60, 100, 80), shapely.union_all([west, east]))
+    touching = shapely.box(-30, -30, 9.1, 0), shapely.Polygon([(9.1, 48.7), (9.0, 40.0), (0.0, 40.0)])
+    large = gpd.GeoDataFrame(
+        {"name": ["a", "b", "b", "c"]},
+        geometry=[west, east, shapely.difference(around, shapely.union_all(touching)), shapely.MultiPolygon(touching)],
+        crs=4326,
+    )
+    one, other = (strata.by_polygons(network, rows, frame) for frame in (small, large))
+    assert lengths_of(one) == pytest.approx(lengths_of(other), abs=1e-5)
+    assert set(lengths_of(one)) == {"a", "b"}
 
 
 def test_streets_by_a_column(network, rows, streets):
