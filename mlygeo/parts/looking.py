@@ -109,12 +109,14 @@ def match(
     return ids_of_points(points), best
 
 
-def headline(facts: dict[str, Any], max_distance: float) -> str:
-    """Return the facts of a selection of images that look at things, in a sentence."""
+def headline(facts: dict[str, Any], max_distance: float, preference: Preference | None = None) -> str:
+    """Return the facts of a selection of images that look at things, in a sentence; of what is preferred the rule."""
     text = f"{counted(facts['points'], 'thing')}, {facts['points_covered']:,} with an image within {max_distance:g} m"
     text += f" that looks at {'it' if facts['points_covered'] == 1 else 'them'}"
     if facts["distance_m"] is not None:
         text += f" (median {facts['distance_m']['median']:.1f} m)"
+    if preference is not None and preference.rule is not None:
+        text += f", the best by {', '.join(preference.rule.weights)}"
     return text + f", {counted(facts['pairs'], 'view')} in all"
 
 

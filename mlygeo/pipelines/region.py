@@ -633,7 +633,7 @@ def select(
 
     def said(summary: dict[str, Any], found: dict[str, Any]) -> str:
         if looking is not None:
-            text = seeing.headline(found, looking.max_distance)
+            text = seeing.headline(found, looking.max_distance, preference)
         else:
             text = selection.headline(found, matching.limit, of_streets=of_streets, preference=preference)
         if more := shares_text({name: facts["images"] for name, facts in summary.get("providers", {}).items()}):

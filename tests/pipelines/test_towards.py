@@ -10,6 +10,7 @@ from helpers.datasets import write_dataset
 import mlygeo
 from mlygeo import cli, frames
 from mlygeo.errors import FrameError, InputError
+from mlygeo.pipelines.job import body_of
 
 SRID = 25832
 X, Y = 513_000.0, 5_402_000.0
@@ -65,6 +66,10 @@ def test_a_field_of_view_is_given_to_cameras_that_do_not_tell_it(town):
     newest = mlygeo.select(towards=things, images=images, srid=SRID, k=9, prefer="newest", max_distance=30.0)
     assert newest["term_age"].tolist() == [1.0] * 3
     assert newest["score"].tolist() == [1.0] * 3
+    job = body_of(mlygeo.select)(towards=things, images=images, srid=SRID, prefer="newest", max_distance=30.0)
+    assert job.headline.startswith(
+        "2 things, 2 with an image within 30 m that looks at them (median 12.9 m), the best by age, 2 views in all"
+    )
 
 
 @pytest.mark.parametrize("bearing", [None, [np.nan, 90.0, 0.0]], ids=["without bearings", "with bearings"])
