@@ -746,7 +746,7 @@ def filter_images(
     Parameters
     ----------
     images
-        Images frame.
+        Images frame, or any frame of points with the columns that the conditions look at.
     pano
         True keeps panoramas only, False flat pictures only.
     since
@@ -782,7 +782,7 @@ def filter_images(
     --------
     >>> filter_images(images, pano=True, since="2024-01-01")
     """
-    images = check(images, IMAGES)
+    images = check(images, IMAGES.only())
     conditions = conditions_of(
         pano=pano,
         since=since,
@@ -794,6 +794,9 @@ def filter_images(
     )
     if not conditions:
         return images
+    # Conditions on any columns look at what these hold; the others rely on dtypes.
+    plain = {name: value for name, value in conditions.items() if name != "where"}
+    images = check(images, IMAGES.only(*columns_for(plain, images.columns)))
     return images[conditions_mask({name: images[name] for name in images.columns}, conditions)]
 
 
