@@ -95,6 +95,7 @@ __all__ = [
     "lonlat",
     "placed",
     "points",
+    "reals",
     "to_pandas",
     "truths",
     "turned",
@@ -665,6 +666,34 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
 def truths(values: pd.Series) -> Flags:
     """Return which values of a column of truth values, with or without gaps, are known to be true."""
     return np.asarray(values.astype("boolean").to_numpy(dtype=bool, na_value=False))
+
+
+def reals(frame: pd.DataFrame, name: str) -> Floats:
+    """
+    Return a column of numbers as float64; NaN for what is not finite, and throughout where there is no such column.
+
+    Parameters
+    ----------
+    frame
+        Any frame.
+    name
+        The column.
+
+    Raises
+    ------
+    FrameError
+        If it has other values than numbers.
+    """
+    if name not in frame.columns:
+        return np.full(len(frame), np.nan)
+    values = frame[name]
+    if values.dtype.kind in "mM":
+        raise FrameError(f"column {name!r} is {values.dtype}, and numbers are needed")
+    try:
+        numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise FrameError(f"column {name!r} has other values than numbers: {error}") from error
+    return np.where(np.isfinite(numbers), numbers, np.nan)
 
 
 def phrases(*columns: Any) -> Objects:
