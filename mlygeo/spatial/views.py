@@ -53,6 +53,9 @@ UPRIGHT = 45.0
 SAME_HEADING = 1.0
 """Degrees by which two statements of one computed heading may differ."""
 
+MOST_AROUND = 720
+"""Views all around: one each half degree."""
+
 EDGE = 16
 """Places on each edge of a view that a flat picture must show for the view to lie within it."""
 
@@ -220,6 +223,12 @@ def offsets_of(
         if not 0 <= overlap < 1:
             raise InputError(f"`overlap={overlap:g}` is no part of a view", hint="0 to below 1, such as 0.2")
         around = int(np.ceil(360.0 / (fov * (1 - overlap)) - 1e-9))
+        if around > MOST_AROUND:
+            raise InputError(
+                f"`overlap={overlap:g}` with `fov={fov:g}` makes {around:,} views of each image, and the most are "
+                f"{MOST_AROUND}",
+                hint="use a smaller `overlap`, or a larger `fov`",
+            )
         return {f"{angle:.6g}": angle for angle in (np.arange(around) * 360.0 / around).tolist()}
     if isinstance(directions, str):
         directions = directions.split(",")
@@ -234,9 +243,10 @@ def offsets_of(
         if not np.isfinite(angle):
             raise InputError(f"there is no direction {each!r}", hint=f"{', '.join(NAMED)}, or degrees")
         angle %= 360.0
-        if angle in found.values():
+        called = str(name) if name in NAMED else f"{angle:.6g}"
+        if angle in found.values() or called in found:
             raise InputError(f"the direction {each!r} is given twice")
-        found[str(name) if name in NAMED else f"{angle:.6g}"] = angle
+        found[called] = angle
     if not found:
         raise InputError("no direction", hint=f"{', '.join(NAMED)}, or degrees")
     return found
@@ -435,9 +445,9 @@ def _paths(images: gpd.GeoDataFrame, row: Rows, names: Objects) -> Sequence[str]
     ids = images["id"].astype("str").to_numpy(dtype=object, na_value="")
     parts = [[quote(each, safe="") if _UNSAFE.search(each) else each for each in ids.tolist()]]
     if "point_id" in images.columns:
-        points = images["point_id"].astype("str").tolist()
-        parts.insert(0, [quote(each, safe="") if _UNSAFE.search(each) else each for each in points])
-    stems = np.array(["_".join(each) for each in zip(*parts, strict=True)], dtype=object)
+        points = images["point_id"].astype("str").to_numpy(dtype=object, na_value="")
+        parts.insert(0, [quote(each, safe="") if _UNSAFE.search(each) else each for each in points.tolist()])
+    stems = np.array(["_".join(filter(None, each)) for each in zip(*parts, strict=True)], dtype=object)
     if "provider" in images.columns:
         owner = images["provider"].fillna(DEFAULT_PROVIDER).to_numpy(dtype=object)
         stems = np.array(
