@@ -348,6 +348,8 @@ class _Held:
         import pyarrow as pa
 
         values = self._columns[name]
+        if str(values.dtype) == "geometry":  # a dataset has places, and no such column
+            raise _unsuited(name, "is the geometry")
         if pd.api.types.is_float_dtype(values.dtype):
             return self[name].is_null()
         return pa.array(values.isna().to_numpy(dtype=bool))

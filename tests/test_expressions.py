@@ -183,6 +183,12 @@ def test_any_column_can_be_unknown():
         answers("x > 1 or x is null", x=lists)
 
 
+def test_the_geometry_is_no_column_as_in_datasets(images):
+    for text in ("geometry is null", "geometry = 1"):
+        with pytest.raises(FrameError, match="column 'geometry'"):
+            filter_images(images, where=text)
+
+
 def test_columns_that_are_empty_throughout_are_unknown():
     assert answers("x > 1 or x = y", x=[None, None], y=[1, 2]) == [None, None]
     assert answers("x is null", x=[None, 1]) == [True, False]

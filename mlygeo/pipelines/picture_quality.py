@@ -231,25 +231,25 @@ def _files(images: gpd.GeoDataFrame, folder: PathLike | None) -> list[str | None
 
 def _by_id(images: gpd.GeoDataFrame, folder: Path) -> list[str | None]:
     """Return the picture of each image in a folder."""
+    from mlygeo.downloads.layouts import file_name
     from mlygeo.downloads.ledger import LEDGER_FILE, transfers
 
-    if "id" not in images.columns or images["id"].isna().all():
+    if "id" not in images.columns or (len(images) and images["id"].isna().all()):
         raise FrameError("these images have no ids, by which `pictures` finds their files", hint="leave `pictures` out")
     if not folder.is_dir():
         raise FileError(f"there is no folder {folder}")
-    ids = images["id"].astype("object").where(images["id"].notna(), None)
-    names = _providers(images)
-    keys = [(name, None if id_ is None else str(id_)) for name, id_ in zip(names, ids, strict=True)]
+    ids = images["id"].astype("object").where(images["id"].notna(), None).tolist()
+    keys = list(zip(_providers(images), ids, strict=True))
     if (folder / places.STATE_FOLDER / LEDGER_FILE).is_file():
         ledger = transfers(folder)
         there = ledger[ledger["status"].isin(["done", "found"])]
         listed = zip(_providers(there), there["id"], there["path"], strict=True)
         found = {(name, str(id_)): str(folder / path) for name, id_, path in listed}
-        files = [found.get((name, key)) if key else None for name, key in keys]
+        files = [None if id_ is None else found.get((name, str(id_))) for name, id_ in keys]
     else:
         by_name = _of_names(folder)
-        files = [by_name.get(key) if key else None for _, key in keys]
-    if not any(files):
+        files = [None if id_ is None else by_name.get(file_name(id_)) for _, id_ in keys]
+    if files and not any(files):
         raise FrameError(f"{folder} has no picture of any of these images", hint="download them, or name their folder")
     return files
 
