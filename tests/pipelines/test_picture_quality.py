@@ -145,6 +145,20 @@ def test_photos_without_ids_are_in_no_folder_of_pictures(bundled):
         mlygeo.quality(PHOTOS / "DSCN0010.jpg", pictures=bundled)
 
 
+def test_a_dataset_is_a_frame_and_no_folder_of_photos(images, tmp_path):
+    mlygeo.partition(images, tmp_path / "parts", rows_per_part=500)
+    found = mlygeo.quality(tmp_path / "parts")
+    expected = mlygeo.quality(images)
+    assert sorted(found["id"]) == sorted(expected["id"])
+    assert found["sun_altitude"].sum() == pytest.approx(expected["sun_altitude"].sum())
+
+
+def test_a_folder_without_photos_is_an_error(tmp_path):
+    (tmp_path / "note.txt").write_text("no photo")
+    with pytest.raises(FileError, match="there is no photo in"):
+        mlygeo.quality(tmp_path)
+
+
 def test_no_images_have_no_pictures(some, bundled):
     found = mlygeo.quality(some.iloc[:0], pictures=bundled)
     assert len(found) == 0
