@@ -159,6 +159,18 @@ def test_a_folder_without_photos_is_an_error(tmp_path):
         mlygeo.quality(tmp_path)
 
 
+def test_views_are_found_from_the_folder_of_their_frame(some, bundled, tmp_path):
+    made = mlygeo.views(
+        some[some["id"] == STREET], pictures=bundled, output=tmp_path / "views", relative_to="north", size="64",
+        required_disk_space=0, workers=1,
+    )  # fmt: skip
+    assert len(made) == 2
+    found = mlygeo.quality(tmp_path / "views" / "views.parquet")
+    assert found["blur"].notna().all()
+    assert found["measured_width"].tolist() == [64, 64]
+    assert found[["view", "path"]].equals(made[["view", "path"]])
+
+
 def test_no_images_have_no_pictures(some, bundled):
     found = mlygeo.quality(some.iloc[:0], pictures=bundled)
     assert len(found) == 0
