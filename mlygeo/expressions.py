@@ -123,7 +123,7 @@ class Condition:
     Parameters
     ----------
     text
-        As it was given, in one line.
+        As it was given, with one blank for each white space outside of quotes and brackets.
     node
         What it says.
     columns
@@ -150,7 +150,7 @@ class Condition:
         """
         import numpy as np
 
-        held = {name: _arrow(columns[name], name) for name in self.columns}
+        held = _Held(columns)
         found = _asked(self.node, held)
         unknown = np.asarray(found.is_null().to_numpy(zero_copy_only=False), dtype=bool)
         met = np.asarray(found.fill_null(False).to_numpy(zero_copy_only=False), dtype=bool)
@@ -176,7 +176,15 @@ def parse(text: str) -> Condition:
     node = parser.condition()
     if parser.kind != "end":
         raise parser.refused("expected 'and', 'or' or the end")
-    return Condition(" ".join(text.split()), node, tuple(dict.fromkeys(_names(node))))
+    return Condition(_in_one_line(text), node, tuple(dict.fromkeys(_names(node))))
+
+
+def _in_one_line(text: str) -> str:
+    """Return a text with one blank for each white space, but in quotes and brackets, where it is part of a name."""
+    return _SPACE.sub(lambda found: found[1] or " ", text).strip()
+
+
+_SPACE = re.compile(r"""(\[[^\]]+\]|'(?:[^']|'')*'|"(?:[^"]|"")*")|\s+""")
 
 
 class _Parser:
@@ -322,9 +330,35 @@ def _names(node: Node) -> Iterator[str]:
 # Answers.
 
 
+class _Held:
+    """Columns by name, each brought into Arrow once, when a value of it is asked for."""
+
+    def __init__(self, columns: Columns) -> None:
+        self._columns = columns
+        self._found: dict[str, pa.Array] = {}
+
+    def __getitem__(self, name: str) -> pa.Array:
+        if name not in self._found:
+            self._found[name] = _arrow(self._columns[name], name)
+        return self._found[name]
+
+    def is_null(self, name: str) -> pa.Array:
+        """Return which values of a column are unknown: of any column, also of those that do not compare."""
+        import pandas as pd
+        import pyarrow as pa
+
+        values = self._columns[name]
+        if str(values.dtype) == "geometry":  # a dataset has places, and no such column
+            raise _unsuited(name, "is the geometry")
+        if pd.api.types.is_float_dtype(values.dtype):
+            return self[name].is_null()
+        return pa.array(values.isna().to_numpy(dtype=bool))
+
+
 def _arrow(values: pd.Series, name: str) -> pa.Array:
     """Return a column as Arrow has it: numbers, texts, truth values or times in microseconds; gaps are nulls."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     try:
         found: Any = pa.array(values, from_pandas=True)
@@ -334,7 +368,9 @@ def _arrow(values: pd.Series, name: str) -> pa.Array:
             found = found.cast(found.type.value_type)
         kind = found.type
         if pa.types.is_floating(kind):
-            return found.cast(pa.float64())
+            # Columns with a mask may hold NaN beside it, such as that of 0 / 0.
+            found = found.cast(pa.float64())
+            return pc.if_else(pc.is_nan(found), pa.scalar(None, pa.float64()), found)
         if pa.types.is_string(kind) or pa.types.is_string_view(kind):
             return found.cast(pa.large_string())
         if pa.types.is_date(kind) or (pa.types.is_timestamp(kind) and kind.tz is not None):
@@ -354,7 +390,7 @@ def _unsuited(name: str, why: str) -> FrameError:
     )
 
 
-def _asked(node: Node, held: Mapping[str, pa.Array]) -> pa.Array:
+def _asked(node: Node, held: _Held) -> pa.Array:
     """Return the answer for each row: true, false, or null where it is unknown."""
     import pyarrow.compute as pc
 
@@ -364,9 +400,10 @@ def _asked(node: Node, held: Mapping[str, pa.Array]) -> pa.Array:
         join = getattr(pc, node.kind)
         return functools.reduce(join, (_asked(part, held) for part in node.of))
     left: Any = node.left
-    column, name = held[left.name], left.name
+    name = left.name
     if node.kind == "null":
-        return column.is_null()
+        return held.is_null(name)
+    column = held[name]
     if node.kind == "true":
         return _compared("equal", column, True, name)
     if isinstance(node.right, tuple):

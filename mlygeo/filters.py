@@ -75,15 +75,16 @@ def columns_for(conditions: Mapping[str, Any], available: Iterable[str]) -> list
     needs = {"pano": "is_pano", "since": "captured_at", "until": "captured_at", "organization": "organization_id",
              "min_quality": "quality_score"}  # fmt: skip
     columns = {needs[name] for name in conditions if name in needs}
-    if "where" in conditions:
-        columns |= set(expressions.parse(conditions["where"]).columns)
+    named = set(expressions.parse(conditions["where"]).columns) if "where" in conditions else set()
+    columns |= named
     for value in conditions.get("creator", ()):
         columns.add("creator_id" if isinstance(value, int) or UUIDS.find(value) else _names_in(available))
     missing = sorted(columns - set(available))
     if missing:
         raise FrameError(
             f"these images have no {', '.join(missing)}, which the filters ask for",
-            hint="leave that filter out, or add the column to the images frame",
+            hint="leave that filter out, or add the column to the images frame"
+            + "; in `where`, text stands in quotes" * bool(named & set(missing)),
         )
     return sorted(columns)
 

@@ -95,6 +95,7 @@ __all__ = [
     "lonlat",
     "placed",
     "points",
+    "reals",
     "to_pandas",
     "truths",
     "turned",
@@ -667,6 +668,34 @@ def truths(values: pd.Series) -> Flags:
     return np.asarray(values.astype("boolean").to_numpy(dtype=bool, na_value=False))
 
 
+def reals(frame: pd.DataFrame, name: str) -> Floats:
+    """
+    Return a column of numbers as float64; NaN for what is not finite, and throughout where there is no such column.
+
+    Parameters
+    ----------
+    frame
+        Any frame.
+    name
+        The column.
+
+    Raises
+    ------
+    FrameError
+        If it has other values than numbers.
+    """
+    if name not in frame.columns:
+        return np.full(len(frame), np.nan)
+    values = frame[name]
+    if values.dtype.kind in "mM":
+        raise FrameError(f"column {name!r} is {values.dtype}, and numbers are needed")
+    try:
+        numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise FrameError(f"column {name!r} has other values than numbers: {error}") from error
+    return np.where(np.isfinite(numbers), numbers, np.nan)
+
+
 def phrases(*columns: Any) -> Objects:
     """
     Return what several columns say of each row, joined by "; "; None where none of them says anything.
@@ -746,7 +775,7 @@ def filter_images(
     Parameters
     ----------
     images
-        Images frame.
+        Images frame, or any frame of points with the columns that the conditions look at.
     pano
         True keeps panoramas only, False flat pictures only.
     since
@@ -782,7 +811,7 @@ def filter_images(
     --------
     >>> filter_images(images, pano=True, since="2024-01-01")
     """
-    images = check(images, IMAGES)
+    images = check(images, IMAGES.only())
     conditions = conditions_of(
         pano=pano,
         since=since,
@@ -794,6 +823,9 @@ def filter_images(
     )
     if not conditions:
         return images
+    # Conditions on any columns look at what these hold; the others rely on dtypes.
+    plain = {name: value for name, value in conditions.items() if name != "where"}
+    images = check(images, IMAGES.only(*columns_for(plain, images.columns)))
     return images[conditions_mask({name: images[name] for name in images.columns}, conditions)]
 
 

@@ -161,6 +161,34 @@ def test_columns_of_any_name_and_texts_of_any_quotes():
     assert answers("größe:2.x >= 1", **{"größe:2.x": [1]}) == [True]
 
 
+def test_white_space_in_quotes_and_brackets_is_part_of_the_name():
+    condition = expressions.parse(""" make  =\n'Go  "Pro'  and [my  column]  > 1 """)
+    assert condition.text == """make = 'Go  "Pro' and [my  column] > 1"""
+    assert expressions.parse(condition.text).node == condition.node
+    assert answers("make = 'a  b'", make=["a b", "a  b"]) == [False, True]
+
+
+def test_nan_beside_a_mask_is_unknown():
+    values = pd.Series(pd.array([0.0, 1.0, None], dtype="Float64")) / 0
+    assert answers("not x > 1", x=values) == [None, False, None]
+    assert answers("x is null", x=values) == [True, False, True]
+
+
+def test_any_column_can_be_unknown():
+    lists = pd.Series([[0.7, 0.0], None, [0.5]])
+    assert answers("x is not null", x=lists) == [True, False, True]
+    assert answers("x is null", x=pd.Series([1, "a", None], dtype=object)) == [False, False, True]
+    assert answers("x is null", x=pd.to_timedelta([1, None], unit="s")) == [False, True]
+    with pytest.raises(FrameError, match="cannot be compared"):
+        answers("x > 1 or x is null", x=lists)
+
+
+def test_the_geometry_is_no_column_as_in_datasets(images):
+    for text in ("geometry is null", "geometry = 1"):
+        with pytest.raises(FrameError, match="column 'geometry'"):
+            filter_images(images, where=text)
+
+
 def test_columns_that_are_empty_throughout_are_unknown():
     assert answers("x > 1 or x = y", x=[None, None], y=[1, 2]) == [None, None]
     assert answers("x is null", x=[None, 1]) == [True, False]
@@ -246,6 +274,22 @@ def test_images_are_filtered_by_any_column_and_gaps_are_said(measured, caplog):
     ] * bool(undecided)
 
 
+def test_white_space_in_a_text_is_not_lost_on_the_way(measured):
+    made = measured.assign(make=["Go  Pro", "Go Pro"] * (len(measured) // 2) + ["x"] * (len(measured) % 2))
+    assert set(filter_images(made, where="make = 'Go  Pro'")["make"]) == {"Go  Pro"}
+
+
+def test_photos_of_ones_own_are_filtered_too(measured):
+    """They may have no ids, and nobody says who took them."""
+    photos = measured.drop(columns=["creator_id", "organization_id"]).assign(
+        id=pd.array([None] * len(measured), "Int64")
+    )
+    found = filter_images(photos, where="blur >= 100 and id is null")
+    assert found.index.tolist() == filter_images(measured, where="blur >= 100").index.tolist()
+    with pytest.raises(FrameError, match="creator_id"):
+        filter_images(photos, creator=5)
+
+
 def test_where_joins_the_other_filters(measured):
     both = filter_images(measured, pano=True, where="blur < 200")
     assert both.equals(filter_images(filter_images(measured, where="blur < 200"), pano=True))
@@ -254,6 +298,9 @@ def test_where_joins_the_other_filters(measured):
 def test_a_column_that_is_not_there_is_named(images):
     with pytest.raises(FrameError, match="these images have no blur, which the filters ask for"):
         filter_images(images, where="blur > 1")
+    with pytest.raises(FrameError, match="'?A'?, which") as caught:
+        filter_images(images, where="sequence_id = A")
+    assert caught.value.hint.endswith("; in `where`, text stands in quotes")
 
 
 def test_the_frame_is_not_changed(measured):

@@ -252,3 +252,15 @@ def test_a_column_of_unknown_values_is_one_of_nones(dtype, length):
     pd.testing.assert_series_equal(dtypes.nulls(dtype, length), expected)
     index = pd.Index(range(7, 7 + length))
     pd.testing.assert_index_equal(dtypes.nulls(dtype, length, index).index, index)
+
+
+def test_a_column_of_numbers_is_read_as_it_is_or_refused():
+    frame = pd.DataFrame(
+        {"a": pd.array([1, None], dtype="Int64"), "b": [np.inf, -2.5], "c": [None, 3], "d": ["x", "2"],
+         "e": pd.to_datetime(["2024", None])}
+    )  # fmt: skip
+    for name, expected in (("a", [1, np.nan]), ("b", [np.nan, -2.5]), ("c", [np.nan, 3]), ("f", [np.nan, np.nan])):
+        np.testing.assert_array_equal(frames.reals(frame, name), expected)
+    for name in ("d", "e"):
+        with pytest.raises(FrameError, match=f"column '{name}'"):
+            frames.reals(frame, name)

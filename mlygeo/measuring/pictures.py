@@ -50,6 +50,11 @@ NO_FILE = "there is no such file"
 
 NO_PICTURE = "not a picture that can be decoded"
 
+TOO_DEEP = "the picture has more than 8 bits a pixel and colour"
+
+_DEEP = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
+"""Modes of Pillow for grey pictures whose values would be cut off at 255."""
+
 
 class Measured(NamedTuple):
     """
@@ -106,6 +111,8 @@ def measure_picture(path: str, side: int | None = SIDE) -> Measured:
                 orientation = opened.getexif().get(ORIENTATION, 1)
                 longest = max(opened.size)
                 size = opened.size
+                if opened.mode in _DEEP:
+                    return failed(TOO_DEEP)
                 if side is not None and longest > side:
                     width, height = (max(1, round(each * side / longest)) for each in opened.size)
                     size = width, height

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from mlygeo.parts import preferred
 from mlygeo.parts.matching import ids_of_points
 from mlygeo.progress import counted
-from mlygeo.spatial import towards
+from mlygeo.spatial import lenses, towards
 from mlygeo.spatial.towards import Cameras
 
 if TYPE_CHECKING:
@@ -24,12 +23,14 @@ if TYPE_CHECKING:
 
 PANORAMA = 360.0
 
+_LENS = ("camera_type", "camera_parameters")
+
 
 def cameras_of(images: Points, *, usual_angle: float | None) -> tuple[Cameras, dict[str, int]]:
     """
     Return where images look, without scores, and how many look nowhere that is known, by reason.
 
-    The field of view is that of the column `field_of_view`, else that of `camera_type` and `camera_parameters`.
+    The field of view is that of the column `field_of_view`, else that of the lens; see `lenses.fields_of_view`.
 
     Parameters
     ----------
@@ -38,19 +39,23 @@ def cameras_of(images: Points, *, usual_angle: float | None) -> tuple[Cameras, d
     usual_angle
         Field of view of flat images whose own is unknown, degrees; None leaves it unknown.
     """
+    import pandas as pd
+
     from mlygeo.store.points import floats_of, truths_of
 
     def numbers(name: str) -> Floats:
         return floats_of(images, name) if name in images.columns else np.full(len(images), np.nan)
 
-    pano = truths_of(images, "is_pano")[0] if "is_pano" in images.columns else np.zeros(len(images), dtype=bool)
+    pano, said = np.zeros((2, len(images)), dtype=bool)
+    if "is_pano" in images.columns:
+        pano, said = truths_of(images, "is_pano")
     heading, angle = numbers("compass_angle"), numbers("field_of_view")
     angle[~(angle > 0)] = np.nan
-    if {"camera_type", "camera_parameters"} <= {*images.columns}:
-        by_camera = towards.fields_of_view(
-            images.arrow("camera_type").to_pandas().to_numpy(dtype=object), _parameters(images), numbers("width"),
-            numbers("height"), turned=numbers("exif_orientation") >= 5,
-        )  # fmt: skip
+    if "camera_parameters" in images.columns:
+        columns = {name: images.arrow(name).to_pandas() for name in _LENS if name in images.columns}
+        columns |= {name: numbers(name) for name in ("width", "height", "exif_orientation")}
+        is_pano = pd.Series(pano, dtype="boolean").mask(~said)
+        by_camera = lenses.fields_of_view(pd.DataFrame({"is_pano": is_pano, **columns}))
         angle = np.where(np.isnan(angle), by_camera, angle)
     unknown = np.isnan(angle) & ~pano
     if usual_angle is not None:
@@ -118,18 +123,3 @@ def headline(facts: dict[str, Any], max_distance: float, preference: Preference 
     if preference is not None and preference.rule is not None:
         text += f", the best by {', '.join(preference.rule.weights)}"
     return text + f", {counted(facts['pairs'], 'view')} in all"
-
-
-def _parameters(images: Points) -> Floats:
-    """Return focal length and distortions, shape (n, 3), of lists of numbers or their JSON; NaN where unknown."""
-    found = np.full((len(images), 3), np.nan)
-    for row, value in enumerate(images.arrow("camera_parameters").to_pylist()):
-        numbers: Any = value
-        if isinstance(value, str):
-            try:
-                numbers = json.loads(value)
-            except ValueError:
-                numbers = None
-        if isinstance(numbers, list) and all(isinstance(each, int | float) for each in numbers):
-            found[row, : min(len(numbers), 3)] = numbers[:3]
-    return found

@@ -13,9 +13,16 @@ from mlygeo.photos.tags import picture_tags, statement_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from mlygeo.arrays import Bytes
     from mlygeo.formats.exif import Tags
+
+CUT = "Perspective view cut from"
+"""How the description of a view begins, by which its file is known."""
+
+HEAD_BYTES = 1 << 17
+"""In which the description lies: two segments of a JPEG."""
 
 SAID = (
     "view", "compass_angle", "pitch", "field_of_view", "source_type", "source_heading", "source_pitch", "source_roll",
@@ -60,11 +67,17 @@ def tags_of(view: Mapping[str, Any]) -> Tags:
         of += f" of {attribution.TITLES.get(rights.provider, rights.provider)}"
     return replace(
         tags,
-        exif={**tags.exif, "ImageDescription": f"Perspective view cut from {of}, {view['view']}"},
+        exif={**tags.exif, "ImageDescription": f"{CUT} {of}, {view['view']}"},
         comment={"view_of": rows.id_text(view.get("id")), **said},
         panorama=Pose(heading, rows.number(view, "pitch") or 0.0),
         statement=statement_of(rights),
     )
+
+
+def is_view(path: Path) -> bool:
+    """Return whether a file says that it is a view."""
+    with path.open("rb") as file:
+        return CUT.encode() in file.read(HEAD_BYTES)
 
 
 def encoded(pixels: Bytes, tags: Tags, *, quality: int, profile: bytes | None = None) -> bytes:

@@ -54,7 +54,11 @@ def pictures_of(images: pd.DataFrame, folder: Path) -> tuple[Objects, Objects]:
     providers = images["provider"].fillna(DEFAULT_PROVIDER) if "provider" in images.columns else None
     names = [DEFAULT_PROVIDER] * len(images) if providers is None else providers.tolist()
     paths, reasons = np.full(len(images), None, dtype=object), np.full(len(images), None, dtype=object)
-    for row, (provider, key) in enumerate(zip(names, images["id"].tolist(), strict=True)):
+    keys = images["id"].astype("object").where(images["id"].notna(), None).tolist()
+    for row, (provider, key) in enumerate(zip(names, keys, strict=True)):
+        if key is None:
+            reasons[row] = "the image has no id"
+            continue
         noted = by_ledger.get((provider, str(key)))
         if noted is not None and noted.is_file():
             paths[row] = str(noted)

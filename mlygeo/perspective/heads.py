@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlygeo import frames
 from mlygeo.errors import FormatError
 from mlygeo.formats import jpeg, tiff
 from mlygeo.formats.exif import TABLE
@@ -49,10 +50,11 @@ def with_lenses(images: gpd.GeoDataFrame, paths: Objects) -> gpd.GeoDataFrame:
     named = _column(images, "camera_type").isin(["fisheye", "brown"]).to_numpy()
     sized = np.logical_and(*(size.notna().to_numpy() for size in sizes))
     stored = _column(images, "camera_parameters")
+    lensless = ~known & ~named & stored.isna().to_numpy()
     asked = flat & ~(known & sized) & np.array([path is not None for path in paths], dtype=bool)
     if not asked.any():
         return images
-    turned = _column(images, "exif_orientation").astype("Float64").fillna(1).to_numpy(dtype=np.float64) >= 5
+    turned = frames.reals(images, "exif_orientation") >= 5
     width, height = (size.astype("Float64").astype("Int64").array.copy() for size in sizes)
     parameters = np.empty(len(images), dtype=object)
     parameters[:] = stored.to_list()
@@ -60,7 +62,7 @@ def with_lenses(images: gpd.GeoDataFrame, paths: Objects) -> gpd.GeoDataFrame:
         found, focal = _said(paths[row])
         if found is not None and not sized[row]:
             width[row], height[row] = found[::-1] if turned[row] else found
-        if focal is not None and not known[row] and not named[row] and stored.isna().iloc[row]:
+        if focal is not None and lensless[row]:
             parameters[row] = [focal]
     return images.assign(width=width, height=height, camera_parameters=parameters)
 

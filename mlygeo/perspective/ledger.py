@@ -105,6 +105,10 @@ class ViewLedger:
         with sqlite_errors(self.path):
             self._db.execute("INSERT OR REPLACE INTO views VALUES (?, ?, ?, ?, ?)", made)
 
+    def has(self, path: str) -> bool:
+        """Return whether a row is about a file, whatever it was made of."""
+        return any(self._rows([path]))
+
     def there(self, paths: Sequence[str], made_of: Sequence[str]) -> dict[str, Made]:
         """
         Return the rows of views whose files are there.

@@ -17,7 +17,7 @@ import numpy as np
 
 from mlygeo import frames
 from mlygeo.errors import FileError, FormatError, InputError, MlygeoError
-from mlygeo.perspective.files import encoded, tags_of
+from mlygeo.perspective.files import encoded, is_view, tags_of
 from mlygeo.perspective.ledger import Made
 from mlygeo.perspective.sampling import View, sample
 from mlygeo.perspective.source import Lens, decoded
@@ -165,6 +165,9 @@ def make_views(
 def _write(path: str, result: Result, note: str, files: PictureFiles, ledger: ViewLedger) -> Made | str:
     content = result.content or b""
     try:
+        there = files.folder / path
+        if there.is_file() and not ledger.has(path) and not is_view(there):
+            return f"{there} is there and is not a view: move it away, or choose another folder"
         files.write(path, content)
     except FileError:
         raise

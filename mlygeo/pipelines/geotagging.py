@@ -411,6 +411,7 @@ def images_of(
     import geopandas as gpd
 
     from mlygeo import frames, store
+    from mlygeo.parts.images import dataset_of
     from mlygeo.readers import photos
 
     words = images if isinstance(images, list | tuple) else [images]
@@ -421,10 +422,14 @@ def images_of(
         isinstance(word, str | os.PathLike) and store.parted(word)[0].suffix.lower() in store.FORMATS for word in words
     ):
         found = store.as_frame(words, name="the images")
+    elif one is not None and dataset_of(one) is not None:
+        found = store.as_frame(one, name="the images")
     else:
         if not words or not all(isinstance(word, str | os.PathLike) for word in words):
             raise InputError("no photos", hint="name a folder of photos, photos, or an images frame")
         found = photos.read_photos(words, skip_subfolders=skip_subfolders, progress=progress)
+        if not len(found):
+            raise FileError(f"there is no photo in {', '.join(map(str, words[:3]))}", hint="JPEG files are taken")
         first = Path(words[0]).expanduser()
         return found, first if first.is_dir() else first.parent
     of_no_use(("skip_subfolders",), "beside a frame of images")

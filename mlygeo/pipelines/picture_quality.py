@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,6 @@ from mlygeo.progress import counted
 from mlygeo.schemas import DEFAULT_PROVIDER
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable
 
     import geopandas as gpd
@@ -69,7 +69,8 @@ def quality(
         Images frame or a file of one, such as a selection; or a folder of photos, or photos.
     pictures
         Folder that `mlygeo download` filled, where the pictures of images are found by id; or any folder of files named
-        by id. Default: the files in the column `path` of local photos; images without it get what the sun tells alone.
+        by id. Default: the files in the column `path` of local photos and views, from here or from the folder of the
+        frame; images without it get what the sun tells alone.
     preset
         "percept": measure all pixels, as percept-vsvi-filter does, and add its score (`percept_score`: contrast, and
         what tone exceeds 0.8 by) and whether its filter accepts the picture, with its threshold of 0.35
@@ -113,7 +114,7 @@ def quality(
     if workers is not None and workers < 1:
         raise InputError(f"`workers` must be 1 or more, not {workers}")
     base, folder = geotagging.images_of(images, skip_subfolders=False, progress=progress, local=False)
-    files = _files(base, pictures)
+    files = _files(base, pictures, images)
     if files is None:
         of_no_use(("preset", "workers"), "without pictures: name their folder with `pictures`")
     result = sun.sun_position(base, field_of_view=field_of_view, low_sun=low_sun)
@@ -220,36 +221,46 @@ def _headline(summary: dict[str, Any]) -> str:
     return text
 
 
-def _files(images: gpd.GeoDataFrame, folder: PathLike | None) -> list[str | None] | None:
+def _files(images: gpd.GeoDataFrame, folder: PathLike | None, given: Any) -> list[str | None] | None:
     """Return the file of each image; None where images have none and no folder is named."""
     if folder is not None:
         return _by_id(images, Path(folder).expanduser())
     if "path" not in images.columns:
         return None
-    return [path if isinstance(path, str) and path else None for path in images["path"].tolist()]
+    paths = [path if isinstance(path, str) and path else None for path in images["path"].tolist()]
+    one = given[0] if isinstance(given, list | tuple) and len(given) == 1 else given
+    if not isinstance(one, str | os.PathLike) or not (frame := Path(one).expanduser()).is_file():
+        return paths
+    return [path and _seen_from(frame.parent, path) for path in paths]
+
+
+def _seen_from(folder: Path, path: str) -> str:
+    """Return a path as it is, or as it is from a folder, if there is a file: that of a view is from its frame's."""
+    there = folder / path
+    return str(there) if not Path(path).exists() and there.is_file() else path
 
 
 def _by_id(images: gpd.GeoDataFrame, folder: Path) -> list[str | None]:
     """Return the picture of each image in a folder."""
+    from mlygeo.downloads.layouts import file_name
     from mlygeo.downloads.ledger import LEDGER_FILE, transfers
 
-    if "id" not in images.columns or images["id"].isna().all():
+    if "id" not in images.columns or (len(images) and images["id"].isna().all()):
         raise FrameError("these images have no ids, by which `pictures` finds their files", hint="leave `pictures` out")
     if not folder.is_dir():
         raise FileError(f"there is no folder {folder}")
-    ids = images["id"].astype("object").where(images["id"].notna(), None)
-    names = _providers(images)
-    keys = [(name, None if id_ is None else str(id_)) for name, id_ in zip(names, ids, strict=True)]
+    ids = images["id"].astype("object").where(images["id"].notna(), None).tolist()
+    keys = list(zip(_providers(images), ids, strict=True))
     if (folder / places.STATE_FOLDER / LEDGER_FILE).is_file():
         ledger = transfers(folder)
         there = ledger[ledger["status"].isin(["done", "found"])]
         listed = zip(_providers(there), there["id"], there["path"], strict=True)
         found = {(name, str(id_)): str(folder / path) for name, id_, path in listed}
-        files = [found.get((name, key)) if key else None for name, key in keys]
+        files = [None if id_ is None else found.get((name, str(id_))) for name, id_ in keys]
     else:
         by_name = _of_names(folder)
-        files = [by_name.get(key) if key else None for _, key in keys]
-    if not any(files):
+        files = [None if id_ is None else by_name.get(file_name(id_)) for _, id_ in keys]
+    if files and not any(files):
         raise FrameError(f"{folder} has no picture of any of these images", hint="download them, or name their folder")
     return files
 

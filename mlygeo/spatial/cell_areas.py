@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlygeo.errors import DependencyError, InputError, install_hint
+from mlygeo.errors import InputError
 from mlygeo.spatial import cells, districts, pieces
 
 if TYPE_CHECKING:
@@ -17,9 +16,6 @@ if TYPE_CHECKING:
     from mlygeo.arrays import Flags, Floats, Objects, Whole
     from mlygeo.spatial.pieces import Pieces
     from mlygeo.spatial.polylines import Lines
-
-MOST_RESOLUTION = 15
-"""Finest resolution of H3; a hexagon has 0.9 m²."""
 
 MOST_CUTS = 20_000_000
 """More cuts of streets than this mean a mistake in the size of cells, and would not fit in memory."""
@@ -48,17 +44,10 @@ def of(text: str) -> Quadkeys | Hexagons:
     DependencyError
         If the package h3 is needed, and is not installed.
     """
-    found = re.fullmatch(r"(quadkey|h3:)(\d{1,3})", text)
-    if found is None:
-        shown = text if len(text) < 60 else f"{text[:57]}…"
-        raise InputError(f"`cells` is a zoom such as quadkey17, or a resolution such as h3:9, not {shown!r}")
-    size = int(found[2])
-    most, word = (cells.MOST_ZOOM, "zoom") if found[1] == "quadkey" else (MOST_RESOLUTION, "resolution")
-    if size > most:
-        raise InputError(f"`cells` is {text}, and the finest {word} is {most}")
-    if found[1] == "quadkey":
+    kind, size = cells.named(text, "cells")
+    if kind == "quadkey":
         return Quadkeys(size)
-    _h3()
+    cells.h3()
     return Hexagons(size)
 
 
@@ -131,13 +120,13 @@ class Hexagons:
     def of(self, lon: Floats, lat: Floats) -> tuple[Whole, Flags]:
         """Return the cell of each place (degrees) as a number, -1 where it is not finite; none has several."""
         found, known = np.full(len(lon), -1, dtype=np.int64), np.isfinite(lon) & np.isfinite(lat)
-        look_up, own = _h3().latlng_to_cell, zip(lat[known].tolist(), lon[known].tolist(), strict=True)
+        look_up, own = cells.h3().latlng_to_cell, zip(lat[known].tolist(), lon[known].tolist(), strict=True)
         found[known] = [look_up(*place, self.resolution) for place in own]
         return found, np.zeros(len(lon), dtype=bool)
 
     def labels(self, keys: Whole) -> list[str]:
         """Return the names of cells, such as "891f8d7a49bffff"."""
-        return [_h3().int_to_str(key) for key in keys.tolist()]
+        return list(map(cells.h3().int_to_str, keys.tolist()))
 
     def shapes(self, keys: Whole) -> Objects:
         """Return the polygons of cells, EPSG:4326, cut at the antimeridian."""
@@ -153,12 +142,12 @@ class Hexagons:
         return made
 
     def _corners(self, keys: Sequence[int] | Whole) -> list[Floats]:
-        corners_of = _h3().cell_to_boundary
+        corners_of = cells.h3().cell_to_boundary
         return [np.array(corners_of(int(key)))[:, ::-1] for key in keys]
 
     def cut(self, lines: Lines, lonlat: Floats) -> Pieces:
         """Return the pieces of lines between the borders of cells; see `Areas`."""
-        h3 = _h3()
+        h3 = cells.h3()
         of = pieces.segments(lines, lonlat)
         apart = h3.average_hexagon_edge_length(self.resolution, unit="m") / 2
         count = np.ceil(lines.step[of.vertex + 1] / apart).astype(np.int64) + 1
@@ -208,11 +197,3 @@ def _each(low: Whole, high: Whole) -> tuple[Whole, Whole]:
 def _check(cuts: int) -> None:
     if cuts > MOST_CUTS:
         raise InputError(f"`cells` are too small: streets would be cut {cuts:,} times", hint="use larger cells")
-
-
-def _h3() -> Any:
-    try:
-        import h3.api.basic_int as h3
-    except ImportError as error:
-        raise DependencyError("hexagons need h3, which is not installed", hint=install_hint("cells")) from error
-    return h3

@@ -1,5 +1,5 @@
 """
-Cells of the world: tiles of the web map as Morton codes, whose order is that of quadkeys.
+Cells of the world: their names, and tiles of the web map as Morton codes, whose order is that of quadkeys.
 
 A tile x, y of zoom z has the code that interleaves the bits of x and y; its two bits a level are the
 digits of the quadkey. So the codes of all tiles inside a tile of a lower zoom are one range.
@@ -12,11 +12,12 @@ where `codes` puts it there.
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from mlygeo.errors import InputError
+from mlygeo.errors import DependencyError, InputError, install_hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,11 +31,66 @@ Bits = TypeVar("Bits", bound="npt.NDArray[np.integer[Any]]")
 MOST_ZOOM = 30
 """Codes of 60 bits; a cell is 4 cm wide."""
 
+MOST_RESOLUTION = 15
+"""Finest resolution of H3; a hexagon has 0.9 m²."""
+
 BORDER_DECIMALS = 10
 """Decimals of a border's latitude, rounded up: 0.01 mm."""
 
 NEAR_BORDER_DEG = 1e-8
 """Nearer to a border than this, a position is compared with it: far more than the formula's error."""
+
+
+def named(text: str, option: str, *, also: str = "") -> tuple[str, int]:
+    """
+    Return the cells that a name means.
+
+    Parameters
+    ----------
+    text
+        "quadkey17" for tiles of zoom 17, or "h3:9" for hexagons of resolution 9.
+    option
+        The parameter, for errors.
+    also
+        What else it takes, for errors.
+
+    Returns
+    -------
+    kind
+        "quadkey" or "h3".
+    size
+        The zoom, or the resolution.
+
+    Raises
+    ------
+    InputError
+        If it means none, or there is no such zoom or resolution.
+    """
+    found = re.fullmatch(r"(quadkey|h3:)([0-9]{1,3})", text)
+    if found is None:
+        shown = text if len(text) < 60 else f"{text[:57]}…"
+        raise InputError(f"`{option}` is {also}a zoom such as quadkey17, or a resolution such as h3:9, not {shown!r}")
+    kind, size = found[1].removesuffix(":"), int(found[2])
+    most, word = (MOST_ZOOM, "zoom") if kind == "quadkey" else (MOST_RESOLUTION, "resolution")
+    if size > most:
+        raise InputError(f"`{option}` is {text}, and the finest {word} is {most}")
+    return kind, size
+
+
+def h3() -> Any:
+    """
+    Return the package h3, in which cells are numbers.
+
+    Raises
+    ------
+    DependencyError
+        If it is not installed.
+    """
+    try:
+        import h3.api.basic_int
+    except ImportError as error:
+        raise DependencyError("hexagons need h3, which is not installed", hint=install_hint("cells")) from error
+    return h3.api.basic_int
 
 
 def tiles(lon: Floats, lat: Floats, zoom: int) -> tuple[Rows, Rows]:

@@ -147,7 +147,6 @@ class _Facts(NamedTuple):
 
     @classmethod
     def of(cls, images: gpd.GeoDataFrame) -> _Facts:
-        import pandas as pd
 
         lon, lat = frames.lonlat(images)
         times = images["captured_at"].dt.as_unit("ms")
@@ -164,9 +163,7 @@ class _Facts(NamedTuple):
         sequence = _codes(images)
         return cls(
             np.where(gone, 0, time_ms), np.where(gone, np.nan, lon), np.where(gone, np.nan, lat), sequence,
-            pd.to_numeric(images["compass_angle"]).to_numpy(dtype=np.float64, na_value=np.nan)
-            if "compass_angle" in images.columns else np.full(len(images), np.nan),
-            np.where(np.isnan(aspect), measured, aspect), hashes, has_hash,
+            frames.reals(images, "compass_angle"), np.where(np.isnan(aspect), measured, aspect), hashes, has_hash,
         )  # fmt: skip
 
     def at(self, rows: Rows) -> _Facts:
@@ -177,9 +174,7 @@ class _Facts(NamedTuple):
 
 def _aspect(images: gpd.GeoDataFrame, width: str, height: str) -> Floats:
     """Return the ratio of the longer to the shorter side; NaN where it is unknown."""
-    if width not in images.columns or height not in images.columns:
-        return np.full(len(images), np.nan)
-    sides = [images[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in (width, height)]
+    sides = [frames.reals(images, name) for name in (width, height)]
     shorter, longer = np.minimum(*sides), np.maximum(*sides)
     ratio: Floats = np.divide(longer, shorter, out=np.full(len(images), np.nan), where=shorter > 0)
     return ratio

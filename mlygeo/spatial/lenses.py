@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from mlygeo import frames
 from mlygeo.spatial import rotations
 
 if TYPE_CHECKING:
@@ -27,6 +28,12 @@ _NAMES = {"spherical": SPHERICAL, "equirectangular": SPHERICAL, "perspective": P
 
 SHORTEST, LONGEST = 0.05, 50.0
 """Focal lengths of lenses that are in use for photos, as fractions of the larger side: 2 mm and 1.8 m on film."""
+
+HALVINGS = 90
+"""In search of the edge of a picture; it is exact then."""
+
+MOST_TANGENT = 1e6
+"""Tangent of an angle so near to 90 degrees that no picture reaches it."""
 
 _PARAMETERS = 3
 """Focal length and two coefficients; other models of lenses have more."""
@@ -123,7 +130,7 @@ def lenses_of(images: pd.DataFrame) -> Lenses:
     focal, k1, k2 = parameters[:, 0].copy(), np.nan_to_num(parameters[:, 1]), np.nan_to_num(parameters[:, 2])
     focal[~np.isnan(parameters[:, _PARAMETERS])] = np.nan  # of another model
     if "field_of_view" in images.columns:
-        degrees = images["field_of_view"].to_numpy(dtype=np.float64, na_value=np.nan)
+        degrees = frames.reals(images, "field_of_view")
         plain = np.isnan(parameters[:, 0]) & (kind != FISHEYE) & (degrees > 0) & (degrees < 180)
         focal = np.where(plain, focal_length(np.where(plain, degrees, 90.0)) * _wide_share(images), focal)
     with np.errstate(invalid="ignore"):
@@ -141,11 +148,93 @@ def _is_false(flag: Any, rows: int) -> Flags:
 
 def _wide_share(images: pd.DataFrame) -> Floats:
     """Return the width as a share of the larger side, by which a horizontal field of view gives a focal length."""
-    if not {"width", "height"} <= set(images.columns):
-        return np.full(len(images), np.nan)
-    width, height = (images[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in ("width", "height"))
+    width, height = (frames.reals(images, name) for name in ("width", "height"))
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(width / np.maximum(width, height))
+
+
+def sizes_of(images: pd.DataFrame) -> Floats:
+    """
+    Return the sizes of pictures that are shown upright, as far as they are known.
+
+    Parameters
+    ----------
+    images
+        Images frame with `width` and `height`, pixels as stored, and `exif_orientation` where it has it.
+
+    Returns
+    -------
+    sizes
+        Width and height, float64 of shape (n, 2); NaN where one of them is unknown.
+    """
+    size = np.stack([frames.reals(images, "width"), frames.reals(images, "height")], axis=1)
+    turned = frames.reals(images, "exif_orientation") >= 5
+    size[turned] = size[turned, ::-1]
+    size[~(size > 0).all(axis=1)] = np.nan
+    return size
+
+
+def fields_of_view(images: pd.DataFrame) -> Floats:
+    """
+    Return the horizontal fields of view of flat pictures that are shown upright, by their lenses.
+
+    Where distortion is so strong that nothing is seen at the edge, it is not considered.
+
+    Parameters
+    ----------
+    images
+        Images frame; of the columns of `lenses_of` and `sizes_of` those that it has. Where the size is unknown, the
+        picture is taken to be wider than high.
+
+    Returns
+    -------
+    angle
+        Degrees, up to 360, float64 of shape (n,); NaN for panoramas, and where the lens is not known.
+
+    Examples
+    --------
+    >>> fields_of_view(images).round(1).tolist()
+    [61.9]
+    """
+    found, size = lenses_of(images), sizes_of(images)
+    share = np.where(np.isnan(size[:, 0]), 1.0, size[:, 0] / size.max(axis=1))
+    return _fields_of_view(found.kind == FISHEYE, found.focal, found.k1, found.k2, share / 2)
+
+
+def _fields_of_view(fisheye: Flags, focal: Floats, k1: Floats, k2: Floats, edge: Floats) -> Floats:
+    """Return by how many degrees lenses see as far as an edge on both sides; lenses and edges as `project` has them."""
+    known = np.isfinite(focal)
+    edge = edge / np.where(known, focal, 1.0)
+    k1, k2 = (np.where(known, values, 0.0) for values in (k1, k2))
+    # Beyond the radius where it turns back, or the largest there is, no place is seen.
+    farthest = np.minimum(_turning(k1, k2), np.where(fisheye, np.pi, MOST_TANGENT))
+
+    def place(radius: Floats) -> Floats:
+        square = radius * radius
+        found: Floats = radius * (1 + k1 * square + k2 * square * square)
+        return found
+
+    low, high = np.zeros(len(focal)), farthest
+    reaches = place(farthest) >= edge
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        inside = place(middle) < edge
+        low, high = np.where(inside, middle, low), np.where(inside, high, middle)
+    radius = np.where(reaches, low, edge)
+    half = np.where(fisheye, np.minimum(radius, np.pi), np.arctan(radius))
+    return np.where(known, np.degrees(2 * half), np.nan)
+
+
+def _turning(first: Floats, second: Floats) -> Floats:
+    """Return the radius r beyond which r (1 + k1 r² + k2 r⁴) no longer grows; infinity where there is none."""
+    # The smaller positive root of 1 + 3 k1 s + 5 k2 s² for s = r², in the form that does not cancel.
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        half = 3 * first
+        root = np.sqrt(half * half - 20 * second)
+        q = -(half + np.where(half < 0, -root, root)) / 2
+        roots = np.array([q / (5 * second), 1 / q])
+        found: Floats = np.sqrt(np.where(roots > 0, roots, np.inf).min(axis=0))
+    return found
 
 
 def project(directions: Floats, fisheye: Flags, focal: Floats, k1: Floats, k2: Floats) -> tuple[Floats, Floats]:

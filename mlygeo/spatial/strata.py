@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import bisect
 import heapq
-import re
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mlygeo.errors import DependencyError, FrameError, InputError, install_hint
+from mlygeo.errors import FrameError, InputError
 from mlygeo.spatial import cells, polylines
 
 if TYPE_CHECKING:
@@ -53,9 +52,6 @@ FAR_DEG = 3.0
 
 MOST_LOOKED_UP = 2_000_000
 """Places whose hexagon is looked up, one after another; it takes some seconds."""
-
-MOST_RESOLUTION = 15
-"""Finest resolution of H3."""
 
 
 class Stretches(NamedTuple):
@@ -120,17 +116,7 @@ class Cell:
             if not 0 < cell < np.inf:
                 raise InputError(f"`cell` must be a positive number of metres, not {cell:g}")
             return cls("metres", float(cell))
-        found = re.fullmatch(r"(quadkey|h3:)(\d{1,3})", cell)
-        if found is None:
-            raise InputError(
-                f"`cell` is a number of metres, a zoom such as quadkey17, or a resolution such as h3:9, not {cell!r}"
-            )
-        kind, size = found[1].removesuffix(":"), int(found[2])
-        most = cells.MOST_ZOOM if kind == "quadkey" else MOST_RESOLUTION
-        if size > most:
-            word = "zoom" if kind == "quadkey" else "resolution"
-            raise InputError(f"`cell` is {cell}, and the finest {word} is {most}")
-        return cls(kind, size)
+        return cls(*cells.named(cell, "cell", also="a number of metres, "))
 
     def __str__(self) -> str:
         """Return the text that means these cells."""
@@ -524,7 +510,7 @@ def _web_map(network: Network, segments: _Segments, zoom: int) -> tuple[tuple[Fl
 def _by_hexagon(network: Network, segments: _Segments, resolution: int) -> Stretches:
     import shapely
 
-    h3 = _h3()
+    h3 = cells.h3()
     apart = h3.average_hexagon_edge_length(resolution, unit="m") / 4
     parts = np.maximum(np.ceil(segments.step / apart), 1)
     if parts.sum() > MOST_LOOKED_UP:
@@ -538,18 +524,11 @@ def _by_hexagon(network: Network, segments: _Segments, resolution: int) -> Stret
     lon, lat = network.projection.inverse(*segments.at(segment, number / parts[segment]))
     touched = {h3.latlng_to_cell(*place, resolution) for place in zip(lat.tolist(), lon.tolist(), strict=True)}
     # A corner that a street cuts off between two of these places is of a neighbour.
-    labels = np.array(sorted({near for each in touched for near in h3.grid_disk(each, 1)}), dtype=object)
-    borders = [np.array(h3.cell_to_boundary(label)) for label in labels]
+    near = sorted({neighbour for each in touched for neighbour in h3.grid_disk(each, 1)})
+    labels = np.array([h3.int_to_str(each) for each in near], dtype=object)
+    borders = [np.array(h3.cell_to_boundary(each)) for each in near]
     hexagons = np.array(
         [shapely.Polygon(np.column_stack(network.projection.forward(*border.T[::-1]))) for border in borders],
         dtype=object,
     )
     return segments.stretches(*segments.in_polygons(hexagons), labels)
-
-
-def _h3() -> Any:
-    try:
-        import h3
-    except ImportError as error:
-        raise DependencyError("hexagons need h3, which is not installed", hint=install_hint("cells")) from error
-    return h3

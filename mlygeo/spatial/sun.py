@@ -17,6 +17,7 @@ from mlygeo import frames
 from mlygeo.arrays import in_threads
 from mlygeo.errors import InputError
 from mlygeo.progress import working
+from mlygeo.spatial import lenses
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -72,12 +73,13 @@ def sun_position(
     - `against_light`: whether the sun is up, at most `low_sun` high, and within the field of view of the camera to
       either side of its heading; panoramas look every way. Clouds are not known.
 
-    The field of view is that of the column `field_of_view`, and elsewhere the parameter's.
+    The field of view is that of the column `field_of_view`; where that is unknown, the one that follows from
+    `camera_parameters`, `camera_type`, `width` and `height`; and elsewhere the parameter's.
 
     Parameters
     ----------
     images
-        Images frame with `captured_at`; `compass_angle`, `is_pano` and `field_of_view` where it has them.
+        Images frame with `captured_at`; `compass_angle`, `is_pano` and the columns above where it has them.
     field_of_view
         Horizontal field of view of cameras that do not tell theirs, degrees.
     low_sun
@@ -120,7 +122,7 @@ def sun_position(
     altitude, azimuth = np.full(len(images), np.nan), np.full(len(images), np.nan)
     altitude[known], azimuth[known] = position(time_ms[known], lon[known], lat[known])
     angles, _ = widths(images, field_of_view)
-    heading = _floats(images, "compass_angle")
+    heading = frames.reals(images, "compass_angle")
     lit, unsure = _against(altitude, azimuth, heading, angles, low_sun)
     LOG.info(
         "%d of %d images were taken by day, %d against the light; of %d the time or the position is unknown",
@@ -231,7 +233,8 @@ def widths(images: gpd.GeoDataFrame, assumed: float) -> tuple[Floats, Flags]:
     Parameters
     ----------
     images
-        Images frame; of the columns `field_of_view` and `is_pano` those that it has.
+        Images frame; of the columns `field_of_view`, `is_pano` and those that tell the lens (see
+        `lenses.fields_of_view`) those that it has.
     assumed
         The field of view of flat pictures that do not tell theirs, degrees.
 
@@ -242,21 +245,15 @@ def widths(images: gpd.GeoDataFrame, assumed: float) -> tuple[Floats, Flags]:
     are_assumed
         Where `assumed` was taken.
     """
-    own = _floats(images, "field_of_view")
-    is_known = (own > 0) & (own <= 360)
-    angles = np.where(is_known, own, assumed)
+    own = frames.reals(images, "field_of_view")
+    angles = np.where((own > 0) & (own <= 360), own, np.nan)
     if "is_pano" in images.columns:
-        is_pano = frames.truths(images["is_pano"])
-        angles[is_pano] = 360.0
-        is_known |= is_pano
-    return angles, ~is_known
-
-
-def _floats(images: gpd.GeoDataFrame, column: str) -> Floats:
-    if column not in images.columns:
-        return np.full(len(images), np.nan)
-    values: Floats = images[column].to_numpy(dtype=np.float64, na_value=np.nan)
-    return values
+        angles[frames.truths(images["is_pano"])] = 360.0
+    unknown = np.flatnonzero(np.isnan(angles))
+    if "camera_parameters" in images.columns and len(unknown):
+        angles[unknown] = lenses.fields_of_view(images.iloc[unknown])
+    are_assumed = np.isnan(angles)
+    return np.where(are_assumed, assumed, angles), are_assumed
 
 
 def _against(altitude: Floats, azimuth: Floats, heading: Floats, angles: Floats, low_sun: float) -> tuple[Flags, Flags]:

@@ -20,18 +20,9 @@ from mlygeo.spatial.scores import decay
 from mlygeo.spatial.zones import Zones
 
 if TYPE_CHECKING:
-    from mlygeo.arrays import Flags, Floats, Objects, Rows
+    from mlygeo.arrays import Floats, Objects, Rows
     from mlygeo.spatial.projection import Projection
     from mlygeo.spatial.scores import Rule
-
-PERSPECTIVE, FISHEYE = "perspective", "fisheye"
-"""Types of cameras whose field of view their parameters tell, as OpenSfM and Mapillary call them."""
-
-STEPS = 90
-"""Halvings in search of the edge of a picture; it is exact then."""
-
-MOST_TANGENT = 1e6
-"""Tangent of an angle so near to 90 degrees that no picture reaches it."""
 
 
 @dataclass(frozen=True)
@@ -287,67 +278,3 @@ def _facing(off: Floats, angle: Floats) -> Floats:
     """Return the term `heading` of pairs: 1 - h / 180, and 1 for panoramas."""
     facing: Floats = np.where(angle >= 360, 1.0, np.where(np.isnan(off), 0.0, 1.0 - off / 180.0))
     return facing
-
-
-def fields_of_view(camera_type: Objects, parameters: Floats, width: Floats, height: Floats, *, turned: Flags) -> Floats:
-    """
-    Return the horizontal field of view of flat pictures by their cameras.
-
-    A place at the angle a from the axis is seen at f tan(a) (1 + k1 tan(a)² + k2 tan(a)⁴) from the middle by a
-    perspective camera, at f a (1 + k1 a² + k2 a⁴) by a fisheye, in parts of the larger side of the picture (OpenSfM,
-    "Camera models", https://opensfm.org/docs/geometry.html). Where distortion is so strong that nothing is seen at
-    the edge, it is not considered.
-
-    Parameters
-    ----------
-    camera_type
-        Text, such as "perspective" or "fisheye"; of others nothing is known.
-    parameters
-        Focal length and the two distortions, shape (n, 3); NaN where unknown. Distortions that are unknown count as 0.
-    width, height
-        Pixels; where one is unknown, the picture is taken to be wider than high.
-    turned
-        Whether the picture is turned by a right angle when it is shown (EXIF orientation 5 to 8).
-
-    Returns
-    -------
-    angle
-        Degrees, up to 360; NaN where unknown.
-    """
-    focal, first, second = parameters.T
-    first, second = (np.where(np.isfinite(values), values, 0.0) for values in (first, second))
-    wide, high = np.where(turned, height, width), np.where(turned, width, height)
-    edge = np.where((wide > 0) & (high > 0), 0.5 * wide / np.fmax(wide, high), 0.5)
-    is_fisheye = camera_type == FISHEYE
-    known = np.isfinite(focal) & (focal > 0) & (is_fisheye | (camera_type == PERSPECTIVE))
-    edge = edge / np.where(known, focal, 1.0)
-
-    # Beyond the radius where it turns back, or the largest there is, no place is seen.
-    farthest = np.minimum(_turning(first, second), np.where(is_fisheye, np.pi, MOST_TANGENT))
-
-    def place(radius: Floats) -> Floats:
-        square = radius * radius
-        found: Floats = radius * (1 + first * square + second * square * square)
-        return found
-
-    low, high_radius = np.zeros(len(focal)), farthest
-    reaches = place(farthest) >= edge
-    for _ in range(STEPS):
-        middle = (low + high_radius) / 2
-        inside = place(middle) < edge
-        low, high_radius = np.where(inside, middle, low), np.where(inside, high_radius, middle)
-    radius = np.where(reaches, low, edge)
-    half = np.where(is_fisheye, np.minimum(radius, np.pi), np.arctan(radius))
-    return np.where(known, np.degrees(2 * half), np.nan)
-
-
-def _turning(first: Floats, second: Floats) -> Floats:
-    """Return the radius r beyond which r (1 + k1 r² + k2 r⁴) no longer grows; infinity where there is none."""
-    # The smaller positive root of 1 + 3 k1 s + 5 k2 s² for s = r², in the form that does not cancel.
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        half = 3 * first
-        root = np.sqrt(half * half - 20 * second)
-        q = -(half + np.where(half < 0, -root, root)) / 2
-        roots = np.array([q / (5 * second), 1 / q])
-        found: Floats = np.sqrt(np.where(roots > 0, roots, np.inf).min(axis=0))
-    return found

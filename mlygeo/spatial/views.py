@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     import geopandas as gpd
-    import pandas as pd
 
     from mlygeo.arrays import Flags, Floats, Objects, Rows
     from mlygeo.spatial.lenses import Lenses
@@ -53,6 +52,9 @@ UPRIGHT = 45.0
 
 SAME_HEADING = 1.0
 """Degrees by which two statements of one computed heading may differ."""
+
+MOST_AROUND = 720
+"""Views all around: one each half degree."""
 
 EDGE = 16
 """Places on each edge of a view that a flat picture must show for the view to lie within it."""
@@ -154,7 +156,7 @@ def plan_views(
     base = _base(images, relative_to)
     found = lenses.lenses_of(images)
     facing = _Facing.of(images)
-    size = _sizes(images)
+    size = lenses.sizes_of(images)
     reasons = np.select(
         [
             images["id"].isna().to_numpy(),
@@ -221,6 +223,12 @@ def offsets_of(
         if not 0 <= overlap < 1:
             raise InputError(f"`overlap={overlap:g}` is no part of a view", hint="0 to below 1, such as 0.2")
         around = int(np.ceil(360.0 / (fov * (1 - overlap)) - 1e-9))
+        if around > MOST_AROUND:
+            raise InputError(
+                f"`overlap={overlap:g}` with `fov={fov:g}` makes {around:,} views of each image, and the most are "
+                f"{MOST_AROUND}",
+                hint="use a smaller `overlap`, or a larger `fov`",
+            )
         return {f"{angle:.6g}": angle for angle in (np.arange(around) * 360.0 / around).tolist()}
     if isinstance(directions, str):
         directions = directions.split(",")
@@ -235,9 +243,10 @@ def offsets_of(
         if not np.isfinite(angle):
             raise InputError(f"there is no direction {each!r}", hint=f"{', '.join(NAMED)}, or degrees")
         angle %= 360.0
-        if angle in found.values():
+        called = str(name) if name in NAMED else f"{angle:.6g}"
+        if angle in found.values() or called in found:
             raise InputError(f"the direction {each!r} is given twice")
-        found[str(name) if name in NAMED else f"{angle:.6g}"] = angle
+        found[called] = angle
     if not found:
         raise InputError("no direction", hint=f"{', '.join(NAMED)}, or degrees")
     return found
@@ -256,11 +265,7 @@ def _base(images: gpd.GeoDataFrame, relative_to: str) -> Floats:
             f"there is no column {named} with the bearing that directions are relative to",
             hint="add it, or use `relative_to=camera` or `relative_to=north`",
         )
-    try:
-        base = images[column].to_numpy(dtype=np.float64, na_value=np.nan)
-    except (TypeError, ValueError) as error:
-        raise FrameError(f"the column {column!r} has no bearings: {error}") from error
-    return np.where(np.isfinite(base), base, np.nan) % 360.0
+    return frames.reals(images, column) % 360.0
 
 
 def base_column(columns: Collection[str], relative_to: str) -> str | None:
@@ -287,9 +292,9 @@ class _Facing:
     @classmethod
     def of(cls, images: gpd.GeoDataFrame) -> _Facing:
         """Return how the cameras of images stood."""
-        computed, measured = _real(images, "computed_compass_angle"), _real(images, "compass_angle")
+        computed, measured = frames.reals(images, "computed_compass_angle"), frames.reals(images, "compass_angle")
         heading = np.where(np.isnan(computed), measured, computed)
-        pitch, roll = _real(images, "pitch"), _real(images, "roll")
+        pitch, roll = frames.reals(images, "pitch"), frames.reals(images, "roll")
         both = ~np.isnan(pitch + roll)
         leans = both & (rotations.tilts(rotations.of_angles(np.zeros(len(images)), pitch, roll)) > UPRIGHT)
         told = both & ~leans
@@ -298,7 +303,7 @@ class _Facing:
         doubts = {TOO_STEEP: leans, TWO_HEADINGS: np.zeros(len(images), dtype=bool)}
         if "computed_rotation" in images.columns:
             matrices = rotations.of_vectors(rotations.vectors(images["computed_rotation"]))
-            matrices = rotations.upright(matrices, _real(images, "exif_orientation"))
+            matrices = rotations.upright(matrices, frames.reals(images, "exif_orientation"))
             theirs = rotations.angles(matrices)
             known = ~np.isnan(theirs[0])
             with np.errstate(invalid="ignore"):
@@ -320,13 +325,6 @@ class _Facing:
         """Return the matrices of some rows; cameras whose tilt is unknown count as level."""
         pitch, roll = np.nan_to_num(self.pitch[row]), np.nan_to_num(self.roll[row])
         return rotations.of_angles(self.heading[row], pitch, roll)
-
-
-def _real(images: pd.DataFrame, name: str) -> Floats:
-    if name not in images.columns:
-        return np.full(len(images), np.nan)
-    values = images[name].to_numpy(dtype=np.float64, na_value=np.nan)
-    return np.where(np.isfinite(values), values, np.nan)
 
 
 def _apart(one: Floats, other: Floats) -> Floats:
@@ -366,15 +364,6 @@ class _Shape(NamedTuple):
         x = np.concatenate([[0.0], along, along, one, -one]) * self.width / max(self.width, self.height) / 2
         y = np.concatenate([[0.0], one, -one, along, along]) * self.height / max(self.width, self.height) / 2
         return np.stack([x, y, np.full_like(x, self.focal)], axis=1)
-
-
-def _sizes(images: gpd.GeoDataFrame) -> Floats:
-    """Return width and height of pictures that are shown upright, shape (n, 2); NaN where they are unknown."""
-    size = np.stack([_real(images, "width"), _real(images, "height")], axis=1)
-    turned = _real(images, "exif_orientation") >= 5
-    size[turned] = size[turned, ::-1]
-    size[~(size > 0).all(axis=1)] = np.nan
-    return size
 
 
 def _not_shown(row: Rows, heading: Floats, shape: _Shape, *, size: Floats, found: Lenses, facing: _Facing) -> Objects:
@@ -456,9 +445,9 @@ def _paths(images: gpd.GeoDataFrame, row: Rows, names: Objects) -> Sequence[str]
     ids = images["id"].astype("str").to_numpy(dtype=object, na_value="")
     parts = [[quote(each, safe="") if _UNSAFE.search(each) else each for each in ids.tolist()]]
     if "point_id" in images.columns:
-        points = images["point_id"].astype("str").tolist()
-        parts.insert(0, [quote(each, safe="") if _UNSAFE.search(each) else each for each in points])
-    stems = np.array(["_".join(each) for each in zip(*parts, strict=True)], dtype=object)
+        points = images["point_id"].astype("str").to_numpy(dtype=object, na_value="")
+        parts.insert(0, [quote(each, safe="") if _UNSAFE.search(each) else each for each in points.tolist()])
+    stems = np.array(["_".join(filter(None, each)) for each in zip(*parts, strict=True)], dtype=object)
     if "provider" in images.columns:
         owner = images["provider"].fillna(DEFAULT_PROVIDER).to_numpy(dtype=object)
         stems = np.array(

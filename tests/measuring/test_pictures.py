@@ -80,6 +80,14 @@ def test_broken_photos_are_measured_or_have_a_reason(path):
     assert found.picture_error is None or "\n" not in found.picture_error
 
 
+@pytest.mark.parametrize(("dtype", "name"), [("uint16", "deep.png"), ("int32", "deep.tif")])
+def test_grey_pictures_of_many_bits_are_not_cut_off_at_255(tmp_path, dtype, name):
+    Image.fromarray(np.full((5, 5), 40_000, dtype=dtype)).save(tmp_path / name)
+    found = pictures.measure_picture(str(tmp_path / name))
+    assert found.picture_error == pictures.TOO_DEEP
+    assert np.isnan(found.brightness)
+
+
 def test_the_number_of_processes_and_rounds_changes_nothing(monkeypatch):
     paths = [str(path) for path in sorted(PHOTOS.glob("*0.jpg"))] + [None, "missing.jpg", str(STREET)]
     alone = pictures.measure(paths, workers=1)

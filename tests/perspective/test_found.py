@@ -24,6 +24,14 @@ def test_files_are_found_by_their_names_in_all_folders(tmp_path):
     assert reasons.tolist() == [None, None, None, f"no picture of image 503 in {tmp_path}"]
 
 
+def test_an_image_without_an_id_has_no_picture(tmp_path):
+    put(tmp_path, "ab.jpg", "None.jpg", "nan.jpg")
+    images = images_of(2).assign(id=pd.Series(["ab", None], dtype="str"))
+    paths, reasons = pictures_of(images, tmp_path)
+    assert paths.tolist() == [str(tmp_path / "ab.jpg"), None]
+    assert reasons.tolist() == [None, "the image has no id"]
+
+
 def test_two_files_of_one_name_are_in_doubt(tmp_path):
     put(tmp_path, "a/500.jpg", "b/500.jpg")
     paths, reasons = pictures_of(images_of(1), tmp_path)

@@ -14,6 +14,7 @@ from pandas.testing import assert_frame_equal
 
 import mlygeo
 from mlygeo.cli import main
+from mlygeo.downloads.layouts import file_name
 from mlygeo.errors import FileError, FrameError, InputError
 from mlygeo.standin import serve
 
@@ -142,6 +143,45 @@ def test_what_makes_no_sense_is_refused(some, bundled, options, error, named):
 def test_photos_without_ids_are_in_no_folder_of_pictures(bundled):
     with pytest.raises(FrameError, match="have no ids"):
         mlygeo.quality(PHOTOS / "DSCN0010.jpg", pictures=bundled)
+
+
+def test_a_dataset_is_a_frame_and_no_folder_of_photos(images, tmp_path):
+    mlygeo.partition(images, tmp_path / "parts", rows_per_part=500)
+    found = mlygeo.quality(tmp_path / "parts")
+    expected = mlygeo.quality(images)
+    assert sorted(found["id"]) == sorted(expected["id"])
+    assert found["sun_altitude"].sum() == pytest.approx(expected["sun_altitude"].sum())
+
+
+def test_a_folder_without_photos_is_an_error(tmp_path):
+    (tmp_path / "note.txt").write_text("no photo")
+    with pytest.raises(FileError, match="there is no photo in"):
+        mlygeo.quality(tmp_path)
+
+
+def test_views_are_found_from_the_folder_of_their_frame(some, bundled, tmp_path):
+    made = mlygeo.views(
+        some[some["id"] == STREET], pictures=bundled, output=tmp_path / "views", relative_to="north", size="64",
+        required_disk_space=0, workers=1,
+    )  # fmt: skip
+    assert len(made) == 2
+    found = mlygeo.quality(tmp_path / "views" / "views.parquet")
+    assert found["blur"].notna().all()
+    assert found["measured_width"].tolist() == [64, 64]
+    assert found[["view", "path"]].equals(made[["view", "path"]])
+
+
+def test_no_images_have_no_pictures(some, bundled):
+    found = mlygeo.quality(some.iloc[:0], pictures=bundled)
+    assert len(found) == 0
+    assert {"blur", "picture_error"} <= set(found.columns)
+
+
+def test_names_of_files_are_those_that_a_download_gives(some, bundled):
+    (bundled / f"{STREET}.jpg").rename(bundled / f"{file_name('Ab/c')}.jpg")
+    known = some.assign(id=pd.Series(["Ab/c", None, "x"], dtype="str", index=some.index), provider="toy")
+    known["creator_id"] = known["organization_id"] = pd.Series(None, dtype="str", index=some.index)
+    assert mlygeo.quality(known, pictures=bundled)["blur"].notna().tolist() == [True, False, False]
 
 
 def test_pictures_of_one_name_are_said(some, bundled, caplog):

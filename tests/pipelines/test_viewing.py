@@ -99,6 +99,21 @@ def test_flat_pictures_are_cropped_where_they_look_the_right_way(tmp_path, colum
     assert off.max() < 4
 
 
+def test_a_file_that_is_no_view_is_left_as_it_is(city, tmp_path):
+    images, pictures = city
+    folder = tmp_path / "views"
+    folder.mkdir()
+    (folder / "500_left.jpg").write_bytes((pictures / "500.jpg").read_bytes())
+    for overwrite in (False, True):
+        made = mlygeo.views(images, pictures=pictures, output=folder, overwrite=overwrite, **SMALL)
+        assert made.loc[made["error"].notna(), "path"].tolist() == ["500_left.jpg"]
+        assert "is not a view" in made["error"].dropna().iloc[0]
+        assert (folder / "500_left.jpg").read_bytes() == (pictures / "500.jpg").read_bytes()
+    (folder / "500_left.jpg").unlink()
+    (folder / ".mlygeo" / "views.sqlite").unlink()
+    assert mlygeo.views(images, pictures=pictures, output=folder, **SMALL)["error"].isna().all(), "views are known"
+
+
 def test_run_again_makes_only_what_is_missing_or_would_change(city, tmp_path):
     images, pictures = city
     folder = tmp_path / "views"

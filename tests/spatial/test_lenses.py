@@ -8,7 +8,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlygeo.spatial import lenses
@@ -81,3 +81,41 @@ def test_each_image_has_its_lens_or_none():
     ]  # fmt: skip
     np.testing.assert_allclose(found.focal, [np.nan, 0.8, 0.4, np.nan, np.nan, np.nan, 0.375, np.nan, np.nan])
     np.testing.assert_allclose(found.k1, [np.nan, -0.1, 0.0, np.nan, np.nan, np.nan, 0.0, np.nan, np.nan])
+
+
+@given(
+    kind=st.sampled_from(["perspective", "fisheye"]), half=st.floats(10, 70), k1=st.floats(-0.05, 0.05),
+    k2=st.floats(0, 0.01), portrait=st.booleans(), turned=st.booleans(),
+)  # fmt: skip
+@settings(deadline=None)
+def test_a_field_of_view_is_that_whose_edge_is_seen_at_the_edge(kind, half, k1, k2, portrait, turned):
+    wide, high = (3000, 4000) if portrait else (4000, 3000)
+    edge = 0.5 * (high if turned else wide) / 4000
+    side = np.array([math.sin(math.radians(half)), 0.0, math.cos(math.radians(half))])
+    focal = edge / float(lenses.project(side, np.array(kind == "fisheye"), *map(np.array, (1.0, k1, k2)))[0])
+    images = pd.DataFrame(
+        {"is_pano": [False] * 4, "camera_type": [kind, "brown", None, "spherical"],
+         "camera_parameters": [[focal, k1, k2], [focal, focal, 0, 0, k1, k2], None, None], "width": wide, "height": high,
+         "exif_orientation": 6 if turned else 1}
+    )  # fmt: skip
+    found = lenses.fields_of_view(images)
+    assert found[0] == pytest.approx(2 * half, abs=1e-6)
+    assert np.isnan(found[1:]).all()
+
+
+def test_fields_of_view_of_known_cameras():
+    images = pd.DataFrame(
+        {
+            "is_pano": [False] * 5,
+            "camera_type": ["perspective", "fisheye", "perspective", "perspective", None],
+            "camera_parameters": [[0.5], [1 / math.pi, 0, 0], [0.0, 0, 0], "[0.5, -2.0, 0]", [0.5, 0, 0]],
+            "width": pd.array([4000, 4000, 4000, None, 3000], dtype="Int64"),
+            "height": 4000,
+        }
+    )
+    found = lenses.fields_of_view(images)
+    # A focal length of half the width sees 90 degrees; distortion that bends all away from the edge is left out.
+    assert found[[0, 1, 3]].tolist() == pytest.approx([90, 180, 90])
+    assert np.isnan(found[2])
+    assert found[4] == pytest.approx(lenses.field_of_view(0.5 / 0.75))
+    assert lenses.fields_of_view(images.iloc[:0]).shape == (0,)

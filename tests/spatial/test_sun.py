@@ -108,6 +108,24 @@ def test_the_field_of_view_is_the_own_one_that_of_a_panorama_or_assumed():
     assert sun.widths(images[["geometry"]], 65.0)[0].tolist() == [65] * 5
 
 
+def test_the_field_of_view_follows_from_the_lens_where_no_column_says_it():
+    images = at(
+        9.18, 48.78, *[EVENING] * 4, compass_angle=[281.0 + 34] * 4, is_pano=[False] * 4,
+        camera_parameters=["[0.85, 0, 0]", "[0.85, 0, 0]", None, "[0.85, 0, 0]"], camera_type=["perspective"] * 4,
+        field_of_view=[np.nan, 90.0, np.nan, np.nan], width=[4000, 4000, 4000, 3000], height=[3000, 3000, 3000, 4000],
+    )  # fmt: skip
+    angles, are_assumed = sun.widths(images, 70.0)
+    assert angles.round(1).tolist() == [60.9, 90.0, 70.0, 47.6]
+    assert are_assumed.tolist() == [False, False, True, False]
+    assert sun_position(images)["against_light"].tolist() == [False, True, True, False]
+
+
+def test_columns_without_numbers_are_named():
+    images = at(9.18, 48.78, EVENING, compass_angle=[281.0], field_of_view=["wide"])
+    with pytest.raises(FrameError, match="'field_of_view' has other values than numbers"):
+        sun_position(images)
+
+
 def test_high_suns_and_those_below_the_horizon_are_in_no_picture():
     lit = sun_position(at(9.18, 48.78, "2024-06-30T11:26Z", "2024-06-30T20:30Z", compass_angle=[180.0, 320.0]))
     assert lit["against_light"].tolist() == [False, False]

@@ -143,40 +143,6 @@ def test_things_without_a_place_have_no_image_and_mixed_ones_are_refused():
         towards.match(mixed, *some, np.arange(1), **options)
 
 
-def seen_at(kind, focal, k1, k2, radians):
-    """Return where a place at an angle from the axis is seen."""
-    radius = math.tan(radians) if kind == "perspective" else radians
-    return focal * radius * (1 + k1 * radius**2 + k2 * radius**4)
-
-
-@given(
-    kind=st.sampled_from(["perspective", "fisheye"]), half=st.floats(10, 70), k1=st.floats(-0.05, 0.05),
-    k2=st.floats(0, 0.01), portrait=st.booleans(), turned=st.booleans(),
-)  # fmt: skip
-@settings(deadline=None)
-def test_a_field_of_view_is_that_whose_edge_is_seen_at_the_edge(kind, half, k1, k2, portrait, turned):
-    wide, high = (3000, 4000) if portrait else (4000, 3000)
-    shown = high if turned else wide
-    edge = 0.5 * shown / 4000
-    focal = edge / seen_at(kind, 1.0, k1, k2, math.radians(half))
-    found = towards.fields_of_view(
-        np.array([kind, "brown", None], dtype=object), np.array([[focal, k1, k2]] * 3), np.full(3, float(wide)),
-        np.full(3, float(high)), turned=np.full(3, turned),
-    )  # fmt: skip
-    assert found[0] == pytest.approx(2 * half, abs=1e-6)
-    assert np.isnan(found[1:]).all()
-
-
-def test_fields_of_view_of_known_cameras():
-    kinds = np.array(["perspective", "fisheye", "perspective", "perspective"], dtype=object)
-    parameters = np.array([[0.5, np.nan, np.nan], [1 / math.pi, 0, 0], [0.0, 0, 0], [0.5, -2.0, 0]])
-    size = np.array([4000.0, 4000, 4000, np.nan])
-    found = towards.fields_of_view(kinds, parameters, size, size * 0.75, turned=np.zeros(4, dtype=bool))
-    # A focal length of half the width sees 90 degrees; distortion that bends all away from the edge is left out.
-    assert found[[0, 1, 3]].tolist() == pytest.approx([90, 180, 90])
-    assert np.isnan(found[2])
-
-
 @pytest.mark.parametrize("options", [(60.0, 50.0, None), (-1.0, 50.0, None), (None, 50.0, 181.0)])
 def test_limits_that_make_no_sense_are_refused(options):
     with pytest.raises(InputError, match="must lie between"):

@@ -99,7 +99,7 @@ def test_the_street_of_a_selection_is_that_of_its_point():
     assert plan_views(images_of(1), directions="ahead", relative_to="bearing")["compass_angle"].tolist() == [30.0]
     with pytest.raises(FrameError, match="no column 'point_bearing' or 'bearing'"):
         plan_views(images_of(1).drop(columns="bearing"))
-    with pytest.raises(FrameError, match="has no bearings"):
+    with pytest.raises(FrameError, match="other values than numbers"):
         plan_views(images_of(1, bearing=pd.Series(["north"], dtype="str")))
 
 
@@ -108,6 +108,8 @@ def test_a_selection_has_the_point_in_the_names_of_its_files():
     assert plan_views(twice, directions="left")["path"].tolist() == ["3_7_left.jpg", "4_7_left.jpg"]
     with pytest.raises(FrameError, match="two rows would have the same view, 7_left"):
         plan_views(twice.drop(columns="point_id"))
+    some = twice.assign(point_id=pd.Series([None, "a/b"], dtype="str"))
+    assert plan_views(some, directions="left")["path"].tolist() == ["7_left.jpg", "a%2Fb_7_left.jpg"]
 
 
 def test_names_lead_out_of_no_folder():
@@ -218,6 +220,7 @@ def test_a_picture_stored_on_its_side_is_measured_upright():
         ({"fov": 0}, "fov=0"), ({"fov": 151}, "fov=151"), ({"fov": math.nan}, "fov=nan"), ({"width": 0}, "0 x 640"),
         ({"height": 9000}, "640 x 9,000"), ({"pitch": 91}, "pitch=91"), ({"overlap": 1.0}, "overlap=1"),
         ({"directions": "up"}, "no direction 'up'"), ({"directions": ["left", 270]}, "270 is given twice"),
+        ({"directions": [45, 45.0000001]}, "45.0000001 is given twice"), ({"overlap": 0.999, "fov": 0.5}, "720,000 views"),
         ({"directions": []}, "no direction"), ({"directions": [math.inf]}, "no direction inf"),
         ({"relative_to": "asset"}, "no column 'asset'"),
     ],
