@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mlygeo.errors import InputError
@@ -261,6 +262,15 @@ class Preferring:
     max_along: float | None
     max_across: float | None
     per: Per | None
+
+    @property
+    def file(self) -> PathLike | None:
+        """The file of weights; None where there is none."""
+        from mlygeo.spatial.scores import RULES
+
+        if self.prefer is None or (isinstance(self.prefer, str) and self.prefer in RULES):
+            return None
+        return self.prefer if Path(self.prefer).expanduser().is_file() else None  # a pipe is read once
 
     def preference(self, newest: Callable[[], int | None], matching: Matching) -> Preference | None:
         """
