@@ -106,8 +106,8 @@ MENTION = re.compile(r"`([a-z]\w*)(?:=([^`]+))?`")
 
 QUOTES = "\"'"
 
-SHOWN_AS = {"columns": "NAME", "provider": "NAME"}
-"""What several words of an option are called in its help; ids unless they stand here."""
+SHOWN_AS = {"columns": "NAME", "provider": "NAME", "compare": "PERIOD|PROVIDER"}
+"""What several words of an option are called in its help; unless they stand here, ids, or text for people's names."""
 
 PYTHON_ONLY = frozenset({"region", "service", "progress", "output", "executor", "client"})
 """Parameters that the command line fills by its own means."""
@@ -710,11 +710,9 @@ def _option(name: str, annotation: str, default: Any, text: str) -> click.Option
     if "Iterable[" in kind:
         choices = [single or double for single, double in re.findall(r"'([^']+)'|\"([^\"]+)\"", kind)]
         # What can be named is shown in place of a word for it.
-        of = (
-            {"type": click.Choice(choices)}
-            if choices
-            else {"metavar": "FILE" if kind.startswith(("PathLike", "FrameLike")) else SHOWN_AS.get(name, "ID")}
-        )
+        word = SHOWN_AS.get(name, "TEXT" if name == "creator" and "int" not in kind else "ID")
+        word = "FILE" if kind.startswith(("PathLike", "FrameLike")) else word
+        of = {"type": click.Choice(choices)} if choices else {"metavar": word}
         return click.Option([name, flag, *others], multiple=True, callback=_none_if_empty, help=text, **of)
     if kind == "FrameLike" and default is None:
         return click.Option([name, flag, *others], multiple=True, callback=_one_or_several, metavar="FILE", help=text)

@@ -113,7 +113,8 @@ class Party:
     def of(cls, text: str) -> Party:
         """Return who a text names, such as "Jane Doe <https://orcid.org/0000-0002-1825-0097>"."""
         found = re.fullmatch(r"\s*(.*?\S)\s*<\s*(https?://[^<>\s]+)\s*>\s*", text)
-        return cls(text.strip()) if found is None else cls(found[1], found[2])
+        name, address = (text, None) if found is None else (found[1], found[2])
+        return cls(" ".join(name.split()), address)
 
 
 @dataclass(frozen=True)
@@ -181,9 +182,10 @@ def ro_crate(data: Publication) -> dict[str, Any]:
     metadata
         JSON-LD, for `CRATE_FILE`: the files, whose and of which licence they are, and the run that made them.
     """
-    publisher = [] if data.publisher is None else [_party(data.publisher, "Organization")]
+    known: set[str] = set()
+    publisher = [] if data.publisher is None else [_party(data.publisher, "Organization", known)]
     member = {"affiliation": _to(publisher[0])} if publisher else {}
-    people = [{**_party(each, "Person"), **member} for each in data.creators]
+    people = [{**_party(each, "Person", known), **member} for each in data.creators]
     licences = [
         {"@id": url, "@type": "CreativeWork", "name": name, "description": name, "url": url}
         for name, url in data.licences
@@ -223,10 +225,16 @@ def ro_crate(data: Publication) -> dict[str, Any]:
     return {"@context": [f"{_CRATE}/context", terms], "@graph": graph}
 
 
-def _party(party: Party, kind: str) -> dict[str, Any]:
+def _party(party: Party, kind: str, known: set[str]) -> dict[str, Any]:
+    """Return the entity of a party, whose id is none of those that are known, and is known from here on."""
     name = re.sub(r"\W+", "-", party.name).strip("-")
-    url = {"url": party.address} if party.address else {}
-    return {"@id": party.address or f"#{name}", "@type": kind, "name": party.name, **url}
+    id_ = party.address or f"#{kind.lower()}-{name}"
+    number = 1
+    while id_ in known:
+        number += 1
+        id_ = f"#{kind.lower()}-{name}-{number}"
+    known.add(id_)
+    return {"@id": id_, "@type": kind, "name": party.name, **({"url": party.address} if party.address else {})}
 
 
 def _each(entities: Sequence[Mapping[str, Any]]) -> Any:

@@ -90,7 +90,12 @@ def read(given: FrameLike, column: str | None) -> Read:
     number, names = pd.factorize(named[name].astype("str").str.strip())
     shapes = np.empty(len(names), dtype=object)
     for each, own in enumerate(names):
-        region = Region.from_geometry(named.geometry[number == each], name=f"district {own!r}")
+        try:
+            region = Region.from_geometry(named.geometry[number == each], name=f"district {own!r}")
+        except RegionError as error:
+            if error.hint is None or "buffer" not in error.hint:
+                raise
+            raise RegionError(str(error), hint="name a file of polygons with `districts`") from error
         shapes[each] = region.geometry
         for reason, count in region.left_out.items():
             left_out[reason] = left_out.get(reason, 0) + count

@@ -105,7 +105,6 @@ def quality(
     --------
     >>> quality("DCIM", preset="percept")
     """
-    from mlygeo import store
     from mlygeo.pipelines import geotagging, provenance
     from mlygeo.spatial import sun
     from mlygeo.spatial.copies import BY_PLACE, flag_copies
@@ -144,7 +143,7 @@ def quality(
         summary["copies_by_place_and_time"] = int((result["is_copy"] & (result["copy_by"] == BY_PLACE)).sum())
     result.attrs = dict(base.attrs)
     summary |= {"date": provenance.today(), "version": version()}
-    return Job(lambda: result, summary, _headline(summary), lambda path: [store.write_frame(result, path)], failed)
+    return Job(lambda: result, summary, _headline(summary), failed=failed, as_file=True)
 
 
 def _measured(

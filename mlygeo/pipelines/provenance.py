@@ -164,14 +164,9 @@ def _told(value: Any, takes: Takes) -> Any:
 
 def called(text: str) -> str:
     """Return the name of a file, a folder, or an address; without the folders above, passwords and signatures."""
-    from urllib.parse import urlsplit
+    from mlygeo.store.paths import is_url, shown
 
-    from mlygeo.store.paths import is_url
-
-    if is_url(text):
-        parts = urlsplit(text)
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-    return Path(text).name or text
+    return shown(text) if is_url(text) else Path(text).name or text
 
 
 def _source(value: Any) -> dict[str, Any]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mlygeo.errors import FileError
+from mlygeo.errors import FileError, InputError
 from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job, public, version
 from mlygeo.progress import counted
@@ -98,6 +99,7 @@ def publish(
     >>> publish("out", creator="Jane Doe", dry_run=True)["path"].tolist()
     """
     place = Path(folder).expanduser()
+    place = place.parent if place.is_file() else place  # the lock in it
     if format == "manifest":
         of_no_use(("title", "about", "creator", "publisher", "address"), "with `format=manifest`")
         return _manifest(place, dry_run=dry_run)
@@ -105,8 +107,9 @@ def publish(
     from mlygeo.formats import publications
 
     names = (creator,) if isinstance(creator, str) else tuple(creator or ())
-    creators = tuple(map(publications.Party.of, names))
-    by = None if publisher is None else publications.Party.of(publisher)
+    creators = tuple(dict.fromkeys(_party(each, "creator") for each in names))
+    by = None if publisher is None else _party(publisher, "publisher")
+    address = None if address is None else _address(address)
     data = _publication(place, title=title, about=about, creators=creators, publisher=by, address=address)
     is_crate = format == "ro-crate"
     file = place / (publications.CRATE_FILE if is_crate else publications.CROISSANT_FILE)
@@ -129,6 +132,34 @@ def publish(
         "version": version(),
     }
     return Job(lambda: _frame(data), summary, headline)
+
+
+def _party(text: str, option: str) -> Party:
+    """Return who a text names."""
+    from mlygeo.formats.publications import Party
+
+    found = Party.of(text)
+    if found.name[:1] == "<" or found.name[-1:] == ">":
+        raise InputError(
+            f"`{option}` {text[:60]!r} has no name, or an address that does not begin with https://",
+            hint='write it as "NAME" or "NAME <https://ADDRESS>"',
+        )
+    return found
+
+
+def _address(text: str) -> str:
+    """Return the address of a text, which may be a DOI alone."""
+    from urllib.parse import urlsplit
+
+    doi = re.fullmatch(r"(?:doi:\s*)?(10\.\d{4,9}/\S+)", text.strip(), re.IGNORECASE)
+    if doi is not None:
+        return f"https://doi.org/{doi[1]}"
+    if re.fullmatch(r"https?://[^\s/]\S*", text.strip()) is None or "@" in urlsplit(text).netloc:
+        raise InputError(
+            "`address` is not an address of the web, or has a password in it",
+            hint="such as https://doi.org/10.5281/zenodo.1234567",
+        )
+    return text.strip()
 
 
 def _must_be_new(path: Path) -> None:
@@ -162,10 +193,13 @@ def _publication(
     from mlygeo.pipelines.parted import SELECTION
 
     lock, content = selection_lock.read(folder)
-    try:
-        summary = json.loads((lock.parent / SUMMARY).read_bytes())
-    except (OSError, ValueError) as error:
-        raise FileError(f"{lock.parent / SUMMARY} cannot be read: {error}", hint="make the selection again") from error
+    if selection_lock.edited(content):
+        raise FileError(f"{lock} was edited since it was written", hint="restore it, or make the selection again")
+    files = tuple(_files(lock.parent, content))
+    summary = json.loads((lock.parent / SUMMARY).read_bytes())  # that of the run, but for its date and Python
+    date, python = summary.get("date"), summary["software"].get("Python")
+    if not (isinstance(date, str) and isinstance(python, str)):
+        raise FileError(f"{lock.parent / SUMMARY} has lost its date or Python", hint="make the selection again")
     parts = lock.parent / SELECTION
     images = store.read_frame(parts if SELECTION in content["outputs"] else lock.parent / "selection.parquet")
     where = "" if content["region"] is None else f" in {content['region']['name']}"
@@ -179,7 +213,7 @@ def _publication(
     return Publication(
         title=title or f"{number}{where}",
         about=about or said,
-        date=summary["date"],
+        date=date,
         creators=creators,
         publisher=publisher,
         address=address,
@@ -187,10 +221,10 @@ def _publication(
         credit=tuple(content["attribution"]),
         bounds=(west, south, east, north) if placed else None,
         period=None if times is None or not len(times) else (times.min().isoformat(), times.max().isoformat()),
-        files=tuple(_files(lock.parent, content)),
+        files=files,
         sources=tuple(_sources(content)),
         command=f"mlygeo.{content['command']}({options})",
-        software={**content["software"], "Python": summary["software"]["Python"]},
+        software={**content["software"], "Python": python},
     )
 
 

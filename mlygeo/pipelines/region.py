@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, cast
 
-from mlygeo.errors import FrameError, InputError, RegionError
+from mlygeo.errors import FormatError, FrameError, InputError, RegionError
 from mlygeo.pipelines.arguments import called_with, of_no_use, user_call, was_given
 from mlygeo.pipelines.job import Job, body_of, public, version
 from mlygeo.pipelines.options import (
@@ -544,8 +544,9 @@ def select(
     target: Points
     seen: things.Things | None = None
     given: dict[str, tuple[Any, int]] = {}
-    if tried is not None and tried.rule is not None and prefer is not None and rules.file_of(prefer) is not None:
-        given["prefer"] = prefer, len(tried.rule.weights)
+    weighed = None if prefer is None else rules.file_of(prefer)
+    if weighed is not None and weighed.is_file() and tried is not None and tried.rule is not None:  # no pipe
+        given["prefer"] = weighed, len(tried.rule.weights)
     known = at_hand if dataset is None else dataset.empty
     doubts: dict[str, int] = {} if known is None else inputs.doubts_of(known, "images")
     left_out = inputs.left_out_around(place)
@@ -734,6 +735,11 @@ def _again(
     beside: dict[str, Any] = dict(zip(("scheduler", "executor", "client", "part"), spread, strict=True))
     beside |= {"workers": workers if was_given("workers") else None, "progress": progress}
     defaults = {name: each.default for name, each in inspect.signature(select).parameters.items()}
+    if unknown := sorted(options.keys() - defaults.keys()):
+        raise FormatError(
+            f"the lock has the option {unknown[0]}, which this version of mlygeo does not know",
+            hint=f"install the version of the lock, mlygeo {content['software'].get('mlygeo')}",
+        )
     given = {name: value for name, value in (options | beside).items() if value != defaults.get(name)}
     with selection_lock.to_agree_with(content):
         return called_with(body_of(select), {name: value for name, value in given.items() if value is not None})

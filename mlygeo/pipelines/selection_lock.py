@@ -294,7 +294,80 @@ def read(path: str | os.PathLike[str]) -> tuple[Path, dict[str, Any]]:
             f"{file.name} is a lock of form {content['lock']}, and this mlygeo reads form {FORM}",
             hint="use the version of mlygeo that wrote it, or a later one",
         )
+    if (member := next(_damaged(content), None)) is not None:
+        raise FormatError(f"{file.name} is damaged: see its member {member!r}", hint="restore it")
     return file, content
+
+
+def _damaged(content: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the members of a lock that are missing, or have another form than those that `Lock` writes."""
+    for name, kind in _KINDS.items():
+        if name not in content or not isinstance(content[name], kind):
+            yield name
+            return
+    sources = [each for facts in content["inputs"].values() for each in _each_file(facts)]
+    outputs = content["outputs"].items()
+    forms = {
+        "region": content["region"] is None or _has(content["region"], name=str, bounds=list, left_out=dict),
+        "inputs": all(map(_tells_input, sources)),
+        "tiles": all(_has(each, folder=str, files=dict, failed=list) for each in content["tiles"].values()),
+        "software": _has(content["software"], mlygeo=str) and _all_text(content["software"].values()),
+        "facts": _has(content["facts"], images=int, points=int, points_covered=int),
+        "attribution": _all_text(content["attribution"]),
+        "outputs": SUMMARY in content["outputs"] and all(_tells_output(*each) for each in outputs),
+    }
+    yield from (name for name, is_sound in forms.items() if not is_sound)
+    tiles = [(name, each) for facts in content["tiles"].values() for name, each in facts["files"].items()]
+    if not all(_is_name(name) and _tells_bytes(each) for name, each in tiles):
+        yield "tiles"
+    if not all(_all_text(each["failed"]) for each in content["tiles"].values()):
+        yield "tiles"
+
+
+_KINDS: Mapping[str, type | tuple[type, ...]] = {
+    "command": str, "options": dict, "region": (dict, type(None)), "inputs": dict, "tiles": dict, "software": dict,
+    "facts": dict, "attribution": list, "result": dict, "outputs": dict, "run": str,
+}  # fmt: skip
+"""The members of a lock."""
+
+
+def _has(facts: Any, **kinds: type) -> bool:
+    """Return whether some facts have members of these types."""
+    return isinstance(facts, dict) and all(isinstance(facts.get(name), kind) for name, kind in kinds.items())
+
+
+def _all_text(values: Iterable[Any]) -> bool:
+    return all(isinstance(each, str) for each in values)
+
+
+def _each_file(facts: Any) -> list[Any]:
+    several = facts.get("files") if isinstance(facts, dict) else None
+    return several if isinstance(several, list) else [facts]
+
+
+def _tells_input(facts: Any) -> bool:
+    is_elsewhere = _has(facts, service=str) or _has(facts, frame=str) or _has(facts, address=str)
+    has_layer = not isinstance(facts, dict) or isinstance(facts.get("layer", ""), str)
+    return is_elsewhere or (_has(facts, path=str) and has_layer and (_tells_bytes(facts) or _tells_files(facts)))
+
+
+def _tells_output(name: str, facts: Any) -> bool:
+    if name == SUMMARY:
+        return _has(facts, sha256_of_facts=str)
+    return _is_name(name) and (_tells_bytes(facts) or _tells_files(facts))
+
+
+def _is_name(name: str) -> bool:
+    """Return whether a file of this name lies in a folder, and not above or below it."""
+    return PurePosixPath(name).name == name
+
+
+def _tells_bytes(facts: Any) -> bool:
+    return _has(facts, bytes=int, sha256=str)
+
+
+def _tells_files(facts: Any) -> bool:
+    return _has(facts, number_of_files=int) and (_has(facts, sha256_of_index=str) or _has(facts, sha256_of_files=str))
 
 
 def _other_versions(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
@@ -324,7 +397,14 @@ def _of_region(region: Region) -> dict[str, Any]:
 
 
 def region_of(content: Mapping[str, Any]) -> Region | None:
-    """Return the region that a lock describes, None where it has none."""
+    """
+    Return the region that a lock describes, None where it has none.
+
+    Raises
+    ------
+    FormatError
+        If its bounds or its shape are damaged.
+    """
     import shapely
 
     from mlygeo.regions import Region
@@ -332,10 +412,13 @@ def region_of(content: Mapping[str, Any]) -> Region | None:
     said = content["region"]
     if said is None:
         return None
-    if "wkb" not in said:
-        return Region.from_bbox(*said["bounds"], name=said["name"])
-    west, south, east, north = map(float, said["bounds"])
-    geometry = shapely.from_wkb(said["wkb"])
+    try:
+        if "wkb" not in said:
+            return Region.from_bbox(*said["bounds"], name=said["name"])
+        west, south, east, north = map(float, said["bounds"])
+        geometry = shapely.from_wkb(said["wkb"])
+    except (TypeError, ValueError, shapely.errors.GEOSException) as error:
+        raise FormatError("the region of the lock is damaged", hint="restore the lock") from error
     return Region(geometry, (west, south, east, north), said["name"], left_out=said["left_out"])
 
 

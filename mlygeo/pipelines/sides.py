@@ -62,6 +62,10 @@ def _side(text: str) -> Side:
         if found.start == found.end:
             raise InputError(f"`compare` {text} is a moment, at which nobody photographs a city", hint=HINT)
         return Side(text, start_ms=_milliseconds(found.start), end_ms=_milliseconds(found.end))
+    if not begin or not end:
+        raise InputError(
+            f"`compare` {text} has nothing on one side of the slash", hint=f"for no limit write {OPEN} there"
+        )
     if begin == end == OPEN:
         raise InputError(f"`compare` {text} has neither start nor end", hint=HINT)
     start_ms = None if begin == OPEN else _milliseconds(periods.period(begin, "compare").start)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import InputError
-from mlygeo.pipelines.arguments import of_no_use
+from mlygeo.pipelines.arguments import of_no_use, user_call
 from mlygeo.pipelines.job import Job, public, tally, version
 from mlygeo.pipelines.options import Access
 from mlygeo.pipelines.view_pictures import Downloaded, Here
@@ -302,6 +302,7 @@ class _Task:
         from mlygeo.locks import FolderLock
         from mlygeo.perspective.ledger import ViewLedger
         from mlygeo.perspective.run import made_of
+        from mlygeo.pipelines import provenance
         from mlygeo.processes import Processes
         from mlygeo.progress import Progress
 
@@ -326,7 +327,7 @@ class _Task:
                 rows = todo[(place >= start) & (place < start + self._sources.at_once)]
                 self._make(rows, paths, notes, files=files, ledger=ledger, processes=processes, bar=bar)
         frame = self._frame(paths)
-        store.write_frame(frame, self._folder / FRAME_FILE)
+        store.write_frame(provenance.noted(frame, user_call()), self._folder / FRAME_FILE)
         return self._report(frame)
 
     def _there(self, known: Rows, ledger: ViewLedger, notes: list[str]) -> Flags:

@@ -88,7 +88,8 @@ def draw_layers(drawn: list[Layer], *, title: str | None, dpi: int, colour: str 
     axes.set_xlim(limits[0])
     axes.set_ylim(limits[1])
     _draw_headings(axes, drawn, west)
-    _finish(axes, title)
+    by_values = colour is not None and any(colour in layer.frame.columns for layer in drawn)
+    _finish(axes, title, colour if by_values else None)
     figure.supxlabel(
         style.printable(_in_lines([*attribution(drawn), *_said(drawn)])),
         parse_math=False,
@@ -314,7 +315,7 @@ def _fit(axes: Axes, layers: list[Layer], west: float, east: float) -> None:
     axes.set_aspect(1 / squeeze)
 
 
-def _finish(axes: Axes, title: str | None) -> None:
+def _finish(axes: Axes, title: str | None, colour: str | None) -> None:
     from matplotlib.collections import PatchCollection
     from matplotlib.legend_handler import HandlerPolyCollection
     from matplotlib.quiver import Quiver
@@ -339,9 +340,10 @@ def _finish(axes: Axes, title: str | None) -> None:
     if shown:
         legend = axes.legend(
             *zip(*shown, strict=True), loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=2, fontsize=NORMAL,
-            frameon=False, markerscale=1.6, labelcolor=style.BLACK,
-            handler_map=keys,
+            frameon=False, markerscale=1.6, labelcolor=style.BLACK, handler_map=keys,
+            title=None if colour is None else style.printable(colour), title_fontsize=NORMAL,
         )  # fmt: skip
+        legend.get_title().set_parse_math(False)
         for text in legend.get_texts():
             text.set_parse_math(False)
     if title:

@@ -725,7 +725,7 @@ def check_time_zone(by: Iterable[str], time_zone: str | None) -> None:
         )
     if time_zone is not None and not local:
         raise InputError(
-            f"`time_zone` is of no use without {', '.join(local_times.NAMES)} in `by`", hint="leave `time_zone` out"
+            "`time_zone` is of no use without season, weekday or hour in `by`", hint="leave `time_zone` out"
         )
 
 

@@ -107,12 +107,20 @@ def must_be_local(path: Any, what: str) -> str | os.PathLike[str]:
     if "\0" in text:
         raise InputError(f"{what} has a zero byte in it")
     if is_url(text):
-        # A path has swallowed one of two slashes.
-        address = re.sub(r"^([a-zA-Z][a-zA-Z0-9+.-]+):/(?=[^/])", r"\1://", text)
         raise FileError(
-            f"{address} is an address of the web, and {what} has to be a file here", hint="use a file on this machine"
+            f"{shown(text)} is an address of the web, and {what} has to be a file here",
+            hint="use a file on this machine",
         )
     return path
+
+
+def shown(address: str) -> str:
+    """Return what may be shown of an address: no user, password or signature."""
+    from urllib.parse import urlsplit
+
+    # A path has swallowed one of two slashes.
+    parts = urlsplit(re.sub(r"^([a-zA-Z][a-zA-Z0-9+.-]+):/(?=[^/])", r"\1://", address))
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def has_pattern(name: str) -> bool:

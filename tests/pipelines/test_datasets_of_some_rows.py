@@ -244,7 +244,7 @@ def test_a_rehearsal_counts_what_a_run_writes(tmp_path):
 
 def test_a_filter_without_its_column_is_refused_before_anything_is_written(tmp_path):
     images(20).drop(columns="quality_score").to_parquet(tmp_path / "a.parquet")
-    with pytest.raises(FrameError, match="no quality_score, which the filters ask for"):
+    with pytest.raises(FrameError, match="no column 'quality_score', which the filters ask for"):
         mlygeo.partition(tmp_path / "a.parquet", tmp_path / "set", min_quality=0.5)
     assert [path.name for path in tmp_path.iterdir()] == ["a.parquet"]
 

@@ -158,8 +158,9 @@ def test_bad_calls_are_named(edges, images, districts, options, error, said):
 
 
 def test_districts_must_be_polygons(edges, images, districts):
-    with pytest.raises(RegionError, match="district 'West' holds no polygon"):
+    with pytest.raises(RegionError, match="district 'West' holds no polygon") as caught:
         mlygeo.coverage(streets=edges, images=images, districts=districts.assign(geometry=districts.geometry.boundary))
+    assert caught.value.hint == "name a file of polygons with `districts`"  # `buffer` is that of the region
     with pytest.raises(RegionError, match="the districts are empty"):
         mlygeo.coverage(streets=edges, images=images, districts=districts.iloc[:0])
 

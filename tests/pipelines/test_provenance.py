@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import mlygeo
 from mlygeo.cli.verbs import VERBS
+from mlygeo.errors import FileError
 from mlygeo.pipelines import provenance
 from mlygeo.standin import serve
 
@@ -36,6 +37,9 @@ def work(tmp_path, monkeypatch, service):
     monkeypatch.setenv("MAPILLARY_TILES_ENDPOINT", service.url)
     shutil.copy(STUTTGART / "stuttgart_osm_edges.gpkg", folder / "edges.gpkg")
     shutil.copy(STUTTGART / "stuttgart_images.parquet", folder / "images.parquet")
+    frame = mlygeo.read_frame(folder / "images.parquet")
+    mlygeo.write_frame(frame[frame["id"] == 1138211467256565], folder / "one.parquet")
+    shutil.copytree(STUTTGART / "pictures", folder / "pictures")
     folder_of(folder / "photos", 4)
     gpx_of(folder / "t.gpx", 40)
     (folder / "token.txt").write_text(TOKEN)
@@ -47,12 +51,35 @@ MADE = {
     "streets": (["--streets", "edges.gpkg", "--interval", "200", "-o", "made.parquet"], "made.parquet"),
     "metadata": (["images.parquet", "--token-file", "token.txt", "--fields", "altitude", "-o", "made.parquet"], "made.parquet"),
     "coverage": (["--streets", "edges.gpkg", "--images", "images.parquet", "-o", "out"], "out/gaps.parquet"),
+    "quality": (["one.parquet", "--pictures", "pictures", "-o", "made.parquet"], "made.parquet"),
+    "views": (["one.parquet", "--pictures", "pictures", "--relative-to", "north", "-o", "out"], "out/views.parquet"),
     "tracks": (["t.gpx", "-o", "made.parquet"], "made.parquet"),
     "geotag": (["photos", "--geotag-source", "gpx", "--geotag-source-path", "t.gpx", "-o", "made.parquet"], "made.parquet"),
     "cut": (["photos", "-o", "made.parquet"], "made.parquet"),
     "process": (["photos", "--geotag-source", "gpx", "--geotag-source-path", "t.gpx"], "photos/.mlygeo/images.parquet"),
     "find-sequences": (["--bbox", BBOX, "--token-file", "token.txt", "-o", "out"], "out/sequences.parquet"),
 }  # fmt: skip
+
+
+OTHERS = frozenset(
+    {
+        "select",
+        "convert",
+        "partition",
+        "sample-video",
+        "upload",
+        "download",
+        "zip",
+        "download-originals",
+        "post-process",
+    }
+)
+"""A selection has its lock, a copy the record of its source; the video has no file here, and the rest no frame."""
+
+
+def test_every_verb_that_writes_a_frame_is_tested():
+    frames = [verb for verb in VERBS if verb.output is not None and verb.writes != "picture"]
+    assert {verb.name for verb in frames if not verb.output.startswith("DIR/.mlygeo")} <= MADE.keys() | OTHERS
 
 
 @pytest.mark.parametrize("name", MADE)
@@ -111,6 +138,12 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
     max_leaves=8,
 )
+
+
+def test_an_address_in_a_message_has_no_secret():
+    with pytest.raises(FileError, match=r"https://data\.example/r\.geojson is an address") as caught:
+        mlygeo.tiles("https://jane:S3CRET@data.example/r.geojson?signature=S3CRET")
+    assert "S3CRET" not in str(caught.value)
 
 
 @given(

@@ -111,6 +111,49 @@ def test_what_was_changed_is_not_published(folder):
         mlygeo.publish(folder, format="manifest", title="x")
 
 
+@pytest.mark.parametrize("change", [{"date": None}, {"software": {"mlygeo": "0.1.0"}}, {"images": 5}, None])
+def test_a_changed_summary_is_not_published(folder, change):
+    path = folder / "out" / "summary.json"
+    path.write_text(json.dumps([] if change is None else json.loads(path.read_text()) | change))
+    with pytest.raises(FileError, match=r"summary.json"):
+        mlygeo.publish(folder / "out")
+
+
+def test_an_edited_lock_is_not_published(folder):
+    path = folder / "out" / "selection.lock.json"
+    path.write_text(path.read_text().replace("CC BY-SA 4.0", "CC0 1.0"))
+    with pytest.raises(FileError, match="was edited"):
+        mlygeo.publish(path)
+
+
+def test_no_two_entities_of_a_crate_have_the_same_id(folder):
+    uni = "Uni <https://uni.example.org>"
+    who = ["Jane Doe", "Jane  Doe", "Jane-Doe", "run", "place", "—", uni]
+    mlygeo.publish(folder / "out" / "selection.lock.json", creator=who, publisher=uni, address="10.5281/zenodo.1")
+    graph = json.loads((folder / "out" / "ro-crate-metadata.json").read_text())["@graph"]
+    ids = [entity["@id"] for entity in graph]
+    assert len(ids) == len(set(ids))
+    people = [entity["name"] for entity in graph if entity["@type"] == "Person"]
+    assert people == ["Jane Doe", "Jane-Doe", "run", "place", "—", "Uni"]
+    assert graph[1]["url"] == "https://doi.org/10.5281/zenodo.1"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"address": "soon"},
+        {"address": "https://jane:secret@archive.example/1"},
+        {"address": "https://"},
+        {"creator": "Jane <jane@uni.example>"},
+        {"publisher": "<https://uni.example.org>"},
+    ],
+)
+def test_who_and_where_is_checked(folder, options):
+    with pytest.raises(InputError, match=next(iter(options))) as caught:
+        mlygeo.publish(folder / "out", dry_run=True, **options)
+    assert "secret" not in str(caught.value)
+
+
 def test_pictures_are_listed_with_their_licences(tmp_path, images, monkeypatch, capsys):
     with serve(images, photos=STUTTGART / "pictures", token=TOKEN) as server:
         service = Service(endpoints=server.endpoints, token=TOKEN)

@@ -1,5 +1,6 @@
 """The lock of a selection: equal for equal runs, made of what went in and came out, and good to make it again."""
 
+import contextlib
 import json
 import os
 import re
@@ -18,8 +19,9 @@ from helpers.other_python import other_python
 from helpers.tokens import TOKEN
 
 import mlygeo
-from mlygeo.errors import FileError, FormatError, InputError
+from mlygeo.errors import FileError, FormatError, InputError, MlygeoError
 from mlygeo.pipelines import selection_lock
+from mlygeo.pipelines.job import body_of
 
 EDGES, CACHE = "stuttgart_osm_edges.gpkg", "stuttgart_tile_cache"
 HOME = "/users/jane"
@@ -262,9 +264,67 @@ def test_a_lock_leaves_no_say_to_other_options(project, capsys):
         mlygeo.select(lock="nothing.json")
 
 
-def test_frames_in_memory_cannot_be_compared(project, images):
-    from mlygeo.pipelines.job import body_of
+MEMBERS = ("command", "options", "region", "inputs", "tiles", "software", "facts", "attribution", "outputs", "run")
 
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("locked")
+    options = {"streets": STUTTGART / EDGES, "images": STUTTGART / "stuttgart_images.parquet", "interval": 200}
+    body_of(mlygeo.select)(**options).write(folder)
+    return folder
+
+
+@pytest.mark.parametrize("member", MEMBERS)
+@pytest.mark.parametrize("value", ["missing", None, [], {}, "x", 5, {"x": 1}, [5], {"x": {"y": []}}])
+def test_a_damaged_lock_is_an_error_in_one_line(locked, tmp_path, member, value):
+    shutil.copytree(locked, tmp_path / "out")
+    content = lock_of(tmp_path / "out")
+    content[member] = value
+    if value == "missing":
+        del content[member]
+    content["sha256_of_members"] = selection_lock._own_hashes(content)
+    (tmp_path / "out" / "selection.lock.json").write_text(json.dumps(content))
+    for read in (
+        lambda: mlygeo.select(lock=tmp_path / "out"),
+        lambda: mlygeo.verify(tmp_path / "out", offline=True),
+        lambda: mlygeo.publish(tmp_path / "out", dry_run=True),
+    ):
+        with contextlib.suppress(MlygeoError):  # some values are sound, and others would be tracebacks
+            read()
+
+
+def test_a_lock_with_unknown_options_names_the_version_that_knows_them(locked, tmp_path):
+    content = lock_of(locked)
+    content["options"]["prefer_dusk"] = True
+    content["software"]["mlygeo"] = "99.0"
+    for facts in content["inputs"].values():
+        facts["path"] = str((locked / facts["path"]).resolve())
+    (tmp_path / "selection.lock.json").write_text(selection_lock.text_of(content))
+    with pytest.raises(FormatError, match="the option prefer_dusk") as caught:
+        mlygeo.select(lock=tmp_path)
+    assert "mlygeo 99.0" in caught.value.hint
+
+
+def test_a_file_of_weights_is_an_input(project, capsys, monkeypatch):
+    (project / "weights.toml").write_text("[weights]\ndistance = 1\nage = 2\n")
+    assert run(capsys, *WORDS, "--prefer", "weights.toml", "-o", "out")[0] == 0
+    assert lock_of(project / "out")["inputs"]["prefer"]["path"] == "../weights.toml"
+    (project / "elsewhere").mkdir()
+    monkeypatch.chdir(project / "elsewhere")
+    assert run(capsys, "select", "--lock", "../out", "-o", "../again")[0] == 0
+    for name in ("selection.parquet", "selection.lock.json"):
+        assert (project / "again" / name).read_bytes() == (project / "out" / name).read_bytes()
+    (project / "weights.toml").write_text("[weights]\ndistance = 1\nage = 3\n")
+    assert mlygeo.verify("../out", offline=True)["name"].tolist() == ["prefer (weights.toml)"]
+    with pytest.raises(FileError, match=r"prefer \(weights.toml\): changed"):
+        mlygeo.select(lock="../out")
+    monkeypatch.chdir(project)
+    assert run(capsys, *WORDS, "--prefer", "newest", "-o", "newest")[0] == 0
+    assert "prefer" not in lock_of(project / "newest")["inputs"]
+
+
+def test_frames_in_memory_cannot_be_compared(project, images):
     job = body_of(mlygeo.select)(streets="edges.gpkg", images=images)
     job.write(project / "out")
     assert lock_of(project / "out")["inputs"]["images"] == {"frame": "in memory", "rows": len(images)}

@@ -54,6 +54,8 @@ def test_periods(text, start, end):
         (["2021-13", "2021"], "2021-13"),
         (["20/21", "2021"], "is not a date or time"),
         (["", "2021"], "is empty"),
+        (["2021/", "2021"], "nothing on one side of the slash"),
+        (["/2021", "2021"], "neither a period nor the name of a provider"),
         (["a b", "2021"], "neither a period nor the name of a provider"),
     ],
 )

@@ -122,7 +122,7 @@ def test_a_download_takes_the_images_of_a_frame_that_meet_it(folder, measured, t
     ],
 )
 def test_a_column_that_images_do_not_have_is_named(folder, call):
-    with pytest.raises(FrameError, match="have no glare, which the filters ask for"):
+    with pytest.raises(FrameError, match="have no column 'glare', which the filters ask for"):
         call(folder)
 
 

@@ -289,6 +289,7 @@ def test_areas_have_the_colours_of_a_column():
     boxes = [shapely.box(9 + 0.01 * number, 48, 9.01 + 0.01 * number, 48.01) for number in range(5)]
     cells = gpd.GeoDataFrame({"share": [0.0, 0.2, 0.5, 0.5, np.nan]}, geometry=boxes, crs=4326)
     figure = mlygeo.plot([cells], colour="share")
+    assert figure.axes[0].get_legend().get_title().get_text() == "share"
     (legend,) = (each for axes in figure.axes if (each := axes.get_legend()) is not None)
     counts = [int(text.get_text().rpartition("(")[2][:-1]) for text in legend.get_texts()]
     assert sum(counts) == 5

@@ -248,7 +248,7 @@ def test_telling_local_times_apart_is_measuring_them_alone(edges, images, name, 
 def test_no_time_zone_is_guessed_and_none_given_in_vain(edges, images):
     with pytest.raises(InputError, match="`by='hour'` needs `time_zone`"):
         mlygeo.coverage(streets=edges, images=images, by=["year", "hour"])
-    with pytest.raises(InputError, match="`time_zone` is of no use without hour, weekday, season in `by`"):
+    with pytest.raises(InputError, match="`time_zone` is of no use without season, weekday or hour in `by`"):
         mlygeo.street_coverage(edges, images, by="year", time_zone="UTC")
     assert {*mlygeo.coverage(streets=edges, images=images).attrs["summary"]["by"]}.isdisjoint({"season", "hour"})
     found = mlygeo.coverage(streets=edges, images=images, time_zone="UTC").attrs["summary"]["by"]

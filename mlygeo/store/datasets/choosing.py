@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mlygeo.store.datasets.files import File
     from mlygeo.store.parquet.files import GeoFile
 
-OUTSIDE, FILTERED = "not in the region", "that the filters leave out"
+OUTSIDE, FILTERED = "not in the region", "by the filters"
 """Why rows are left out; those without a position are in no region."""
 
 UNKNOWN = "without {}, by which the filters go"
