@@ -89,6 +89,16 @@ def attrs(name: str) -> Recognised:
     return lambda path: name in _attrs(path)
 
 
+def made_by(function: str) -> Recognised:
+    """Return what takes a frame (GeoParquet) as ours whose record names this function."""
+
+    def is_ours(path: Path) -> bool:
+        record = _attrs(path).get("record")
+        return isinstance(record, dict) and record.get("command") == function
+
+    return is_ours
+
+
 def lines(pattern: str) -> Recognised:
     """Return what takes a text as ours of which all lines are of this form; see `re.fullmatch`."""
     form = re.compile(pattern)

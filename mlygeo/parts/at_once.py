@@ -295,8 +295,8 @@ class _Search:
         self._columns.clear()
         arrays.give_back()
         chosen = self._chosen.combine_chunks()
-        for name in ("lon", "lat"):
-            own = own.append_column(name, chosen[name])
+        places = {name: chosen[name] for name in ("lon", "lat")}
+        own = pa.table({**{name: own[name] for name in own.column_names}, **places})  # there may be no other columns
         words = pa.concat_arrays(chosen["id"].chunks or [pa.array([], chosen["id"].type)])
         held = words.to_numpy() if pa.types.is_integer(words.type) else words
         ids = points.arrow("point_id").to_numpy()

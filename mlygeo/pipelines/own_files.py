@@ -64,6 +64,7 @@ UNNAMED = {
     "sample_video": _PHOTOS,
     "geotag_photos": _PHOTOS,
     "cut": _PHOTOS,
+    "quality": own.made_by("quality"),
 }
 """What tells that the file of a verb is ours, where -o names none and the verb's own name is taken."""
 

@@ -43,8 +43,12 @@ LOG = logging.getLogger("mlygeo.spatial.nearest")
 
 MAX_DISTANCE_M = 100.0
 
-OWN_COLUMNS = tuple(column.name for column in frames.SELECTION.columns if column.name != "score")
-"""Columns of a selection that are not the image's own, and its id. Images may have a score of their own."""
+OWN_COLUMNS = tuple(
+    column.name
+    for column in frames.SELECTION.columns
+    if column.name != "score" and column not in schemas.SAMPLED  # which images may have of their own
+)
+"""Columns of a selection that are not the image's own, and its id."""
 
 BEARING_POINTS = replace(frames.POINTS, columns=frames.STREET_POINTS.only("point_id", "bearing").columns)
 
@@ -673,7 +677,7 @@ def _selection(columns: dict[str, Any], images: gpd.GeoDataFrame, rows: Rows) ->
     import pandas as pd
 
     geometry = images.active_geometry_name
-    others = [name for name in images.columns if name not in columns and name != geometry]
+    others = [name for name in images.columns if name not in {*columns, *OWN_COLUMNS, geometry}]
     carried: pd.DataFrame = pd.DataFrame(images[others]).take(rows).reset_index(drop=True)
     parts = pd.concat([pd.DataFrame(columns), carried.drop(columns="geometry", errors="ignore")], axis=1)
     chosen = images.geometry.array.take(rows)

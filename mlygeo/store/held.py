@@ -310,6 +310,8 @@ def _is_beyond_floats(values: pd.Series) -> bool:
 def joined_attrs(attrs: list[dict[Any, Any]]) -> dict[Any, Any]:
     """Return the `attrs` of the first, with the attributions of all and the sums of what they left out."""
     whole = dict(attrs[0])
+    if any(each.get("record") != whole.get("record") for each in attrs):
+        whole.pop("record", None)  # of what made one of them
     if attribution := frames.credited(*attrs):
         whole["attribution"] = attribution
     left_out: dict[str, int] = {}

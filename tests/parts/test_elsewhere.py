@@ -1,5 +1,6 @@
 """A selection from a dataset on a server or in an object store: the bytes of that from here, by few requests."""
 
+import json
 import re
 
 import geopandas as gpd
@@ -161,10 +162,12 @@ def test_a_store_gives_the_bytes_of_the_dataset_here(world, tmp_path, monkeypatc
         with pytest.raises(FormatError, match=r"which .* does not name"):
             selected(world, "s3://streets/images")
     here, out = (
-        {path.relative_to(top): path.read_bytes() for path in (tmp_path / top).rglob("*") if path.is_file()}
+        {path.relative_to(top).as_posix(): path.read_bytes() for path in top.rglob("*") if path.is_file()}
         for top in (tmp_path / "here", tmp_path / "out")
     )
+    lock, lock_of_store = (json.loads(files.pop("selection.lock.json")) for files in (here, out))
     assert here == out
+    assert {name for name, value in lock.items() if lock_of_store[name] != value} == {"inputs"}
 
 
 @pytest.mark.parametrize("option", [{"scheduler": "tcp://127.0.0.1:1"}, {"part": "1/2"}, {"dry_run": True}])

@@ -85,7 +85,7 @@ def test_a_run_without_parts_leaves_nothing_of_a_killed_one_over_parts(city, tmp
     assert [*(out / STATE_FOLDER).glob("selection-*")]
     assert main([*common, "--images", f"{tmp_path}/images.parquet"]) == 0
     assert sorted(path.name for path in out.iterdir()) == [
-        "image_ids.txt", "selection.parquet", "street_points.parquet", "summary.json",
+        "image_ids.txt", "selection.lock.json", "selection.parquet", "street_points.parquet", "summary.json",
     ]  # fmt: skip
 
 

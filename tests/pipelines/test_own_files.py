@@ -201,14 +201,16 @@ def test_what_is_damaged_is_none_of_ours(tmp_path, content):
         assert not own.columns(("id",))(tmp_path / name)
 
 
-@pytest.mark.parametrize("name", ["images.parquet", "cut.parquet"])
+@pytest.mark.parametrize("name", ["images.parquet", "cut.parquet", "quality.parquet"])
 def test_names_that_nobody_typed_replace_nothing_of_the_user(tmp_path, monkeypatch, capsys, name):
     monkeypatch.chdir(tmp_path)
     cache = STUTTGART / "stuttgart_tile_cache"
     mlygeo.write_frame(photos_frame(), tmp_path / "photos.parquet")
+    mlygeo.write_frame(images_frame(), tmp_path / "small.parquet")
     words = {
         "images.parquet": ["tiles", "--bbox", "9.168,48.768,9.17,48.77", "--tile-cache", cache, "--no-config"],
         "cut.parquet": ["cut", "photos.parquet"],
+        "quality.parquet": ["quality", "small.parquet"],
     }[name]
     (tmp_path / name).write_text("my notes\n")
     status, _, err = run(capsys, *words)
