@@ -298,7 +298,7 @@ def test_where_joins_the_other_filters(measured):
 def test_a_column_that_is_not_there_is_named(images):
     with pytest.raises(FrameError, match="these images have no blur, which the filters ask for"):
         filter_images(images, where="blur > 1")
-    with pytest.raises(FrameError, match="'?A'?, which") as caught:
+    with pytest.raises(FrameError, match=r"'?A'?, which") as caught:
         filter_images(images, where="sequence_id = A")
     assert caught.value.hint.endswith("; in `where`, text stands in quotes")
 
