@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING, Any
 
 from mlygeo import own
-from mlygeo.errors import FileError
+from mlygeo.errors import FileError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,6 +61,7 @@ UNNAMED = {
     "tiles": own.attrs("attribution"),
     "streets": own.attrs("street_points"),
     "metadata": own.attrs("attribution"),
+    "quality": own.columns(("sun_altitude", "geometry")),
     "tracks": own.attrs("paths"),
     "sample_video": _PHOTOS,
     "geotag_photos": _PHOTOS,
@@ -67,6 +69,27 @@ UNNAMED = {
     "quality": own.made_by("quality"),
 }
 """What tells that the file of a verb is ours, where -o names none and the verb's own name is taken."""
+
+
+OTHER_ROWS = frozenset({"tiles", "streets", "select", "coverage", "tracks", "sample_video"})
+"""Functions whose frames have other rows than those that they read, which would be lost in the same file."""
+
+
+def _must_not_be_read(target: Path, given: Mapping[str, Any]) -> None:
+    from mlygeo import store
+
+    for name, value in given.items():
+        for each in value if isinstance(value, list | tuple) else [value]:
+            if not isinstance(each, str | os.PathLike) or store.is_table(each):
+                continue
+            try:
+                is_same = store.parted(each)[0].samefile(target)
+            except (OSError, ValueError):  # there is none
+                continue
+            if is_same:
+                raise InputError(
+                    f"{target} is read as `{name}`, and would be replaced", hint="name another file with -o"
+                )
 
 
 def file_stem(user: str | None, organization: int | str | None) -> str:
@@ -103,6 +126,8 @@ def check(function: str, target: Path, given: Mapping[str, Any], *, is_named: bo
     ------
     FileError
         Naming the file.
+    InputError
+        If the file is one that the verb reads, and other rows would take the place of its own.
     """
     from mlygeo import store
 
@@ -110,6 +135,8 @@ def check(function: str, target: Path, given: Mapping[str, Any], *, is_named: bo
         own.refuse_others(target.parent, {target.name: UNNAMED[function]})
     if not is_named and function == "plot" and target.exists():  # nothing in a picture tells what it is of
         raise FileError(f"{target} is there, and would be replaced", hint=f"name it with -o {target}, or another file")
+    if function in OTHER_ROWS and target.is_file():
+        _must_not_be_read(target, given)
     is_file = store.names_file(target)
     if function in {"select", "coverage"} and not is_file:
         own.refuse_others(target, SELECT if function == "select" else COVERAGE)

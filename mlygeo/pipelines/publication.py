@@ -303,6 +303,7 @@ def _manifest(folder: Path, *, dry_run: bool) -> Job[pd.DataFrame]:
     from mlygeo import attribution, store
     from mlygeo.downloads.ledger import transfers
     from mlygeo.pipelines import selection_lock
+    from mlygeo.store.atomic import together
 
     for name in MANIFEST:
         _must_be_new(folder / name)
@@ -331,10 +332,11 @@ def _manifest(folder: Path, *, dry_run: bool) -> Job[pd.DataFrame]:
     changed = int((rows["checksum"].notna() & (rows["checksum"] != table["sha256"])).sum())
     files = []
     if not dry_run:
-        with store.atomic(folder / MANIFEST[0]) as temporary:
-            table.to_csv(temporary, index=False, lineterminator="\n")
-        with store.atomic(folder / MANIFEST[1]) as temporary:
-            table.to_parquet(temporary, index=False)
+        with together(folder, last=MANIFEST[1]):
+            with store.atomic(folder / MANIFEST[0]) as temporary:
+                table.to_csv(temporary, index=False, lineterminator="\n")
+            with store.atomic(folder / MANIFEST[1]) as temporary:
+                table.to_parquet(temporary, index=False)
         files = [folder / name for name in MANIFEST]
     licences = table["licence"].fillna("unknown").value_counts()
     unknown = int(table["licence"].isna().sum())

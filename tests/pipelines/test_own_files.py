@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import pytest
 from conftest import STUTTGART
@@ -240,3 +241,24 @@ def test_each_verb_with_a_file_of_its_own_is_looked_at():
 
     files = {verb.function for verb in VERBS if verb.output and verb.writes in {"frame", "track"} and not verb.acts}
     assert files == set(UNNAMED)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("streets", "--streets", "edges.gpkg", "--interval", "200", "-o", "edges.gpkg"),
+        ("select", "--streets", "edges.gpkg", "--images", "images.parquet", "-o", "images.parquet"),
+        ("select", "--streets", "edges.gpkg:edges", "--images", "images.parquet", "-o", "./edges.gpkg"),
+        ("coverage", "--streets", "edges.gpkg", "--images", "images.parquet", "-o", "link.parquet"),
+    ],
+)
+def test_a_file_that_is_read_is_not_replaced_by_other_rows(tmp_path, monkeypatch, capsys, words):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(STUTTGART / "stuttgart_osm_edges.gpkg", "edges.gpkg")
+    shutil.copy(STUTTGART / "stuttgart_images.parquet", "images.parquet")
+    (tmp_path / "link.parquet").symlink_to("images.parquet")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    status, _, err = run(capsys, *words)
+    assert status == 2
+    assert "is read as --" in err
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before

@@ -161,6 +161,11 @@ def test_pictures_are_listed_with_their_licences(tmp_path, images, monkeypatch, 
     (lost, changed, *_) = sorted(tmp_path.rglob("*.jpg"))
     lost.unlink()
     changed.write_bytes(changed.read_bytes() + b"x")
+    with monkeypatch.context() as broken:
+        broken.setattr(pd.DataFrame, "to_parquet", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            mlygeo.publish(tmp_path, format="manifest")
+    assert not list(tmp_path.glob("manifest.*"))  # both or none: a list that is there is not replaced
     status, _, err = run(capsys, "publish", tmp_path, "--format", "manifest")
     assert status == 0, err
     assert "4 pictures; 1 changed since the download; 1 in the ledger and not in the folder" in err
