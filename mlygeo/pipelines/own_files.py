@@ -61,7 +61,6 @@ UNNAMED = {
     "tiles": own.attrs("attribution"),
     "streets": own.attrs("street_points"),
     "metadata": own.attrs("attribution"),
-    "quality": own.columns(("sun_altitude", "geometry")),
     "tracks": own.attrs("paths"),
     "sample_video": _PHOTOS,
     "geotag_photos": _PHOTOS,
