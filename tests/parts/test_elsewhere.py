@@ -167,7 +167,7 @@ def test_a_store_gives_the_bytes_of_the_dataset_here(world, tmp_path, monkeypatc
     )
     lock, lock_of_store = (json.loads(files.pop("selection.lock.json")) for files in (here, out))
     assert here == out
-    assert {name for name, value in lock.items() if lock_of_store[name] != value} == {"inputs"}
+    assert {name for name, value in lock.items() if lock_of_store[name] != value} == {"inputs", "sha256_of_members"}
 
 
 @pytest.mark.parametrize("option", [{"scheduler": "tcp://127.0.0.1:1"}, {"part": "1/2"}, {"dry_run": True}])

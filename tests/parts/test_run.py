@@ -316,6 +316,13 @@ def descendants(pid):
     return [each for child in below for each in [*descendants(child), child]]
 
 
+def state_of(pid):
+    """Return the state of a process as `ps` tells it; None where it has ended."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2][1]
+    return None
+
+
 def dask_words(world, address, out):
     return [*words_of(world), "--scheduler", address, "-o", out]
 
@@ -382,7 +389,7 @@ def test_a_worker_that_is_late_leaves_nothing(world, tmp_path):
 
         def is_stopped():
             below = [pid for each in programs[1:] for pid in descendants(each.pid)]
-            stopped[:] = [pid for pid in below if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2][1] == "T"]
+            stopped[:] = [pid for pid in below if state_of(pid) == "T"]
             return stopped
 
         wait_for(is_stopped, process)
