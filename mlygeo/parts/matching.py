@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 
-from mlygeo import dtypes, frames
+from mlygeo import dtypes, frames, schemas
 from mlygeo.arrays import distinct
 from mlygeo.errors import FrameError
 from mlygeo.progress import counted, working
@@ -304,15 +304,13 @@ def of_points(points: Points, rows: Whole) -> dict[str, Any]:
     rows
         The point of each row of the selection.
     """
-    from mlygeo.store.points import sampled_of
-
-    street = {frames.OF_POINTS[name]: as_carried(points.take(rows, [name])[name], name) for name in carried(points)}
-    return street | sampled_of(points, rows)
+    return {frames.OF_POINTS.get(name, name): as_carried(points, name, rows) for name in carried(points)}
 
 
 def carried(points: Points) -> list[str]:
-    """Return which columns of points a selection carries; see `mlygeo.frames.OF_POINTS`."""
-    return [name for name in frames.OF_POINTS if name in points.columns and _is_carried(points, name)]
+    """Return which columns of points a selection carries; see `mlygeo.schemas.OF_POINTS` and `SAMPLED`."""
+    street = [name for name in frames.OF_POINTS if name in points.columns and _is_carried(points, name)]
+    return street + schemas.sampled(points.columns)
 
 
 def _is_carried(points: Points, name: str) -> bool:
@@ -327,13 +325,32 @@ def _is_carried(points: Points, name: str) -> bool:
     )
 
 
-def as_carried(values: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
-    """Return a column of points as a selection carries it: text, or degrees as float64, NaN where there are none."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
+def as_carried(points: Points, name: str, rows: Whole | None = None) -> pa.Array | pa.ChunkedArray:
+    """
+    Return a column of points as a selection carries it: text, or float64, NaN where there is no number.
 
-    if name == "bearing":
-        return pc.fill_null(values.cast(pa.float64()), float("nan"))
+    Parameters
+    ----------
+    points
+        The points.
+    name
+        One of the columns that `carried` returns.
+    rows
+        Which of them; None for all.
+
+    Raises
+    ------
+    FrameError
+        If a column of numbers has other values.
+    """
+    import pyarrow as pa
+
+    from mlygeo.store.points import floats_of
+
+    if schemas.STREET_POINTS.dtype(name) == "float64":
+        numbers = floats_of(points, name)
+        return pa.array(numbers if rows is None else numbers[rows])
+    values = points.arrow(name) if rows is None else points.take(rows, [name])[name]
     if pa.types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
     return values.cast(pa.string())

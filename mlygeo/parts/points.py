@@ -28,7 +28,7 @@ from mlygeo.spatial import cells, zones
 from mlygeo.store.datasets import layout
 from mlygeo.store.pieces import pieces
 from mlygeo.store.point_sources import FramePoints, TablePoints
-from mlygeo.store.points import SomeOf, floats_of, ids_of, keep, sampled_of
+from mlygeo.store.points import SomeOf, ids_of, keep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -126,11 +126,6 @@ class GivenPoints:
         return self.found.count
 
     @property
-    def drawn(self) -> list[str]:
-        """Names of the columns that say how they were drawn."""
-        return schemas.sampled(self.columns)
-
-    @property
     def are_held(self) -> bool:
         """Whether they are a frame in memory."""
         return isinstance(self.everything, FramePoints)
@@ -179,7 +174,7 @@ class GivenPoints:
         given = count = unplaced = unplaced_kept = without_bearing = 0
         occupied = [Occupied.none()]
         edges: list[tuple[Floats, Floats]] = []
-        columns = ("x", "y", "point_id", *frames.OF_POINTS, *self.drawn)
+        columns = ("x", "y", "point_id", *frames.OF_POINTS, *schemas.sampled(self.columns))
         hashes = {name: hashlib.blake2b(digest_size=16) for name in columns}
         last = None
         ascending = True
@@ -193,17 +188,16 @@ class GivenPoints:
             occupied = Occupied.gathered([*occupied, Occupied.of(lon, lat)])
             edges.append(_edge(lon, lat))
             ids = _ids(kept, count)
-            for name, values in zip(("x", "y", "point_id"), (*kept.native[:2], ids), strict=True):
-                hashes[name].update(np.ascontiguousarray(values).data)
-            if "bearing" in self.columns:
-                bearing = floats_of(kept, "bearing")
-                hashes["bearing"].update(bearing.data)
-                without_bearing += int(np.count_nonzero(~np.isfinite(bearing)))
+            for name, numbers in zip(("x", "y", "point_id"), (*kept.native[:2], ids), strict=True):
+                hashes[name].update(np.ascontiguousarray(numbers).data)
             for name in carried(kept):
-                if name != "bearing":
-                    _hash(as_carried(kept.arrow(name), name), hashes[name])
-            for name, values in sampled_of(kept, np.arange(len(kept))).items():
-                hashes[name].update(repr(values.to_pylist()).encode())
+                values = as_carried(kept, name)
+                if pa.types.is_floating(values.type):
+                    hashes[name].update(values.to_numpy().data)
+                else:
+                    _hash(values, hashes[name])
+                if name == "bearing":
+                    without_bearing += int(np.count_nonzero(~np.isfinite(values.to_numpy())))
             if len(ids):
                 ascending &= bool((np.diff(ids) > 0).all()) and (last is None or bool(ids[0] > last))
                 last = ids[-1]
@@ -244,7 +238,7 @@ class GivenPoints:
         names = ["row", "point_id", "lon", "lat"]
         if first is None:
             return names
-        names += [*carried(first), *self.drawn]
+        names += carried(first)
         return names if planar(first, projection) is None else [*names, "x", "y"]
 
     def write(self, path: Path, leaves: Leaves, columns: list[str]) -> Rows:
@@ -286,14 +280,7 @@ class GivenPoints:
             ids = _ids(piece, start)
             row = ids if self.by_id else np.arange(start, start + len(piece))
             held: dict[str, Any] = {"row": row, "point_id": ids, "lon": lon, "lat": lat}
-            if "bearing" in columns:
-                held["bearing"] = floats_of(piece, "bearing")
-            held |= {
-                name: as_carried(piece.arrow(name), name)
-                for name in columns
-                if name in frames.OF_POINTS and name != "bearing"
-            }
-            held |= sampled_of(piece, np.arange(len(piece)))
+            held |= {name: as_carried(piece, name) for name in carried(piece)}
             if "x" in columns:
                 held["x"], held["y"], _ = piece.native
             start += len(piece)
@@ -303,8 +290,8 @@ class GivenPoints:
 
 
 def _schema(columns: list[str]) -> pa.Schema:
-    kinds = {"row": pa.int64(), "point_id": pa.int64(), "stratum": pa.string(), "cluster": pa.string()}
-    kinds |= {name: pa.string() for name in frames.OF_POINTS if name != "bearing"}
+    kinds = {"row": pa.int64(), "point_id": pa.int64()}
+    kinds |= {column.name: pa.string() for column in schemas.STREET_POINTS.columns if column.dtype == "str"}
     return pa.schema([(name, kinds.get(name, pa.float64())) for name in columns])
 
 

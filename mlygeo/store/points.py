@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from mlygeo import degrees, dtypes, frames, keys, schemas, store
+from mlygeo import degrees, dtypes, frames, keys, store
 from mlygeo.errors import FrameError
 from mlygeo.progress import working
 from mlygeo.store import stac
@@ -627,31 +627,6 @@ def floats_of(points: Points, column: str) -> Floats:
         return np.asarray(dtypes.cast(_series(points.arrow(column)), "float64").to_numpy(dtype=float, na_value=np.nan))
     except (ValueError, TypeError) as error:
         raise FrameError(f"{points.name}: column '{column}' holds no numbers ({error})") from error
-
-
-def sampled_of(points: Points, rows: Rows) -> dict[str, pa.Array]:
-    """
-    Return how points were drawn, where they say it: the columns of `mlygeo.schemas.SAMPLED`.
-
-    Parameters
-    ----------
-    points
-        The points.
-    rows
-        Which of them.
-
-    Raises
-    ------
-    FrameError
-        If a chance or weight is no number.
-    """
-    found: dict[str, pa.Array] = {}
-    for name in schemas.sampled(points.columns):
-        if schemas.STREET_POINTS.dtype(name) == "float64":
-            found[name] = pa.array(floats_of(points, name)[rows])
-        else:
-            found[name] = points.take(rows, [name])[name].cast(pa.string()).combine_chunks()
-    return found
 
 
 def truths_of(points: Points, column: str) -> tuple[Flags, Flags]:
