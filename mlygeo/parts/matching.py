@@ -345,15 +345,13 @@ def as_carried(points: Points, name: str, rows: Whole | None = None) -> pa.Array
     """
     import pyarrow as pa
 
-    from mlygeo.store.points import floats_of
+    from mlygeo.store.points import floats_of, in_plain
 
     if schemas.STREET_POINTS.dtype(name) == "float64":
         numbers = floats_of(points, name)
         return pa.array(numbers if rows is None else numbers[rows])
     values = points.arrow(name) if rows is None else points.take(rows, [name])[name]
-    if pa.types.is_dictionary(values.type):
-        values = values.cast(values.type.value_type)
-    return values.cast(pa.string())
+    return in_plain(values).cast(pa.string())
 
 
 def ids_of_points(points: Points) -> Whole:
