@@ -384,7 +384,7 @@ class _InPlane:
             rank = plane.key_rank[image]
             order = np.lexsort((image, rank, square, -score, point))
             # Of an id in several rows the first counts.
-            order = order[nearest.firsts(point[order], rank[order])]
+            order = order[knn.firsts(point[order], rank[order])]
             order = order[np.lexsort((np.arange(len(order)), group[image[order]], point[order]))]
             own = group[image[order]]
             starts = np.flatnonzero(

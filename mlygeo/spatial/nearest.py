@@ -687,14 +687,6 @@ def _selection(columns: dict[str, Any], images: gpd.GeoDataFrame, rows: Rows) ->
     return selection
 
 
-def firsts(point: Rows, rank: Rows) -> Flags:
-    """Return which pairs, ordered by point, are the first of their point and key."""
-    order = np.lexsort((np.arange(len(point)), rank, point))
-    again = np.zeros(len(point), dtype=bool)
-    again[order[1:]] = (rank[order[1:]] == rank[order[:-1]]) & (point[order[1:]] == point[order[:-1]])
-    return ~again
-
-
 def places(point_id: Rows) -> Rows:
     """Return the place of each point in the order of their ids."""
     place = np.empty(len(point_id), dtype=np.int64)
