@@ -497,13 +497,12 @@ def _crossings(start: Floats, stop: Floats) -> tuple[Whole, Floats]:
 
 def _web_map(network: Network, segments: _Segments, zoom: int) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
     """Return the columns and rows of the web map's tiles, with fractions, at both ends of segments."""
-    count = 1 << zoom
     columns, lines = [], []
     for x, y in ((segments.x0, segments.y0), (segments.x1, segments.y1)):
         lon, lat = network.projection.inverse(x, y)
-        sine = np.sin(np.radians(np.clip(lat, -89.0, 89.0)))
-        columns.append((lon + 180.0) * (count / 360.0))
-        lines.append((0.5 - np.log((1 + sine) / (1 - sine)) / (4 * np.pi)) * count)
+        column, line = cells.web_map(lon, np.clip(lat, -89.0, 89.0), zoom)
+        columns.append(column)
+        lines.append(line)
     return (columns[0], columns[1]), (lines[0], lines[1])
 
 
