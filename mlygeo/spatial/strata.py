@@ -17,6 +17,7 @@ import numpy as np
 
 from mlygeo.errors import FrameError, InputError
 from mlygeo.spatial import cells, polylines
+from mlygeo.spatial.pieces import micrometres
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,9 +71,8 @@ class Stretches(NamedTuple):
     def lengths(self) -> Whole:
         """Return the length of each stratum, in whole micrometres: in their sums no order matters."""
         inside = self.stratum >= 0
-        micrometres = np.rint((self.stop - self.start) * 1e6).astype(np.int64)
         total = np.zeros(len(self.labels), dtype=np.int64)
-        np.add.at(total, self.stratum[inside], micrometres[inside])
+        np.add.at(total, self.stratum[inside], micrometres(self.stop - self.start)[inside])
         return total
 
     def outside_m(self) -> float:
