@@ -252,14 +252,10 @@ class _Filled(NamedTuple):
 
 def _filled(compared: Compared, points: int, images: int) -> _Filled:
     """Return arrays throughout: of what is not known, arrays that say so."""
-
-    def numbers(values: Any, length: int) -> Floats:
-        return np.full(length, np.nan) if values is None else np.ascontiguousarray(values, dtype=np.float64)
-
     return _Filled(
         np.zeros(images) if compared.own is None else np.ascontiguousarray(compared.own, dtype=np.float64),
-        numbers(compared.bearing, points),
-        numbers(compared.heading, images),
+        nearest.known_degrees(compared.bearing, points),
+        nearest.known_degrees(compared.heading, images),
         np.zeros(images, dtype=bool) if compared.pano is None else np.ascontiguousarray(compared.pano, dtype=bool),
         np.full(images, -1) if compared.sequence is None else np.ascontiguousarray(compared.sequence, dtype=np.int64),
         compared.group,
@@ -388,7 +384,7 @@ class _InPlane:
             rank = plane.key_rank[image]
             order = np.lexsort((image, rank, square, -score, point))
             # Of an id in several rows the first counts.
-            order = order[nearest.firsts(point[order], rank[order])]
+            order = order[knn.firsts(point[order], rank[order])]
             order = order[np.lexsort((np.arange(len(order)), group[image[order]], point[order]))]
             own = group[image[order]]
             starts = np.flatnonzero(
@@ -418,8 +414,7 @@ def _neighbours(
     points: tuple[Floats, Floats], point_id: Rows, projection: Projection | Zones, xy: tuple[Floats, Floats] | None
 ) -> Rows:
     """Return the row of the nearest other point of each, of those at the same distance that of the lowest id; -1."""
-    place = np.empty(len(point_id), dtype=np.int64)
-    place[np.argsort(point_id, kind="stable")] = np.arange(len(point_id))
+    place = nearest.places(point_id)
     pairs = nearest.match(
         *points, *points, place, projection=projection, max_distance=None, k=2, point_xy=xy, image_xy=xy
     )

@@ -115,6 +115,13 @@ def _gather(  # noqa: PLR0917 - compiled code takes arrays one by one
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _off_street(heading: float, bearing: float) -> Any:
+    """Return the degrees between a camera and a street, both of whose directions count; NaN where unknown."""
+    difference = np.fmod(abs(heading - bearing), 180.0)
+    return min(difference, 180.0 - difference)
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
 
     west: float, south: float, side: float, columns: int, lines: int, starts: Any, grid_x: Any, grid_y: Any, rows: Any,
@@ -211,10 +218,8 @@ def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
                             alone = own[image]
                             if is_full and score + alone + more < worst:
                                 continue
-                            if tested and not pano[image]:
-                                difference = np.fmod(abs(heading[image] - bearing[point]), 180.0)
-                                if not min(difference, 180.0 - difference) <= most:
-                                    continue
+                            if tested and not pano[image] and not _off_street(heading[image], bearing[point]) <= most:
+                                continue
                             if narrow:
                                 if not abs(dx * east[point] + dy * north[point]) <= along:
                                     continue
@@ -224,8 +229,7 @@ def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
                                 if around[image]:
                                     score += by_heading
                                 else:
-                                    difference = np.fmod(abs(camera[image] - street[point]), 180.0)
-                                    term = 1.0 - min(difference, 180.0 - difference) / 90.0
+                                    term = 1.0 - _off_street(camera[image], street[point]) / 90.0
                                     if not np.isnan(term):
                                         score += by_heading * term
                             if by_sequence > 0 and wanted[point] >= 0 and wanted[point] == sequence[image]:
@@ -307,10 +311,7 @@ def search(
         len(highest), max(4096, -(-len(highest) // workers())), "cells",
     )  # fmt: skip
     only = grid_numba.by_cell(points, only, grid)
-    nothing, none = given(np.empty(0)), given(np.empty(0, dtype=bool))
-    headings: tuple[Any, ...] = (False, nothing, nothing, none, 0.0)
-    if heading is not None:
-        headings = (True, given(heading.bearing), given(heading.heading), given(heading.pano), heading.most)
+    nothing = given(np.empty(0))
     sides: tuple[Any, ...] = (False, nothing, nothing, 0.0, 0.0)
     if strip is not None:
         sides = (True, given(strip.east), given(strip.north), strip.along, strip.across)
@@ -324,8 +325,8 @@ def search(
     bounds = np.array([scoring.heading + scoring.same_sequence + ROUNDING])
     bounds = given(bounds + scoring.distance * decay(least / scoring.scale, compiled=False))
     rest: tuple[Any, ...] = (
-        first, key_rank, limit_square, SLACK * grid.side, *headings, *sides, *weights, *terms, given(scoring.sequence),
-        own, ordered, highest, best, bounds, per_m, scores, squares, rows,
+        first, key_rank, limit_square, SLACK * grid.side, *grid_numba.headings(heading), *sides, *weights, *terms,
+        given(scoring.sequence), own, ordered, highest, best, bounds, per_m, scores, squares, rows,
     )  # fmt: skip
     share = max(4096, -(-len(only) // (4 * workers())))
     in_threads(lambda start, stop: _search(*grid, *points, only, start, stop, *rest), len(only), share, "points")

@@ -116,11 +116,17 @@ def tiles(lon: Floats, lat: Floats, zoom: int) -> tuple[Rows, Rows]:
     count = 1 << zoom
     known = np.isfinite(lon) & np.isfinite(lat)
     lon, lat = np.where(known, lon, 0.0), np.clip(np.where(known, lat, 0.0), -89.0, 89.0)
-    sine = np.sin(np.radians(lat))
-    x = _count((lon + 180.0) * (count / 360.0), count, lambda rows, border: lon[rows] >= _west(border, zoom))
-    mercator = (0.5 - np.log((1 + sine) / (1 - sine)) / (4 * np.pi)) * count
-    y = _count(mercator, count, lambda rows, border: lat[rows] <= _north(border, zoom))
+    across, down = web_map(lon, lat, zoom)
+    x = _count(across, count, lambda rows, border: lon[rows] >= _west(border, zoom))
+    y = _count(down, count, lambda rows, border: lat[rows] <= _north(border, zoom))
     return np.where(known, x, -1), np.where(known, y, -1)
+
+
+def web_map(lon: Floats, lat: Floats, zoom: int) -> tuple[Floats, Floats]:
+    """Return places on the web map in columns and rows of tiles, with fractions; of degrees, not those of the poles."""
+    count = 1 << zoom
+    sine = np.sin(np.radians(lat))
+    return (lon + 180.0) * (count / 360.0), (0.5 - np.log((1 + sine) / (1 - sine)) / (4 * np.pi)) * count
 
 
 def codes(lon: Floats, lat: Floats, zoom: int) -> Rows:

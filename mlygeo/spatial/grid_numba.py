@@ -17,7 +17,7 @@ from mlygeo.kernels import given
 from mlygeo.spatial.grid import SLACK, Box, shape
 
 if TYPE_CHECKING:
-    from mlygeo.arrays import Floats, Rows, Whole32
+    from mlygeo.arrays import Flags, Floats, Rows, Whole32
     from mlygeo.spatial.grid import HeadingTest
 
 numba = compiler()
@@ -185,11 +185,7 @@ def search(
     points, key_rank = (given(points[0]), given(points[1])), given(key_rank)
     grid = build(images, chosen, box)
     only = by_cell(points, only, grid)
-    nothing = given(np.empty(0))
-    headings = (False, nothing, nothing, given(np.empty(0, dtype=bool)), 0.0)
-    if test is not None:
-        headings = (True, given(test.bearing), given(test.heading), given(test.pano), test.most)
-    rest: tuple[Any, ...] = (first, key_rank, limit_square, SLACK * grid.side, *headings, squares, rows)
+    rest: tuple[Any, ...] = (first, key_rank, limit_square, SLACK * grid.side, *headings(test), squares, rows)
     share = max(4096, -(-len(only) // (4 * workers())))
     in_threads(lambda start, stop: _search(*grid, *points, only, start, stop, *rest), len(only), share, "points")
 
@@ -241,6 +237,14 @@ def by_cell(points: tuple[Floats, Floats], only: Rows, grid: Cells) -> Rows:
     """Return rows of points so that neighbours are processed one after another, and look-ups stay in the caches."""
     line = ((points[1][only] - grid.south) / grid.side).astype(np.int64)
     return given(only[np.argsort(line * grid.columns + ((points[0][only] - grid.west) / grid.side).astype(np.int64))])
+
+
+def headings(test: HeadingTest | None) -> tuple[bool, Floats, Floats, Flags, float]:
+    """Return a test of headings, or that there is none, as compiled code takes it."""
+    if test is None:
+        nothing = given(np.empty(0))
+        return False, nothing, nothing, given(np.empty(0, dtype=bool)), 0.0
+    return True, given(test.bearing), given(test.heading), given(test.pano), test.most
 
 
 def load() -> None:

@@ -179,12 +179,7 @@ def each_id_once(
             return point, image, value
         # An id that is in the images several times counts at its first position; search for more if a
         # point then has too few.
-        order = np.lexsort((rank, key_rank[image], point))
-        ranked, owner = key_rank[image][order], point[order]
-        again = np.zeros(len(order), dtype=bool)
-        again[1:] = (ranked[1:] == ranked[:-1]) & (owner[1:] == owner[:-1])
-        keep = np.ones(len(point), dtype=bool)
-        keep[order[again]] = False
+        keep = firsts(point, key_rank[image])
         point, image, value = point[keep], image[keep], value[keep]
         short = (np.bincount(point, minlength=len(rows)) < k) & (rows[:, -1] >= 0)
         done = ~short[point] & (np.arange(len(point)) - np.searchsorted(point, point) < k)
@@ -196,6 +191,14 @@ def each_id_once(
     point, image, value = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     order = np.argsort(point, kind="stable")
     return point[order], image[order], value[order]
+
+
+def firsts(point: Rows, rank: Rows) -> Flags:
+    """Return which pairs, ordered by point, are the first of their point and key."""
+    order = np.lexsort((np.arange(len(point)), rank, point))
+    again = np.zeros(len(point), dtype=bool)
+    again[order[1:]] = (rank[order[1:]] == rank[order[:-1]]) & (point[order[1:]] == point[order[:-1]])
+    return ~again
 
 
 def largest_square(distance: float) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 
 from mlygeo import frames
 from mlygeo.errors import CrsError
-from mlygeo.spatial import geodesy, polylines
+from mlygeo.spatial import geodesy, pieces, polylines
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -101,7 +101,7 @@ class Network:
 
     def micrometres(self) -> Whole:
         """Return the length of each row in whole micrometres: in sums of these no order matters."""
-        return np.rint(self.lines.length * 1e6).astype(np.int64)
+        return pieces.micrometres(self.lines.length)
 
     def facts(self, counted: Flags | None = None) -> dict[str, Any]:
         """Return how many edges and streets there are, and the length of the streets, of the counted rows alone."""

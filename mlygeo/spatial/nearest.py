@@ -287,7 +287,7 @@ def match(
     )  # fmt: skip
     if unique:
         number = np.unique(key_rank, return_inverse=True)[1]
-        place = np.arange(len(point_lon)) if point_id is None else _places(point_id)
+        place = np.arange(len(point_lon)) if point_id is None else places(point_id)
         point, image, square = pairing.assign(planes, number=number, place=place, k=k)
         order = np.lexsort((image, key_rank[image], square, point))
         point, image, square = point[order], image[order], square[order]
@@ -415,7 +415,7 @@ def match_part(
     placed = np.isfinite(points[0]) & np.isfinite(points[1])
     if (margins[0][core & placed] < limit).any():
         raise InputError(f"what is known has to hold all within {limit:g} m of the part", hint="see Projection.reach")
-    number, place = np.unique(key_rank, return_inverse=True)[1], _places(point_id)
+    number, place = np.unique(key_rank, return_inverse=True)[1], places(point_id)
     point, image, square = pairing.assign(planes, number=number, place=place, k=k)
     sure = pairing.certain(
         planes, (point, image, square), number=number, key_rank=key_rank, place=place, k=k, limit=limit / unit_m,
@@ -503,7 +503,7 @@ def heading_test(
     if most is None:
         return None
     pano = np.zeros(images, dtype=bool) if pano is None else np.ascontiguousarray(pano, dtype=bool)
-    return HeadingTest(_known(bearing, points), _known(heading, images), pano, float(most))
+    return HeadingTest(known_degrees(bearing, points), known_degrees(heading, images), pano, float(most))
 
 
 def unit_of(projection: Projection | Zones, point_xy: Any, image_xy: Any) -> float:
@@ -602,7 +602,8 @@ def _in_degrees(frame: gpd.GeoDataFrame, srid: int | None) -> tuple[gpd.GeoDataF
     return frame.to_crs(frames.CRS), _positions(frame, "rows")
 
 
-def _known(degrees: Floats | None, length: int) -> Floats:
+def known_degrees(degrees: Floats | None, length: int) -> Floats:
+    """Return degrees as float64, NaN throughout if there are none."""
     return np.full(length, np.nan) if degrees is None else np.ascontiguousarray(degrees, dtype=np.float64)
 
 
@@ -686,15 +687,7 @@ def _selection(columns: dict[str, Any], images: gpd.GeoDataFrame, rows: Rows) ->
     return selection
 
 
-def firsts(point: Rows, rank: Rows) -> Flags:
-    """Return which pairs, ordered by point, are the first of their point and key."""
-    order = np.lexsort((np.arange(len(point)), rank, point))
-    again = np.zeros(len(point), dtype=bool)
-    again[order[1:]] = (rank[order[1:]] == rank[order[:-1]]) & (point[order[1:]] == point[order[:-1]])
-    return ~again
-
-
-def _places(point_id: Rows) -> Rows:
+def places(point_id: Rows) -> Rows:
     """Return the place of each point in the order of their ids."""
     place = np.empty(len(point_id), dtype=np.int64)
     place[np.argsort(point_id, kind="stable")] = np.arange(len(point_id))

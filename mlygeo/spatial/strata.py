@@ -17,6 +17,7 @@ import numpy as np
 
 from mlygeo.errors import FrameError, InputError
 from mlygeo.spatial import cells, polylines
+from mlygeo.spatial.pieces import micrometres
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,9 +71,8 @@ class Stretches(NamedTuple):
     def lengths(self) -> Whole:
         """Return the length of each stratum, in whole micrometres: in their sums no order matters."""
         inside = self.stratum >= 0
-        micrometres = np.rint((self.stop - self.start) * 1e6).astype(np.int64)
         total = np.zeros(len(self.labels), dtype=np.int64)
-        np.add.at(total, self.stratum[inside], micrometres[inside])
+        np.add.at(total, self.stratum[inside], micrometres(self.stop - self.start)[inside])
         return total
 
     def outside_m(self) -> float:
@@ -497,13 +497,12 @@ def _crossings(start: Floats, stop: Floats) -> tuple[Whole, Floats]:
 
 def _web_map(network: Network, segments: _Segments, zoom: int) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
     """Return the columns and rows of the web map's tiles, with fractions, at both ends of segments."""
-    count = 1 << zoom
     columns, lines = [], []
     for x, y in ((segments.x0, segments.y0), (segments.x1, segments.y1)):
         lon, lat = network.projection.inverse(x, y)
-        sine = np.sin(np.radians(np.clip(lat, -89.0, 89.0)))
-        columns.append((lon + 180.0) * (count / 360.0))
-        lines.append((0.5 - np.log((1 + sine) / (1 - sine)) / (4 * np.pi)) * count)
+        column, line = cells.web_map(lon, np.clip(lat, -89.0, 89.0), zoom)
+        columns.append(column)
+        lines.append(line)
     return (columns[0], columns[1]), (lines[0], lines[1])
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from mlygeo.errors import FrameError, InputError
 from mlygeo.progress import working
-from mlygeo.spatial import areas, candidates, geodesy, nearest
+from mlygeo.spatial import areas, candidates, geodesy, knn
 from mlygeo.spatial.best import Best
 from mlygeo.spatial.nearest import Matches
 from mlygeo.spatial.scores import decay
@@ -236,7 +236,7 @@ class _Search:
         rank = self.key_rank[image]
         order = np.lexsort((image, rank, pairs["distance_m"], -score, point))
         # Of an id in several rows the first counts.
-        order = order[nearest.firsts(point[order], rank[order])]
+        order = order[knn.firsts(point[order], rank[order])]
         chosen, number = [], []
         apart = self.looking.apart
         for place in range(1, self.k + 1):
