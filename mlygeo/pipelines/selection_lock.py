@@ -462,7 +462,7 @@ def _facts(value: Any, folder: Path) -> dict[str, Any]:
 def files_digest(listing: Listing) -> dict[str, str]:
     """Return the hash of the files of a folder: of a dataset its index has theirs, and others are read."""
     if listing.index is not None:
-        return {"sha256_of_index": _index_digest(listing.index)}
+        return {"sha256_of_index": provenance.index_digest(listing.index)}
     local = [(file.name, file.path) for file in listing.files if isinstance(file.path, Path)]
     listed = [[name, *file_facts(path).values()] for name, path in local]
     return {"sha256_of_files": hashlib.sha256(json.dumps(listed).encode()).hexdigest()}
@@ -470,12 +470,7 @@ def files_digest(listing: Listing) -> dict[str, str]:
 
 def index_facts(index: Index) -> dict[str, Any]:
     """Return the facts of a dataset that is written, by its index."""
-    return {"number_of_files": len(index.parts), "sha256_of_index": _index_digest(index)}
-
-
-def _index_digest(index: Index) -> str:
-    listed = [[part.path, part.bytes, part.sha256] for part in index.parts]
-    return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
+    return {"number_of_files": len(index.parts), "sha256_of_index": provenance.index_digest(index)}
 
 
 def file_facts(path: Path) -> dict[str, Any]:
