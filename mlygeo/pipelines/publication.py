@@ -249,6 +249,7 @@ def _files(folder: Path, content: Mapping[str, Any]) -> Iterator[PublishedFile]:
     from mlygeo.formats.publications import PublishedFile
     from mlygeo.pipelines import lock_checks, selection_lock
     from mlygeo.pipelines.parted import SELECTION
+    from mlygeo.store.datasets import files
 
     found = [each for name, facts in content["outputs"].items() for each in lock_checks.output(name, facts, folder)]
     if found:
@@ -258,10 +259,13 @@ def _files(folder: Path, content: Mapping[str, Any]) -> Iterator[PublishedFile]:
         )
     parts = sorted((folder / SELECTION).glob("cell=*/*.parquet")) if SELECTION in content["outputs"] else []
     index = [folder / f"{SELECTION}.partitions.parquet"] if parts else []
+    compared = {name: facts for name, facts in content["outputs"].items() if "sha256" in facts}
+    if parts and (indexed := files.listed(folder / SELECTION).index) is not None:
+        compared |= {f"{SELECTION}/{part.path}": vars(part) for part in indexed.parts}
     for path in [*(folder / name for name in ABOUT if (folder / name).is_file()), *index, *parts]:
         name = path.relative_to(folder).as_posix()
-        about = ABOUT.get(name, PART if path in parts else INDEX)
-        facts = selection_lock.file_facts(path)
+        about = ABOUT.get(name, INDEX if path in index else PART)
+        facts = compared.get(name) or selection_lock.file_facts(path)
         columns = tuple(_columns(path)) if name in {"selection.parquet", "street_points.parquet"} else ()
         yield PublishedFile(name, about, facts["bytes"], facts["sha256"], columns)
 
