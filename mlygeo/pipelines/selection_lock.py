@@ -149,9 +149,10 @@ class Lock:
         from mlygeo import store
 
         content = self.content(folder, summary, result, files)
+        text = text_of(content)
         if self.expected is not None and not _other_versions(self.expected["software"], content["software"]):
-            _must_agree(json.loads(text_of(content)), self.expected)
-        return store.write_text(text_of(content), folder / LOCK)
+            _must_agree(json.loads(text), self.expected)
+        return store.write_text(text, folder / LOCK)
 
     def content(
         self, folder: Path, summary: Mapping[str, Any], result: Mapping[str, Any], files: Mapping[str, Any]
