@@ -202,7 +202,7 @@ def _printed(found: pd.DataFrame, by: str | None, level: float) -> str:
     """Return estimates as a table that reads well at 80 columns."""
     header = [by or "", "value", "estimate", f"{level:.0%} interval", "points", "missing"]
     lines = [header]
-    for _, row in found.iterrows():
+    for row in found.to_dict("records"):
         group = "" if by is None else str(_plain(row[by]) or "all")
         value = _plain(row["value"]) or "mean"
         counts = [f"{row[name]:,}" for name in ("points", "points_missing")]

@@ -302,9 +302,7 @@ def summed(found: Compared) -> dict[str, Any]:
     return {
         "compared": found.counts,
         "not_compared": found.not_compared,
-        "differences": [
-            {name: getattr(each, name) for name in ("kind", "name", "change", "detail")} for each in found.differences
-        ],
+        "differences": [dict(vars(each)) for each in found.differences],
         "differing": by_kind,
         "version": version(),
     }

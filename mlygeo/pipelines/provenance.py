@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mlygeo.pipelines.arguments import Call
     from mlygeo.pipelines.values import Takes
     from mlygeo.store.datasets.files import File, Listing
+    from mlygeo.store.datasets.index import Index
 
 UNTOLD = frozenset(
     {"token", "token_file", "jwt", "user_password", "user_email", "config_file", "service", "progress", "executor",
@@ -196,12 +197,17 @@ def _source(value: Any) -> dict[str, Any]:
 def _dataset(listing: Listing) -> dict[str, Any]:
     """Return the facts of the files of a folder, a pattern or an address; of a dataset, its index has their hashes."""
     if listing.index is not None:
-        facts = [[part.path, part.bytes, part.sha256] for part in listing.index.parts]
-        named = "sha256_of_index"
+        digest = {"sha256_of_index": index_digest(listing.index)}
     else:
-        facts, named = [_state(file) for file in listing.files], "sha256_of_listing"
-    digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
-    return {"source": Path(listing.name).name, "number_of_files": len(listing.files), named: digest}
+        facts = [_state(file) for file in listing.files]
+        digest = {"sha256_of_listing": hashlib.sha256(json.dumps(facts).encode()).hexdigest()}
+    return {"source": Path(listing.name).name, "number_of_files": len(listing.files), **digest}
+
+
+def index_digest(index: Index) -> str:
+    """Return the hash of what the index of a dataset says of the bytes of its parts."""
+    listed = [[part.path, part.bytes, part.sha256] for part in index.parts]
+    return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
 
 
 def _state(file: File) -> list[Any]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import pandas as pd
 
+    from mlygeo.attribution import Rights
     from mlygeo.formats.publications import Column, Party, Publication, PublishedFile, Source
 
     PathLike = str | os.PathLike[str]
@@ -230,13 +231,10 @@ def _publication(
 
 def _licences(images: gpd.GeoDataFrame, credit: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Yield the name and the address of each licence of the images, and of OpenStreetMap's streets."""
-    from mlygeo import attribution
-
     names = [name for name in ("provider", "licence", "licence_url") if name in images.columns]
     kinds = images[["id", *names]].drop_duplicates(names) if names else images[["id"]].iloc[:1]
     found = {}
-    for row in kinds.astype(object).where(kinds.notna(), None).to_dict("records"):
-        rights = attribution.of_row(row)
+    for rights in _rights(kinds):
         if rights.licence is not None and rights.licence_url is not None:
             found[rights.licence] = rights.licence_url
     if any("ODbL" in line for line in credit):
@@ -244,11 +242,20 @@ def _licences(images: gpd.GeoDataFrame, credit: Iterable[str]) -> Iterator[tuple
     yield from sorted(found.items())
 
 
+def _rights(images: pd.DataFrame) -> list[Rights]:
+    """Return whose each image is, and what may be done with it."""
+    from mlygeo import attribution
+
+    rows: list[Any] = images.astype(object).where(images.notna(), None).to_dict("records")
+    return [attribution.of_row(row) for row in rows]
+
+
 def _files(folder: Path, content: Mapping[str, Any]) -> Iterator[PublishedFile]:
     """Yield the files of a selection; raise where one is not as it was written."""
     from mlygeo.formats.publications import PublishedFile
     from mlygeo.pipelines import lock_checks, selection_lock
     from mlygeo.pipelines.parted import SELECTION
+    from mlygeo.store.datasets import files
 
     found = [each for name, facts in content["outputs"].items() for each in lock_checks.output(name, facts, folder)]
     if found:
@@ -258,10 +265,13 @@ def _files(folder: Path, content: Mapping[str, Any]) -> Iterator[PublishedFile]:
         )
     parts = sorted((folder / SELECTION).glob("cell=*/*.parquet")) if SELECTION in content["outputs"] else []
     index = [folder / f"{SELECTION}.partitions.parquet"] if parts else []
+    compared = {name: facts for name, facts in content["outputs"].items() if "sha256" in facts}
+    if parts and (indexed := files.listed(folder / SELECTION).index) is not None:
+        compared |= {f"{SELECTION}/{part.path}": vars(part) for part in indexed.parts}
     for path in [*(folder / name for name in ABOUT if (folder / name).is_file()), *index, *parts]:
         name = path.relative_to(folder).as_posix()
-        about = ABOUT.get(name, PART if path in parts else INDEX)
-        facts = selection_lock.file_facts(path)
+        about = ABOUT.get(name, INDEX if path in index else PART)
+        facts = compared.get(name) or selection_lock.file_facts(path)
         columns = tuple(_columns(path)) if name in {"selection.parquet", "street_points.parquet"} else ()
         yield PublishedFile(name, about, facts["bytes"], facts["sha256"], columns)
 
@@ -300,7 +310,7 @@ def _manifest(folder: Path, *, dry_run: bool) -> Job[pd.DataFrame]:
     """Return the job of the list of the pictures in a folder."""
     import pandas as pd
 
-    from mlygeo import attribution, store
+    from mlygeo import store
     from mlygeo.downloads.ledger import transfers
     from mlygeo.pipelines import selection_lock
     from mlygeo.store.atomic import together
@@ -312,8 +322,7 @@ def _manifest(folder: Path, *, dry_run: bool) -> Job[pd.DataFrame]:
     there = [(folder / path).is_file() for path in rows["path"]]
     lost, rows = len(rows) - sum(there), rows[there].sort_values("path", ignore_index=True)
     facts = [selection_lock.file_facts(folder / path) for path in rows["path"]]
-    plain: list[Any] = rows.astype(object).where(rows.notna(), None).to_dict("records")
-    rights = [attribution.of_row(row) for row in plain]
+    rights = _rights(rows)
     table = pd.DataFrame(
         {
             "path": rows["path"],

@@ -149,9 +149,10 @@ class Lock:
         from mlygeo import store
 
         content = self.content(folder, summary, result, files)
+        text = text_of(content)
         if self.expected is not None and not _other_versions(self.expected["software"], content["software"]):
-            _must_agree(json.loads(text_of(content)), self.expected)
-        return store.write_text(text_of(content), folder / LOCK)
+            _must_agree(json.loads(text), self.expected)
+        return store.write_text(text, folder / LOCK)
 
     def content(
         self, folder: Path, summary: Mapping[str, Any], result: Mapping[str, Any], files: Mapping[str, Any]
@@ -462,7 +463,7 @@ def _facts(value: Any, folder: Path) -> dict[str, Any]:
 def files_digest(listing: Listing) -> dict[str, str]:
     """Return the hash of the files of a folder: of a dataset its index has theirs, and others are read."""
     if listing.index is not None:
-        return {"sha256_of_index": _index_digest(listing.index)}
+        return {"sha256_of_index": provenance.index_digest(listing.index)}
     local = [(file.name, file.path) for file in listing.files if isinstance(file.path, Path)]
     listed = [[name, *file_facts(path).values()] for name, path in local]
     return {"sha256_of_files": hashlib.sha256(json.dumps(listed).encode()).hexdigest()}
@@ -470,12 +471,7 @@ def files_digest(listing: Listing) -> dict[str, str]:
 
 def index_facts(index: Index) -> dict[str, Any]:
     """Return the facts of a dataset that is written, by its index."""
-    return {"number_of_files": len(index.parts), "sha256_of_index": _index_digest(index)}
-
-
-def _index_digest(index: Index) -> str:
-    listed = [[part.path, part.bytes, part.sha256] for part in index.parts]
-    return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
+    return {"number_of_files": len(index.parts), "sha256_of_index": provenance.index_digest(index)}
 
 
 def file_facts(path: Path) -> dict[str, Any]:

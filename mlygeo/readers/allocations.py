@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlygeo import places
 from mlygeo.errors import FileError, FormatError
 
 if TYPE_CHECKING:
@@ -35,8 +36,7 @@ def read(path: str | os.PathLike[str]) -> dict[str, int]:
     """
     path = Path(path).expanduser()
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST_BYTES + 1)
+        content = places.content_of(path, LARGEST_BYTES)
     except OSError as error:
         raise FileError(
             f"`allocation`: {path} cannot be read: {error.strerror or error}",
