@@ -181,7 +181,7 @@ def measure(
     -------
     measured
         A row for each path, with the fields of `Measured`: numbers are float64, NaN where nothing was measured, sizes
-        Int64, and texts str.
+        Int64, and texts str. `attrs["measured_before"]` counts the paths whose values `kept` had.
 
     Raises
     ------
@@ -192,9 +192,11 @@ def measure(
 
     rows = [failed(None)] * len(paths)
     places = []
+    before = 0
     for place, path in enumerate(paths):
         if path is not None and (known := None if kept is None else kept.known(path)) is not None:
             rows[place] = failed(None)._replace(**known)
+            before += 1
         elif path is not None:
             places.append(place)
     task = partial(_measure_chunk, side=side)
@@ -216,7 +218,9 @@ def measure(
                 kept.keep((str(path), _values(row)) for path, row in done)
     columns = zip(*rows, strict=True) if rows else [()] * len(Measured._fields)
     named: dict[str, Any] = dict(zip(Measured._fields, columns, strict=True))
-    return pd.DataFrame({name: pd.array(list(values), dtype=_DTYPES[name]) for name, values in named.items()})
+    frame = pd.DataFrame({name: pd.array(list(values), dtype=_DTYPES[name]) for name, values in named.items()})
+    frame.attrs["measured_before"] = before
+    return frame
 
 
 def _values(row: Measured) -> dict[str, Any]:

@@ -162,14 +162,13 @@ def _measured(
 
     side = None if preset == "percept" else pictures.SIDE
     kept = None if folder is None else Kept(folder, side)
-    before = 0 if kept is None else sum(file is not None and kept.known(file) is not None for file in files)
     found = pictures.measure(files, side=side, kept=kept, workers=workers, progress=progress)
     wrong = found["picture_error"].notna().to_numpy()
     failed = [f"{files[row]}: {found['picture_error'].iloc[row]}" for row in wrong.nonzero()[0]]
     there = sum(file is not None for file in files)
     facts: dict[str, Any] = {
         "measured": there - len(failed),
-        "measured_before": before,
+        "measured_before": found.attrs["measured_before"],
         "failed": len(failed),
         "failed_pictures": failed,
         "without_picture": len(files) - there,
