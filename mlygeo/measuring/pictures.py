@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from mlygeo.errors import FileError, MlygeoError
+from mlygeo.formats.exif import TABLE
 from mlygeo.measuring import hashes, pixels
 from mlygeo.processes import Processes
 from mlygeo.progress import Progress
@@ -43,8 +44,7 @@ ROUND = 1024
 MOST_WORKERS = 8
 """Most processes by default."""
 
-ORIENTATION = 0x0112
-"""EXIF tag of the orientation."""
+_ORIENTATION = TABLE["Orientation"].number
 
 NO_FILE = "there is no such file"
 
@@ -108,7 +108,7 @@ def measure_picture(path: str, side: int | None = SIDE) -> Measured:
             # Of tags that are damaged, and of large panoramas, which are no bombs; twice that size is refused.
             warnings.simplefilter("ignore")
             with Image.open(path) as opened:
-                orientation = opened.getexif().get(ORIENTATION, 1)
+                orientation = opened.getexif().get(_ORIENTATION, 1)
                 longest = max(opened.size)
                 size = opened.size
                 if opened.mode in _DEEP:
