@@ -40,13 +40,16 @@ if TYPE_CHECKING:
     from mlygeo.keys import Ids, Key
 
 __all__ = [
-    "COLUMNS", "FAILED", "GONE", "LEDGER_FILE", "OTHER", "THERE", "UNKNOWN",
+    "COLUMNS", "FAILED", "GONE", "LEDGER_FILE", "OTHER", "THERE", "UNKNOWN", "WITH_FILE",
     "Form", "Ledger", "Transfer", "as_frame", "now_ms", "transfers",
 ]  # fmt: skip
 
 log = logging.getLogger("mlygeo.download")
 
 LEDGER_FILE = "ledger.sqlite"
+
+WITH_FILE = ("done", "found")
+"""Each `status` of an image whose file was written or found."""
 
 UNKNOWN, THERE, GONE, FAILED, OTHER = range(5)
 """

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from mlygeo.errors import FileError, MlygeoError
+from mlygeo.formats.exif import TABLE
 from mlygeo.measuring import hashes, pixels
 from mlygeo.processes import Processes
 from mlygeo.progress import Progress
@@ -43,8 +44,7 @@ ROUND = 1024
 MOST_WORKERS = 8
 """Most processes by default."""
 
-ORIENTATION = 0x0112
-"""EXIF tag of the orientation."""
+_ORIENTATION = TABLE["Orientation"].number
 
 NO_FILE = "there is no such file"
 
@@ -108,7 +108,7 @@ def measure_picture(path: str, side: int | None = SIDE) -> Measured:
             # Of tags that are damaged, and of large panoramas, which are no bombs; twice that size is refused.
             warnings.simplefilter("ignore")
             with Image.open(path) as opened:
-                orientation = opened.getexif().get(ORIENTATION, 1)
+                orientation = opened.getexif().get(_ORIENTATION, 1)
                 longest = max(opened.size)
                 size = opened.size
                 if opened.mode in _DEEP:
@@ -181,7 +181,7 @@ def measure(
     -------
     measured
         A row for each path, with the fields of `Measured`: numbers are float64, NaN where nothing was measured, sizes
-        Int64, and texts str.
+        Int64, and texts str. `attrs["measured_before"]` counts the paths whose values `kept` had.
 
     Raises
     ------
@@ -192,9 +192,11 @@ def measure(
 
     rows = [failed(None)] * len(paths)
     places = []
+    before = 0
     for place, path in enumerate(paths):
         if path is not None and (known := None if kept is None else kept.known(path)) is not None:
             rows[place] = failed(None)._replace(**known)
+            before += 1
         elif path is not None:
             places.append(place)
     task = partial(_measure_chunk, side=side)
@@ -216,7 +218,9 @@ def measure(
                 kept.keep((str(path), _values(row)) for path, row in done)
     columns = zip(*rows, strict=True) if rows else [()] * len(Measured._fields)
     named: dict[str, Any] = dict(zip(Measured._fields, columns, strict=True))
-    return pd.DataFrame({name: pd.array(list(values), dtype=_DTYPES[name]) for name, values in named.items()})
+    frame = pd.DataFrame({name: pd.array(list(values), dtype=_DTYPES[name]) for name, values in named.items()})
+    frame.attrs["measured_before"] = before
+    return frame
 
 
 def _values(row: Measured) -> dict[str, Any]:

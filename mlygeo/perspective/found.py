@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlygeo.downloads.layouts import file_name
-from mlygeo.downloads.ledger import LEDGER_FILE, transfers
+from mlygeo.downloads.ledger import LEDGER_FILE, WITH_FILE, transfers
 from mlygeo.places import STATE_FOLDER
 from mlygeo.schemas import DEFAULT_PROVIDER
 
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 ENDINGS = frozenset({".jpg", ".jpeg", ".webp"})
 """Endings of pictures that can be cut."""
-
-THERE = ("done", "found")
-"""Words of a ledger for an image whose file is there."""
 
 
 def pictures_of(images: pd.DataFrame, folder: Path) -> tuple[Objects, Objects]:
@@ -49,13 +46,11 @@ def pictures_of(images: pd.DataFrame, folder: Path) -> tuple[Objects, Objects]:
     >>> pictures_of(images, Path("pictures"))[0]
     array(['pictures/aE5o7bTMH0UtscOYxhVwID/1138211467256565.jpg'], dtype=object)
     """
-    by_ledger = _by_ledger(folder)
+    by_ledger = by_ledger_of(folder) or {}
     by_name = _by_name(folder)
-    providers = images["provider"].fillna(DEFAULT_PROVIDER) if "provider" in images.columns else None
-    names = [DEFAULT_PROVIDER] * len(images) if providers is None else providers.tolist()
     paths, reasons = np.full(len(images), None, dtype=object), np.full(len(images), None, dtype=object)
     keys = images["id"].astype("object").where(images["id"].notna(), None).tolist()
-    for row, (provider, key) in enumerate(zip(names, keys, strict=True)):
+    for row, (provider, key) in enumerate(zip(providers_of(images), keys, strict=True)):
         if key is None:
             reasons[row] = "the image has no id"
             continue
@@ -73,15 +68,22 @@ def pictures_of(images: pd.DataFrame, folder: Path) -> tuple[Objects, Objects]:
     return paths, reasons
 
 
-def _by_ledger(folder: Path) -> dict[tuple[str, str], Path]:
-    """Return the files that were downloaded, by provider and id."""
+def by_ledger_of(folder: Path) -> dict[tuple[str, str], Path] | None:
+    """Return the files that were downloaded into a folder, by provider and id; None where it has no ledger."""
     if not (folder / STATE_FOLDER / LEDGER_FILE).is_file():
-        return {}
+        return None
     rows = transfers(folder)
-    rows = rows[rows["status"].isin(THERE) & rows["path"].notna()]
-    providers = rows["provider"] if "provider" in rows.columns else [DEFAULT_PROVIDER] * len(rows)
-    keys = zip(providers, rows["id"].astype("str"), strict=True)
+    rows = rows[rows["status"].isin(WITH_FILE) & rows["path"].notna()]
+    keys = zip(providers_of(rows), rows["id"].astype("str"), strict=True)
     return {key: folder / path for key, path in zip(keys, rows["path"], strict=True)}
+
+
+def providers_of(rows: pd.DataFrame) -> list[str]:
+    """Return the provider of each row; Mapillary where none is named."""
+    if "provider" not in rows.columns:
+        return [DEFAULT_PROVIDER] * len(rows)
+    names: list[str] = rows["provider"].fillna(DEFAULT_PROVIDER).tolist()
+    return names
 
 
 def _by_name(folder: Path) -> dict[str, list[Path]]:

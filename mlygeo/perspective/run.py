@@ -146,7 +146,7 @@ def make_views(
     for result in refused:
         bar.advance(1)
         yield result.row, result.error or ""
-    work = [(path, wanted) for path, wanted in tasks.items()]
+    work = list(tasks.items())
 
     def too_often(number: int) -> MlygeoError:
         return FileError(f"{work[number][0]} ends its process each time", hint="move it away")

@@ -16,7 +16,7 @@ import numpy as np
 
 from mlygeo.errors import FormatError
 from mlygeo.formats import jpeg
-from mlygeo.formats.exif import real
+from mlygeo.formats.exif import TABLE, real
 from mlygeo.formats.xmp import Properties
 from mlygeo.perspective.sampling import Source, View, fill_margin
 from mlygeo.photos.exif_writer import MOST_PIXELS
@@ -41,7 +41,7 @@ ROWS = 64
 HAIR = 0.5
 """Pixels; sizes that differ by less are the same."""
 
-_ORIENTATION = 0x0112
+_ORIENTATION = TABLE["Orientation"].number
 
 _WEBP = b"WEBP"
 

@@ -131,7 +131,7 @@ class PhotoImport:
         FileError
             If there is no photo, or the folder of the frames has a file of the user's in the place of one.
         """
-        from mlygeo.readers.photos import find_photos, other_pictures, read_found
+        from mlygeo.readers.photos import find_photos, other_pictures, read_found, shown
         from mlygeo.spatial.ordering import natural_ranks
 
         self._refuse_others()
@@ -143,7 +143,7 @@ class PhotoImport:
         listed = np.zeros(0 if stored is None else len(stored), dtype=bool)
         if stored is not None:
             stored = complete(stored, self._last)
-            place = rows_of(stored, texts([_shown(path) for path in paths]))
+            place = rows_of(stored, texts([shown(path) for path in paths]))
             known = place >= 0
             listed[place[known]] = True
             modified = np.array([_modified_ns(paths[row]) for row in np.flatnonzero(known)], dtype=np.int64)
@@ -509,10 +509,6 @@ def photos_of(place: Any) -> Path | None:
         return Path(os.path.commonpath(folders)) if folders else None
     except (FileError, FormatError, KeyError, TypeError, ValueError):
         return None  # another kind of file with this name
-
-
-def _shown(path: str) -> str:
-    return path if path.isascii() else os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _modified_ns(path: str) -> int:

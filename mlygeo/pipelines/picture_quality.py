@@ -12,13 +12,11 @@ from mlygeo.errors import FileError, FrameError, InputError
 from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job, public, version
 from mlygeo.progress import counted
-from mlygeo.schemas import DEFAULT_PROVIDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import geopandas as gpd
-    import pandas as pd
 
     from mlygeo.pipelines.options import QualityPreset
     from mlygeo.progress import Progress
@@ -164,14 +162,13 @@ def _measured(
 
     side = None if preset == "percept" else pictures.SIDE
     kept = None if folder is None else Kept(folder, side)
-    before = 0 if kept is None else sum(file is not None and kept.known(file) is not None for file in files)
     found = pictures.measure(files, side=side, kept=kept, workers=workers, progress=progress)
     wrong = found["picture_error"].notna().to_numpy()
     failed = [f"{files[row]}: {found['picture_error'].iloc[row]}" for row in wrong.nonzero()[0]]
     there = sum(file is not None for file in files)
     facts: dict[str, Any] = {
         "measured": there - len(failed),
-        "measured_before": before,
+        "measured_before": found.attrs["measured_before"],
         "failed": len(failed),
         "failed_pictures": failed,
         "without_picture": len(files) - there,
@@ -242,34 +239,24 @@ def _seen_from(folder: Path, path: str) -> str:
 def _by_id(images: gpd.GeoDataFrame, folder: Path) -> list[str | None]:
     """Return the picture of each image in a folder."""
     from mlygeo.downloads.layouts import file_name
-    from mlygeo.downloads.ledger import LEDGER_FILE, transfers
+    from mlygeo.perspective.found import by_ledger_of, providers_of
 
     if "id" not in images.columns or (len(images) and images["id"].isna().all()):
         raise FrameError("these images have no ids, by which `pictures` finds their files", hint="leave `pictures` out")
     if not folder.is_dir():
         raise FileError(f"there is no folder {folder}")
     ids = images["id"].astype("object").where(images["id"].notna(), None).tolist()
-    keys = list(zip(_providers(images), ids, strict=True))
-    if (folder / places.STATE_FOLDER / LEDGER_FILE).is_file():
-        ledger = transfers(folder)
-        there = ledger[ledger["status"].isin(["done", "found"])]
-        listed = zip(_providers(there), there["id"], there["path"], strict=True)
-        found = {(name, str(id_)): str(folder / path) for name, id_, path in listed}
-        files = [None if id_ is None else found.get((name, str(id_))) for name, id_ in keys]
+    files: list[str | None]
+    if (by_ledger := by_ledger_of(folder)) is not None:
+        keys = zip(providers_of(images), ids, strict=True)
+        found = [None if id_ is None else by_ledger.get((name, str(id_))) for name, id_ in keys]
+        files = [None if path is None else str(path) for path in found]
     else:
         by_name = _of_names(folder)
-        files = [None if id_ is None else by_name.get(file_name(id_)) for _, id_ in keys]
+        files = [None if id_ is None else by_name.get(file_name(id_)) for id_ in ids]
     if files and not any(files):
         raise FrameError(f"{folder} has no picture of any of these images", hint="download them, or name their folder")
     return files
-
-
-def _providers(rows: pd.DataFrame) -> list[str]:
-    """Return the provider of each row."""
-    if "provider" not in rows.columns:
-        return [DEFAULT_PROVIDER] * len(rows)
-    names: list[str] = rows["provider"].fillna(DEFAULT_PROVIDER).tolist()
-    return names
 
 
 def _of_names(folder: Path) -> dict[str, str]:

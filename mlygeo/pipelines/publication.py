@@ -311,14 +311,14 @@ def _manifest(folder: Path, *, dry_run: bool) -> Job[pd.DataFrame]:
     import pandas as pd
 
     from mlygeo import store
-    from mlygeo.downloads.ledger import transfers
+    from mlygeo.downloads.ledger import WITH_FILE, transfers
     from mlygeo.pipelines import selection_lock
     from mlygeo.store.atomic import together
 
     for name in MANIFEST:
         _must_be_new(folder / name)
     rows = transfers(folder)
-    rows = rows[rows["path"].notna() & rows["status"].isin(["done", "found"])]
+    rows = rows[rows["path"].notna() & rows["status"].isin(WITH_FILE)]
     there = [(folder / path).is_file() for path in rows["path"]]
     lost, rows = len(rows) - sum(there), rows[there].sort_values("path", ignore_index=True)
     facts = [selection_lock.file_facts(folder / path) for path in rows["path"]]

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from mlygeo.errors import FileError
 from mlygeo.pipelines.job import body_of
-from mlygeo.schemas import DEFAULT_PROVIDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,9 +92,9 @@ class Here:
 
 def _keys(images: gpd.GeoDataFrame) -> list[tuple[str, Key]]:
     """Return what each image is known by."""
-    names = images["provider"].fillna(DEFAULT_PROVIDER) if "provider" in images.columns else None
-    providers = [DEFAULT_PROVIDER] * len(images) if names is None else names.tolist()
-    return list(zip(providers, images["id"].tolist(), strict=True))
+    from mlygeo.perspective.found import providers_of
+
+    return list(zip(providers_of(images), images["id"].tolist(), strict=True))
 
 
 class Downloaded:

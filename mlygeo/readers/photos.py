@@ -341,7 +341,9 @@ def _batch(columns: list[list[object]]) -> pa.RecordBatch:
 
 def shown(value: str | None) -> str | None:
     """Return a path as it can be shown and written, also one whose bytes are not text."""
-    return None if value is None else os.fsencode(value).decode("utf-8", "backslashreplace")
+    if value is None or value.isascii():
+        return value
+    return os.fsencode(value).decode("utf-8", "backslashreplace")
 
 
 def _name_errors(paths: list[str], errors: pa.Array) -> pa.Array:

@@ -8,7 +8,6 @@ constraints.txt; callers put the code of the tests before that copy of it (PYTHO
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -16,10 +15,10 @@ import sys
 from functools import cache
 from pathlib import Path
 
-import filelock
 import platformdirs
 import pytest
 from conftest import ROOT
+from helpers.environments import programs_of
 
 VERSIONS = (11, 12, 13, 14)
 
@@ -51,14 +50,5 @@ def other_python() -> str:
         pytest.skip("there is no other Python, 3.11 to 3.14, on the PATH or in pyenv")
     constraints = ROOT / "constraints.txt"
     content = "\n".join([pythons[0], (ROOT / "pyproject.toml").read_text(), constraints.read_text()])
-    place = FOLDER / hashlib.sha256(content.encode()).hexdigest()[:16]
-    program = place / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(FOLDER / "lock"):
-        if not (place / "complete").exists():
-            shutil.rmtree(place, ignore_errors=True)
-            subprocess.run([pythons[0], "-m", "venv", str(place)], check=True, capture_output=True)
-            pip = [str(program), "-m", "pip", "install", "-q", "-c", str(constraints), str(ROOT)]
-            subprocess.run(pip, check=True, capture_output=True)
-            (place / "complete").touch()
-    return str(program)
+    programs = programs_of(FOLDER, content, pythons[0], ["-c", str(constraints), str(ROOT)])
+    return str(programs / ("python.exe" if os.name == "nt" else "python"))

@@ -7,16 +7,13 @@ makes it, in a minute, in the user's cache folder (MLYGEO_VALIDATORS_FOLDER name
 
 from __future__ import annotations
 
-import hashlib
 import os
-import shutil
-import subprocess
 import sys
 from functools import cache
 from pathlib import Path
 
-import filelock
 import platformdirs
+from helpers.environments import programs_of
 
 PACKAGES = ("roc-validator==0.13.0", "rocrate==0.13.0", "mlcroissant[parquet]==1.1.1")
 
@@ -26,14 +23,4 @@ FOLDER = Path(os.environ.get("MLYGEO_VALIDATORS_FOLDER") or platformdirs.user_ca
 @cache
 def environment() -> Path:
     """The folder of the programs."""
-    place = FOLDER / hashlib.sha256(f"{sys.version_info[:2]} {PACKAGES}".encode()).hexdigest()[:16]
-    programs = place / ("Scripts" if os.name == "nt" else "bin")
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(FOLDER / "lock"):
-        if not (place / "complete").exists():
-            shutil.rmtree(place, ignore_errors=True)
-            subprocess.run([sys.executable, "-m", "venv", str(place)], check=True, capture_output=True)
-            pip = [str(programs / "python"), "-m", "pip", "install", "-q", *PACKAGES]
-            subprocess.run(pip, check=True, capture_output=True)
-            (place / "complete").touch()
-    return programs
+    return programs_of(FOLDER, f"{sys.version_info[:2]} {PACKAGES}", sys.executable, list(PACKAGES))

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from helpers.datasets import write_dataset
+from helpers.over_parts import PLACES, frame_bytes
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -25,11 +26,6 @@ from mlygeo.store.points import Behind, open_points
 
 SETTLED = {"problems": {}}
 """What `partition` notes where no id repeats."""
-
-PLACES = [
-    ((9.0, 48.75), 25832), ((9.0, 48.75), None), ((5.98, 50.0), None), ((179.97, -17.0), None), ((3.0, -0.02), 3857),
-]  # fmt: skip
-"""Where images lie, west and south, and the srid: also across zones, the antimeridian and the equator."""
 
 OPTIONS = st.fixed_dictionaries(
     {"max_distance": st.sampled_from([0.0, 30.0, 111.0, 1500.0]), "k": st.sampled_from([1, 3])},
@@ -78,14 +74,6 @@ def country(seed, *, text=False, nulls=False, bearing=True, around=(9.0, 48.75),
         crs=4326,
     )
     return at if bearing else at.drop(columns="bearing"), images
-
-
-def frame_bytes(frame):
-    """Return rows in one order, as bytes, with the columns' names and dtypes."""
-    table = pd.DataFrame(frame.drop(columns="geometry"))
-    table["wkb"] = frame.geometry.to_wkb()
-    table = table.sort_values(["point_id", "rank"], ignore_index=True)
-    return [str(table.dtypes.to_dict()), table.to_csv(index=False, float_format="%.17g")]
 
 
 def tree(folder):

@@ -14,6 +14,7 @@ import pytest
 from helpers import locks
 from helpers.command_line import PROGRAM, program, run
 from helpers.datasets import write_dataset
+from helpers.over_parts import facts
 from helpers.processes import start, wait_for
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -32,10 +33,6 @@ def rows(frame):
     table = pd.DataFrame(frame.drop(columns="geometry")).assign(wkb=frame.geometry.to_wkb(hex=True))
     table = table.sort_values(["point_id", "rank"], ignore_index=True)
     return str(table.dtypes.to_dict()), table.to_csv(index=False, float_format="%.17g")
-
-
-def found(summary):
-    return {key: value for key, value in summary.items() if key not in {"inputs", "run"}}
 
 
 def crowd(seed, *, images, points, wide_m, around, grid=STEP, text=False):
@@ -86,7 +83,7 @@ def over_parts(points, images, *, most=40, task=60, open_at_once=10**6, halos=()
 
 def same(parts, whole):
     assert rows(parts) == rows(whole)
-    assert found(parts.attrs["summary"]) == found(whole.attrs["summary"])
+    assert facts(parts.attrs["summary"]) == facts(whole.attrs["summary"])
     assert parts["point_id"].tolist() == whole["point_id"].tolist()
 
 
@@ -118,7 +115,7 @@ def test_any_cut_gives_the_pairs_of_one_run(seed, counts, wide_m, grid, text, mo
     shuffled = points.sample(frac=1, random_state=seed + 1)
     parts, _ = over_parts(shuffled, images, most=most, task=task, halos=halos, **options)
     assert rows(parts) == rows(whole)
-    assert found(parts.attrs["summary"]) == found(whole.attrs["summary"])
+    assert facts(parts.attrs["summary"]) == facts(whole.attrs["summary"])
 
 
 @given(seed=st.integers(0, 10**6), task=st.sampled_from([30, 90]))
@@ -242,7 +239,7 @@ def test_the_files_are_those_of_one_run(world):
     whole = mlygeo.select(images=mlygeo.read_frame(world / "images"), **options)
     assert rows(frame[whole.columns]) == rows(whole)
     summary = json.loads((world / "expected" / "summary.json").read_text())
-    expected = json.loads(json.dumps(found(whole.attrs["summary"])))
+    expected = json.loads(json.dumps(facts(whole.attrs["summary"])))
     assert {name: summary[name] for name in expected} == expected
     ids = (world / "expected" / "image_ids.txt").read_text().split()
     assert sorted(ids) == sorted(whole["id"].astype(str))
