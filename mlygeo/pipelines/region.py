@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from mlygeo.errors import FormatError, FrameError, InputError, RegionError
@@ -24,7 +25,7 @@ from mlygeo.progress import counted, running
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from concurrent.futures import Executor
     from datetime import datetime
     from pathlib import Path
@@ -484,8 +485,9 @@ def select(
     aimed.check()
     looking = None if towards is None else aimed.looking(matching)
     preferring = Preferring(prefer=prefer, as_of=as_of, max_along=max_along, max_across=max_across, per=per)
-    tried = preferring.preference(lambda: None, matching)  # raises before anything is read
-    if towards is not None and tried is not None and tried.rule is not None and "same_sequence" in tried.rule.weights:
+    undated = preferring.preference(matching)  # raises before anything is read
+    weights = {} if undated is None or undated.rule is None else undated.rule.weights
+    if towards is not None and "same_sequence" in weights:
         raise InputError(
             "the term 'same_sequence' is not possible with `towards`: things have no neighbours along a street",
             hint="take a file of weights without it",
@@ -545,8 +547,8 @@ def select(
     seen: things.Things | None = None
     given: dict[str, tuple[Any, int]] = {}
     weighed = None if prefer is None else rules.file_of(prefer)
-    if weighed is not None and weighed.is_file() and tried is not None and tried.rule is not None:  # no pipe
-        given["prefer"] = weighed, len(tried.rule.weights)
+    if weighed is not None and weighed.is_file():  # no pipe
+        given["prefer"] = weighed, len(weights)
     known = at_hand if dataset is None else dataset.empty
     doubts: dict[str, int] = {} if known is None else inputs.doubts_of(known, "images")
     left_out = inputs.left_out_around(place)
@@ -650,7 +652,7 @@ def select(
             inputs.load_ahead(dataset.index.rows)
         given["images"] = images if dataset.elsewhere is None else dataset.elsewhere, dataset.index.rows
         source = source or networks.AtHand(GivenPoints(target))
-        preference = preferring.preference(lambda: preferred.newest_of(dataset), matching)
+        preference = _dated(undated, lambda: preferred.newest_of(dataset))
         return parted.select(
             source.points, dataset, projection=projected, matching=matching, preference=preference, region=place,
             conditions=conditions,
@@ -669,7 +671,7 @@ def select(
         inputs.warn_of_nothing(at_hand, place)
     given["images"] = images, len(at_hand)
     left_out |= inputs.left_out_of(at_hand, candidates, "images", cut="outside the region, or by the filters")
-    preference = preferring.preference(lambda: preferred.newest(at_hand), matching)
+    preference = _dated(undated, lambda: preferred.newest(at_hand))
     if preference is not None:
         of_things = looking is not None
         names = target.name, candidates.name
@@ -743,6 +745,14 @@ def _again(
     given = {name: value for name, value in (options | beside).items() if value != defaults.get(name)}
     with selection_lock.to_agree_with(content):
         return called_with(body_of(select), {name: value for name, value in given.items() if value is not None})
+
+
+def _dated(preference: Preference | None, newest: Callable[[], int | None]) -> Preference | None:
+    """Return what is preferred with the date from which ages count: that of the newest image, if none was given."""
+    rule = None if preference is None else preference.rule
+    if preference is None or rule is None or "age" not in rule.weights or preference.as_of_us is not None:
+        return preference
+    return replace(preference, as_of_us=newest())
 
 
 def _tiles_listed(tiles: gpd.GeoDataFrame, headline: str, failed: list[str]) -> Job[gpd.GeoDataFrame]:

@@ -10,7 +10,7 @@ from mlygeo.pipelines.options.groups import dataclass
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from concurrent.futures import Executor
     from datetime import datetime
 
@@ -262,14 +262,12 @@ class Preferring:
     max_across: float | None
     per: Per | None
 
-    def preference(self, newest: Callable[[], int | None], matching: Matching) -> Preference | None:
+    def preference(self, matching: Matching) -> Preference | None:
         """
-        Return what is preferred; None for nothing but the nearest.
+        Return what is preferred, without a date where none was given; None for nothing but the nearest.
 
         Parameters
         ----------
-        newest
-            Returns the time of the newest image, microseconds since 1970; None where no time is known.
         matching
             Which images match a point.
 
@@ -300,8 +298,8 @@ class Preferring:
         as_of_us = None
         if rule is None or "age" not in rule.weights:
             of_no_use(("as_of",), "without a rule that weighs 'age'")
-        else:
-            as_of_us = newest() if self.as_of is None else _microseconds(self.as_of)
+        elif self.as_of is not None:
+            as_of_us = _microseconds(self.as_of)
         return Preference(rule, as_of_us, self.max_along, self.max_across, self.per)
 
 
