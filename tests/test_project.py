@@ -5,7 +5,6 @@ import inspect
 import os
 import pkgutil
 import re
-import shlex
 import subprocess
 import sys
 import tomllib
@@ -17,7 +16,6 @@ from conftest import ROOT
 import mlygeo
 from mlygeo import cli, pipelines
 from mlygeo.cli import verbs
-from mlygeo.errors import install_hint
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
@@ -64,13 +62,6 @@ def test_the_package_is_found_beside_its_clone(tmp_path):
     code = "import mlygeo; print(mlygeo.read_frame.__name__, mlygeo.__version__)"
     found = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert found.stdout == f"read_frame {mlygeo.__version__}\n", found.stderr + "'make setup' installs it so"
-
-
-@pytest.mark.parametrize("extra", ["plot", "postgis", "cells", "scale", "speed", "keyring"])
-def test_a_missing_package_is_named_by_a_command_that_works(extra):
-    """No index has mlygeo, so that nothing tells users to install its extras from there."""
-    command, verb, *packages = shlex.split(install_hint(extra))
-    assert (command, verb, packages) == ("pip", "install", PROJECT["project"]["optional-dependencies"][extra])
 
 
 def test_nothing_says_to_install_from_an_index_that_has_it_not():

@@ -15,7 +15,6 @@ import pyarrow as pa
 
 from mlygeo import degrees, store
 from mlygeo.errors import FileError, FrameError
-from mlygeo.processes import free_memory
 from mlygeo.store import stac
 from mlygeo.store.datasets import files
 from mlygeo.store.datasets.form import Form, plain
@@ -23,6 +22,7 @@ from mlygeo.store.datasets.source import Source, Span
 from mlygeo.store.parquet import encodings, metadata
 from mlygeo.store.parquet.files import GeoFile, reading
 from mlygeo.store.paths import called
+from mlygeo.systems import free_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
