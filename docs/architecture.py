@@ -69,7 +69,9 @@ PARTS = {
     "progress": Part("progress bars", "users"),
     "schemas": Part("kinds of frames", "memory"),
     "dtypes": Part("column types", "memory"),
+    "extras": Part("optional packages", "memory"),
     "errors": Part("one tree of errors, by what the caller can do", "memory"),
+    "systems": Part("what differs between systems", "disk"),
 }
 
 WAYS = {

@@ -66,7 +66,8 @@ def test_the_package_is_found_beside_its_clone(tmp_path):
 
 
 def test_nothing_says_to_install_from_an_index_that_has_it_not():
-    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "mlygeo").rglob("*.py")]:
+    pages = [path for path in ROOT.glob("*.md") if path.name != "RELEASING.md"]  # which is about the day it has it
+    for path in [*pages, *(ROOT / "docs").rglob("*.md"), *(ROOT / "mlygeo").rglob("*.py")]:
         assert not re.search(r"pip install '?\"?mlygeo", path.read_text(encoding="utf-8")), path
 
 
