@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from mlygeo.errors import FileError, FormatError
 from mlygeo.pipelines import selection_lock, versions
 from mlygeo.pipelines.job import version
-from mlygeo.pipelines.own_files import SUMMARY
-from mlygeo.pipelines.parted import SELECTION
+from mlygeo.pipelines.own_files import SELECTION, SUMMARY
 from mlygeo.progress import counted, working
 
 if TYPE_CHECKING:
