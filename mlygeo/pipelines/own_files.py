@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlygeo import own
+from mlygeo import own, places
 from mlygeo.errors import FileError, InputError, MlygeoError
 
 if TYPE_CHECKING:
@@ -191,15 +192,15 @@ def _read(function: str, name: str, value: Any) -> Iterator[Path]:
 
 
 def _of_lock(lock: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield the lock, and the inputs that it names."""
-    from mlygeo.pipelines import selection_lock
-
-    file, content = selection_lock.read(lock)
+    """Yield the lock, and the inputs that it names; what is wrong with it is told where it is read."""
+    file = Path(lock).expanduser()
+    file = file / LOCK if file.is_dir() else file
     yield file
-    for facts in content["inputs"].values():
-        for each in facts.get("files", [facts]):
-            if "path" in each:
-                yield selection_lock.located(each["path"], file.parent)
+    with contextlib.suppress(LookupError, TypeError, AttributeError, RecursionError):
+        for facts in json.loads(places.content_of(file, own.LONGEST_SUMMARY))["inputs"].values():
+            for each in facts.get("files", [facts]):
+                if "path" in each:
+                    yield places.located(each["path"], file.parent)
 
 
 def file_stem(user: str | None, organization: int | str | None) -> str:
