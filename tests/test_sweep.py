@@ -638,6 +638,36 @@ def test_what_never_ends_is_refused_at_once(name, folder, server, never_ends, al
     assert all(not path.is_file() for path in never_ends if path.parent == folder)
 
 
+ADDRESSES = (
+    "https://127.0.0.1:9/x", "http://127.0.0.1:9/x.jpg", "s3://bucket/x.parquet", "gs://bucket/folder/", "ftp://127.0.0.1/x",
+    Path("https://127.0.0.1:9/x.csv"), "file:///tmp/x.gpx",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(functions()))
+def test_what_takes_no_address_says_so(name, folder):
+    """Parameters of frames take addresses; of other files each says that it takes one of this machine."""
+    function, wrong = functions()[name], []
+    right, before = right_values(folder, None)[name], files_in(folder)
+    for parameter in inspect.signature(function).parameters.values():
+        takes = values.taken_by(parameter.annotation, inspect.unwrap(function).__globals__)
+        kinds = takes.kinds | (takes.items.kinds if takes.items else set())
+        takes_frames = kinds & {"frame", "geodataframe", "table"} or parameter.name in values.ADDRESSED
+        if takes_frames or takes.unknown or not kinds & {"path", "region like"}:
+            continue
+        for address in ADDRESSES:
+            for given in (address, [address]) if takes.items else (address,):
+                try:
+                    function(**{**right, parameter.name: given})
+                except MlygeoError as error:
+                    if " is an address" not in str(error):
+                        wrong.append(f"{parameter.name}={given!r}: {error!s:.150}")
+                else:
+                    wrong.append(f"{parameter.name}={given!r}: accepted")
+    assert not wrong, "\n".join(wrong)
+    assert files_in(folder) == before
+
+
 def test_unknown_and_missing_parameters_are_pythons_own_errors():
     with pytest.raises(TypeError, match=r"select\(\) got an unexpected keyword argument 'intervall'"):
         mlygeo.select(intervall=50)
