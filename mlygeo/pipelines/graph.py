@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from mlygeo import plausible
 from mlygeo.errors import FrameError, InputError
 from mlygeo.pipelines.job import RECORDS_AT_ONCE, Job, joined, public_with, tally, version
 from mlygeo.pipelines.options import Access, Asking
@@ -156,6 +157,7 @@ def metadata(
         "missing": missing,
         "wrong_values": {word: problem for word, problem in errors.items() if word not in missing},
         **_providers(parts),
+        "problems": (doubts := plausible.of_frame(result)),
         "attribution": frames.credited_of(result, bare=attribution_of),
         "version": version(),
     }
@@ -164,6 +166,8 @@ def metadata(
         headline += f"; {len(missing):,} without ({gone:,} gone)"
     if left_out:
         headline += f"; not asked for: {tally(left_out)}"
+    if doubts:
+        headline += f"; in doubt: {tally(doubts)}"
 
     def write(path: Path) -> list[Path]:
         return _write_missing(missing, path.parent)
