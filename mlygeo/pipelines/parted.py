@@ -422,7 +422,6 @@ class _Run:
         self.doubts |= found.problems
         credited = list(dict.fromkeys([*whole.attribution(attribution_of), *frames.credited(self.points.attrs)]))
         summary = self.summed(whole.facts, kept - len(found.again), credited)
-        summary["inputs"]["images"]["sha256_of_index"] = self.dataset.hash
         summary["run"] = provenance.run_of({**summary, "plan": whole.plan.hash})
         self.lock.check(lambda: self._told(whole), summary["software"])
         self.summary |= summary
