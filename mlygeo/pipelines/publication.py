@@ -190,8 +190,7 @@ def _publication(
     from mlygeo import store
     from mlygeo.formats.publications import Publication
     from mlygeo.pipelines import selection_lock
-    from mlygeo.pipelines.own_files import SUMMARY
-    from mlygeo.pipelines.parted import SELECTION
+    from mlygeo.pipelines.own_files import SELECTION, SUMMARY
 
     lock, content = selection_lock.read(folder)
     if selection_lock.edited(content):
@@ -254,7 +253,7 @@ def _files(folder: Path, content: Mapping[str, Any]) -> Iterator[PublishedFile]:
     """Yield the files of a selection; raise where one is not as it was written."""
     from mlygeo.formats.publications import PublishedFile
     from mlygeo.pipelines import lock_checks, selection_lock
-    from mlygeo.pipelines.parted import SELECTION
+    from mlygeo.pipelines.own_files import SELECTION
     from mlygeo.store.datasets import files
 
     found = [each for name, facts in content["outputs"].items() for each in lock_checks.output(name, facts, folder)]

@@ -527,9 +527,3 @@ def relative(path: Path, folder: Path) -> str:
     if home is not None and there.is_relative_to(home):
         return f"~/{there.relative_to(home).as_posix()}"
     return there.as_posix()
-
-
-def located(said: str, folder: Path) -> Path:
-    """Return the path that a lock in a folder tells; see `relative`."""
-    path = Path(PurePosixPath(said)).expanduser()
-    return path if path.is_absolute() else folder / path

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, overload
 
-from mlygeo import dtypes, frames
+from mlygeo import dtypes, frames, plausible
 from mlygeo.errors import FileError, FormatError, FrameError, InputError
 from mlygeo.progress import counted, working
 from mlygeo.store import columns as described
@@ -590,6 +590,9 @@ def _conformed(frame: gpd.GeoDataFrame, schema: frames.Schema, name: str) -> gpd
         found = frames.conform(frame, schema)
     except FrameError as error:
         raise FrameError(f"{name} is {error}", hint=error.hint) from error
+    if schema.name in {frames.IMAGES.name, frames.LOCAL_IMAGES.name, frames.SELECTION.name}:
+        for reason, count in plausible.of_frame(found).items():
+            log.warning("%s: %d %s", name, count, reason)
     if schema.name == frames.IMAGES.name and "provider" in found.columns:
         frames.warn_of_unnamed(int((found["provider"].isna() & found["id"].notna()).sum()), len(found), name)
     return found

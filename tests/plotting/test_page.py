@@ -14,7 +14,7 @@ from shapely import Point
 import mlygeo
 from mlygeo import cli, frames, plotting, providers
 from mlygeo.errors import FormatError, FrameError, InputError
-from mlygeo.plotting import page, style
+from mlygeo.plotting import layers, page, style
 from mlygeo.spatial import geodesy
 
 HOSTILE = "</script><script>window.pwned = 1</script><img src=x onerror='window.pwned = 2'>\u2028 &amp; \"quoted\""
@@ -341,6 +341,20 @@ def test_every_frame_is_drawn(browser, tmp_path, kind, every_frame):
     picture = browser.screenshot()[60:600, 60:650]
     assert (np.abs(picture.astype(int) - background).max(axis=2) > 60).mean() > 2e-4
     assert browser.problems() == []
+
+
+def test_areas_have_the_colours_of_a_column(browser, tmp_path):
+    boxes = [shapely.box(9 + 0.01 * number, 48, 9.008 + 0.01 * number, 48.008) for number in range(5)]
+    cells = gpd.GeoDataFrame({"share": [0.0, 0.2, 0.5, 0.5, np.nan]}, geometry=boxes, crs=4326)
+    paint = style.paint(layers.layers_of(cells)[0], "share")
+    used = [paint.colours[number] for number in paint.index[:4]]
+    drawn = {}
+    for colour in ("share", None):
+        show(browser, tmp_path, cells, colour=colour)
+        picture = browser.screenshot()[60:600, 60:650]
+        drawn[colour] = [share_of(picture, each) for each in used]
+    assert min(drawn["share"]) > 1e-3
+    assert max(drawn[None]) < 1e-4
 
 
 def test_many_points_open_and_pan(browser, tmp_path):
