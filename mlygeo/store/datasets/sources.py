@@ -104,6 +104,8 @@ def sources(
                 found.append(_unread(opened[dataset], file, file.part))
                 continue
             source = of_file(file.path, generation=generation, keys=file.keys, footer=file.footer, choice=choice)
+            if file.part is not None:
+                source = replace(source, sha256=file.part.sha256)
             if dataset is not None:
                 opened.setdefault(dataset, source)
             if not stac.is_stac(source.schema.names):
@@ -134,8 +136,9 @@ def _unread(other: Source, file: files.File, part: Part) -> Source:
     if isinstance(path, Path):
         path, modified_ns, digest = path.resolve(), path.stat().st_mtime_ns, ""
     return replace(
-        other, path=path, groups=(part.rows,), bytes=part.bytes, modified_ns=modified_ns, digest=digest, chosen=()
-    )
+        other, path=path, groups=(part.rows,), bytes=part.bytes, modified_ns=modified_ns, digest=digest,
+        sha256=part.sha256, chosen=(),
+    )  # fmt: skip
 
 
 def must_fit(name: str, needed: int) -> None:
