@@ -220,6 +220,8 @@ def like(meta: gpd.GeoDataFrame, found: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
 def _each(step: Callable[..., gpd.GeoDataFrame], form: Form, images: Any) -> Any:
     """Return a step on each partition."""
     meta = step(form.settled(empty(images))).iloc[:0]
+    if "against_light" in meta.columns:  # unknown of some images perhaps, which all rows would tell
+        meta = meta.astype({"against_light": "boolean"})
     return images.map_partitions(_of_partition, step, form, meta, meta=meta, enforce_metadata=False)
 
 
