@@ -409,7 +409,7 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
             check_output(verb.writes, Path(output).expanduser())
     elif verb.output is not None and (output is not None or not ids_only):
         target = Path(output or verb.output).expanduser()
-        check_output(verb.writes, target)
+        check_output(verb.writes, target, or_dataset=verb.makes_datasets)
         own_files.check(verb.function, target, {**given, **asked_with}, is_named=output is not None)
     with given_by_user(typed):
         job = body(**given)

@@ -80,10 +80,11 @@ def record_of(call: Call, summary: Mapping[str, Any]) -> dict[str, Any]:
     options = {
         name: _told(value, call.takes[name]) for name, value in sorted(call.options.items()) if name not in UNTOLD
     }
+    inputs = summary["inputs"] if "inputs" in summary else inputs_in(call)
     return {
         "command": call.function,
         "options": options,
-        "inputs": summary["inputs"] if "inputs" in summary else inputs_in(call),
+        "inputs": lasting(inputs),
         "software": summary["software"] if "software" in summary else versions.software(shapes=True),
     }
 
@@ -282,6 +283,8 @@ def lasting(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return facts without those that differ between two runs with equal results; see `PASSING`."""
 
     def kept(value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return [kept(each) for each in value]
         return lasting(value) if isinstance(value, dict) else value
 
     return {name: kept(value) for name, value in facts.items() if name not in PASSING}

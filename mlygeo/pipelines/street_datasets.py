@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FileError, InputError
@@ -99,7 +98,7 @@ def _laid(planned: Planned, dataset: Path, workers: int | None, progress: Progre
     run.do(plan, plan.left(), workers=workers, progress=progress)
     laid = Laid(plan)
     noted = {"plan": plan.hash, "street_points": laid.facts, "written": len(laid.files), "placeless": 0}
-    index = laid.index({**noted, "left_out": {}, "problems": {}}, datetime.now(UTC))
+    index = laid.index({**noted, "left_out": {}, "problems": {}})
     folder = publishing.run_folder(dataset)
     plan.parts.replace(folder / PARTS)
     publishing.publish(folder, dataset, index, new=[part.path for part in index.parts], old=[])
