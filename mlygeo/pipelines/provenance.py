@@ -108,6 +108,14 @@ def noted(frame: gpd.GeoDataFrame, call: Call | None, summary: Mapping[str, Any]
     return made
 
 
+def of_this_call() -> dict[str, Any] | None:
+    """Return what the user has called, as `record_of` does; None while no public function runs."""
+    from mlygeo.pipelines.arguments import user_call
+
+    call = user_call()
+    return None if call is None else json.loads(json.dumps(record_of(call, {})))
+
+
 def inputs_in(call: Call) -> dict[str, Any]:
     """Return the facts of the files and datasets that a call names, by parameter, as `inputs_of` does."""
     found = {}

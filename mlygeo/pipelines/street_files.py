@@ -94,6 +94,7 @@ def partition_streets(
     from datetime import UTC, datetime
 
     from mlygeo.locks import FolderLock
+    from mlygeo.pipelines import provenance
     from mlygeo.progress import running
     from mlygeo.readers.streets import street_batches
     from mlygeo.store.datasets import layout, lines, publishing
@@ -111,7 +112,7 @@ def partition_streets(
     stat = path.stat()
     said = json.dumps([layout.VERSION, most, path.name, stat.st_size, stat.st_mtime_ns])
     inputs = hashlib.sha256(said.encode()).hexdigest()[:32]
-    folder = publishing.run_folder(dataset)
+    folder, record = publishing.run_folder(dataset), provenance.of_this_call()
     try:
         with FolderLock(folder), publishing.cleared(folder):
             there = publishing.check(dataset, add=False)
@@ -121,6 +122,6 @@ def partition_streets(
                 return there
             with running(progress), street_batches(path, retain_all=True) as batches:
                 at = datetime.fromtimestamp(stat.st_mtime, UTC)
-                return lines.write(batches, dataset, folder, most=most, inputs=inputs, at=at)
+                return lines.write(batches, dataset, folder, most=most, inputs=inputs, at=at, record=record)
     finally:
         publishing.remove(folder)

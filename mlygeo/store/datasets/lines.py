@@ -85,7 +85,14 @@ def write_file(batches: Iterable[gpd.GeoDataFrame], path: Path) -> Written:
 
 
 def write(
-    batches: Iterable[gpd.GeoDataFrame], dataset: Path, folder: Path, *, most: int, inputs: str, at: datetime | None
+    batches: Iterable[gpd.GeoDataFrame],
+    dataset: Path,
+    folder: Path,
+    *,
+    most: int,
+    inputs: str,
+    at: datetime | None,
+    record: dict[str, Any] | None = None,
 ) -> Index:
     """
     Write lines as a dataset.
@@ -104,6 +111,8 @@ def write(
         Hash of what the lines are made of.
     at
         Last change of what they are made of; None for now.
+    record
+        What the run was asked for, JSON; None where that is unknown.
 
     Returns
     -------
@@ -133,7 +142,7 @@ def write(
             step.advance(len(table))
     more = {
         "inputs": [inputs], "form": "lines", "gaps": [], "placeless": 0, "left_out": left_out,
-        "problems": {}, "shown": {}, "written": len(parts),
+        "problems": {}, "shown": {}, "written": len(parts), "records": [record] if record else [],
     }  # fmt: skip
     index = Index(tuple(parts), found, total, most, layout.VERSION, more)
     publishing.publish(folder, dataset, index, new=[part.path for part in parts], old=[])

@@ -80,6 +80,8 @@ class Plan:
         Hash of what is there, by which a run knows that too.
     noted
         What else the index says of the dataset; JSON.
+    record
+        What the run was asked for, JSON; the index keeps it behind those of earlier runs.
     processes
         Those that do the tasks.
     """
@@ -90,6 +92,7 @@ class Plan:
     inputs: str
     base: str = ""
     noted: dict[str, Any] = field(default_factory=dict)
+    record: dict[str, Any] | None = None
     processes: Processes = field(default_factory=lambda: Processes(1))
 
     def on(self, processes: Processes, *, threads: bool) -> Plan:
@@ -499,6 +502,7 @@ def _index(
         "problems": dict(sorted(told.problems.items())),
         "shown": dict(sorted(told.shown.items())),
         "written": len(parts) - len(kept),
+        "records": [*(there.records if there else []), *([given.record] if given.record else [])],
         **given.noted,
     }
     if given.noted:
