@@ -83,7 +83,15 @@ def write_file(batches: Iterable[gpd.GeoDataFrame], path: Path) -> Written:
     return Written(rows, tuple(name for name in writer.schema.names if name != _covering(writer.schema.names)))
 
 
-def write(batches: Iterable[gpd.GeoDataFrame], dataset: Path, folder: Path, *, most: int, inputs: str) -> Index:
+def write(
+    batches: Iterable[gpd.GeoDataFrame],
+    dataset: Path,
+    folder: Path,
+    *,
+    most: int,
+    inputs: str,
+    record: dict[str, Any] | None = None,
+) -> Index:
     """
     Write lines as a dataset.
 
@@ -99,6 +107,8 @@ def write(batches: Iterable[gpd.GeoDataFrame], dataset: Path, folder: Path, *, m
         Most rows of a part.
     inputs
         Hash of what the lines are made of.
+    record
+        What the run was asked for, JSON; None where that is unknown.
 
     Returns
     -------
@@ -128,7 +138,7 @@ def write(batches: Iterable[gpd.GeoDataFrame], dataset: Path, folder: Path, *, m
             step.advance(len(table))
     more = {
         "inputs": [inputs], "form": "lines", "gaps": [], "placeless": 0, "left_out": left_out,
-        "problems": {}, "shown": {}, "written": len(parts),
+        "problems": {}, "shown": {}, "written": len(parts), "records": [record] if record else [],
     }  # fmt: skip
     index = Index(tuple(parts), found, total, most, layout.VERSION, more)
     publishing.publish(folder, dataset, index, new=[part.path for part in parts], old=[])
