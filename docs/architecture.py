@@ -58,6 +58,7 @@ PARTS = {
     "rows": Part("the values of a row, each in one form", "memory"),
     "arrays": Part("array types", "memory"),
     "arrays_numba": Part("compiled code for arrays", "memory"),
+    "compiled": Part("machine code that Numba has made", "memory"),
     "kernels": Part("when compiled code is loaded", "memory"),
     "config": Part("settings file", "disk"),
     "expressions": Part("conditions as text", "memory"),
