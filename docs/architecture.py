@@ -65,6 +65,7 @@ PARTS = {
     "filters": Part("of images", "memory"),
     "osm": Part("OpenStreetMap", "network"),
     "own": Part("files of runs", "disk"),
+    "own_process": Part("what the command loads late", "memory"),
     "places": Part("user's folders", "disk"),
     "processes": Part("tasks side by side", "memory"),
     "progress": Part("progress bars", "users"),

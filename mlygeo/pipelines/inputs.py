@@ -136,7 +136,7 @@ def load_ahead(images: int) -> None:
 
 
 def _load(saves_s: float) -> None:
-    importlib.import_module("pandas")  # Arrow asks for it, whatever it is given
+    importlib.import_module("pyarrow").array([0])  # loads pandas, but where Arrow does without; see `own_process`
     kernels.load(saves_s)
 
 
