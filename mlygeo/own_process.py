@@ -41,7 +41,7 @@ class _Finder(importlib.abc.MetaPathFinder):
         found = importlib.machinery.PathFinder.find_spec(fullname, path, target)
         if found is not None and found.loader is not None:
             then = self._look_for_none if fullname == "pyarrow" else _look_again
-            found.loader.exec_module = _followed(found.loader.exec_module, then)  # type: ignore[method-assign]
+            found.loader.exec_module = _followed(found.loader.exec_module, then)  # type: ignore[method-assign, assignment]
         return found
 
     def _look_for_none(self) -> None:
