@@ -34,6 +34,7 @@ from mlygeo import progress
 from mlygeo.cli import mapillary_tools, old_tools, sections
 from mlygeo.cli.verbs import MEANT, VERBS, Verb
 from mlygeo.errors import InputError, MlygeoError, RegionError
+from mlygeo.own_process import without_pandas
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -607,6 +608,8 @@ def main(arguments: list[str] | None = None, *, statuses: mapillary_tools.Comman
     with contextlib.suppress(AttributeError, ValueError):
         # A name of a file may be bytes that are no text.
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")  # type: ignore[union-attr]
+    if arguments is None:
+        without_pandas()
     with progress.running() as run:
         try:
             return _main(arguments, statuses)
