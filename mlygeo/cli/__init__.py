@@ -35,6 +35,7 @@ from mlygeo.cli import mapillary_tools, old_tools, sections
 from mlygeo.cli.verbs import MEANT, VERBS, Verb
 from mlygeo.errors import InputError, MlygeoError, RegionError
 from mlygeo.own_process import without_pandas
+from mlygeo.pipelines import renamed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -147,6 +148,8 @@ class _VerbCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not ctx.resilient_parsing:
+            flags = {flag for each in self.params for flag in each.opts + each.secondary_opts}
+            args = renamed.typed_anew(args, flags, lambda line: click.echo(line, err=True))
             self._check(args, ctx)
         return super().parse_args(ctx, args)
 

@@ -24,6 +24,7 @@ from mlygeo.store.long_tables import LongTable
 from mlygeo.store.parquet import encodings, metadata
 from mlygeo.store.parquet.files import GeoFile, reading
 from mlygeo.store.paths import called
+from mlygeo.systems import free_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
