@@ -15,8 +15,8 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessP
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from mlygeo.own_process import without_pandas
 from mlygeo import systems
+from mlygeo.own_process import without_pandas
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -108,8 +108,8 @@ def local_ms(time_ms: Whole, lonlat: tuple[Floats, Floats], time_zone: str) -> W
         found = np.full(len(time_ms), NEVER)
         rows = np.flatnonzero(known & np.isfinite(lon) & np.isfinite(lat))
         names, number = _zones(lon[rows], lat[rows])
-        for place, name in enumerate(names):
-            mine = rows[number == place]
+        for nth, name in enumerate(names):
+            mine = rows[number == nth]
             if name is not None:
                 found[mine] = local_ms(time_ms[mine], (lon[mine], lat[mine]), name)
         return found

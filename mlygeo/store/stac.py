@@ -543,7 +543,7 @@ def _typed(values: list[Any], *, camera: bool = False) -> pd.Series[Any]:
         sides = pa.list_(pa.int64())
         members = [("camera_manufacturer", text), ("camera_model", text), ("field_of_view", pa.float64())]
         return pd.Series(values, dtype=pd.ArrowDtype(pa.struct([*members, ("sensor_array_dimensions", sides)])))
-    first = next((each for each in values if each), [{}])
+    first: Any = next((each for each in values if each), [{}])
     if isinstance(first, dict):
         asset = pa.struct([("href", text), ("type", text), ("roles", pa.list_(text))])
         return pd.Series(values, dtype=pd.ArrowDtype(pa.struct([(name, asset) for name in ASSETS])))

@@ -15,7 +15,6 @@ import pyarrow as pa
 
 from mlygeo import degrees, store
 from mlygeo.errors import FileError, FrameError
-from mlygeo.processes import free_memory
 from mlygeo.store import stac, text
 from mlygeo.store.datasets import files
 from mlygeo.store.datasets.form import Form, plain
@@ -378,7 +377,7 @@ def _of_table(file: files.File, folder: Path, number: int, *, generation: int, c
     if file.layer is not None:
         raise FrameError(f"{file.name} has no layers", hint="leave out the layer")
     table = LongTable(Path(str(file.path)), folder)
-    found = []
+    found: list[Source] = []
     for frame in table.frames():
         said = {name: value for name, value in file.keys.items() if name not in frame.columns}
         source = _of_frame(
