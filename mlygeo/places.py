@@ -9,7 +9,7 @@ import re
 import stat
 import time
 import unicodedata
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, NoReturn
 
 from mlygeo import systems
@@ -190,6 +190,12 @@ def find_moved(name: str, base: str) -> str | None:
         if ".." not in parts[number:] and os.path.lexists(path):
             return os.path.normpath(path)
     return None
+
+
+def located(said: str, folder: Path) -> Path:
+    """Return the path that a lock in a folder tells; see `mlygeo.pipelines.selection_lock.relative`."""
+    path = Path(PurePosixPath(said)).expanduser()
+    return path if path.is_absolute() else folder / path
 
 
 def natural_key(path: str | os.PathLike[str]) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from mlygeo import systems
+from mlygeo.own_process import without_pandas
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -123,6 +124,7 @@ class Processes:
 
 def _begin(threads: int, parent: int) -> None:
     """Prepare a process: the one that started it ends it, not Ctrl-C, and it ends when that one is gone."""
+    without_pandas()
     import pyarrow as pa
 
     pa.set_cpu_count(threads)

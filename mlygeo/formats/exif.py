@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from mlygeo.formats import times
+from mlygeo.plausible import HIGHEST_M, LOWEST_M
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,9 +43,6 @@ class Tag(NamedTuple):
     number: int
     type: int
 
-
-LOWEST_M, HIGHEST_M = -11_000, 100_000
-"""The deepest sea, and where the air ends: altitudes beyond, as -32768, stand for none."""
 
 USUAL_M = -500, 12_000
 """No place on land lies so deep or high, and few aircraft fly higher."""
