@@ -72,6 +72,7 @@ PARTS = {
     "schemas": Part("kinds of frames", "memory"),
     "dtypes": Part("column types", "memory"),
     "extras": Part("optional packages", "memory"),
+    "plausible": Part("values that can be true", "memory"),
     "errors": Part("one tree of errors, by what the caller can do", "memory"),
     "systems": Part("what differs between systems", "disk"),
 }
