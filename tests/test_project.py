@@ -131,14 +131,14 @@ def _imports():
             names += [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else []
             for name in names:
                 yield path, name.split(".")[0]
-        for name in re.findall(r"""(?:import_module|_module)\(["'](\w+)""", text):
+        for name in re.findall(r"""(?:import_module|\bmodule)\(["'](\w+)""", text):
             yield path, name
 
 
 def test_every_import_is_declared():
     needs = [*CORE, *(need for needs in EXTRAS.values() for need in needs)]
     declared = {IMPORTED.get(name, name) for name in _floors(needs)}
-    declared |= {"distributed", "mlygeo", *sys.stdlib_module_names}
+    declared |= {"distributed", "llvmlite", "mlygeo", *sys.stdlib_module_names}
     for path, name in _imports():
         assert name in declared, f"{path.name} imports {name}"
 
