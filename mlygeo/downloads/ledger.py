@@ -552,12 +552,12 @@ def transfers(folder: str | os.PathLike[str]) -> pd.DataFrame:
         raise FileError(f"{folder} has no ledger ({STATE_FOLDER}/{LEDGER_FILE})", hint="mlygeo download -o makes one")
     from mlygeo.downloads import credits as noted
 
-    with _reading(path) as db:
+    with reading(path) as db:
         return noted.add(as_frame(_read(db, path)), noted.read(db))
 
 
 @contextlib.contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
     """Yield the ledger in a file, open for reading, also while a download is at work; raises as `Ledger` does."""
     with sqlite_errors(path):
         for mode in ("mode=ro", "mode=ro&immutable=1"):  # a read-only medium has no place for SQLite's own files
