@@ -75,11 +75,13 @@ def record_of(call: Call, summary: Mapping[str, Any]) -> dict[str, Any]:
     summary
         Facts about the result; inputs and versions that are known there are not found out again.
     """
-    from mlygeo.pipelines import versions
+    from mlygeo.pipelines import sides, versions
 
     options = {
         name: _told(value, call.takes[name]) for name, value in sorted(call.options.items()) if name not in UNTOLD
     }
+    if isinstance(options.get("compare"), list):  # texts, of which some name files
+        options["compare"] = [called(each) if sides.is_file(each) else each for each in options["compare"]]
     return {
         "command": call.function,
         "options": options,
