@@ -174,7 +174,7 @@ class _Said(logging.Handler):
 
 
 def _check_output(given: Sequence[FrameLike], output: PathLike) -> None:
-    """Raise where nothing could be written, or it would replace what is read; nothing is read before."""
+    """Raise where nothing could be written; nothing is read before."""
     from mlygeo import store
 
     if store.is_table(output):
@@ -184,12 +184,6 @@ def _check_output(given: Sequence[FrameLike], output: PathLike) -> None:
     path = Path(output).expanduser()
     if not path.name.lower().endswith(TRACKS):
         store.check_writable(path)
-    for each in given:
-        if not isinstance(each, str | os.PathLike) or store.is_table(each):
-            continue
-        file, _ = store.parted(each)
-        if file.exists() and path.exists() and file.samefile(path):
-            raise InputError(f"{path} would be converted into itself", hint="name another file to write")
 
 
 def _has_layers(output: PathLike) -> bool:

@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from mlygeo import places
 from mlygeo.errors import FileError, FormatError, MlygeoError
 from mlygeo.pipelines import selection_lock, versions
 from mlygeo.pipelines.job import version
-from mlygeo.pipelines.own_files import SUMMARY
-from mlygeo.pipelines.parted import SELECTION
+from mlygeo.pipelines.own_files import SELECTION, SUMMARY
 from mlygeo.progress import counted, working
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def options_again(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[st
     options = dict(content["options"])
     for name, facts in content["inputs"].items():
         options[name] = _value(facts, file.parent)
-    caches = {str(selection_lock.located(facts["folder"], file.parent)) for facts in content["tiles"].values()}
+    caches = {str(places.located(facts["folder"], file.parent)) for facts in content["tiles"].values()}
     if len(caches) == 1:
         options["tile_cache"] = caches.pop()
     options["region"] = selection_lock.region_of(content, file.parent)
@@ -177,7 +177,7 @@ def _value(facts: Mapping[str, Any], folder: Path) -> Any:
         return None
     if "address" in facts:
         return facts["address"]
-    path = selection_lock.located(facts["path"], folder)
+    path = places.located(facts["path"], folder)
     return f"{path}:{facts['layer']}" if "layer" in facts else str(path)
 
 
@@ -198,7 +198,7 @@ def _why_not(facts: Mapping[str, Any]) -> str | None:
 
 
 def _input(name: str, facts: Mapping[str, Any], folder: Path) -> Iterator[Difference]:
-    path = selection_lock.located(facts["path"], folder)
+    path = places.located(facts["path"], folder)
     shown = f"{name} ({path.name})"
     if "number_of_files" in facts:
         yield from _files(shown, path, facts)
@@ -215,7 +215,7 @@ def _not_there(kind: Kind, name: str, path: Path, facts: Mapping[str, Any], fold
 
 def _region(facts: Mapping[str, Any], content: Mapping[str, Any], folder: Path) -> Iterator[Difference]:
     """Yield the difference between the file of a region and what is said of it; a box counts, not its file."""
-    path = selection_lock.located(facts["path"], folder)
+    path = places.located(facts["path"], folder)
     shown = f"region ({path.name})"
     if not path.is_file():
         yield _not_there("region", shown, path, facts, folder)
@@ -291,7 +291,7 @@ def _files(name: str, path: Path, facts: Mapping[str, Any]) -> Iterator[Differen
 
 
 def _tiles(who: str, facts: Mapping[str, Any], folder: Path) -> Iterator[Difference]:
-    cache = selection_lock.located(facts["folder"], folder)
+    cache = places.located(facts["folder"], folder)
     names = list(facts["files"])
 
     def differing(name: str) -> list[Difference]:

@@ -80,12 +80,13 @@ def record_of(call: Call, summary: Mapping[str, Any]) -> dict[str, Any]:
     options = {
         name: _told(value, call.takes[name]) for name, value in sorted(call.options.items()) if name not in UNTOLD
     }
+    inputs = summary["inputs"] if "inputs" in summary else inputs_in(call)
     if isinstance(options.get("compare"), list):  # texts, of which some name files
         options["compare"] = [called(each) if sides.is_file(each) else each for each in options["compare"]]
     return {
         "command": call.function,
         "options": options,
-        "inputs": summary["inputs"] if "inputs" in summary else inputs_in(call),
+        "inputs": lasting(inputs),
         "software": summary["software"] if "software" in summary else versions.software(shapes=True),
     }
 
@@ -111,11 +112,19 @@ def noted(frame: gpd.GeoDataFrame, call: Call | None, summary: Mapping[str, Any]
 
 
 def of_this_call() -> dict[str, Any] | None:
-    """Return what the user has called, as `record_of` does; None while no public function runs."""
+    """
+    Return what the user has called, as `record_of` does, for what has the same bytes on any Python.
+
+    None while no public function runs.
+    """
     from mlygeo.pipelines.arguments import user_call
 
     call = user_call()
-    return None if call is None else json.loads(json.dumps(record_of(call, {})))
+    if call is None:
+        return None
+    record = record_of(call, {})
+    found: dict[str, Any] = json.loads(json.dumps({**record, "software": lasting(record["software"])}))
+    return found
 
 
 def inputs_in(call: Call) -> dict[str, Any]:
@@ -292,6 +301,8 @@ def lasting(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return facts without those that differ between two runs with equal results; see `PASSING`."""
 
     def kept(value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return [kept(each) for each in value]
         return lasting(value) if isinstance(value, dict) else value
 
     return {name: kept(value) for name, value in facts.items() if name not in PASSING}

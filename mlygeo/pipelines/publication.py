@@ -191,8 +191,7 @@ def _publication(
     from mlygeo import frames, store
     from mlygeo.formats.publications import Publication
     from mlygeo.pipelines import selection_lock
-    from mlygeo.pipelines.own_files import SUMMARY
-    from mlygeo.pipelines.parted import SELECTION
+    from mlygeo.pipelines.own_files import SELECTION, SUMMARY
 
     lock, content = selection_lock.read(folder)
     if selection_lock.edited(content):
@@ -288,7 +287,7 @@ def _files(folder: Path, content: Mapping[str, Any]) -> Iterator[PublishedFile]:
     """Yield the files of a selection; raise where one is not as it was written."""
     from mlygeo.formats.publications import PublishedFile
     from mlygeo.pipelines import lock_checks, selection_lock
-    from mlygeo.pipelines.parted import SELECTION
+    from mlygeo.pipelines.own_files import SELECTION
     from mlygeo.store.datasets import files
 
     found = [each for name, facts in content["outputs"].items() for each in lock_checks.output(name, facts, folder)]
@@ -351,10 +350,10 @@ def _pictures(folder: Path) -> pd.DataFrame:
     from mlygeo import store
     from mlygeo.downloads.ledger import LEDGER_FILE, WITH_FILE, transfers
     from mlygeo.perspective.ledger import checksums
-    from mlygeo.pipelines.viewing import FRAME_FILE
+    from mlygeo.pipelines.own_files import VIEWS
     from mlygeo.places import STATE_FOLDER
 
-    found, views = [], folder / FRAME_FILE
+    found, views = [], folder / VIEWS
     if (folder / STATE_FOLDER / LEDGER_FILE).is_file() or not views.is_file():
         rows = transfers(folder)
         found.append(rows[rows["path"].notna() & rows["status"].isin(WITH_FILE)].assign(view=None))

@@ -465,7 +465,7 @@ def region_of(content: Mapping[str, Any], folder: Path) -> Region | None:
     if "service" in source:
         origin = Origin(service=source["service"])
     elif source:
-        origin = Origin(located(source["path"], folder), source.get("layer"), is_buffered=source["buffered"])
+        origin = Origin(places.located(source["path"], folder), source.get("layer"), is_buffered=source["buffered"])
     try:
         if "wkb" not in said:
             return replace(Region.from_bbox(*said["bounds"], name=said["name"]), origin=origin)
@@ -591,9 +591,3 @@ def relative(path: Path, folder: Path) -> str:
     if home is not None and there.is_relative_to(home):
         return f"~/{there.relative_to(home).as_posix()}"
     return there.as_posix()
-
-
-def located(said: str, folder: Path) -> Path:
-    """Return the path that a lock in a folder tells; see `relative`."""
-    path = Path(PurePosixPath(said)).expanduser()
-    return path if path.is_absolute() else folder / path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FileError, InputError
@@ -102,7 +101,7 @@ def _laid(planned: Planned, dataset: Path, workers: int | None, progress: Progre
     noted = {"plan": plan.hash, "street_points": laid.facts, "written": len(laid.files), "placeless": 0}
     record = provenance.of_this_call()
     noted |= {"left_out": {}, "problems": {}, "records": [] if record is None else [record]}
-    index = laid.index(noted, datetime.now(UTC))
+    index = laid.index(noted)
     folder = publishing.run_folder(dataset)
     plan.parts.replace(folder / PARTS)
     publishing.publish(folder, dataset, index, new=[part.path for part in index.parts], old=[])

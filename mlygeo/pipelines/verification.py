@@ -153,7 +153,7 @@ def _chosen(folder: Path) -> gpd.GeoDataFrame:
     """Return the images of a selection, each once."""
     from mlygeo import store
     from mlygeo.errors import FileError
-    from mlygeo.pipelines.parted import SELECTION
+    from mlygeo.pipelines.own_files import SELECTION
 
     parts, whole = folder / SELECTION, folder / "selection.parquet"
     if not whole.is_file() and not parts.is_dir():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo import degrees, frames, providers, store
+from mlygeo.arrays import through_pyproj
 from mlygeo.attribution import columns_in, credits_of
 from mlygeo.errors import FormatError, FrameError, InputError
 from mlygeo.plotting import thinning
@@ -374,7 +375,7 @@ def _in_degrees(geometry: Objects, crs: Any, *, points: bool) -> Objects:
         raise FrameError(f"a frame cannot be drawn: {reason}")
     if points:  # PROJ on arrays is eight times faster than on geometries
         turn = Transformer.from_crs(crs, frames.CRS, always_xy=True)
-        return frames.points(*turn.transform(*frames.coordinates(geometry)))
+        return frames.points(*through_pyproj(turn.transform, *frames.coordinates(geometry)))
     return np.asarray(gpd.GeoSeries(geometry, crs=crs).to_crs(frames.CRS).values)
 
 

@@ -323,7 +323,8 @@ def _lines(packer: Packer, layer: Layer, found: dict[str, Any]) -> Any:
         "width": {"gaps": 5, "coverage": 4, "tracks": 4}.get(layer.kind, 2.5),
     }
     if layer.kind == "areas":
-        found["colours"] = [style.GREY, *found["colours"][1:]]
+        # Without values their colour is too pale for borders.
+        found |= {"colours": [style.GREY]} if found["labels"] is None else {"width": 4}
     return order
 
 

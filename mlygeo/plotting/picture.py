@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo import frames
-from mlygeo.errors import DependencyError, install_hint
+from mlygeo.extras import missing
 from mlygeo.plotting import style
 from mlygeo.plotting.layers import attribution, layers_of, links, span, turned
 from mlygeo.progress import counted
@@ -73,7 +73,7 @@ def draw_layers(drawn: list[Layer], *, title: str | None, dpi: int, colour: str 
     try:
         from matplotlib.figure import Figure as MatplotlibFigure
     except ImportError as error:
-        raise DependencyError("pictures need Matplotlib", hint=install_hint("plot")) from error
+        raise missing("pictures need Matplotlib", "plot") from error
     style.check_colour(drawn, colour)
     figure = MatplotlibFigure(dpi=dpi, layout="constrained")
     axes = figure.add_subplot()

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, get_args
 
 import numpy as np
 
-from mlygeo import frames, periods, store
+from mlygeo import frames, periods, plausible, store
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.formats import exif, gpx, nmea, positions, tables, texts
 from mlygeo.progress import counted, working
@@ -319,7 +319,7 @@ def _sound(read: _Read, now_us: int, *, may_be_behind: bool) -> tuple[gpd.GeoDat
         problems.append(f"{_counted(wrong, 'time')} before 1995 or in the future")
     problems += _unsteady(read, time, None if not stray.any() else ~stray)
     altitude = np.asarray(read.altitude)
-    impossible = (altitude < exif.LOWEST_M) | (altitude > exif.HIGHEST_M)
+    impossible = plausible.ALTITUDE.beyond(altitude)
     if impossible.any():
         left_out["impossible altitude"] = int(impossible.sum())
         altitude = np.where(impossible, np.nan, altitude)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from mlygeo.arrays import Flags, Floats, Whole
+    from mlygeo.arrays import Floats, Whole
 
 Name = Literal["hour", "weekday", "season"]
 
@@ -103,13 +103,13 @@ def local_ms(time_ms: Whole, lonlat: tuple[Floats, Floats], time_zone: str) -> W
     import pandas as pd
 
     lon, lat = lonlat
-    known: Flags = time_ms != NEVER
+    known = time_ms != NEVER
     if time_zone == LOCAL:
         found = np.full(len(time_ms), NEVER)
         rows = np.flatnonzero(known & np.isfinite(lon) & np.isfinite(lat))
         names, number = _zones(lon[rows], lat[rows])
-        for which, name in enumerate(names):
-            mine = rows[number == which]
+        for nth, name in enumerate(names):
+            mine = rows[number == nth]
             if name is not None:
                 found[mine] = local_ms(time_ms[mine], (lon[mine], lat[mine]), name)
         return found

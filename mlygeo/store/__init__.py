@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import logging
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, overload
 
-from mlygeo import dtypes, frames
+from mlygeo import frames, plausible
 from mlygeo.errors import FileError, FormatError, FrameError, InputError
 from mlygeo.places import is_device
 from mlygeo.progress import counted, working
@@ -21,6 +20,7 @@ from mlygeo.store import extents, gdal, paths, postgis, sidecars, stac, text
 from mlygeo.store.atomic import atomic, file_error, remove, write_text
 from mlygeo.store.paths import parted
 from mlygeo.store.text import LAT_NAMES, LON_NAMES, WKT_NAMES
+from mlygeo.store.whole_ids import with_whole_ids
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -201,7 +201,7 @@ def read_frame(
     if schema is not None and schema.name == frames.IMAGES.name and stac.is_stac(found.columns):
         return stac.to_images(found, name=name)
     if schema is None:
-        return found if keeps_dtypes else _with_whole_ids(found)
+        return found if keeps_dtypes else with_whole_ids(found)
     return _conformed(found, schema, name)
 
 
@@ -454,7 +454,7 @@ def as_frame(value: Any, *, frame: str | None = None, name: str = "the frame") -
         return read_frame(value, frame=frame)
     found = held.as_frame(value, name=name, read=read_frame)
     if schema is None:
-        return found if found is value else _with_whole_ids(found)
+        return found if found is value else with_whole_ids(found)
     if schema.name == frames.IMAGES.name and stac.is_stac(found.columns):
         return stac.to_images(found, name=name)
     return _conformed(found, schema, name)
@@ -607,18 +607,9 @@ def _conformed(frame: gpd.GeoDataFrame, schema: frames.Schema, name: str) -> gpd
         found = frames.conform(frame, schema)
     except FrameError as error:
         raise FrameError(f"{name} is {error}", hint=error.hint) from error
+    if schema.name in {frames.IMAGES.name, frames.LOCAL_IMAGES.name, frames.SELECTION.name}:
+        for reason, count in plausible.of_frame(found).items():
+            log.warning("%s: %d %s", name, count, reason)
     if schema.name == frames.IMAGES.name and "provider" in found.columns:
         frames.warn_of_unnamed(int((found["provider"].isna() & found["id"].notna()).sum()), len(found), name)
     return found
-
-
-def _with_whole_ids(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """Convert the columns of ids back to whole numbers, where a format stores them as text."""
-    whole: dict[str, Any] = {}
-    is_mapillarys = frames.form(frames.IMAGES, frame.columns, frame.__getitem__) is frames.IMAGES
-    for name in ("id", "creator_id", "organization_id", "point_id") if is_mapillarys else ("point_id",):
-        if name in frame.columns and str(frame[name].dtype) in {"str", "object", "string"}:
-            with suppress(ValueError, TypeError):
-                numbers = dtypes.cast(frame[name], "Int64")
-                whole[name] = numbers if numbers.isna().any() else numbers.astype("int64")
-    return frame.assign(**whole) if whole else frame

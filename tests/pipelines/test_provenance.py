@@ -5,10 +5,12 @@ import inspect
 import json
 import shutil
 
+import pyarrow.parquet as pq
 import pytest
 from conftest import STUTTGART
 from helpers.command_line import run
 from helpers.photo_folders import folder_of, gpx_of
+from helpers.small_frames import images_frame, points_frame, streets_frame
 from helpers.tokens import TOKEN
 from hypothesis import given
 from hypothesis import strategies as st
@@ -218,6 +220,29 @@ def test_what_the_user_called_is_recorded_not_what_that_called(work):
     frame = mlygeo.cut(work / "photos", max_speed=10**17)
     assert frame.attrs["record"]["options"]["max_speed"] == 10**17
     assert frame.attrs["record"]["options"]["cutoff_time"] == 60
+
+
+def test_a_dataset_has_one_hash_in_summaries_and_locks(tmp_path, capsys):
+    mlygeo.partition(images_frame(), tmp_path / "images", rows_per_part=5)
+    mlygeo.write_frame(points_frame(), tmp_path / "points.parquet")
+    mlygeo.write_frame(streets_frame(), tmp_path / "streets.parquet")
+    images = str(tmp_path / "images")
+    points, streets = str(tmp_path / "points.parquet"), str(tmp_path / "streets.parquet")
+    calls = {
+        "at_once": ("select", "--points", points, "--images", images),
+        "parts": ("select", "--points", points, "--images", images, "--workers", "1"),
+        "coverage": ("coverage", "--streets", streets, "--images", images),
+    }
+    hashes = set()
+    for name, words in calls.items():
+        assert run(capsys, *words, "-o", str(tmp_path / name))[0] == 0
+        told = [json.loads((tmp_path / name / "summary.json").read_text())]
+        if words[0] == "select":
+            told.append(json.loads((tmp_path / name / "selection.lock.json").read_text()))
+        hashes |= {each["inputs"]["images"]["sha256_of_index"] for each in told}
+    index = pq.read_table(tmp_path / "images.partitions.parquet", columns=["path", "bytes", "sha256"])
+    listed = [[row["path"], row["bytes"], row["sha256"]] for row in index.to_pylist()]
+    assert hashes == {hashlib.sha256(json.dumps(listed).encode()).hexdigest()}
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from helpers.other_python import other_python
 from helpers.tokens import TOKEN
 
 import mlygeo
+from mlygeo import places
 from mlygeo.errors import FileError, FormatError, InputError, MlygeoError
 from mlygeo.pipelines import selection_lock
 from mlygeo.pipelines.job import body_of
@@ -116,7 +117,7 @@ def test_paths_are_relative_and_do_not_name_the_user(monkeypatch, path, expected
     monkeypatch.setenv("HOME", HOME)
     said = selection_lock.relative(Path(path), Path("/data/out"))
     assert said == expected
-    assert os.path.normpath(selection_lock.located(said, Path("/data/out"))) == path
+    assert os.path.normpath(places.located(said, Path("/data/out"))) == path
     inside = selection_lock.relative(Path(HOME, "maps", "x.gpkg"), Path(HOME, "out"))
     assert inside == "../maps/x.gpkg"
 

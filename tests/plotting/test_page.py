@@ -343,6 +343,20 @@ def test_every_frame_is_drawn(browser, tmp_path, kind, every_frame):
     assert browser.problems() == []
 
 
+def test_areas_have_the_colours_of_a_column(browser, tmp_path):
+    boxes = [shapely.box(9 + 0.01 * number, 48, 9.008 + 0.01 * number, 48.008) for number in range(5)]
+    cells = gpd.GeoDataFrame({"share": [0.0, 0.2, 0.5, 0.5, np.nan]}, geometry=boxes, crs=4326)
+    paint = style.paint(layers.layers_of(cells)[0], "share")
+    used = [paint.colours[number] for number in paint.index[:4]]
+    drawn = {}
+    for colour in ("share", None):
+        show(browser, tmp_path, cells, colour=colour)
+        picture = browser.screenshot()[60:600, 60:650]
+        drawn[colour] = [share_of(picture, each) for each in used]
+    assert min(drawn["share"]) > 1e-3
+    assert max(drawn[None]) < 1e-4
+
+
 def test_many_points_open_and_pan(browser, tmp_path):
     random = np.random.default_rng(1)
     count = 200_001

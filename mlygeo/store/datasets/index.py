@@ -58,9 +58,6 @@ class Part:
     footer_sha256
         Hash of its end, by which readers know it: they check the pages that they read by checksums in the file. None
         where an earlier version has written it.
-    written_at
-        How old it is: the last change of the inputs that it was written from, UTC. So a run that was killed
-        and gone on with has the same index.
     """
 
     cell: str
@@ -77,7 +74,6 @@ class Part:
     min_captured_at: datetime | None
     max_captured_at: datetime | None
     sha256: str
-    written_at: datetime
     footer_sha256: str | None = None
 
 

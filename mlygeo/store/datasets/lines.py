@@ -11,7 +11,6 @@ import hashlib
 import json
 import logging
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -91,7 +90,6 @@ def write(
     *,
     most: int,
     inputs: str,
-    at: datetime | None,
     record: dict[str, Any] | None = None,
 ) -> Index:
     """
@@ -109,8 +107,6 @@ def write(
         Most rows of a part.
     inputs
         Hash of what the lines are made of.
-    at
-        Last change of what they are made of; None for now.
     record
         What the run was asked for, JSON; None where that is unknown.
 
@@ -136,7 +132,7 @@ def write(
             table = pa.Table.from_batches(
                 [reader.get_batch(batch) for batch in np.flatnonzero(cell_of == number).tolist()]
             ).combine_chunks()
-            parts += _parts(table, folder / PARTS / name, most, attrs, at or datetime.now(UTC))
+            parts += _parts(table, folder / PARTS / name, most, attrs)
             # Who reads all parts adds up what is left out of each, so one of them says it.
             attrs = {key: value for key, value in attrs.items() if key != "left_out"}
             step.advance(len(table))
@@ -191,7 +187,7 @@ def _scattered(folder: Path, schema: pa.Schema, leaves: layout.Leaves) -> Path:
     return path
 
 
-def _parts(table: pa.Table, folder: Path, most: int, attrs: dict[str, Any], at: datetime) -> list[Part]:
+def _parts(table: pa.Table, folder: Path, most: int, attrs: dict[str, Any]) -> list[Part]:
     """Write the parts of a cell."""
     bounds = np.stack([table[name].to_numpy() for name in _SIDES])
     columns = table.drop_columns(list(_SIDES))
@@ -218,7 +214,7 @@ def _parts(table: pa.Table, folder: Path, most: int, attrs: dict[str, Any], at: 
             Part(
                 folder.name.removeprefix(layout.PLACELESS), f"{folder.name}/{path.name}", len(rows),
                 -(-len(rows) // layout.ROWS_PER_GROUP), path.stat().st_size, west, south, east, north,
-                None, None, None, None, sha256, at, footer_sha256(path),
+                None, None, None, None, sha256, footer_sha256(path),
             )
         )  # fmt: skip
     return parts
