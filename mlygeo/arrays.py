@@ -220,13 +220,13 @@ def through_pyproj(step: Callable[..., Any], *columns: Any) -> tuple[Floats, ...
     step
         The function, such as `Transformer.transform`, or a partial of it.
     columns
-        Arrays of one length.
+        Arrays of one shape.
     """
     import numpy as np
 
-    if len(columns[0]) != 1:
+    if np.size(columns[0]) != 1:
         return tuple(step(*columns))
-    return tuple(each[:1] for each in step(*(np.repeat(each, 2) for each in columns)))
+    return tuple(each[:1].reshape(np.shape(columns[0])) for each in step(*(np.repeat(each, 2) for each in columns)))
 
 
 def compiler() -> Any:
