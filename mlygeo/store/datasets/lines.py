@@ -30,7 +30,7 @@ from mlygeo.store.parquet.files import footer_sha256
 from mlygeo.store.parquet.writing import boxes, free_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     import geopandas as gpd
@@ -83,7 +83,15 @@ def write_file(batches: Iterable[gpd.GeoDataFrame], path: Path) -> Written:
     return Written(rows, tuple(name for name in writer.schema.names if name != _covering(writer.schema.names)))
 
 
-def write(batches: Iterable[gpd.GeoDataFrame], dataset: Path, folder: Path, *, most: int, inputs: str) -> Index:
+def write(
+    batches: Iterable[gpd.GeoDataFrame],
+    dataset: Path,
+    folder: Path,
+    *,
+    most: int,
+    inputs: str,
+    problems: Callable[[dict[str, Any]], dict[str, int]],
+) -> Index:
     """
     Write lines as a dataset.
 
@@ -99,6 +107,8 @@ def write(batches: Iterable[gpd.GeoDataFrame], dataset: Path, folder: Path, *, m
         Most rows of a part.
     inputs
         Hash of what the lines are made of.
+    problems
+        Makes of the `attrs` of the parts how many lines are in doubt, by reason.
 
     Returns
     -------
@@ -113,7 +123,7 @@ def write(batches: Iterable[gpd.GeoDataFrame], dataset: Path, folder: Path, *, m
     np.add.at(total, np.searchsorted(found, codes), counts)
     leaves = layout.leaves(found, total, most)
     parts: list[Part] = []
-    left_out = attrs.get("left_out") or {}
+    left_out, in_doubt = attrs.get("left_out") or {}, problems(attrs)
     with pa.OSFile(str(_scattered(folder, schema, leaves))) as source, working("writing the parts") as step:
         step.begin(rows, "rows")
         reader = pa.ipc.open_file(source)
@@ -128,7 +138,7 @@ def write(batches: Iterable[gpd.GeoDataFrame], dataset: Path, folder: Path, *, m
             step.advance(len(table))
     more = {
         "inputs": [inputs], "form": "lines", "gaps": [], "placeless": 0, "left_out": left_out,
-        "problems": {}, "shown": {}, "written": len(parts),
+        "problems": in_doubt, "shown": {}, "written": len(parts),
     }  # fmt: skip
     index = Index(tuple(parts), found, total, most, layout.VERSION, more)
     publishing.publish(folder, dataset, index, new=[part.path for part in parts], old=[])
