@@ -167,8 +167,8 @@ class LongTable:
             self.rows += table.num_rows
         self._quoted([*found.values()], head)
         doubtful = [column for column in found.values() if len(column.settle()) > 0]
-        while doubtful and (column := self._misfit(doubtful)) is not None:
-            column.kinds.pop(0)
+        while doubtful and (misfit := self._misfit(doubtful)) is not None:
+            misfit.kinds.pop(0)
         return found
 
     def _misfit(self, columns: list[_Column]) -> _Column | None:
