@@ -19,6 +19,7 @@ from mlygeo.errors import FileError, FormatError, FrameError
 from mlygeo.store import columns as described
 from mlygeo.store import extents, geojson, lost, no_frames
 from mlygeo.store.atomic import file_error
+from mlygeo.store.gdal_dtypes import Told
 from mlygeo.store.whole_ids import WholeIds
 
 if TYPE_CHECKING:
@@ -533,7 +534,7 @@ def _frame_of(meta: Mapping[str, Any], table: pa.Table, path: Path, *, is_descri
     """Return the frame of what GDAL has read, without rows whose geometry is damaged."""
     attributes, wkb = _columns_of(meta, table, path)
     shapes, damaged = _shapes(wkb, path)
-    told = _Told(meta, is_described=is_described)
+    told = Told(meta, is_described=is_described)
     told.add(attributes)
     return _joined(meta, told.applied(attributes), shapes, damaged)
 
@@ -573,89 +574,6 @@ def _joined(meta: Mapping[str, Any], attributes: pd.DataFrame, shapes: Objects, 
     return found
 
 
-class _Told:
-    """What the values of all rows tell of the dtypes of columns, some rows after others."""
-
-    def __init__(self, meta: Mapping[str, Any], *, is_described: bool) -> None:
-        self._gaps: set[str] = set()
-        self._odd: set[str] = set()
-        """Columns of times or JSON of which some are neither."""
-        self._zones: dict[str, dict[str | None, str]] = {}
-        """For each column of times the zones that its texts end with, None where they have none, with an example."""
-        times = {
-            name
-            for name, dtype in zip(meta["fields"], meta["dtypes"], strict=True)
-            if dtype is not None and str(dtype).startswith("datetime") and dtype != "datetime64[D]"
-        }
-        nested = {name for name, kind in zip(meta["fields"], meta["ogr_subtypes"], strict=True) if kind == "OFSTJSON"}
-        self._times: set[str] = set() if is_described else times
-        self._nested: set[str] = set() if is_described else nested - times
-
-    def add(self, attributes: pd.DataFrame) -> None:
-        """Take further rows into account."""
-        import pandas as pd
-
-        for name in attributes.columns:
-            values = attributes[name]
-            if values.isna().any():
-                self._gaps.add(name)
-            if name in self._odd:
-                continue
-            if name in self._times:
-                if not pd.api.types.is_string_dtype(values.dtype):
-                    self._odd.add(name)
-                    continue
-                known = values.dropna().astype("str")
-                zones = known.str.extract(_ZONE)[0]
-                held = self._zones.setdefault(name, {})
-                for place in np.flatnonzero(~zones.duplicated().to_numpy()):
-                    zone = zones.iloc[place]
-                    held.setdefault(zone if isinstance(zone, str) else None, known.iloc[place])
-                try:
-                    pd.to_datetime(known, format="ISO8601", utc=len(held) > 1 or None not in held).dt.as_unit("ms")
-                except (ValueError, OverflowError):
-                    self._odd.add(name)
-            elif name in self._nested and _parsed(values) is values:
-                self._odd.add(name)
-
-    def applied(self, attributes: pd.DataFrame) -> pd.DataFrame:
-        """Return some rows in these dtypes."""
-        import pandas as pd
-
-        plain: dict[str, pd.Series] = {}
-        for name in attributes.columns:
-            values = attributes[name]
-            if isinstance(values.dtype, pd.Int64Dtype) and name not in self._gaps:
-                plain[name] = values.astype("int64")
-            elif isinstance(values.dtype, pd.BooleanDtype) and name not in self._gaps:
-                plain[name] = values.astype("bool")
-            elif name in self._times and name not in self._odd:
-                plain[name] = self._in_time(name, values)
-            elif name in self._nested and name not in self._odd:
-                plain[name] = _parsed(values)
-        return attributes.assign(**plain)
-
-    def _in_time(self, name: str, values: pd.Series) -> pd.Series:
-        """Return times from ISO 8601: in their zone, in UTC where zones differ; as text where only some have one."""
-        import pandas as pd
-
-        zones = self._zones.get(name, {})
-        if None in zones and len(zones) > 1:
-            return values
-        # An example goes before them, since nothing tells the zone of rows without a time.
-        first = pd.Series([*zones.values()][:1], dtype=values.dtype)
-        try:
-            times = pd.to_datetime(pd.concat([first, values], ignore_index=True), format="ISO8601", utc=len(zones) > 1)
-            coarse: pd.Series = times.dt.as_unit("ms").iloc[len(first) :]
-        except (ValueError, OverflowError):
-            return values
-        return coarse.set_axis(values.index)
-
-
-_ZONE = r"(Z|[+-]\d\d(?::?\d\d)?)$"
-"""The zone of a time, at its end."""
-
-
 class LongLayer:
     """
     A layer of any length, read some rows at a time in two passes: the rows, dtypes and faults of `read`.
@@ -686,7 +604,7 @@ class LongLayer:
         self._damaged = self._there = 0
         self._first_damaged = -1
         self._reason = ""
-        self._told: _Told | None = None
+        self._told: Told | None = None
         self._look_through()
 
     @staticmethod
@@ -710,7 +628,7 @@ class LongLayer:
         rows = 0
         for meta, table in self._tables(quiet=False):
             attributes, wkb = _columns_of(meta, table, self.path)
-            self._told = self._told or _Told(meta, is_described=self._layer.about is not None)
+            self._told = self._told or Told(meta, is_described=self._layer.about is not None)
             self._told.add(attributes)
             shapes, damaged = _read_shapes(wkb)
             self._there += sum(value is not None for value in wkb)
@@ -796,17 +714,6 @@ def _why(wkb: Objects, damaged: Any) -> str:
 
 def _all_damaged(path: Path, row: int, reason: str) -> FormatError:
     return FormatError(f"{path.name}: the geometry of row {row + 1} is damaged ({reason})")
-
-
-def _parsed(values: pd.Series) -> pd.Series:
-    """Return lists and objects of JSON; as text, the same column, where one is none."""
-    import pandas as pd
-
-    try:  # as objects: pandas would make floats of ids with gaps
-        found = [None if gone else json.loads(value) for value, gone in zip(values, values.isna(), strict=True)]
-        return pd.Series(found, index=values.index, dtype=object)
-    except (ValueError, TypeError, RecursionError):
-        return values
 
 
 def _must_have(
