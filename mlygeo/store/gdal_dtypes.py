@@ -1,4 +1,4 @@
-"""The dtypes of what GDAL has read: whole numbers, truth values, times and JSON, as the values of all rows tell them."""
+"""The dtypes of what GDAL has read: whole numbers, truth values, times and JSON, as all rows tell them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,16 @@ if TYPE_CHECKING:
 
 
 class Told:
-    """What the values of all rows tell of the dtypes of columns, some rows after others."""
+    """
+    What the values of all rows tell of the dtypes of columns, some rows after others.
+
+    Parameters
+    ----------
+    meta
+        What GDAL says of the columns, as pyogrio gives it.
+    is_described
+        Whether mlygeo wrote the file, so that a description tells the dtypes of times and of JSON.
+    """
 
     def __init__(self, meta: Mapping[str, Any], *, is_described: bool) -> None:
         self._gaps: set[str] = set()
