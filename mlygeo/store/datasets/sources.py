@@ -17,7 +17,7 @@ from mlygeo import degrees, store
 from mlygeo.errors import FileError, FrameError
 from mlygeo.processes import free_memory
 from mlygeo.store import gdal, stac, text
-from mlygeo.store.datasets import files
+from mlygeo.store.datasets import files, items
 from mlygeo.store.datasets.form import Form, plain
 from mlygeo.store.datasets.source import Source, Span
 from mlygeo.store.long_tables import LongTable
@@ -50,6 +50,9 @@ STAC_BYTES_PER_ROW = 2_500
 
 LONG_BYTES = 32_000_000
 """Bytes from which on a file of text is read some rows at a time, which reads it twice."""
+
+ITEMS_AT_ONCE = 100_000
+"""STAC items that are read at once, but whole row groups."""
 
 MUCH_MEMORY = 1_000_000_000
 """Bytes beyond which it is told that a file is read as a whole."""
@@ -114,6 +117,13 @@ def sources(
                 opened.setdefault(dataset, source)
             if not stac.is_stac(source.schema.names):
                 found.append(source)
+                continue
+            if source.rows > ITEMS_AT_ONCE:
+                must_fit(file.name, max(source.groups) * STAC_BYTES_PER_ROW)
+                for frame in items.images(file, ITEMS_AT_ONCE):
+                    found.append(
+                        _of_frame(frame, folder, len(found), generation=generation, choice=choice, name=file.name)
+                    )
                 continue
             must_fit(file.name, source.rows * STAC_BYTES_PER_ROW)
             frame = store.read_frame(files.Listing(file.name, (file,)), frame="images")
