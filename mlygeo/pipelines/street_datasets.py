@@ -8,6 +8,7 @@ from mlygeo.errors import FileError, InputError
 from mlygeo.locks import FolderLock
 from mlygeo.parts import run
 from mlygeo.parts.laying import Laid
+from mlygeo.parts.whole import index_of
 from mlygeo.pipelines.datasets import frame_of
 from mlygeo.pipelines.job import Job, check_folder
 from mlygeo.progress import counted
@@ -98,7 +99,7 @@ def _laid(planned: Planned, dataset: Path, workers: int | None, progress: Progre
     run.do(plan, plan.left(), workers=workers, progress=progress)
     laid = Laid(plan)
     noted = {"plan": plan.hash, "street_points": laid.facts, "written": len(laid.files), "placeless": 0}
-    index = laid.index({**noted, "left_out": {}, "problems": {}})
+    index = index_of(plan, laid.counts, {**noted, "left_out": {}, "problems": {}})
     folder = publishing.run_folder(dataset)
     plan.parts.replace(folder / PARTS)
     publishing.publish(folder, dataset, index, new=[part.path for part in index.parts], old=[])
