@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-from mlygeo.errors import DependencyError, FrameError, InputError, install_hint
+from mlygeo.errors import FrameError, InputError
+from mlygeo.extras import missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -93,7 +94,7 @@ def module(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise DependencyError("frames of Dask need dask_geopandas", hint=install_hint("scale")) from error
+        raise missing("frames of Dask need dask_geopandas", "scale") from error
 
 
 def empty(frame: Any) -> gpd.GeoDataFrame:

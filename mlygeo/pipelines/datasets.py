@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from mlygeo.errors import InputError
@@ -130,7 +130,7 @@ def partition(
 
     from mlygeo import regions
     from mlygeo.locks import FolderLock
-    from mlygeo.pipelines import street_files
+    from mlygeo.pipelines import provenance, street_files
     from mlygeo.processes import Processes
     from mlygeo.store.datasets import layout, publishing, writing
 
@@ -182,6 +182,7 @@ def partition(
             elif there is not None and not add:
                 raise publishing.in_the_way(dataset)
             else:
+                plan = replace(plan, record=provenance.of_this_call())
                 number = processes_for(workers, plan.rows)
                 with running(progress), Processes(number) as processes:
                     index = writing.write(plan.on(processes, threads=number == 1))

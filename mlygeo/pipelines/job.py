@@ -82,13 +82,13 @@ class Job(Generic[T_co]):
         """Let the result go to its file before what goes beside it."""
         if self.as_file:
             beside = self.write
-            self.write = lambda path: [self._write_result(path), *beside(path)]
+            self.write = lambda path: [*self._write_result(path), *beside(path)]
 
-    def _write_result(self, path: Path) -> Path:
+    def _write_result(self, path: Path) -> list[Path]:
         from mlygeo import store
 
         frame: Any = self.result
-        return store.write_frame(frame, path)
+        return [store.write_frame(frame, path), *store.files_beside(path)]
 
     @cached_property
     def record(self) -> dict[str, Any]:

@@ -100,6 +100,7 @@ def partition_streets(
         If a dataset of other inputs is there.
     """
     from mlygeo.locks import FolderLock
+    from mlygeo.pipelines import provenance
     from mlygeo.progress import running
     from mlygeo.readers.streets import street_batches
     from mlygeo.store.datasets import layout, lines, publishing
@@ -117,7 +118,7 @@ def partition_streets(
     with path.open("rb") as file:
         said = json.dumps([layout.VERSION, most, hashlib.file_digest(file, "sha256").hexdigest()])
     inputs = hashlib.sha256(said.encode()).hexdigest()[:32]
-    folder = publishing.run_folder(dataset)
+    folder, record = publishing.run_folder(dataset), provenance.of_this_call()
     try:
         with FolderLock(folder), publishing.cleared(folder):
             there = publishing.check(dataset, add=False)
@@ -126,6 +127,8 @@ def partition_streets(
                     raise publishing.in_the_way(dataset, grows=False)
                 return there
             with running(progress), street_batches(path, retain_all=True) as batches:
-                return lines.write(batches, dataset, folder, most=most, inputs=inputs, problems=_problems)
+                return lines.write(
+                    batches, dataset, folder, most=most, inputs=inputs, problems=_problems, record=record
+                )
     finally:
         publishing.remove(folder)

@@ -210,6 +210,7 @@ def write(
                         going = _going(asked, fetched, dataset, there, folder / publishing.READ)
                         plan = planned(going=going)
                     number = processes_for(None, plan.rows)
+                    plan = replace(plan, record=provenance.of_this_call())
                     with Processes(number) as processes:
                         index = writing.write(plan.on(processes, threads=number == 1))
     finally:

@@ -110,6 +110,12 @@ class Index:
         """Rows of all parts."""
         return sum(part.rows for part in self.parts)
 
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """What the runs were asked for that have written it, in their order; none of earlier versions of mlygeo."""
+        found = self.more.get("records")
+        return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
 
 def write_index(index: Index, path: Path) -> None:
     """

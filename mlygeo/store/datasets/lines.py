@@ -91,6 +91,7 @@ def write(
     most: int,
     inputs: str,
     problems: Callable[[dict[str, Any]], dict[str, int]],
+    record: dict[str, Any] | None = None,
 ) -> Index:
     """
     Write lines as a dataset.
@@ -109,6 +110,8 @@ def write(
         Hash of what the lines are made of.
     problems
         Makes of the `attrs` of the parts how many lines are in doubt, by reason.
+    record
+        What the run was asked for, JSON; None where that is unknown.
 
     Returns
     -------
@@ -138,7 +141,7 @@ def write(
             step.advance(len(table))
     more = {
         "inputs": [inputs], "form": "lines", "gaps": [], "placeless": 0, "left_out": left_out,
-        "problems": in_doubt, "shown": {}, "written": len(parts),
+        "problems": in_doubt, "shown": {}, "written": len(parts), "records": [record] if record else [],
     }  # fmt: skip
     index = Index(tuple(parts), found, total, most, layout.VERSION, more)
     publishing.publish(folder, dataset, index, new=[part.path for part in parts], old=[])

@@ -15,7 +15,6 @@ import pyarrow as pa
 
 from mlygeo import degrees, store
 from mlygeo.errors import FileError, FrameError
-from mlygeo.processes import free_memory
 from mlygeo.store import gdal, stac, text
 from mlygeo.store.datasets import files, items
 from mlygeo.store.datasets.form import Form, plain
@@ -24,6 +23,7 @@ from mlygeo.store.long_tables import LongTable
 from mlygeo.store.parquet import encodings, metadata
 from mlygeo.store.parquet.files import GeoFile, reading
 from mlygeo.store.paths import called
+from mlygeo.systems import free_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -86,6 +86,8 @@ class Plan:
         Hash of what is there, by which a run knows that too.
     noted
         What else the index says of the dataset; JSON.
+    record
+        What the run was asked for, JSON; the index keeps it behind those of earlier runs.
     processes
         Those that do the tasks.
     """
@@ -98,6 +100,7 @@ class Plan:
     said: tuple[object, ...] = ()
     base: str = ""
     noted: dict[str, Any] = field(default_factory=dict)
+    record: dict[str, Any] | None = None
     processes: Processes = field(default_factory=lambda: Processes(1))
 
     def on(self, processes: Processes, *, threads: bool) -> Plan:
@@ -513,6 +516,7 @@ def _index(
         "problems": dict(sorted(told.problems.items())),
         "shown": dict(sorted(told.shown.items())),
         "written": len(parts) - len(kept),
+        "records": [*(there.records if there else []), *([given.record] if given.record else [])],
         **given.noted,
     }
     if given.noted:
