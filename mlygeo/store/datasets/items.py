@@ -80,7 +80,8 @@ def _together(groups: list[int], most: int) -> Iterator[list[int]]:
 
 
 def _hashes(ids: pd.Series[str]) -> Words:
-    return pd.util.hash_pandas_object(ids.fillna(""), index=False).to_numpy(dtype=np.uint64)
+    found: Words = pd.util.hash_pandas_object(ids.fillna(""), index=False).to_numpy(dtype=np.uint64)
+    return found
 
 
 def _repeated(opened: GeoFile) -> Words:
@@ -91,7 +92,8 @@ def _repeated(opened: GeoFile) -> Words:
         ids, known = stac.ids_of(column)
         found.append(_hashes(ids[known]))
     values, counts = np.unique(np.concatenate(found), return_counts=True)
-    return values[counts > 1]
+    several: Words = values[counts > 1]
+    return several
 
 
 def _first(ids: pd.Series[str], known: Flags, repeated: Words, seen: set[str]) -> Flags:
