@@ -80,7 +80,7 @@ def _together(groups: list[int], most: int) -> Iterator[list[int]]:
 
 
 def _hashes(ids: pd.Series[str]) -> Words:
-    found: Words = pd.util.hash_pandas_object(ids.fillna(""), index=False).to_numpy(dtype=np.uint64)
+    found: Words = np.asarray(pd.util.hash_pandas_object(ids.fillna(""), index=False), dtype=np.uint64)
     return found
 
 
