@@ -79,9 +79,10 @@ def partition(
     Parameters
     ----------
     inputs
-        GeoParquet files of points, such as images.parquet, in any CRS; or several. Files of other formats, files of
-        STAC items and frames are taken too, each of which has to fit into memory. Or one file of OpenStreetMap
-        (.osm.pbf, .osm, …): all its streets.
+        GeoParquet files of points, such as images.parquet, in any CRS; or several. Tables of text (.csv, .tsv) and
+        files of GDAL (.geojson, .geojsonl, .gpkg, .fgb, …) are taken too, and read some rows at a time where they are
+        large; so are frames, and what has to fit into memory: files of STAC items, GPX, shapefiles, and GeoJSON whose
+        features have numbers as ids. Or one file of OpenStreetMap (.osm.pbf, .osm, …): all its streets.
     output
         Folder of the dataset. Default: dataset.
     region
