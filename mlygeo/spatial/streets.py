@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from mlygeo import frames
+from mlygeo import arrays, frames
 from mlygeo.errors import InputError
 from mlygeo.progress import working
 from mlygeo.spatial import geodesy, measured, polylines, spacing
@@ -320,7 +320,7 @@ def _spread(parts: Floats, each: int) -> tuple[Whole, Whole]:
         )
     counts = np.where(parts > 0, parts + each, 0).astype("int64")
     line = np.repeat(np.arange(len(parts)), counts)
-    return line, np.arange(len(line)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return line, arrays.numbered(counts)
 
 
 def _percept_points(network: Network, parts: Floats, interval: float) -> Laid:
