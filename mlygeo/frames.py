@@ -243,7 +243,7 @@ def form(schema: Schema, columns: Collection[str], column: Callable[[str], Any])
         return schema
     if known:
         # Rows that name Mapillary beside rows that name nobody were put together: those others may be anyone's.
-        return schema if names == known or _look_like_numbers(values).all() else schema.of_any_provider
+        return schema if names == known or look_like_numbers(values).all() else schema.of_any_provider
     return schema if _are_numbers(values, name) else schema.of_any_provider
 
 
@@ -288,10 +288,10 @@ def is_no_number(values: pd.Series) -> bool:
     import pandas as pd
 
     words = values.dropna()
-    return len(words) > 0 and pd.api.types.is_string_dtype(words) and not _look_like_numbers(words).any()
+    return len(words) > 0 and pd.api.types.is_string_dtype(words) and not look_like_numbers(words).any()
 
 
-def _look_like_numbers(words: pd.Series) -> Flags:
+def look_like_numbers(words: pd.Series) -> Flags:
     """Return which texts are numbers as tables have them, or gaps."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -305,15 +305,21 @@ def _are_numbers(values: pd.Series, name: str) -> bool:
     if is_no_number(values.iloc[:: max(1, len(values) // _SAMPLE)]):
         return False
     words = values.dropna()
-    are_numbers = _look_like_numbers(words)
-    numbers = np.count_nonzero(are_numbers)
-    if numbers == len(words) or (len(words) - numbers) * _RARE < len(words):
+    are_numbers = look_like_numbers(words)
+    numbers = int(np.count_nonzero(are_numbers))
+    odd = None if numbers == len(words) else str(words[~are_numbers].iloc[0])
+    return are_meant_as_numbers(numbers, len(words), odd, name)
+
+
+def are_meant_as_numbers(numbers: int, words: int, odd: str | None, name: str) -> bool:
+    """Return whether texts are meant as numbers, of which so many look like some; `odd` is the first other one."""
+    if numbers == words or (words - numbers) * _RARE < words:
         return True
     if numbers:
         log.warning(
             "%d of %d values of '%s' are numbers, and others are not, such as %r: all are taken as text, and nobody"
             " knows of which provider they are",
-            numbers, len(words), name, str(words[~are_numbers].iloc[0])[:40],
+            numbers, words, name, str(odd)[:40],
         )  # fmt: skip
     return False
 

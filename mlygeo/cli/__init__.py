@@ -34,6 +34,8 @@ from mlygeo import progress
 from mlygeo.cli import mapillary_tools, old_tools, sections
 from mlygeo.cli.verbs import MEANT, VERBS, Verb
 from mlygeo.errors import InputError, MlygeoError, RegionError
+from mlygeo.own_process import without_pandas
+from mlygeo.pipelines import renamed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -146,6 +148,8 @@ class _VerbCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not ctx.resilient_parsing:
+            flags = {flag for each in self.params for flag in each.opts + each.secondary_opts}
+            args = renamed.typed_anew(args, flags, lambda line: click.echo(line, err=True))
             self._check(args, ctx)
         return super().parse_args(ctx, args)
 
@@ -409,7 +413,7 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
             check_output(verb.writes, Path(output).expanduser())
     elif verb.output is not None and (output is not None or not ids_only):
         target = Path(output or verb.output).expanduser()
-        check_output(verb.writes, target)
+        check_output(verb.writes, target, or_dataset=verb.makes_datasets)
         own_files.check(verb.function, target, {**given, **asked_with}, is_named=output is not None)
     with given_by_user(typed):
         job = body(**given)
@@ -607,6 +611,8 @@ def main(arguments: list[str] | None = None, *, statuses: mapillary_tools.Comman
     with contextlib.suppress(AttributeError, ValueError):
         # A name of a file may be bytes that are no text.
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")  # type: ignore[union-attr]
+    if arguments is None:
+        without_pandas()
     with progress.running() as run:
         try:
             return _main(arguments, statuses)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from mlygeo.errors import InputError
+from mlygeo.pipelines.renamed import with_new_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -92,6 +93,8 @@ def received(function: Callable[P, T]) -> Callable[P, T]:
         if not parameters:
             parameters.append(_parameters(function))
         signature, takes = parameters[0]
+        if not kwargs.keys() <= takes.keys():
+            kwargs = with_new_names(kwargs, takes, stacklevel=3)  # type: ignore[assignment]
         try:
             bound = signature.bind(*args, **kwargs)
         except TypeError:

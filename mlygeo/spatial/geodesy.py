@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo.arrays import in_threads
+from mlygeo.arrays import in_threads, through_pyproj
 from mlygeo.errors import CrsError, InputError
 from mlygeo.spatial import areas
 from mlygeo.spatial import projection as projections
@@ -124,7 +124,7 @@ def inverse(lon1: Any, lat1: Any, lon2: Any, lat2: Any) -> tuple[Floats, Floats]
     arrays = np.broadcast_arrays(
         *(np.atleast_1d(np.asarray(value, dtype=np.float64)) for value in (lon1, lat1, lon2, lat2))
     )
-    azimuth, _, length = _ellipsoid().inv(*(np.ascontiguousarray(array) for array in arrays))
+    azimuth, _, length = through_pyproj(_ellipsoid().inv, *(np.ascontiguousarray(array) for array in arrays))
     return azimuth, length
 
 
@@ -149,7 +149,7 @@ def destination(lon: Any, lat: Any, azimuth: Any, distance_m: Any) -> tuple[Floa
     arrays = np.broadcast_arrays(
         *(np.atleast_1d(np.asarray(value, dtype=np.float64)) for value in (lon, lat, azimuth, distance_m))
     )
-    east, north, _ = _ellipsoid().fwd(*(np.ascontiguousarray(array) for array in arrays))
+    east, north, _ = through_pyproj(_ellipsoid().fwd, *(np.ascontiguousarray(array) for array in arrays))
     return east, north
 
 
