@@ -103,6 +103,33 @@ def most_threads(number: int | None) -> Iterator[None]:
         _most.reset(token)
 
 
+def numbered(count: Whole, start: Any = 0) -> Whole:
+    """
+    Return the numbers of things in groups, which stand one group after another.
+
+    Parameters
+    ----------
+    count
+        How many each group has, shape (g,).
+    start
+        The number of the first thing of each group, shape (g,), or of all.
+
+    Returns
+    -------
+    numbers
+        Shape (sum of `count`,): from `start` in each group, one by one.
+
+    Examples
+    --------
+    >>> numbered(np.array([3, 0, 2]))
+    array([0, 1, 2, 0, 1])
+    """
+    import numpy as np
+
+    numbers: Whole = np.arange(int(count.sum())) + np.repeat(start - (np.cumsum(count) - count), count)
+    return numbers
+
+
 def distinct(values: Whole) -> int:
     """Return the number of different values; to sort them takes a tenth of the time that `np.unique` takes."""
     import numpy as np

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlygeo import places, plausible
+from mlygeo import places
 from mlygeo.errors import FileError, FrameError, InputError
 from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job, public, version
@@ -103,6 +103,7 @@ def quality(
     --------
     >>> quality("DCIM", preset="percept")
     """
+    from mlygeo import plausible
     from mlygeo.pipelines import geotagging, provenance
     from mlygeo.spatial import sun
     from mlygeo.spatial.copies import BY_PLACE, flag_copies

@@ -213,13 +213,15 @@ def _differs(then: gpd.GeoDataFrame, now: gpd.GeoDataFrame, name: str) -> npt.ND
     """Return which rows have another value than then, where one was known."""
     import numpy as np
 
+    from mlygeo.degrees import turn
+
     before, after = then[name], now[name]
     known = before.notna().to_numpy()
     if name == "captured_at":
         unlike = ((before - after).abs().dt.total_seconds() > LATER_S).to_numpy() | after.isna().to_numpy()
     elif name == "compass_angle":
-        turned = (before - after).to_numpy(dtype=np.float64, na_value=np.nan)
-        unlike = ~(np.abs((turned + 180.0) % 360.0 - 180.0) <= TURNED)
+        turned = turn(before, after).to_numpy(dtype=np.float64, na_value=np.nan)
+        unlike = ~(turned <= TURNED)
     else:
         unlike = (before.astype("str") != after.astype("str")).fillna(value=True).to_numpy(dtype=bool)
     found: npt.NDArray[np.bool_] = known & unlike
