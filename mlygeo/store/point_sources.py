@@ -73,7 +73,11 @@ class Points(Protocol):
         """Return an attribute of all rows."""
 
     def parts(self, name: str) -> Iterator[pa.Array]:
-        """Yield an attribute of all rows, part after part, for where the whole need not be held."""
+        """
+        Yield an attribute of all rows, part after part, for where the whole need not be held.
+
+        Text of few values may come as codes of a dictionary.
+        """
 
     def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
         """Return attributes of chosen rows."""
@@ -374,10 +378,20 @@ class PointFile(_Placed):
         return self._file.read_coded("provider", self._groups)
 
     def parts(self, name: str) -> Iterator[pa.Array]:
-        """Yield an attribute of all rows, row group after row group; raise FrameError if there is no such column."""
+        """
+        Yield an attribute of all rows, row group after row group; text that is stored as codes comes as these.
+
+        Raises
+        ------
+        FrameError
+            If there is no such column.
+        """
         _must_have(name, self.columns, self.name)
+        coded = name != "id" and self._file.is_coded(name, self._groups)
 
         def decode(group: int) -> pa.ChunkedArray:
+            if coded:
+                return self._file.read_coded(name, [group])
             return self._file.read([group], [name], use_threads=False).column(0)
 
         with ThreadPoolExecutor(THREADS) as pool:
