@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -162,6 +162,8 @@ def newest(images: Points) -> int | None:
     """Return the time of the latest capture, microseconds since 1970; None where none is known."""
     if "captured_at" not in images.columns:
         return None
+    if (told := _told(images, "captured_at")) is not None:
+        return None if told[1] is None else _us(told[1])
     latest = [int(values.max()) for part in images.parts("captured_at") if len(values := _values("age", part))]
     found = max(latest, default=UNKNOWN_TIME)
     return None if found == UNKNOWN_TIME else found
@@ -172,7 +174,7 @@ def newest_of(dataset: Images) -> int | None:
     times = []
     for number, part in enumerate(dataset.index.parts):
         latest = part.max_captured_at
-        found = newest(dataset.part(number)) if latest is None else (latest - EPOCH) // timedelta(microseconds=1)
+        found = newest(dataset.part(number)) if latest is None else _us(latest)
         times += [] if found is None else [found]
     return max(times, default=None)
 
@@ -183,8 +185,25 @@ def _gaps(images: Points, column: str) -> Any:
     return np.concatenate([*empty, *(_is_gap(part) for part in images.parts(column))])
 
 
+def _told(images: Points, column: str) -> tuple[int, Any] | None:
+    """Return what a file tells of a column without being read: its gaps and largest value; None where it does not."""
+    from mlygeo.store.point_sources import PointFile
+    from mlygeo.store.points import Conformed
+
+    held = images.points if isinstance(images, Conformed) else images
+    if not isinstance(held, PointFile) or column not in held.columns:
+        return None
+    kind = held.type_of(column)
+    is_time = pa.types.is_timestamp(kind) and kind.tz == "UTC" and kind.unit in {"s", "ms", "us"}
+    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return held.statistics(column) if is_time or is_text or pa.types.is_boolean(kind) else None
+
+
 def _ages(images: Points, as_of_us: int) -> tuple[int, int]:
     """Return how many captures are unknown, and how many are after a date."""
+    told = _told(images, "captured_at")
+    if told is not None and (told[1] is None or _us(told[1]) <= as_of_us):
+        return told[0], 0
     unknown = late = 0
     for part in images.parts("captured_at"):
         values = _values("age", part)
@@ -193,7 +212,13 @@ def _ages(images: Points, as_of_us: int) -> tuple[int, int]:
     return unknown, late
 
 
+def _us(time: datetime) -> int:
+    return (time - EPOCH) // timedelta(microseconds=1)
+
+
 def _count_gaps(images: Points, column: str) -> int:
+    if (told := _told(images, column)) is not None:
+        return told[0]
     return sum(int(np.count_nonzero(_is_gap(part))) for part in images.parts(column))
 
 

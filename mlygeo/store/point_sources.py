@@ -377,6 +377,22 @@ class PointFile(_Placed):
     def _providers(self) -> pa.ChunkedArray:
         return self._file.read_coded("provider", self._groups)
 
+    def statistics(self, name: str) -> tuple[int, Any] | None:
+        """Return how many rows have no value of an attribute, and the largest value; None where the file tells not."""
+        leaf, metadata = self._file.leaves.get(name), self._file.file.metadata
+        if leaf is None:
+            return None
+        found = [metadata.row_group(group).column(leaf).statistics for group in self._groups]
+        if not found or not all(each is not None and each.has_null_count for each in found):
+            return None
+        known = [each for each, rows in zip(found, self._rows, strict=True) if each.null_count < rows]
+        if not all(each.has_min_max for each in known):
+            return None
+        try:
+            return sum(each.null_count for each in found), max((each.max for each in known), default=None)
+        except (ValueError, OverflowError):  # a time beyond the years of Python
+            return None
+
     def parts(self, name: str) -> Iterator[pa.Array]:
         """
         Yield an attribute of all rows, row group after row group; text that is stored as codes comes as these.
