@@ -53,7 +53,9 @@ def test_a_quoted_message_is_in_the_code(quoted):
     assert is_said(quoted)
 
 
-@pytest.mark.parametrize("quoted", ["no acces token (looked at …)", "no region at …", "EPSG:25832 covers …", "… lies in …"])
+@pytest.mark.parametrize(
+    "quoted", ["no acces token (looked at …)", "no region at …", "EPSG:25832 covers …", "… lies in …"]
+)
 def test_other_messages_are_not(quoted):
     assert not is_said(quoted)
 

@@ -74,14 +74,13 @@ def authenticate(
     Parameters
     ----------
     user_name
-        What to call the user here. Default: the name at the service.
+        Name for the user here. Default: the name at the service.
     user_email
         Address of the account.
     user_password
-        Password of the account. Better leave it out, and type it where it is asked for; "-" reads
-        it from standard input.
+        Password of the account. Safer to leave out, and to type when asked; "-" reads it from standard input.
     jwt
-        A token of the user, in place of email and password; "-" reads it from standard input.
+        A token of the user, instead of email and password; "-" reads it from standard input.
     user_key
         Id of the user; one that the token does not belong to is an error.
     keyring
@@ -246,15 +245,15 @@ def edit_config(
     action
         "list" (default); "edit": what the options say of the user; "remove": forget the user and the token.
     user_name
-        The user in question. Default: the one that signed in last.
+        The user. Default: the one who signed in last.
     user_key
         Id of the user at Mapillary.
     organization_key
         Upload for this organization from now on; empty for none.
     organization_name
-        What to call it.
+        Name for it here.
     default
-        Make the user the one that is meant where none is named.
+        Make this the user who counts when no name is given.
 
     Returns
     -------

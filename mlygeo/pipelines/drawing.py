@@ -55,10 +55,10 @@ def plot(
         Name of a column that gives the colours, in every layer that has it: times by year,
         numbers from low to high, other values as categories. Default: what suits each kind.
     dpi
-        Resolution of a picture, dots an inch.
+        Resolution of a picture, dots per inch.
     basemap
-        Address of map tiles, with {z}, {x} and {y}, for an interactive map (.html), fetched when
-        it is looked at. Default: none, and the map needs no network.
+        Address of map tiles, with {z}, {x} and {y}, as the background of an interactive map (.html); they are
+        fetched when somebody looks at the map. Default: none, and the map needs no network.
 
     Returns
     -------
