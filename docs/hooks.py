@@ -51,7 +51,7 @@ def filled(nav: Any) -> Any:
         if each == "reference/verbs/*":
             out += [
                 {title: [f"reference/verbs/{name}.md" for name in names]}
-                for title, names in reference_pages.SUBJECTS.items()
+                for title, names in reference_pages.subjects().items()
             ]
         elif isinstance(each, str) and each.endswith("/*"):
             out += [place for place in made() if place.startswith(each[:-1]) and place.endswith(".md")]
