@@ -21,9 +21,8 @@ PHONE = 390
 """Pixels of a phone's width."""
 
 OTHER_SITES = {
-    "creativecommons.org", "docs.mlcommons.org", "geopandas.org", "github.com", "keepachangelog.com", "orcid.org",
-    "panoramax.fr", "semver.org", "squidfunk.github.io", "www.mapillary.com", "www.openstreetmap.org",
-    "www.researchobject.org",
+    "creativecommons.org", "docs.mlcommons.org", "epsg.io", "geopandas.org", "github.com", "keepachangelog.com", "orcid.org",
+    "panoramax.fr", "semver.org", "www.mapillary.com", "www.openstreetmap.org", "www.researchobject.org",
 }  # fmt: skip
 """Hosts that the site links to; links are listed here and not followed."""
 
