@@ -10,6 +10,8 @@ import reference_pages
 import repository_pages
 from mkdocs.structure.files import File
 
+from mlygeo.cli import sections
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -50,8 +52,7 @@ def filled(nav: Any) -> Any:
     for each in nav:
         if each == "reference/verbs/*":
             out += [
-                {title: [f"reference/verbs/{name}.md" for name in names]}
-                for title, names in reference_pages.subjects().items()
+                {title: [f"reference/verbs/{verb.name}.md" for verb in shown]} for title, shown in sections.of_verbs()
             ]
         elif isinstance(each, str) and each.endswith("/*"):
             out += [place for place in made() if place.startswith(each[:-1]) and place.endswith(".md")]

@@ -13,47 +13,9 @@ import griffe
 
 import mlygeo
 from mlygeo import cli
-from mlygeo.cli.verbs import VERBS, Verb
+from mlygeo.cli import sections
+from mlygeo.cli.verbs import SUBJECTS, VERBS, Verb
 from mlygeo.frames import SCHEMAS
-from mlygeo.pipelines import options
-
-SUBJECTS: dict[str, tuple[str, ...]] = {
-    "Select and sample": ("tiles", "streets", "select", "estimate", "coverage", "verify", "publish"),
-    "Find, download and measure images": (
-        "find-sequences", "download", "metadata", "inspect", "quality", "views",
-    ),
-    "Process photos and videos": (
-        "process", "geotag", "cut", "interpolate", "process-csv", "post-process", "tracks", "sample-video",
-        "video-process", "process-and-upload", "video-process-and-upload",
-    ),
-    "Single steps of process": (
-        "extract-user-data", "extract-import-meta-data", "extract-geotag-data", "extract-sequence-data",
-        "extract-upload-params", "exif-insert",
-    ),
-    "Upload": ("authenticate", "config", "upload", "zip", "download-originals"),
-    "Show, convert and divide frames": ("map", "convert", "partition"),
-    "Set up and rehearse": ("init", "standin", "info"),
-}  # fmt: skip
-"""What verbs are for, and their names, in the order of the pages; what is not named is of the last kind."""
-
-SECTIONS = {
-    "Streets and points": (options.StreetPoints, options.Plane, options.Sampling),
-    "Which image matches a point": (options.Matching, options.Preferring, options.Towards),
-    "Filters": (options.Filters,),
-    "Owner": (options.User,),
-    "Videos": (options.Recorded, options.VideoSampling, options.VideoFrames),
-    "Camera and files": (options.MetaData,),
-    "Time, position and heading": (options.Geotagging,),
-    "Sequences and duplicates": (options.Cutting,),
-    "Tags in photos": (options.Insertion,),
-    "Sorting afterwards": (options.Sorting,),
-    "What is uploaded": (options.Described, options.Uploading),
-    "Pictures": (options.PictureForm, options.Downloading),
-    "Tiles": (options.TileOptions,),
-    "Service": (options.Access, options.Asking, options.Server, options.SignedIn),
-    "Parts of a dataset": (options.Spread,),
-}
-"""Headings of the options that several verbs share, and the groups under each."""
 
 TITLES = {
     "store": "Regions, reading and writing",
@@ -63,9 +25,8 @@ TITLES = {
 }
 """Part of the package -> heading of its functions; those of `pipelines` go by what the verb is for."""
 
-MAIN = "Main options"
-
-EVERY = ("as_json", "quiet", "verbose", "ids_only")
+PAGES = SUBJECTS | TITLES
+"""Name of a page of functions -> its heading."""
 
 
 def _context() -> click.Context:
@@ -75,20 +36,11 @@ def _context() -> click.Context:
 # Verbs -----------------------------------------------------------------------
 
 
-def subjects() -> dict[str, list[str]]:
-    """Return the names of all verbs, under what they are for."""
-    found = {title: list(names) for title, names in SUBJECTS.items()}
-    named = {name for names in SUBJECTS.values() for name in names}
-    found[[*SUBJECTS][-1]] += [verb.name for verb in VERBS if verb.name not in named]
-    return found
-
-
 def verbs() -> str:
     """Return the overview of verbs: a table for each thing that they are for."""
-    by_name = {verb.name: verb for verb in VERBS}
     parts = []
-    for title, names in subjects().items():
-        rows = "\n".join(f"| [{name}](verbs/{name}.md) | {by_name[name].does} |" for name in names)
+    for title, shown in sections.of_verbs():
+        rows = "\n".join(f"| [{verb.name}](verbs/{verb.name}.md) | {verb.does} |" for verb in shown)
         parts.append(f"## {title}\n\n| verb | what it does |\n| --- | --- |\n{rows}\n")
     return "\n".join(parts)
 
@@ -116,31 +68,19 @@ def _verb_page(verb: Verb) -> str:
         f"## What it writes\n\n{writes}\n",
         "## Options\n",
     ]
-    for title, shown in _sections(command).items():
-        rows = "\n".join(f"<tr><td>{_named(option)}</td><td>{_said(option)}</td></tr>" for option in shown)
+    for title, shown in sections.of_options(command, _context()):
+        given = [each for each in shown if isinstance(each, click.Option) and "--help" not in each.opts]
+        rows = "\n".join(f"<tr><td>{_named(option)}</td><td>{_said(option)}</td></tr>" for option in given)
         head = "<thead><tr><th>option</th><th>what it does</th></tr></thead>"
         table = f"<table>{head}<tbody>\n{rows}\n</tbody></table>"
-        parts.append(f'### {title}\n\n<div class="options">{table}</div>\n')
+        heading = "Its own options" if title == sections.OWN else title
+        parts.append(f'### {heading}\n\n<div class="options">{table}</div>\n')
     return "\n".join(parts)
 
 
 def _written(verb: Verb) -> str:
     place = f"`{verb.output}`" if " " not in (verb.output or "") else verb.output
     return f"{verb.output_help} Without `-o`: {place}."
-
-
-def _sections(command: click.Command) -> dict[str, list[click.Option]]:
-    """Return the options of a verb under their headings; its own come first."""
-    region = {option.name for option in (*cli.REGION_OPTIONS, cli.NO_CONFIG)}
-    shared = {name: title for title, kinds in SECTIONS.items() for kind in kinds for name in kind.__annotations__}
-    found: dict[str, list[click.Option]] = {MAIN: [], "Region": [], **{title: [] for title in SECTIONS}, "": []}
-    for option in command.params:
-        if isinstance(option, click.Option) and not option.hidden:
-            title = "Region" if option.name in region else shared.get(str(option.name), MAIN)
-            title = "" if option.name in {*EVERY, "output"} else title
-            found[title].append(option)
-    found["Results and messages"] = found.pop("")
-    return {title: shown for title, shown in found.items() if shown}
 
 
 def _named(option: click.Option) -> str:
@@ -176,30 +116,25 @@ def _said(option: click.Option) -> str:
 
 
 def _groups() -> dict[str, list[str]]:
-    """Return the public functions, as module and name, under the headings of their pages."""
-    subject = {verb.function: title for verb in VERBS for title, names in subjects().items() if verb.name in names}
-    groups: dict[str, list[str]] = {title: [] for title in (*SUBJECTS, *TITLES.values())}
+    """Return the public functions, as module and name, by the name of their page."""
+    of_verb = {verb.function: verb.subject for verb in VERBS}
+    groups: dict[str, list[str]] = {page: [] for page in PAGES}
     for name in mlygeo.__all__:
         value = inspect.unwrap(getattr(mlygeo, name))
         module = inspect.getmodule(value)
         if module is None:
             raise LookupError(name)
         area = module.__name__.split(".")[1]
-        title = subject.get(name) or TITLES.get(area, TITLES["store"])
-        groups[title].append(f"{module.__name__}.{value.__name__}")
+        groups[of_verb.get(name) or (area if area in TITLES else "store")].append(f"{module.__name__}.{value.__name__}")
     return groups
-
-
-def _file_name(title: str) -> str:
-    return re.sub(r"\W+", "_", title.lower()).strip("_")
 
 
 def api() -> str:
     """Return the overview of the functions: a table for each page."""
     parts = []
-    for title, places in _groups().items():
+    for page, places in _groups().items():
         rows = "\n".join(f"| [`{_public_name(place)}`][{place}] | {_summary(place)} |" for place in places)
-        parts.append(f"### [{title}](api/{_file_name(title)}.md)\n\n| name | what it does |\n| --- | --- |\n{rows}\n")
+        parts.append(f"### [{PAGES[page]}](api/{page}.md)\n\n| name | what it does |\n| --- | --- |\n{rows}\n")
     return "## Functions\n\n" + "\n".join(parts)
 
 
@@ -215,9 +150,9 @@ def _summary(place: str) -> str:
 def api_pages() -> dict[str, str]:
     """Return a page for each group of functions, by its place."""
     pages = {}
-    for title, places in _groups().items():
+    for page, places in _groups().items():
         entries = "\n\n".join(f"::: {place}" for place in places)
-        pages[f"reference/api/{_file_name(title)}.md"] = f"# {title}\n\n{entries}\n"
+        pages[f"reference/api/{page}.md"] = f"# {PAGES[page]}\n\n{entries}\n"
     return pages
 
 
