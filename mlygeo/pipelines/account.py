@@ -61,15 +61,15 @@ def authenticate(
     Sign in, with a token of a user, or with email, password and the token of an application.
 
     Images are uploaded as a user who has signed in. The token of an application is the client token of
-    mapillary.com/dashboard/developers; without one, a user's own token from Mapillary's site signs in
-    (`jwt`). What else is not given is asked for at a terminal, and only there. The token is kept in the
-    user's configuration folder, in a file that nobody else can read, or in the system's keyring; the
-    password is not kept. Several users can sign in; the last one is meant where none is named. Users of
-    mapillary_tools are known without signing in anew.
+    mapillary.com/dashboard/developers. Without one, sign in with a user's own token from Mapillary's site
+    (`jwt`). Everything else that is missing is asked for at a terminal. The token is kept in the user's
+    configuration folder, in a file that nobody else can read, or in the system's keyring; the password is not
+    kept. Several users can sign in; if no user is named, the last one counts. Users of mapillary_tools need not
+    sign in again.
 
-    An instance of Panoramax has no passwords: it makes a token and a link, which is shown. Whoever opens the
-    link in a browser and signs in there within ten minutes is the user of the token. It is kept by instance, and
-    goes to no other server.
+    An instance of Panoramax has no passwords: it makes a token and a link, which is shown. Whoever opens the link
+    in a browser and signs in there within ten minutes becomes the user of the token. The token is kept for this
+    instance, and is not sent to any other server.
 
     Parameters
     ----------

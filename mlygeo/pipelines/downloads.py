@@ -116,10 +116,9 @@ def download(
     """
     Download the pictures of images: of a selection, a list, sequences, a user, or a region.
 
-    What is there and whole is not fetched again, so the same command goes on where an earlier
-    one stopped, however it stopped. Files appear whole or not at all. What happened to each image
-    is in the ledger of the folder, which `transfers` returns; images that are gone or failed make
-    the exit status 3.
+    Pictures that are complete are not fetched again, so the same command continues where an earlier one stopped,
+    for whatever reason. A picture is either complete or not there. A table in the folder, the ledger, says what
+    happened to each image; `transfers` returns it. If images are gone or failed, the exit status is 3.
 
     Parameters
     ----------

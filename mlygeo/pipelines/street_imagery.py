@@ -80,13 +80,13 @@ def coverage(
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
-    Measure which share of the street length has imagery near it, how new it is, and where it lacks.
+    Measure which share of the street length has imagery near it, how new it is, and where there is none.
 
-    A place on a street is covered if an image lies within the distance of it. Covered lengths are
-    exact, and each street counts once (the two directions of an edge are one line). The summary
-    tells them by street class, year of capture, panorama or not, contributor, and provider, with a time zone
-    also by season, weekday and hour; a place that has images of two years counts for both. It also tells how
-    unevenly contributors have photographed: Gini coefficient, effective number and largest share.
+    A place on a street is covered if an image lies within the distance of it. Covered lengths are exact, and each
+    street counts once (the two directions of an edge are one line). The summary has them by street class, year of
+    capture, panorama or not, contributor, and provider, with a time zone also by season, weekday and hour; a
+    place that has images of two years counts for both. It also says how unevenly contributors have photographed:
+    Gini coefficient, effective number and largest share.
 
     Parameters
     ----------

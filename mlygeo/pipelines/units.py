@@ -229,8 +229,9 @@ def extract_sequence_data(
     Cut photos into sequences, flag duplicates, derive headings: a step of `process`.
 
     Photos of one folder and camera (make, model, serial number and size of its pictures) are cut where the gap to
-    the next is too large, and split at `max_images`, 6 gigapixels and 110 GiB. Photos without a heading are taken
-    to look in the direction of travel: within `duplicate_distance` of the last photo kept they are duplicates.
+    the next photo is too large, and split at `max_images`, 6 gigapixels and 110 GiB. Photos without a heading are
+    assumed to look in the direction of travel: within `duplicate_distance` of the last photo kept they are
+    duplicates.
 
     Returns
     -------
