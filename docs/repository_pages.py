@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 ROOT = Path(__file__).parents[1]
-LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)\s]+)(?=\))")
-"""The target of a link to another file of the repository."""
 
 
 class _Shown(Preprocessor):
@@ -64,5 +62,5 @@ def examples() -> str:
 
 
 def changelog() -> str:
-    """Return the page of changes."""
-    return (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    """Return the page of changes, with its links to pages of the site."""
+    return (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").replace("](docs/", "](")
