@@ -23,6 +23,7 @@ PHONE = 390
 OTHER_SITES = {
     "creativecommons.org", "docs.mlcommons.org", "epsg.io", "geopandas.org", "github.com", "keepachangelog.com", "orcid.org",
     "panoramax.fr", "semver.org", "www.mapillary.com", "www.openstreetmap.org", "www.researchobject.org",
+    "www.w3.org",
 }  # fmt: skip
 """Hosts that the site links to; links are listed here and not followed."""
 
