@@ -34,14 +34,14 @@ def plot(
     progress: Progress | None = None,
 ) -> Job[Figure]:
     """
-    Draw frames as a picture, one upon the other.
+    Draw frames as a picture, one above the other.
 
-    Streets become lines, points dots, images dots with arrows where cameras look (thinned where
-    they are dense), tracks lines coloured by speed, coverage what is covered and what is not; the
-    images of a selection are joined to the points they were chosen for where both are drawn. More
-    points than can be distinguished are counted on a lattice. A bar shows the scale, and the
-    attribution of the data is below. The colour-blind can distinguish the colours. Of more than a
-    million rows some are drawn that stand for all: one in each place, and more where more are.
+    Streets are drawn as lines, points as dots, images as dots with arrows in the direction of the camera (fewer
+    where they are dense), tracks as lines coloured by speed, coverage as covered and uncovered lines. The images
+    of a selection are joined to their points if both are drawn. Where points are too dense to distinguish, they
+    are counted in cells. There is a scale bar, and the attribution of the data below. The colours can be told
+    apart by colour-blind readers. Of more than a million rows, some are drawn that represent all: one at each
+    place, and more where there are more.
 
     The verb writes an interactive map where -o names an .html file; see `mlygeo.explore`.
 
@@ -55,10 +55,10 @@ def plot(
         Name of a column that gives the colours, in every layer that has it: times by year,
         numbers from low to high, other values as categories. Default: what suits each kind.
     dpi
-        Resolution of a picture, dots an inch.
+        Resolution of a picture, dots per inch.
     basemap
-        Address of map tiles, with {z}, {x} and {y}, for an interactive map (.html), fetched when
-        it is looked at. Default: none, and the map needs no network.
+        Address of map tiles, with {z}, {x} and {y}, as the background of an interactive map (.html); they are
+        fetched when somebody looks at the map. Default: none, and the map needs no network.
 
     Returns
     -------

@@ -73,7 +73,7 @@ def metadata(
         camera_parameters, make, model, width, height, quality_score, exif_orientation and the
         computed position, altitude and heading.
     dry_run
-        Ask for nothing; say how many requests it would take.
+        Ask for nothing; report how many requests it would take.
 
     Returns
     -------

@@ -54,19 +54,19 @@ def verify(
     progress: Progress | None = None,
 ) -> Job[pd.DataFrame]:
     """
-    Tell what vanished, moved or changed since a selection was made.
+    Report what disappeared, moved or changed since a selection was made.
 
-    `select` writes selection.lock.json beside its results. Compared with it are the files of inputs, tiles and results
-    (all of their bytes), the options that this version of mlygeo has, the versions of libraries, and the images at the
-    service: gone, moved, or with another capture time, heading, sequence, kind or creator. What cannot be compared,
-    such as streets that came from OpenStreetMap, is named. Nothing is written.
+    `select` writes selection.lock.json beside its results. This lock is compared with the files of inputs, tiles
+    and results (all of their bytes), the options of this version of mlygeo, the versions of libraries, and the
+    images at the service: gone, moved, or with another capture time, heading, sequence, kind or creator. What
+    cannot be compared, such as streets that came from OpenStreetMap, is named. Nothing is written.
 
     Parameters
     ----------
     lock
         The lock, or the folder that it is in.
     offline
-        Compare what is on this machine, and do not ask the service.
+        Compare only what is on this machine, and do not ask the service.
     max_move
         Largest distance, metres, between the position in the selection and that at the service now; an image further
         away has moved. Positions in tiles are rounded to some decimetres.
