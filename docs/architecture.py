@@ -27,9 +27,6 @@ class Part(NamedTuple):
 PARTS = {
     "cli": Part("verbs: options in, files and messages out", "users"),
     "periods": Part("of ISO 8601", "memory"),
-    "systems": Part("what differs between systems", "disk"),
-    "extras": Part("optional packages", "disk"),
-    "plausible": Part("values no image has", "memory"),
     "degrees": Part("what is a longitude and a latitude", "memory"),
     "mapillary_downloader": Part("a class of an older tool", "users"),
     "pipelines": Part(
