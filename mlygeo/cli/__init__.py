@@ -31,10 +31,11 @@ import click
 
 import mlygeo
 from mlygeo import progress
-from mlygeo.cli import mapillary_tools, old_tools
-from mlygeo.cli.verbs import VERBS, Verb
+from mlygeo.cli import mapillary_tools, old_tools, sections
+from mlygeo.cli.verbs import MEANT, VERBS, Verb
 from mlygeo.errors import InputError, MlygeoError, RegionError
 from mlygeo.own_process import without_pandas
+from mlygeo.pipelines import renamed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -142,8 +143,13 @@ MAY_BE_EMPTY = frozenset({"jwt", "user_password"})
 class _VerbCommand(click.Command):
     """A verb; an error of its function names flags where the function names parameters."""
 
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sections.write_options(self, ctx, formatter)
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not ctx.resilient_parsing:
+            flags = {flag for each in self.params for flag in each.opts + each.secondary_opts}
+            args = renamed.typed_anew(args, flags, lambda line: click.echo(line, err=True))
             self._check(args, ctx)
         return super().parse_args(ctx, args)
 
@@ -210,8 +216,7 @@ class _Verbs(click.Group):
         return None if verb is None else _command(verb)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Verbs"):
-            formatter.write_dl([(verb.name, verb.does) for verb in VERBS])
+        sections.write_verbs(formatter)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -224,12 +229,14 @@ class _Verbs(click.Group):
 
 
 def _nearest_verb(word: str) -> str | None:
-    """Return the verb, also of an older tool, that a mistyped word means."""
+    """Return the verb, also of an older tool, that a word means which is mistyped or near in meaning."""
     import difflib
 
+    word = word.lower().replace("_", "-")
     names = [verb.name for verb in VERBS] + [*old_tools.VERBS, *old_tools.COMMANDS]
-    near = difflib.get_close_matches(word.lower().replace("_", "-"), names, n=1)
-    return near[0] if near else None
+    near = [] if word in MEANT else difflib.get_close_matches(word, names, n=1)
+    near = near or difflib.get_close_matches(word, MEANT, n=1)
+    return MEANT.get(near[0], near[0]) if near else None
 
 
 def _dashed(name: str) -> str:
@@ -361,8 +368,11 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
     _set_up_logging(given.pop("verbose"), parameters, quiet=quiet)
     if as_json and ids_only:
         raise InputError("--json and --ids-only both want standard output", hint="give one of them")
+    asked_with: dict[str, Any] = {name: given[name] for name in ("config", "region_file") if name in given}
     if verb.takes_region or verb.takes_token:
-        _configure(verb, given, quiet=quiet)
+        settings = _configure(verb, given, quiet=quiet)
+        if settings is not None and asked_with.get("region_file") is None:
+            asked_with["region_file"] = settings.region
     # Verbs that ask the service also take a file with the token; the stand-in's token is no secret.
     asks_service = "token_file" in given
     for name in ("token", "user_password", "jwt"):
@@ -397,12 +407,14 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
         check_output("dataset", Path(output).expanduser())
     elif verb.acts:
         given["output"] = given.get("output") or output
+        if output is not None:
+            own_files.refuse_inputs(verb.function, Path(output).expanduser(), asked_with)
         if output is not None and verb.writes in {"folder", "dataset"}:
             check_output(verb.writes, Path(output).expanduser())
     elif verb.output is not None and (output is not None or not ids_only):
         target = Path(output or verb.output).expanduser()
-        check_output(verb.writes, target)
-        own_files.check(verb.function, target, given, is_named=output is not None)
+        check_output(verb.writes, target, or_dataset=verb.makes_datasets)
+        own_files.check(verb.function, target, {**given, **asked_with}, is_named=output is not None)
     with given_by_user(typed):
         job = body(**given)
         if any(afterwards.values()):
@@ -497,8 +509,8 @@ def _then_sorted(job: Job[Any], given: dict[str, Any], afterwards: dict[str, Any
     return job
 
 
-def _configure(verb: Verb, given: dict[str, Any], *, quiet: bool) -> None:
-    """Put the region that the options name among those of the function, with the configuration named or found."""
+def _configure(verb: Verb, given: dict[str, Any], *, quiet: bool) -> Config | None:
+    """Put the region that the options name among those of the function; return the configuration, if there is one."""
     from mlygeo import config
     from mlygeo.pipelines.inputs import NO_REGION
 
@@ -522,6 +534,7 @@ def _configure(verb: Verb, given: dict[str, Any], *, quiet: bool) -> None:
             raise RegionError("no region", hint=NO_REGION)
     elif settings is not None and given.get("token") is None and given.get("token_file") is None:
         given["token_file"] = settings.token_file
+    return settings
 
 
 def _region(named: dict[str, Any], settings: Config | None, *, is_named: bool) -> Any:
@@ -613,7 +626,10 @@ def _main(arguments: list[str] | None, statuses: mapillary_tools.Command | None)
         given = sys.argv[1:] if arguments is None else arguments
         if given[:1] and given[0] in mapillary_tools.NAMES:
             return mapillary_tools.run(given[1:], main)
-        words = old_tools.translated(given) or ["--help"]
+        words = old_tools.translated(given)
+        if not words:
+            click.echo(sections.greeting(mlygeo.__version__))
+            return 0
         status = program.main(words, prog_name="mlygeo", standalone_mode=False, obj=statuses)
     except click.exceptions.Exit as finished:
         return finished.exit_code

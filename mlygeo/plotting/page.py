@@ -49,7 +49,7 @@ MANY = 200_000
 
 FIRST = (
     "id", "captured_at", "compass_angle", "is_pano", "creator", "creator_username", "creator_id", "licence", "provider",
-    "instance", "sequence_id", "make", "model",
+    "instance", "view", "pitch", "field_of_view", "score", "sequence_id", "make", "model",
     "quality_score", "point_id", "distance_m", "rank", "name", "highway", "length_m", "covered_m", "share_covered",
     "newest", "images", "gap_id", "track_id", "time", "altitude", "start", "end", "path", "error",
 )  # fmt: skip
@@ -60,7 +60,15 @@ MOST_FIELDS = 24
 EMBEDDED_BYTES = 8_000_000
 """Most pictures embedded in a map that is shown in a notebook."""
 
-UNITS = {"compass_angle": "°", "distance_m": " m", "length_m": " m", "covered_m": " m", "altitude": " m"}
+UNITS = {
+    "compass_angle": "°",
+    "pitch": "°",
+    "field_of_view": "°",
+    "distance_m": " m",
+    "length_m": " m",
+    "covered_m": " m",
+    "altitude": " m",
+}
 
 PICTURES = {**dict.fromkeys(ENDINGS, "jpeg"), ".png": "png", ".webp": "webp"}
 
@@ -315,7 +323,8 @@ def _lines(packer: Packer, layer: Layer, found: dict[str, Any]) -> Any:
         "width": {"gaps": 5, "coverage": 4, "tracks": 4}.get(layer.kind, 2.5),
     }
     if layer.kind == "areas":
-        found["colours"] = [style.GREY, *found["colours"][1:]]
+        # Without values their colour is too pale for borders.
+        found |= {"colours": [style.GREY]} if found["labels"] is None else {"width": 4}
     return order
 
 
@@ -355,7 +364,7 @@ def _fields(
         made = _field(packer, "file" if name == "path" else name, values)
         if made is None:
             continue
-        if name == "id" and layer.kind in {"images", "selection"} and (pages := _pages(frame, made["kind"])):
+        if name == "id" and layer.kind in {"images", "selection", "views"} and (pages := _pages(frame, made["kind"])):
             made |= {"role": "picture", "pages": pages}
         if name == "provider":
             made["role"] = "provider"
