@@ -8,8 +8,6 @@ The names of types are for annotations; they are imported under TYPE_CHECKING, a
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import os
 import sys
 import threading
@@ -254,26 +252,3 @@ def through_pyproj(step: Callable[..., Any], *columns: Any) -> tuple[Floats, ...
     if np.size(columns[0]) != 1:
         return tuple(step(*columns))
     return tuple(each[:1].reshape(np.shape(columns[0])) for each in step(*(np.repeat(each, 2) for each in columns)))
-
-
-def compiler() -> Any:
-    """
-    Return Numba.
-
-    Numba looks for the package coverage, and takes a folder of that name, such as the verb coverage makes, for it:
-    where there is but a folder, it is told that there is none.
-
-    Raises
-    ------
-    ImportError
-        If Numba is not installed, or cannot be imported.
-    """
-    name = "coverage"
-    found = None if name in sys.modules else importlib.util.find_spec(name)
-    if found is None or found.origin is not None:
-        return importlib.import_module("numba")
-    sys.modules[name] = None  # type: ignore[assignment]
-    try:
-        return importlib.import_module("numba")
-    finally:
-        del sys.modules[name]

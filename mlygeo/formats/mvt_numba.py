@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
-from mlygeo.arrays import compiler
+from mlygeo.compiled import compiler
 from mlygeo.errors import FormatError
 from mlygeo.formats import mvt_layers
 from mlygeo.formats.mvt_layers import (  # fmt: skip

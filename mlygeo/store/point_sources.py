@@ -295,6 +295,10 @@ class PointFile(_Placed):
 
     def pieces(self, most: int) -> Iterator[PointFile]:
         """Yield the points of some row groups at a time, in their order, with so many rows or one row group each."""
+        if len(self) <= most or len(self._groups) == 1:
+            if len(self._groups):
+                yield self  # whose coordinates are read once
+            return
         start = 0
         while start < len(self._groups):
             stop, rows = start + 1, self._rows[start]
