@@ -183,7 +183,7 @@ def test_the_command_line_says_it_in_two_lines(tmp_path):
     words = ["streets", "--streets", str(DATA / "osm" / "helsinki_centre.osm.pbf"), "-o", str(tmp_path / "out.parquet")]
     found = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
     assert found.returncode == 1
-    error, hint = (line for line in found.stderr.splitlines() if line)
+    error, hint = (line for line in found.stderr.splitlines() if line.startswith(("error: ", "hint: ")))
     assert error == "error: OpenStreetMap's own files are read with pyosmium, which is not installed"
     assert hint == f"hint: {extras.install_hint('osm')}"
 

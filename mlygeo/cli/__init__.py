@@ -149,7 +149,7 @@ class _VerbCommand(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not ctx.resilient_parsing:
             flags = {flag for each in self.params for flag in each.opts + each.secondary_opts}
-            args = renamed.typed_anew(args, flags, lambda line: click.echo(line, err=True))
+            args = _typed_anew(args, flags)
             self._check(args, ctx)
         return super().parse_args(ctx, args)
 
@@ -237,6 +237,23 @@ def _nearest_verb(word: str) -> str | None:
     near = [] if word in MEANT else difflib.get_close_matches(word, names, n=1)
     near = near or difflib.get_close_matches(word, MEANT, n=1)
     return MEANT.get(near[0], near[0]) if near else None
+
+
+def _typed_anew(words: list[str], flags: set[str]) -> list[str]:
+    """Return the words after a verb with the new names of renamed options, and say so for each."""
+    found: list[str] = []
+    for at, word in enumerate(words):
+        if word == "--":
+            return [*found, *words[at:]]
+        flag, sign, value = word.partition("=")
+        old = flag.removeprefix("--").replace("-", "_")
+        if flag.startswith("--") and flag not in flags and old in renamed.RENAMED:
+            new = f"--{_dashed(renamed.RENAMED[old].now)}"
+            if new in flags:
+                click.echo(renamed.said(old, lambda name: f"--{_dashed(name)}"), err=True)
+                flag = new
+        found.append(f"{flag}{sign}{value}")
+    return found
 
 
 def _dashed(name: str) -> str:

@@ -63,31 +63,3 @@ def with_new_names(given: Mapping[str, Any], taken: Container[str], *, stackleve
             warnings.warn(said(old), DeprecationWarning, stacklevel=stacklevel + 1)
             found[new.now] = found.pop(old)
     return found
-
-
-def typed_anew(words: list[str], flags: Container[str], note: Callable[[str], object]) -> list[str]:
-    """
-    Return the words of a command line with new names of options.
-
-    Parameters
-    ----------
-    words
-        The words after the verb.
-    flags
-        All flags of the verb.
-    note
-        Is called with a line for each old name.
-    """
-    found: list[str] = []
-    for at, word in enumerate(words):
-        if word == "--":
-            return [*found, *words[at:]]
-        flag, sign, value = word.partition("=")
-        old = flag.removeprefix("--").replace("-", "_")
-        if flag.startswith("--") and flag not in flags and old in RENAMED:
-            new = f"--{RENAMED[old].now.replace('_', '-')}"
-            if new in flags:
-                note(said(old, lambda name: f"--{name.replace('_', '-')}"))
-                flag = new
-        found.append(f"{flag}{sign}{value}")
-    return found

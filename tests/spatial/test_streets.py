@@ -35,6 +35,7 @@ def stuttgart():
 
 @pytest.fixture(scope="module")
 def helsinki():
+    pytest.importorskip("osmium", reason="pyosmium is not installed")
     return read_streets(HELSINKI)
 
 
