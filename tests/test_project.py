@@ -115,6 +115,8 @@ def test_every_import_is_declared():
         "networkx",
         "psycopg",
         "h3",
+        "anywidget",
+        "traitlets",  # which anywidget is made of
         "dask",
         "distributed",
         "dask_geopandas",

@@ -37,7 +37,7 @@ LONGEST = 500
 """Most letters of a text in a popup."""
 
 
-def field(packer: Packer, name: str, values: pd.Series) -> dict[str, Any] | None:
+def field(packer: Packer, name: str, values: pd.Series, *, longest: int = LONGEST) -> dict[str, Any] | None:
     """
     Add a column that popups show.
 
@@ -49,6 +49,8 @@ def field(packer: Packer, name: str, values: pd.Series) -> dict[str, Any] | None
         Its name.
     values
         Its values.
+    longest
+        Most letters of a text.
 
     Returns
     -------
@@ -82,7 +84,7 @@ def field(packer: Packer, name: str, values: pd.Series) -> dict[str, Any] | None
         return {**found, "kind": "number", "at": packer.add(numbers, kind)}
     if (packed := _uuids(values)) is not None:
         return {**found, "kind": "uuid", "at": packer.add(packed, "u1")}
-    words = pd.Series([None if style.is_null(value) else str(value)[:LONGEST] for value in values], dtype=object)
+    words = pd.Series([None if style.is_null(value) else str(value)[:longest] for value in values], dtype=object)
     codes, known = pd.factorize(words)
     kind = next(kind for kind in ("u1", "u2", "u4") if len(known) < np.iinfo(TYPES[kind]).max)
     codes = np.where(codes < 0, np.iinfo(TYPES[kind]).max, codes)
