@@ -5,14 +5,14 @@
 (() => {
   const WORLD = 2 ** 32;
   const EARTH_M = 40075016.686;
-  const SLOW_MS = 40; // where a whole picture takes longer, a part is drawn while the map moves
+  const SLOW_MS = 40; // where a picture of all points takes longer, a part of them is drawn while the map moves
   const FEW = 20000; // points of a layer that are drawn even then
   const ALL_TIMES = [0, 4294967295];
   const meta = JSON.parse(document.getElementById("meta").textContent);
   const box = document.getElementById("map");
   const canvas = document.createElement("canvas");
   box.append(canvas);
-  const state = { x: 0, y: 0, zoom: 1, ready: false, slow: false, every: 1, loaded: false, rest: 150, span: ALL_TIMES };
+  const state = { x: 0, y: 0, zoom: 1, ready: false, loaded: false, drawn: 0, bears: Infinity, rest: 150, span: ALL_TIMES };
 
   // ---- data: zlib'ed columns, each as planes of bytes, some as differences --------------------------------
   async function unpack(text) {
@@ -266,12 +266,17 @@
       let seen = run < layer.boxes.length / 4 && south >= state.y - high && north <= state.y + high;
       seen = seen && [-WORLD, 0, WORLD].some((turn) => east + turn >= state.x - wide && west + turn <= state.x + wide);
       if (seen && from < 0) from = run * RUN;
-      if (!seen && from >= 0) { gl.drawArrays(gl.POINTS, from, Math.min(count, run * RUN) - from); from = -1; }
+      if (!seen && from >= 0) {
+        const to = Math.min(count, run * RUN);
+        gl.drawArrays(gl.POINTS, from, to - from);
+        state.drawn += to - from;
+        from = -1;
+      }
     }
   }
 
-  function draw(thin) {
-    const started = performance.now();
+  function draw(every) {
+    if (every === 1) state.drawn = 0;
     const ratio = window.devicePixelRatio || 1;
     const wide = Math.round(box.clientWidth * ratio), high = Math.round(box.clientHeight * ratio);
     if (canvas.width !== wide || canvas.height !== high) { canvas.width = wide; canvas.height = high; }
@@ -311,12 +316,12 @@
       if (layer.shape === "points") {
         gl.uniform1f(used.uniform("radius"), radiusOf(layer) * ratio);
         gl.uniform1i(used.uniform("arrows"), state.zoom >= CONES_FROM ? 1 : 0);
-        const every = Math.min(state.every, Math.ceil(layer.xy.length / 2 / FEW));
-        if (thin && every > 1) {
-          if (layer.thinEvery !== every) layer.thin = pointArray(layer, every, layer.thin);
-          layer.thinEvery = every;
+        const step = Math.min(every, Math.ceil(layer.xy.length / 2 / FEW));
+        if (step > 1) {
+          if (layer.thinEvery !== step) layer.thin = pointArray(layer, step, layer.thin);
+          layer.thinEvery = step;
           gl.bindVertexArray(layer.thin);
-          gl.drawArrays(gl.POINTS, 0, Math.floor((layer.xy.length / 2 - 1) / every) + 1);
+          gl.drawArrays(gl.POINTS, 0, Math.floor((layer.xy.length / 2 - 1) / step) + 1);
         } else {
           drawRuns(layer);
         }
@@ -330,12 +335,6 @@
     drawTiles();
     drawScale();
     placePopup();
-    if (!thin) {
-      gl.finish();
-      const taken = performance.now() - started;
-      state.slow = taken > SLOW_MS;
-      state.every = Math.min(31, Math.max(1, Math.ceil(taken / SLOW_MS))); // strides end at 255 bytes
-    }
     if (!state.ready) {
       state.ready = true;
       document.documentElement.dataset.drawn = String(Math.round(performance.now()));
@@ -343,17 +342,25 @@
     document.documentElement.dataset.frames = String(Number(document.documentElement.dataset.frames || 0) + 1);
   }
 
-  // Where drawing everything is slow, a part is drawn while the map moves, and everything once it rests.
-  let asked = false, rest = 0;
+  // Where drawing everything is slow, a part is drawn while the map moves, and everything once it rests. What
+  // the machine bears is told by the time from frame to frame, which no command of WebGL tells.
+  let asked = false, rest = 0, last = 0, every = 1;
   function redraw(moving) {
     if (asked || !state.loaded) return; // before the data is there, nothing can be drawn
     asked = true;
-    requestAnimationFrame(() => {
+    requestAnimationFrame((now) => {
       asked = false;
-      const thin = Boolean(moving) && state.ready && state.slow;
       clearTimeout(rest);
-      if (thin) rest = setTimeout(() => redraw(false), state.rest);
-      draw(thin);
+      const gap = now - last;
+      if (moving && last && gap < 2000 && state.drawn > FEW) {
+        const fits = (state.drawn / every) * (SLOW_MS / gap);
+        if (gap > SLOW_MS) state.bears = Math.max(FEW, Math.min(state.bears, fits));
+        else if (every > 1 && gap < SLOW_MS / 2) state.bears *= 1.1;
+      }
+      every = moving && state.ready ? Math.min(31, Math.max(1, Math.ceil(state.drawn / state.bears))) : 1; // strides end at 255 bytes
+      if (every > 1) rest = setTimeout(() => redraw(false), state.rest);
+      draw(every);
+      last = moving ? now : 0;
     });
   }
 

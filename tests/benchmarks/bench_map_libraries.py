@@ -178,7 +178,7 @@ def _processor_s(root: int) -> float:
 WAYS = {"mlygeo": own, "all": own, "maplibre": maplibre, "deck.gl": deckgl}
 """mlygeo's page draws a part of the points while it is dragged, where all take long; "all" makes it draw all."""
 
-ALL = "Object.defineProperty(mlygeo.state, 'slow', {get: () => false, set: () => {}})"
+ALL = "Object.defineProperty(mlygeo.state, 'bears', {get: () => Infinity, set: () => {}})"
 
 
 def main() -> None:

@@ -361,7 +361,7 @@ def test_many_points_open_and_pan(browser, tmp_path):
     shown = []
     for rest in (1_000_000, 1):
         browser.ask(
-            f"mlygeo.state.slow = true; mlygeo.state.rest = {rest}; mlygeo.moveTo(mlygeo.state.x + 1, mlygeo.state.y, mlygeo.state.zoom)"
+            f"mlygeo.state.bears = 30000; mlygeo.state.rest = {rest}; mlygeo.moveTo(mlygeo.state.x + 1, mlygeo.state.y, mlygeo.state.zoom)"
         )
         browser.ask("new Promise(done => setTimeout(done, 400))")
         shown.append(browser.screenshot())
