@@ -378,8 +378,8 @@ class Map:
         return None if found.isna().all() else found
 
 
-WEB = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]+)?/[^\s\"'<>;]*")
-"""Addresses of pictures that the page may ask for."""
+WEB = re.compile(r"(https://[A-Za-z0-9.-]+|http://127\.0\.0\.1)(:[0-9]+)?/[^\s\"'<>;]*")
+"""Addresses of pictures that the page may ask for; without encryption those on this machine, as in a rehearsal."""
 
 
 def _ways(layer: Layer, colour: str | None) -> dict[str, style.Paint]:

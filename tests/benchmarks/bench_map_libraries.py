@@ -4,10 +4,10 @@ Interactive maps by libraries that a page can carry: size, first draw, and frame
     python tests/benchmarks/bench_map_libraries.py [--images 1000 100000 1000000] [--rounds 1] [--folder FOLDER]
 
 mlygeo's page against MapLibre GL JS (GeoJSON as a circle layer), MapLibre with deck.gl (MapboxOverlay and a
-ScatterplotLayer of binary columns) and lonboard's page for browsers (its script is within, what ipywidgets
-fetches from a CDN is not). All pages have the images' places, colours, times, headings and ids in them, and no
-base map. The libraries are fetched by npm, and lonboard by pip, into a folder of their own; without npm or
-network the comparison is left out and says so. The browser is Chromium without a window that draws in software
+ScatterplotLayer of binary columns). Of lonboard, where it is installed, the size of the page alone, since two of
+its scripts come from a CDN. All pages have the images' places, times, headings and ids in them, and no base map.
+The libraries are fetched by npm into a folder of their own; without npm or network the comparison is left out and
+says so. The browser is Chromium without a window that draws in software
 (SwiftShader), which no user has: what counts is the ratio. Processor time is that of all of Chromium's processes.
 """
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import importlib.util
 import json
 import os
 import shutil
@@ -175,6 +176,16 @@ def _processor_s(root: int) -> float:
     return sum(taken.get(pid, 0) for pid in mine) / TICK
 
 
+def _lonboard(frame) -> int:
+    """Return the size of lonboard's page, bytes."""
+    import lonboard
+
+    slim = frame[["id", "captured_at", "compass_angle", "geometry"]].copy()
+    slim["captured_at"] = slim["captured_at"].astype("int64")
+    layer = lonboard.ScatterplotLayer.from_geopandas(slim, get_fill_color=[213, 94, 0])
+    return len(lonboard.Map(layer).to_html().encode())
+
+
 WAYS = {"mlygeo": own, "all": own, "maplibre": maplibre, "deck.gl": deckgl}
 """mlygeo's page draws a part of the points while it is dragged, where all take long; "all" makes it draw all."""
 
@@ -213,6 +224,8 @@ def main() -> None:
                     f"{text}  first picture {middle['first_s']:6.2f} s ({middle['first_cpu_s']:6.2f} s of a processor)"
                     f"  a frame {middle['frame_ms']:7.1f} ms ({middle['frame_cpu_ms']:7.1f} ms of a processor)"
                 )
+        if importlib.util.find_spec("lonboard"):
+            print(f"  lonboard  {_lonboard(frame) / 1e6:7.2f} MB")
         print(json.dumps({"images": count, "bytes": sizes, "taken": found}), file=sys.stderr)
 
 
