@@ -7,6 +7,7 @@ from .pipelines.account import edit_config as edit_config
 from .pipelines.chains import process_and_upload as process_and_upload
 from .pipelines.conversion import convert as convert
 from .pipelines.datasets import partition as partition
+from .pipelines.demonstration import demo as demo
 from .pipelines.downloads import download as download
 from .pipelines.drawing import plot as plot
 from .pipelines.estimating import estimate as estimate
@@ -14,6 +15,7 @@ from .pipelines.geotagging import cut as cut
 from .pipelines.geotagging import geotag_photos as geotag_photos
 from .pipelines.graph import inspect as inspect
 from .pipelines.graph import metadata as metadata
+from .pipelines.installation import doctor as doctor
 from .pipelines.originals import download_originals as download_originals
 from .pipelines.photos import interpolate as interpolate
 from .pipelines.photos import process_csv as process_csv

@@ -36,7 +36,7 @@ def our_osmnx(url: str, **settings: object) -> Iterator[None]:
 
     if str(osmnx.settings.cache_folder) == "./cache":  # OSMnx's default: the user has not chosen one
         settings["cache_folder"] = Path(platformdirs.user_cache_dir("mlygeo")) / "osmnx"
-    if not _reachable(url):
+    if not is_reachable(url):
         settings |= {"overpass_rate_limit": False, "doh_url_template": None}
     before = {name: getattr(osmnx.settings, name) for name in settings}
     resolve = socket.getaddrinfo  # OSMnx puts its own in this place, and leaves it there
@@ -50,8 +50,22 @@ def our_osmnx(url: str, **settings: object) -> Iterator[None]:
             setattr(osmnx.settings, name, value)
 
 
-def _reachable(url: str) -> bool:
-    """Return whether a host answers; taken for granted behind a proxy, where a socket says nothing."""
+def overpass_url() -> str:
+    """Return the address of the Overpass service that OSMnx asks."""
+    import osmnx
+
+    return str(osmnx.settings.overpass_url)
+
+
+def is_reachable(url: str) -> bool:
+    """
+    Return whether a host accepts connections; taken for granted behind a proxy, where a socket says nothing.
+
+    Parameters
+    ----------
+    url
+        The address, of which host and port count.
+    """
     parts = urlsplit(url)
     if getproxies():
         return True

@@ -380,8 +380,8 @@ def test_the_text_of_an_option_stands_once():
 
 # Messages ----------------------------------------------------------------------
 
-COMMAND = re.compile(r"'mlygeo [^']*'")
-"""A whole command in a message."""
+COMMAND = re.compile(r"^mlygeo [^']*$|'mlygeo [^']*'")
+"""A whole command, alone or in a message."""
 
 
 def texts(path):

@@ -192,6 +192,8 @@ def right_values(folder, service):
         "flag_duplicates": {"images": frame["numbered"]},
         "geotag": {"images": frame["photos"], "track": frame["track"]},
         "geotag_photos": {"images": frame["photos"]},
+        "demo": {"output": folder / "demo"},
+        "doctor": {"folder": folder, "offline": True},
         "info": {},
         "init": {"path": folder / "mlygeo.toml", "bbox": "9.16,48.77,9.18,48.78"},
         "inspect": {"ids": frame["images"]["id"].tolist()[:2], "service": service},

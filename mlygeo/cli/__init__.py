@@ -31,8 +31,8 @@ import click
 
 import mlygeo
 from mlygeo import progress
-from mlygeo.cli import mapillary_tools, old_tools
-from mlygeo.cli.verbs import VERBS, Verb
+from mlygeo.cli import mapillary_tools, old_tools, sections
+from mlygeo.cli.verbs import MEANT, VERBS, Verb
 from mlygeo.errors import InputError, MlygeoError, RegionError
 
 if TYPE_CHECKING:
@@ -141,6 +141,9 @@ MAY_BE_EMPTY = frozenset({"jwt", "user_password"})
 class _VerbCommand(click.Command):
     """A verb; an error of its function names flags where the function names parameters."""
 
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sections.write_options(self, ctx, formatter)
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not ctx.resilient_parsing:
             self._check(args, ctx)
@@ -209,8 +212,7 @@ class _Verbs(click.Group):
         return None if verb is None else _command(verb)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Verbs"):
-            formatter.write_dl([(verb.name, verb.does) for verb in VERBS])
+        sections.write_verbs(formatter)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -223,12 +225,14 @@ class _Verbs(click.Group):
 
 
 def _nearest_verb(word: str) -> str | None:
-    """Return the verb, also of an older tool, that a mistyped word means."""
+    """Return the verb, also of an older tool, that a word means which is mistyped or near in meaning."""
     import difflib
 
+    word = word.lower().replace("_", "-")
     names = [verb.name for verb in VERBS] + [*old_tools.VERBS, *old_tools.COMMANDS]
-    near = difflib.get_close_matches(word.lower().replace("_", "-"), names, n=1)
-    return near[0] if near else None
+    near = [] if word in MEANT else difflib.get_close_matches(word, names, n=1)
+    near = near or difflib.get_close_matches(word, MEANT, n=1)
+    return MEANT.get(near[0], near[0]) if near else None
 
 
 def _dashed(name: str) -> str:
@@ -610,7 +614,10 @@ def _main(arguments: list[str] | None, statuses: mapillary_tools.Command | None)
         given = sys.argv[1:] if arguments is None else arguments
         if given[:1] and given[0] in mapillary_tools.NAMES:
             return mapillary_tools.run(given[1:], main)
-        words = old_tools.translated(given) or ["--help"]
+        words = old_tools.translated(given)
+        if not words:
+            click.echo(sections.greeting(mlygeo.__version__))
+            return 0
         status = program.main(words, prog_name="mlygeo", standalone_mode=False, obj=statuses)
     except click.exceptions.Exit as finished:
         return finished.exit_code

@@ -6,10 +6,24 @@ options, their defaults and their help; only what is said here is the command li
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from mlygeo.pipelines.job import Output
+
+
+Subject = Literal["sample", "images", "photos", "units", "uploads", "frames", "project"]
+
+SUBJECTS: dict[Subject, str] = {
+    "sample": "Sample the streets of a region",
+    "images": "Find, download and measure images",
+    "photos": "Process photos and videos of your own",
+    "units": "Steps of process",
+    "uploads": "Upload",
+    "frames": "Convert and show frames",
+    "project": "Project and installation",
+}
+"""What verbs are for -> title of their section in the list of verbs, in this order."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +66,8 @@ class Verb:
         Whether the last of several words is that path, where there is no -o.
     makes_datasets
         Whether -o may name a dataset, too, which the function writes while it works: then it gets the path of -o.
+    subject
+        What it is for: its section in the list of verbs.
     """
 
     name: str
@@ -70,15 +86,23 @@ class Verb:
     acts: bool = False
     last_is_output: bool = False
     makes_datasets: bool = False
+    subject: Subject = "project"
 
 
 def _on_photos(
-    name: str, function: str, does: str, example: str, *, arguments: str = "import_path", words: str = "DIR"
+    name: str,
+    function: str,
+    does: str,
+    example: str,
+    *,
+    arguments: str = "import_path",
+    words: str = "DIR",
+    subject: Subject = "photos",
 ) -> Verb:
     """Return a verb that processes a folder of photos, and stores its frames there by default."""
     return Verb(
         name, function, does, example, "DIR/.mlygeo", "Folder for images.parquet and sequences.parquet.",
-        writes="folder", takes_region=False, arguments=arguments, words=words, acts=True,
+        writes="folder", takes_region=False, arguments=arguments, words=words, acts=True, subject=subject,
     )  # fmt: skip
 
 
@@ -92,6 +116,7 @@ VERBS = (
         "File for the images frame; its ending tells the format. A folder with a slash at its end (images/), or a "
         "dataset that is there: for a dataset of images.",
         makes_datasets=True,
+        subject="sample",
     ),
     Verb(
         "streets",
@@ -102,6 +127,7 @@ VERBS = (
         "File for the street points; its ending tells the format. A folder with a slash at its end (points/): for a "
         "dataset of points, laid part by part.",
         makes_datasets=True,
+        subject="sample",
     ),
     Verb(
         "select",
@@ -115,6 +141,7 @@ VERBS = (
         writes="frames",
         instead_of_region=("lock",),
         ids_only=True,
+        subject="sample",
     ),
     Verb(
         "estimate",
@@ -125,6 +152,7 @@ VERBS = (
         takes_region=False,
         arguments="points",
         words="FILE...",
+        subject="sample",
     ),
     Verb(
         "verify",
@@ -136,6 +164,7 @@ VERBS = (
         takes_token=True,
         arguments="lock",
         words="LOCK",
+        subject="sample",
     ),
     Verb(
         "publish",
@@ -146,6 +175,7 @@ VERBS = (
         takes_region=False,
         arguments="folder",
         words="DIR",
+        subject="sample",
     ),
     Verb(
         "metadata",
@@ -158,6 +188,7 @@ VERBS = (
         takes_token=True,
         arguments="images",
         words="FILE|ID...",
+        subject="images",
     ),
     Verb(
         "find-sequences",
@@ -170,6 +201,7 @@ VERBS = (
         instead_of_region=("user", "organization"),
         arguments="user",
         words="[USER]",
+        subject="images",
     ),
     Verb(
         "download",
@@ -192,6 +224,7 @@ VERBS = (
         arguments="images",
         words="[FILE | ID]...",
         acts=True,
+        subject="images",
     ),
     Verb(
         "views",
@@ -205,6 +238,7 @@ VERBS = (
         takes_token=True,
         arguments="images",
         acts=True,
+        subject="images",
     ),
     Verb(
         "inspect",
@@ -216,6 +250,7 @@ VERBS = (
         takes_token=True,
         arguments="ids",
         words="ID...",
+        subject="images",
     ),
     Verb(
         "coverage",
@@ -227,6 +262,7 @@ VERBS = (
         "cells.parquet and compared.parquet where they are asked for; or a file such as coverage.gpkg, "
         "which gets a layer for each frame (in a format without layers, the streets alone).",
         writes="frames",
+        subject="sample",
     ),
     Verb(
         "quality",
@@ -238,6 +274,7 @@ VERBS = (
         takes_region=False,
         arguments="images",
         words="FILE|DIR...",
+        subject="images",
     ),
     Verb(
         "tracks",
@@ -250,6 +287,7 @@ VERBS = (
         takes_region=False,
         arguments="paths",
         words="VIDEO|FILE|DIR...",
+        subject="photos",
     ),
     Verb(
         "sample-video",
@@ -261,6 +299,7 @@ VERBS = (
         takes_region=False,
         arguments="videos",
         words="[VIDEO|DIR]...",
+        subject="photos",
     ),
     Verb(
         "map",
@@ -272,6 +311,7 @@ VERBS = (
         writes="picture",
         takes_region=False,
         arguments="layers",
+        subject="frames",
     ),
     Verb(
         "convert",
@@ -285,6 +325,7 @@ VERBS = (
         words="FILE... FILE",
         acts=True,
         last_is_output=True,
+        subject="frames",
     ),
     Verb(
         "partition",
@@ -297,6 +338,7 @@ VERBS = (
         instead_of_region=("inputs",),
         arguments="inputs",
         acts=True,
+        subject="frames",
     ),
     Verb(
         "upload",
@@ -309,6 +351,7 @@ VERBS = (
         arguments="import_path",
         words="DIR|FILE...",
         acts=True,
+        subject="uploads",
     ),
     Verb(
         "zip",
@@ -322,6 +365,7 @@ VERBS = (
         arguments="import_path",
         words="DIR|FILE...",
         acts=True,
+        subject="uploads",
     ),
     Verb(
         "authenticate",
@@ -330,6 +374,7 @@ VERBS = (
         "mlygeo authenticate --user-name jane --user-email jane@example.org --token-file client_token.txt",
         None,
         takes_region=False,
+        subject="uploads",
     ),
     Verb(
         "config",
@@ -340,6 +385,7 @@ VERBS = (
         takes_region=False,
         arguments="action",
         words="[list|edit|remove]",
+        subject="uploads",
     ),
     Verb(
         "download-originals",
@@ -353,6 +399,7 @@ VERBS = (
         arguments="import_path",
         words="[DIR|FILE]...",
         acts=True,
+        subject="uploads",
     ),
     _on_photos(
         "process",
@@ -366,36 +413,42 @@ VERBS = (
         "extract_user_data",
         "Unit of process: note whose photos they are.",
         "mlygeo extract-user-data DCIM --user-name jane",
+        subject="units",
     ),
     _on_photos(
         "extract-import-meta-data",
         "extract_import_meta_data",
         "Unit of process: note the metadata of camera and files.",
         "mlygeo extract-import-meta-data DCIM --device-make GoPro --device-model 'HERO11 Black'",
+        subject="units",
     ),
     _on_photos(
         "extract-geotag-data",
         "extract_geotag_data",
         "Unit of process: give photos time, position and heading.",
         "mlygeo extract-geotag-data DCIM --geotag-source nmea --geotag-source-path ride.nmea",
+        subject="units",
     ),
     _on_photos(
         "extract-sequence-data",
         "extract_sequence_data",
         "Unit of process: cut photos into sequences, flag duplicates, derive headings.",
         "mlygeo extract-sequence-data DCIM --cutoff-distance 100 --cutoff-time 120",
+        subject="units",
     ),
     _on_photos(
         "extract-upload-params",
         "extract_upload_params",
         "Unit of process: write the image description file that an upload goes by.",
         "mlygeo extract-upload-params DCIM --user-name jane",
+        subject="units",
     ),
     _on_photos(
         "exif-insert",
         "exif_insert",
         "Unit of process: write what was found into the photos.",
         "mlygeo exif-insert DCIM --overwrite-exif-gps-tag --keep-original",
+        subject="units",
     ),
     Verb(
         "geotag",
@@ -407,6 +460,7 @@ VERBS = (
         takes_region=False,
         arguments="images",
         words="FILE|DIR...",
+        subject="photos",
     ),
     Verb(
         "cut",
@@ -420,6 +474,7 @@ VERBS = (
         makes_datasets=True,
         arguments="images",
         words="FILE|DIR...",
+        subject="photos",
     ),
     Verb(
         "interpolate",
@@ -432,6 +487,7 @@ VERBS = (
         arguments="import_path",
         words="[DIR]",
         acts=True,
+        subject="photos",
     ),
     Verb(
         "process-csv",
@@ -444,6 +500,7 @@ VERBS = (
         arguments="import_path",
         words="DIR",
         acts=True,
+        subject="photos",
     ),
     Verb(
         "post-process",
@@ -457,6 +514,7 @@ VERBS = (
         arguments="import_path",
         words="[DIR]",
         acts=True,
+        subject="photos",
     ),
     _on_photos(
         "process-and-upload",
@@ -500,6 +558,26 @@ VERBS = (
         takes_region=False,
     ),
     Verb(
+        "doctor",
+        "doctor",
+        "Check the installation, the disk, the access token and the services, and tell what to do.",
+        "mlygeo doctor --offline",
+        None,
+        takes_region=False,
+        takes_token=True,
+    ),
+    Verb(
+        "demo",
+        "demo",
+        "Make a small project with data of Stuttgart, and run its commands; without token or network.",
+        "mlygeo demo -o demo",
+        "mlygeo-demo",
+        "Folder for the project; it must be new or empty.",
+        writes="folder",
+        takes_region=False,
+        acts=True,
+    ),
+    Verb(
         "info",
         "info",
         "Tell the versions of mlygeo and what it stands on, for bug reports.",
@@ -508,3 +586,12 @@ VERBS = (
         takes_region=False,
     ),
 )
+
+MEANT = {
+    "check": "doctor", "clip": "views", "crop": "views", "diagnose": "doctor", "draw": "map", "example": "demo",
+    "export": "convert", "fetch": "tiles", "get": "download", "help": "--help", "images": "tiles",
+    "login": "authenticate", "nearest": "select", "network": "streets", "points": "streets", "plot": "map",
+    "sample": "select", "search": "find-sequences", "sequences": "find-sequences", "sign-in": "authenticate",
+    "split": "cut", "tutorial": "demo", "validate": "verify", "versions": "info",
+}  # fmt: skip
+"""Words that are no verb, but near in meaning -> the verb."""

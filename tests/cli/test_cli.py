@@ -16,7 +16,8 @@ from helpers.tokens import TOKEN
 
 import mlygeo
 from mlygeo import cli
-from mlygeo.cli import old_tools, verbs
+from mlygeo.cli import old_tools, sections, verbs
+from mlygeo.pipelines import options
 from mlygeo.pipelines.job import Job
 
 CONFIG = STUTTGART / "stuttgart_config.json"
@@ -280,14 +281,59 @@ def test_control_c(tmp_path):
     assert not (tmp_path / "x.parquet").exists()
 
 
-def test_the_program_alone_shows_its_help(capsys):
-    assert run(capsys) == run(capsys, "--help")
+def test_the_program_alone_greets_and_names_commands_that_exist(capsys):
+    status, out, err = run(capsys)
+    assert (status, err) == (0, "")
+    assert out.startswith("mlygeo 0.1.0: ")
+    assert len(out.splitlines()) < 12
+    assert all(len(line) <= 80 for line in out.splitlines())
+    named = set(re.findall(r"mlygeo ([a-z-]+)", out)) - {"--help"}
+    assert {"demo", "init", "doctor"} == named <= {verb.name for verb in verbs.VERBS}
+
+
+def test_help_lists_verbs_by_what_they_are_for():
+    listed = [verb for _, members in sections.of_verbs() for verb in members]
+    assert sorted(listed, key=verbs.VERBS.index) == list(verbs.VERBS)
+    assert all(members for _, members in sections.of_verbs())
+
+
+@pytest.mark.parametrize("verb", verbs.VERBS, ids=lambda verb: verb.name)
+def test_help_shows_each_option_once_in_a_section(capsys, verb):
+    context = click.Context(cli._command(verb), info_name=verb.name, help_option_names=["-h", "--help"])
+    found = sections.of_options(context.command, context)
+    shown = [option for _, options in found for option in options]
+    assert len(shown) == len(set(shown))
+    assert set(shown) == {each for each in context.command.get_params(context) if each.get_help_record(context)}
+    assert found[-1][0] == sections.COMMON
+    assert "--help" in found[-1][1][-1].opts
+    lone = [title for title, options in found if len(options) == 1 and title != sections.OWN]
+    assert not lone
+    out = run(capsys, verb.name, "--help")[1]
+    places = [out.index(f"\n{title}:\n") for title, _ in found]
+    assert places == sorted(places)
+
+
+def test_each_group_of_options_has_a_section_or_belongs_to_the_verbs_own():
+    placed = {group for _, groups in options.SECTIONS for group in groups}
+    assert {group.__name__ for group in options.GROUPS} - {group.__name__ for group in placed} == {
+        "Shared", "PhotoFolder",
+    }  # fmt: skip
+
+
+def test_words_near_in_meaning_name_verbs():
+    assert set(verbs.MEANT.values()) - {"--help"} <= {verb.name for verb in verbs.VERBS}
+    assert not set(verbs.MEANT) & {verb.name for verb in verbs.VERBS}
 
 
 @pytest.mark.parametrize(
     ("words", "meant"),
     [
         ("selct", "select"),
+        ("fetch", "tiles"),
+        ("login", "authenticate"),
+        ("points", "streets"),
+        ("diagnos", "doctor"),
+        ("help", "--help"),
         ("Select", "select"),
         ("downlaod", "download"),
         ("find_sequence", "find-sequences"),

@@ -84,6 +84,8 @@ BASES: dict[str, list[list[object]]] = {
     "process-csv": [["a_folder"], ["--csv-path", "empty.csv"]],
     "post-process": [["a_folder"], ["--summarize"]],
     "standin": [["--images", "missing.parquet"]],
+    "doctor": [["--offline"]],
+    "demo": [],
     "info": [],
 }
 """Verb -> options with which it ends soon; those of the rest are the last."""

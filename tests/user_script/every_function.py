@@ -81,6 +81,8 @@ cut: gpd.GeoDataFrame = mlygeo.views(
 mlygeo.plot([network, "selection.parquet"], title="Stuttgart", dpi=300).savefig("map.png")
 mlygeo.explore([network, nearest], colour="captured_at").save("map.html")
 versions = mlygeo.info(packages="all")["GDAL"]
+problems = mlygeo.doctor(folder="out", offline=True).query("status == 'problem'")
+bundled: gpd.GeoDataFrame = mlygeo.demo(output="demo")
 with mlygeo.run_standin(images=images, photos="pictures", latency=0.05, fail=0.1, seed=4) as server:
     print(server.url)
 

@@ -32,12 +32,32 @@ from mlygeo.pipelines.options.uploads import Described, Uploading, User
 from mlygeo.pipelines.options.videos import INTERVAL_S, Recorded, VideoFrames, VideoSampling, start_ms
 
 __all__ = [
-    "GROUPS", "INSERTED", "INTERVAL_S", "NO_LIMIT", "TEXTS", "TURNS", "Access", "Asking", "Cutting", "Described",
-    "Downloading", "Filters", "Geotagging", "Insertion", "Layout", "Matching", "MetaData", "Method", "Per",
-    "PhotoFolder", "PictureForm", "PictureFormat", "Plane", "Preferring", "QualityPreset", "Recorded", "Sampling",
-    "Server", "Shared", "SignedIn", "Size", "Sorting", "Spread", "StreetMethod", "StreetPoints", "TileOptions",
-    "Towards", "Uploading", "User", "VideoFrames", "VideoSampling", "parameter_texts", "start_ms",
+    "GROUPS", "INSERTED", "INTERVAL_S", "NO_LIMIT", "SECTIONS", "TEXTS", "TURNS", "Access", "Asking", "Cutting",
+    "Described", "Downloading", "Filters", "Geotagging", "Insertion", "Layout", "Matching", "MetaData", "Method",
+    "Per", "PhotoFolder", "PictureForm", "PictureFormat", "Plane", "Preferring", "QualityPreset", "Recorded",
+    "Sampling", "Server", "Shared", "SignedIn", "Size", "Sorting", "Spread", "StreetMethod", "StreetPoints",
+    "TileOptions", "Towards", "Uploading", "User", "VideoFrames", "VideoSampling", "parameter_texts", "start_ms",
 ]  # fmt: skip
+
+SECTIONS = (
+    ("Streets and points", (images.StreetPoints, images.Plane, sampling.Sampling)),
+    ("Matching", (images.Matching, images.Preferring)),
+    ("Towards things", (images.Towards,)),
+    ("Filters", (images.Filters,)),
+    ("Owner", (uploads.User,)),
+    ("Videos", (videos.Recorded, videos.VideoSampling, videos.VideoFrames)),
+    ("Camera and files", (photos.MetaData,)),
+    ("Time, position and heading", (geotagging.Geotagging,)),
+    ("Sequences and duplicates", (geotagging.Cutting,)),
+    ("Tags in photos", (photos.Insertion,)),
+    ("Sorting afterwards", (photos.Sorting,)),
+    ("Uploading", (uploads.Described, uploads.Uploading)),
+    ("Pictures", (pictures.PictureForm, pictures.Downloading)),
+    ("Tiles", (images.TileOptions,)),
+    ("Service", (access.Access, access.Asking, access.Server, access.SignedIn)),
+    ("Parts of a dataset", (images.Spread,)),
+)
+"""Titles of the sections that the options of a verb are shown in, in this order, and the groups in each."""
 
 GROUPS = tuple(
     kind
