@@ -2,6 +2,7 @@
 # make demo    the main job on the bundled data of Stuttgart, and a rehearsed download; without token or network
 # make test    all tests
 # make lint    style, types, import contract, docstrings
+# make package source archive and wheel into dist/, and tries them: alone, with all extras, at the oldest and newest versions
 # make docs    the documentation, into site/
 # make notebooks   run the notebooks, and store what they show
 # make bench   benchmarks: ratios measured in one run (some minutes)
@@ -13,7 +14,7 @@ STAMP := $(VENV)/.installed
 DEMO := demo
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo test lint docs notebooks bench format clean
+.PHONY: setup demo test lint package docs notebooks bench format clean
 
 setup: $(STAMP)
 
@@ -45,6 +46,9 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+package: $(STAMP)
+	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHON="$(CURDIR)/$(BIN)/python" .ci/package $(PARTS)
+
 notebooks: $(STAMP)
 	$(BIN)/python notebooks/execute.py
 
@@ -55,4 +59,4 @@ bench: $(STAMP)
 	$(BIN)/python tests/benchmarks/run.py
 
 clean:
-	rm -rf $(VENV) $(DEMO) site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/.artifacts tests/benchmarks/.data
+	rm -rf $(VENV) $(DEMO) site dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/.artifacts tests/benchmarks/.data

@@ -208,6 +208,27 @@ def in_threads(work: Callable[[int, int], None], length: int, chunk: int, unit: 
     step.begin(None, "")
 
 
+def through_pyproj(step: Callable[..., Any], *columns: Any) -> tuple[Floats, ...]:
+    """
+    Call a function of pyproj with columns of numbers, and return columns.
+
+    pyproj takes an array of one number for a number where NumPy lets it (before 2.4, with a warning), and gives back
+    a number; so one row is given twice.
+
+    Parameters
+    ----------
+    step
+        The function, such as `Transformer.transform`, or a partial of it.
+    columns
+        Arrays of one length.
+    """
+    import numpy as np
+
+    if len(columns[0]) != 1:
+        return tuple(step(*columns))
+    return tuple(each[:1] for each in step(*(np.repeat(each, 2) for each in columns)))
+
+
 def compiler() -> Any:
     """
     Return Numba.

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo.arrays import GOLDEN, compiler, workers
+from mlygeo.arrays import GOLDEN, workers
+from mlygeo.compiled import Library
 from mlygeo.kernels import given
 
 if TYPE_CHECKING:
     from mlygeo.arrays import Rows, Words
 
-numba = compiler()
+CODE = Library(__file__)
 
 MOST_BITS, BITS_A_NUMBER = 28, 5
 """Bits of the place of a number in the table (32 MB), and how many more than those of the count of numbers."""
@@ -23,7 +24,7 @@ FEW = 1 << 20
 """Up to so many numbers, one thread is as fast as two."""
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@CODE.function("u8[:]", "u8", "i8", "i8", "i8", "u1[:]", "u1[:]")
 def _meet(  # noqa: PLR0917 - compiled code takes arrays one by one
     numbers: Any, golden: Any, bits: int, first: int, last: int, table: Any, met: Any
 ) -> None:
@@ -38,7 +39,7 @@ def _meet(  # noqa: PLR0917 - compiled code takes arrays one by one
                 table[place >> 3] |= bit
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@CODE.function("u8[:]", "u8", "i8", "u1[:]", "i8[:]", returns="i8")
 def _those_that_met(numbers: Any, golden: Any, bits: int, met: Any, rows: Any) -> int:
     count = 0
     for row in range(len(numbers)):
@@ -65,8 +66,3 @@ def maybe_repeated(numbers: Words) -> Rows:
         return np.empty(0, dtype=np.int64)
     rows = np.empty(len(numbers), dtype=np.int64)
     return rows[: _those_that_met(numbers, golden, bits, met, rows)].copy()
-
-
-def load() -> None:
-    """Load the compiled code."""
-    maybe_repeated(np.array([1, 1], dtype=np.uint64))

@@ -37,7 +37,14 @@ def beyond(lon: Floats, lat: Floats) -> Flags:
 
 
 def check(
-    lon: Floats, lat: Floats, name: str, *, hint: str, swapped: str | None = None, error: type[MlygeoError] = FrameError
+    lon: Floats,
+    lat: Floats,
+    name: str,
+    *,
+    hint: str,
+    swapped: str | None = None,
+    error: type[MlygeoError] = FrameError,
+    first: int = 0,
 ) -> None:
     """
     Raise where coordinates are no longitude and latitude, such as those of a projected CRS.
@@ -54,6 +61,8 @@ def check(
         What to do where longitudes and latitudes look exchanged; the same by default.
     error
         Class of the error.
+    first
+        The number of the first row.
 
     Raises
     ------
@@ -68,7 +77,8 @@ def check(
     place = tuple(np.argwhere(wrong)[0])
     exchanged = not beyond(lat[wrong], lon[wrong]).any()
     raise error(
-        f"{name}: row {place[0] + 1} lies at {lon[place]:.12g}, {lat[place]:.12g}, which is no longitude and latitude",
+        f"{name}: row {place[0] + first + 1} lies at {lon[place]:.12g}, {lat[place]:.12g}, which is no longitude and"
+        " latitude",
         hint=f"longitude and latitude look swapped: {swapped or hint}" if exchanged else hint,
     )
 

@@ -107,24 +107,3 @@ class ThrottledError(ServiceError):
 
 class DependencyError(MlygeoError, ImportError):
     """An optional package is missing."""
-
-
-def install_hint(extra: str) -> str:
-    """
-    Return the command that installs what an extra needs.
-
-    It names the packages of the extra, so that it works wherever mlygeo itself came from.
-
-    Parameters
-    ----------
-    extra
-        An extra of mlygeo, such as "plot".
-    """
-    from importlib.metadata import PackageNotFoundError, requires
-
-    try:
-        needed = [line.partition(";") for line in requires("mlygeo") or ()]
-    except PackageNotFoundError:  # run from a clone that nobody installed
-        return f"pip install '.[{extra}]', in the clone of mlygeo"
-    packages = [name.strip() for name, _, marker in needed if marker.replace("'", '"').strip() == f'extra == "{extra}"']
-    return f"pip install {' '.join(repr(name) for name in packages)}"

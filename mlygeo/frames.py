@@ -80,6 +80,7 @@ __all__ = [
     "Schema",
     "attribute",
     "check",
+    "check_names",
     "columns_for",
     "conditions_mask",
     "conditions_of",
@@ -133,6 +134,7 @@ def check(frame: gpd.GeoDataFrame, schema: Schema) -> gpd.GeoDataFrame:
 
     if not isinstance(frame, gpd.GeoDataFrame):
         raise FrameError(f"expected a GeoDataFrame of {schema.name}, got {type(frame).__name__}")
+    check_names(frame.columns, f"a frame of {schema.name}")
     problems, times = [], {}
     for column in _form_by_dtype(frame, schema).columns:
         if column.name not in frame.columns:
@@ -153,6 +155,60 @@ def check(frame: gpd.GeoDataFrame, schema: Schema) -> gpd.GeoDataFrame:
             hint=f"mlygeo.read_frame(…, frame={schema.name!r}) brings columns to their dtypes",
         )
     return frame.assign(**times) if times else frame
+
+
+def check_names(columns: pd.Index, name: str) -> None:
+    """
+    Raise where names of columns stand twice, or have several levels: nobody can tell which column is meant.
+
+    Parameters
+    ----------
+    columns
+        The columns of a table.
+    name
+        What messages call the table.
+
+    Raises
+    ------
+    FrameError
+        If a name stands twice, or the names have levels.
+    """
+    if columns.nlevels > 1:
+        first = ", ".join(map(repr, columns[:1]))
+        raise FrameError(
+            f"{name} has column names of {columns.nlevels} levels, such as {first}",
+            hint="give each column one name, with frame.set_axis([…], axis=1)",
+        )
+    if not columns.is_unique:
+        twice = columns[columns.duplicated()][0]
+        raise FrameError(f"{name} has two columns {str(twice)!r}", hint="rename one of them, or leave it out")
+
+
+def named_geometry(frame: gpd.GeoDataFrame, name: str) -> gpd.GeoDataFrame:
+    """
+    Return a frame whose active geometry is called `geometry`.
+
+    Parameters
+    ----------
+    frame
+        A frame with active geometry.
+    name
+        What messages call it.
+
+    Raises
+    ------
+    FrameError
+        If another column is called so.
+    """
+    own = frame.active_geometry_name
+    if own == "geometry":
+        return frame
+    if "geometry" in frame.columns:
+        raise FrameError(
+            f"{name}: there is a column 'geometry' beside the geometry, which is called {str(own)!r}",
+            hint="rename that column, or leave it out",
+        )
+    return frame.rename_geometry("geometry")
 
 
 def form(schema: Schema, columns: Collection[str], column: Callable[[str], Any]) -> Schema:
@@ -187,7 +243,7 @@ def form(schema: Schema, columns: Collection[str], column: Callable[[str], Any])
         return schema
     if known:
         # Rows that name Mapillary beside rows that name nobody were put together: those others may be anyone's.
-        return schema if names == known or _look_like_numbers(values).all() else schema.of_any_provider
+        return schema if names == known or look_like_numbers(values).all() else schema.of_any_provider
     return schema if _are_numbers(values, name) else schema.of_any_provider
 
 
@@ -232,10 +288,10 @@ def is_no_number(values: pd.Series) -> bool:
     import pandas as pd
 
     words = values.dropna()
-    return len(words) > 0 and pd.api.types.is_string_dtype(words) and not _look_like_numbers(words).any()
+    return len(words) > 0 and pd.api.types.is_string_dtype(words) and not look_like_numbers(words).any()
 
 
-def _look_like_numbers(words: pd.Series) -> Flags:
+def look_like_numbers(words: pd.Series) -> Flags:
     """Return which texts are numbers as tables have them, or gaps."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -249,15 +305,21 @@ def _are_numbers(values: pd.Series, name: str) -> bool:
     if is_no_number(values.iloc[:: max(1, len(values) // _SAMPLE)]):
         return False
     words = values.dropna()
-    are_numbers = _look_like_numbers(words)
-    numbers = np.count_nonzero(are_numbers)
-    if numbers == len(words) or (len(words) - numbers) * _RARE < len(words):
+    are_numbers = look_like_numbers(words)
+    numbers = int(np.count_nonzero(are_numbers))
+    odd = None if numbers == len(words) else str(words[~are_numbers].iloc[0])
+    return are_meant_as_numbers(numbers, len(words), odd, name)
+
+
+def are_meant_as_numbers(numbers: int, words: int, odd: str | None, name: str) -> bool:
+    """Return whether texts are meant as numbers, of which so many look like some; `odd` is the first other one."""
+    if numbers == words or (words - numbers) * _RARE < words:
         return True
     if numbers:
         log.warning(
             "%d of %d values of '%s' are numbers, and others are not, such as %r: all are taken as text, and nobody"
             " knows of which provider they are",
-            numbers, len(words), name, str(words[~are_numbers].iloc[0])[:40],
+            numbers, words, name, str(odd)[:40],
         )  # fmt: skip
     return False
 
@@ -279,7 +341,7 @@ def _form_by_dtype(frame: gpd.GeoDataFrame, schema: Schema) -> Schema:
     if schema.name not in _HAVE_KEYS:
         return schema
     name = next((each for each in ("id", "creator_id") if each in frame.columns), None)
-    is_text = name is not None and getattr(frame[name], "ndim", 1) == 1 and str(frame[name].dtype) == "str"
+    is_text = name is not None and str(frame[name].dtype) == "str"
     return schema.of_any_provider if is_text else schema
 
 
@@ -315,16 +377,15 @@ def conform(frame: gpd.GeoDataFrame, schema: Schema) -> gpd.GeoDataFrame:
     Raises
     ------
     FrameError
-        If a column is missing that cannot be null, or does not fit its dtype without loss.
+        If a column is missing that cannot be null, does not fit its dtype without loss, or stands twice; or if a
+        column is called `geometry` beside the geometry.
     """
+    check_names(frame.columns, f"a frame of {schema.name}")
     problems, columns = [], {}
     shape = form(schema, frame.columns, frame.__getitem__)
     for column in shape.columns:
         if column.name in frame.columns:
             values = frame[column.name]
-            if getattr(values, "ndim", 1) != 1:
-                problems.append(f"column '{column.name}' stands twice")
-                continue
             try:
                 is_key = column.name in KEYS and column.dtype == "str"
                 values = dtypes.id_texts(values) if is_key else dtypes.cast(values, column.dtype)
@@ -350,8 +411,7 @@ def conform(frame: gpd.GeoDataFrame, schema: Schema) -> gpd.GeoDataFrame:
     if _geometry_problems(frame):
         frame = frame.to_crs(4326)
     frame = _brought_back(frame, schema.name)
-    if frame.active_geometry_name != "geometry":
-        frame = frame.rename_geometry("geometry")
+    frame = named_geometry(frame, f"a frame of {schema.name}")
     known = [name for name in columns if name != "provider" or shape.dtype(name) is not None]
     others = [name for name in frame.columns if name not in known and name != "geometry"]
     ordered = [*known, *others, "geometry"]
@@ -476,6 +536,7 @@ def in_dtypes(frame: gpd.GeoDataFrame, *schemas: Schema, name: str) -> gpd.GeoDa
     FrameError
         If a column fits none of its dtypes without loss, or stands twice.
     """
+    check_names(frame.columns, name)
     formed = tuple(form(schema, frame.columns, frame.__getitem__) for schema in schemas)
     is_text = any(schema is not first for schema, first in zip(formed, schemas, strict=True))
     return in_forms(frame, *formed, is_text=is_text, name=name)
@@ -505,9 +566,6 @@ def in_forms(frame: gpd.GeoDataFrame, *schemas: Schema, is_text: bool, name: str
         if column not in frame.columns:
             continue
         values = frame[column]
-        if getattr(values, "ndim", 1) != 1:
-            problems.append(f"column '{column}' stands twice")
-            continue
         wanted = [dtype for schema in schemas if (dtype := schema.dtype(column)) is not None]
         if str(values.dtype) in wanted:
             continue
@@ -524,7 +582,7 @@ def in_forms(frame: gpd.GeoDataFrame, *schemas: Schema, is_text: bool, name: str
         raise FrameError(f"{name}: {'; '.join(problems)}", hint=_hint_of(problems, frame))
     columns = ("provider", *KEYS, "sequence_id") if is_text else ("provider",)
     for column in columns if any(schema.name in _HAVE_KEYS for schema in schemas) else ():
-        if column in frame.columns and getattr(frame[column], "ndim", 1) == 1:
+        if column in frame.columns:
             values = changed.get(column, frame[column])
             if (plain := _plain(values, column, is_text=is_text)) is not values:
                 changed[column] = plain

@@ -1,18 +1,17 @@
 """
 Which kernels run: those compiled with Numba once loading them pays, those of NumPy before and where Numba is absent.
 
-Both give the same bits. To load compiled code takes half a second in each process, however much it then does. So
-the time is added up that it would have saved since the process began: one large task loads it at once, and of many
-small ones some go by before, which costs at most as much again as to load it.
+Both give the same bits. To load compiled code takes its time in each process, however much it then does. So the time
+is added up that it would have saved since the process began: one large task loads it at once, and of many small ones
+some go by before, which costs at most as much again as to load it.
 """
 
 from __future__ import annotations
 
 import importlib
 import logging
-import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from mlygeo.compiled import Library
+
 Kind = TypeVar("Kind", bound=np.generic)
 
 LOG = logging.getLogger("mlygeo.spatial.kernels")
@@ -29,8 +30,11 @@ LOG = logging.getLogger("mlygeo.spatial.kernels")
 MODULES = ("mlygeo.spatial.projection_numba", "mlygeo.arrays_numba", "mlygeo.spatial.grid_numba")
 """Modules of compiled code that a selection needs, in the order in which it needs them."""
 
-LOADING_S = 0.5
-"""Processor time that it takes to load Numba and compiled code (measured)."""
+LOADING_S, COMPILING_S = 0.05, 0.5
+"""
+Processor time that work has to save before compiled code is loaded for it, which takes as long (measured); and before
+it is compiled, which takes seconds, but once for all processes.
+"""
 
 
 @dataclass
@@ -41,13 +45,16 @@ class _Loading:
     Parameters
     ----------
     missed_s
-        Time that it would have saved before it was loaded, seconds.
+        Time that it would have saved so far, seconds.
     is_absent
         Whether loading was tried in vain.
+    loaded
+        The modules whose code is loaded.
     """
 
     missed_s: float = 0.0
     is_absent: bool = False
+    loaded: set[str] = field(default_factory=set)
 
 
 _loading = _Loading()
@@ -70,36 +77,32 @@ def kernel(name: str, saves_s: float, *, compiled: bool | None = None) -> Module
     """
     if compiled is False or (_loading.is_absent and not compiled):
         return None
-    if compiled is None and not is_loaded():
-        with _lock:
-            _loading.missed_s += saves_s
-        if _loading.missed_s < LOADING_S:
+    with _lock:
+        _loading.missed_s += saves_s
+        if compiled is None and name not in _loading.loaded and _loading.missed_s < LOADING_S:
             return None
     try:
-        with _lock:  # one thread imports, and others wait for it
-            return importlib.import_module(name)
+        with _lock:  # one thread loads, and others wait for it
+            module = importlib.import_module(name)
+            code: Library = module.CODE
+            if compiled is None and _loading.missed_s < COMPILING_S and not code.is_made():
+                return None
+            code.load()
+            _loading.loaded.add(name)
+            return module
     except (ImportError, RuntimeError) as error:
-        # Numba raises RuntimeError if no folder for its compiled code is writable.
+        # RuntimeError is raised if no folder for compiled code is writable.
         LOG.debug("%s without Numba: %s", name, error)
         _loading.is_absent = True
         return None
 
 
-def load() -> None:
-    """Load all compiled code; of use in a thread, while others read."""
+def load(saves_s: float) -> None:
+    """Load the compiled code of a selection, which saves so many seconds; of use in a thread, while others read."""
     for name in MODULES:
-        module = kernel(name, LOADING_S)
-        if module is not None:
-            module.load()
-
-
-def is_loaded() -> bool:
-    """Return whether this process has loaded Numba: then all compiled code pays."""
-    return any(name in sys.modules for name in MODULES)
+        kernel(name, saves_s / len(MODULES))
 
 
 def given(values: npt.NDArray[Kind]) -> npt.NDArray[Kind]:
-    """Return an array to be read by compiled code, one that cannot be written: for each kind it is compiled anew."""
-    found = np.ascontiguousarray(values).view()
-    found.flags.writeable = False
-    return found
+    """Return an array without gaps, as compiled code takes it."""
+    return np.ascontiguousarray(values)

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from mlygeo import store
+from mlygeo import store, systems
 from mlygeo.errors import FileError
 from mlygeo.places import STATE_FOLDER, content_of, default_folder
 
@@ -414,15 +414,7 @@ def _is_alive(holder: dict[str, Any]) -> bool:
             return True
         lock.give_up(remove=True)
         return False
-    if os.name != "posix":
-        return True  # elsewhere, what asks for a process here would end it
-    try:
-        os.kill(holder["pid"], 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True
-    return True
+    return systems.is_running(holder["pid"]) is not False
 
 
 def _real_path(place: str | os.PathLike[str]) -> str:

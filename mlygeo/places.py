@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import errno
-import functools
 import io
 import os
 import re
 import stat
 import time
 import unicodedata
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, NoReturn
 
+from mlygeo import systems
 from mlygeo.errors import FileError
 
 _DIGITS, _ASCII_DIGITS = re.compile(r"\d+"), re.compile(r"[0-9]+")
@@ -70,9 +70,9 @@ def opened(path: str | os.PathLike[str]) -> BinaryIO:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     if stat.S_ISFIFO(status.st_mode):
         return io.BytesIO(_from_pipe(path))
-    if _is_endless(status) and not _is_nothing(path):
+    if systems.is_endless(status) and not _is_nothing(path):
         raise OSError(errno.ENODEV, "it is a device or a socket, not a file")
-    return open(path, "rb", opener=_without_waiting)
+    return open(path, "rb", opener=systems.without_waiting)
 
 
 def content_of(path: str | os.PathLike[str], most: int) -> bytes:
@@ -101,21 +101,7 @@ def is_device(path: str | os.PathLike[str], *, or_pipe: bool = False) -> bool:
         status = os.stat(path)  # noqa: PTH116 - as above
     except (OSError, ValueError):
         return False
-    return (or_pipe and stat.S_ISFIFO(status.st_mode)) or (_is_endless(status) and not _is_nothing(path))
-
-
-def _is_endless(status: os.stat_result) -> bool:
-    """Return whether a file may never end: a device, a socket, or one that the system makes as it is read."""
-    mode = status.st_mode
-    if stat.S_ISREG(mode):
-        return status.st_size == 0 and status.st_dev in _systems()
-    return stat.S_ISCHR(mode) or stat.S_ISBLK(mode) or stat.S_ISSOCK(mode)
-
-
-@functools.cache
-def _systems() -> frozenset[int]:
-    """Return the numbers of the file systems whose files are not on any disk."""
-    return frozenset(os.stat(each).st_dev for each in ("/proc", "/sys") if os.path.exists(each))  # noqa: PTH110, PTH116
+    return (or_pipe and stat.S_ISFIFO(status.st_mode)) or (systems.is_endless(status) and not _is_nothing(path))
 
 
 def _is_nothing(path: str | os.PathLike[str]) -> bool:
@@ -126,17 +112,13 @@ def _is_nothing(path: str | os.PathLike[str]) -> bool:
         return False
 
 
-def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-
-
 def _from_pipe(path: str | os.PathLike[str]) -> bytes:
     import select
 
     found = bytearray()
     began = time.monotonic()
     ends = began + PIPE_S
-    descriptor = _without_waiting(os.fspath(path), os.O_RDONLY)
+    descriptor = systems.without_waiting(os.fspath(path), os.O_RDONLY)
     try:
         while True:
             try:
@@ -208,6 +190,12 @@ def find_moved(name: str, base: str) -> str | None:
         if ".." not in parts[number:] and os.path.lexists(path):
             return os.path.normpath(path)
     return None
+
+
+def located(said: str, folder: Path) -> Path:
+    """Return the path that a lock in a folder tells; see `mlygeo.pipelines.selection_lock.relative`."""
+    path = Path(PurePosixPath(said)).expanduser()
+    return path if path.is_absolute() else folder / path
 
 
 def natural_key(path: str | os.PathLike[str]) -> tuple[str, str]:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import sys
 import threading
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from mlygeo import systems
+from mlygeo.own_process import without_pandas
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -26,19 +27,6 @@ Result = TypeVar("Result")
 
 MOST_DEATHS = 3
 """Times that a task may end its process before it is given up."""
-
-
-def free_memory() -> int | None:
-    """Return the bytes of memory that this process may still take, by the system and its container; None if unknown."""
-    found = []
-    with suppress(OSError, ValueError, StopIteration):
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        found.append(int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1]) * 1024)
-    with suppress(OSError, ValueError):
-        group = Path("/sys/fs/cgroup")
-        most, now = (int((group / f"memory.{name}").read_text(encoding="ascii")) for name in ("max", "current"))
-        found.append(max(most - now, 0))
-    return min(found, default=None)
 
 
 class Processes:
@@ -136,11 +124,12 @@ class Processes:
 
 def _begin(threads: int, parent: int) -> None:
     """Prepare a process: the one that started it ends it, not Ctrl-C, and it ends when that one is gone."""
+    without_pandas()
     import pyarrow as pa
 
     pa.set_cpu_count(threads)
     pa.set_io_thread_count(threads)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    systems.ignore_ctrl_c()
     starter = multiprocessing.parent_process()
 
     def watch() -> None:

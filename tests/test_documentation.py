@@ -43,7 +43,7 @@ PAGES = sorted(
     str(path.relative_to(ROOT))
     for path in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("README.md"))
 )
-NOT_RUN = ("make", "pip", "conda", "git")
+NOT_RUN = ("make", "pip", "uv", "conda", "git")
 """Programs that set up or test the project itself, which other tests and CI do."""
 
 

@@ -393,24 +393,116 @@ def test_functions_are_pickled_by_their_names():
         assert pickle.loads(pickle.dumps(function)) is function
 
 
-TWICE = {
-    "convert": ("frame", "images"), "coverage_gaps": ("images", "images"), "cut": ("images", "photos"),
-    "geotag_photos": ("images", "photos"), "interpolate_times": ("images", "photos"), "metadata": ("images", "images"),
-    "select_nearest": ("points", "points"), "street_points": ("streets", "streets"), "streets": ("streets", "streets"),
-    "sample_streets": ("streets", "streets"), "write_track": ("tracks", "track"),
-}  # fmt: skip
+REFUSED_FORMS = {
+    "first column twice": lambda frame: pd.concat([frame, frame.iloc[:, [0]]], axis=1),
+    "last column twice": lambda frame: pd.concat([frame, frame.drop(columns="geometry").iloc[:, [-1]]], axis=1),
+    "another column twice": lambda frame: pd.concat([frame, *[pd.DataFrame({"more": 1}, frame.index)] * 2], axis=1),
+    "geometry twice": lambda frame: frame.assign(more=frame.geometry).set_axis([*frame.columns, "geometry"], axis=1),
+    "names of two levels": lambda frame: pd.DataFrame(frame).set_axis(
+        pd.MultiIndex.from_tuples([(name, "x") for name in frame.columns]), axis=1
+    ),
+    "several geometries, none active": lambda frame: pd.DataFrame(
+        frame.rename_geometry("one").assign(two=frame.geometry)
+    ),
+}
+"""Frames of which nobody can tell what is meant."""
+
+OTHER_FORMS = {
+    "a number for a name": lambda frame: frame.assign(more=1).rename(columns={"more": 5}),
+    "a pair for a name": lambda frame: frame.assign(more=1).rename(columns={"more": ("a", "b")}),
+    "no name": lambda frame: frame.assign(more=1).rename(columns={"more": None}),
+    "a time for a name": lambda frame: frame.assign(more=1).rename(columns={"more": pd.Timestamp("2024")}),
+    "an empty name": lambda frame: frame.assign(more=1).rename(columns={"more": ""}),
+    "names that are categories": lambda frame: frame.set_axis(pd.CategoricalIndex(frame.columns), axis=1),
+    "names that have a name": lambda frame: frame.rename_axis(columns="name"),
+    "no active geometry": lambda frame: gpd.GeoDataFrame(pd.DataFrame(frame.rename_geometry("shape_1"))),
+    "two geometries, none active": lambda frame: pd.DataFrame(frame.assign(buffers=frame.geometry)),
+    "geometry of another name": lambda frame: frame.rename_geometry("the_geom"),
+    "text called geometry": lambda frame: frame.rename_geometry("the_geom").assign(geometry="text"),
+    "one index for all": lambda frame: frame.set_axis([0] * len(frame), axis=0),
+    "index of text": lambda frame: frame.set_axis([f"row {row // 2}" for row in range(len(frame))], axis=0),
+    "index backwards": lambda frame: frame.set_axis(range(len(frame))[::-1], axis=0),
+    "index of times": lambda frame: frame.set_axis(pd.DatetimeIndex(["2024"] * len(frame)), axis=0),
+    "index with gaps": lambda frame: frame.set_axis([None, *[1.0] * (len(frame) - 1)], axis=0),
+    "index called as a column": lambda frame: frame.set_axis(pd.Index(range(len(frame)), name="id"), axis=0),
+    "index of two levels": lambda frame: frame.set_axis(
+        pd.MultiIndex.from_arrays([range(len(frame)), [1] * len(frame)], names=["a", "b"]), axis=0
+    ),
+    "index of levels without names": lambda frame: frame.set_axis(
+        pd.MultiIndex.from_arrays([[1] * len(frame), [1] * len(frame)]), axis=0
+    ),
+}
+"""Frames that mean what the plain one does."""
 
 
-@pytest.mark.parametrize("name", TWICE)
-def test_a_column_that_stands_twice_is_named(name, folder):
-    parameter, kind = TWICE[name]
-    frame = frames()[kind]
-    for column in frame.columns.drop(frame.geometry.name)[:3]:
-        twice = pd.concat([frame, frame[[column]]], axis=1)
-        if name == "metadata" and column != "id":
-            continue
-        with pytest.raises(FrameError, match=f"{column}'.* stands twice|columns '{column}'"):
-            functions()[name](**{**right_values(folder, None)[name], parameter: twice})
+def frame_parameters(folder, service):
+    """Each public function with a parameter that takes a frame, and that frame."""
+    right = {**right_values(folder, service), "convert": {"frame": images_frame(), "output": folder / "out.gpkg"}}
+    for name, arguments in right.items():
+        for parameter, value in arguments.items():
+            for frame in value if isinstance(value, list) else [value]:
+                if isinstance(frame, gpd.GeoDataFrame):
+                    yield name, arguments, parameter, frame
+
+
+def test_frames_of_which_nobody_can_tell_what_is_meant_are_refused(folder, server):
+    service = Service(endpoints=server.endpoints, token=TOKEN, retry=QUICK)
+    wrong, asked = [], set()
+    for name, right, parameter, frame in frame_parameters(folder, service):
+        asked.add(name)
+        for kind, form in REFUSED_FORMS.items():
+            if kind.startswith("several") and name == "read_tiles":
+                continue  # it reads no geometry
+            before = files_in(folder)
+            try:
+                functions()[name](**{**right, parameter: form(frame)})
+            except FrameError as error:
+                if files_in(folder) != before or not error.hint:
+                    wrong.append(f"{name}({parameter}: {kind}): files were touched, or no hint: {error}")
+            except Exception as error:  # noqa: BLE001 - as a user sees it
+                wrong.append(f"{name}({parameter}: {kind}): {type(error).__name__} {error!s:.200}")
+            else:
+                wrong.append(f"{name}({parameter}: {kind}): accepted")
+    assert not wrong, "\n".join(wrong)
+    assert len(asked) > 30
+
+
+def keep(kept, function, **arguments):
+    kept.append(function(**arguments))
+
+
+def as_texts(result):
+    """The values of a frame, row by row, without its index and the name of its geometry."""
+    if not isinstance(result, pd.DataFrame):
+        return {}
+    plain = result
+    if isinstance(result, gpd.GeoDataFrame) and result.active_geometry_name is not None:
+        plain = pd.DataFrame(result).rename(columns={result.active_geometry_name: "the geometry"})
+    return {name: plain[name].astype(str).tolist() for name in plain.columns if name not in {"geometry", "bytes"}}
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_form_of_a_frame_changes_no_result(folder, server):
+    """The names of columns and geometry and the index are refused in one line, or of no effect."""
+    service = Service(endpoints=server.endpoints, token=TOKEN, retry=QUICK)
+    wrong = []
+    for name, right, parameter, frame in frame_parameters(folder, service):
+        function = functions()[name]
+        expected = as_texts(function(**right))
+        for kind, form in OTHER_FORMS.items():
+            if not WHOLE and zlib.crc32(f"{name}{parameter}{kind}".encode()) % 3:
+                continue
+            given, kept = form(frame), []
+            given = [given] if isinstance(right[parameter], list) else given
+            problem = one_call(functools.partial(keep, kept, function), {**right, parameter: given}, folder)
+            if problem is not None:
+                wrong.append(f"{name}({parameter}: {kind}): {problem}")
+            elif kept:
+                result = as_texts(kept[0])
+                other = [column for column in expected if result.get(column) != expected[column]]
+                if other:
+                    wrong.append(f"{name}({parameter}: {kind}): {other} differ")
+    assert not wrong, "\n".join(wrong)
 
 
 OPTIONS = {
@@ -546,6 +638,36 @@ def test_what_never_ends_is_refused_at_once(name, folder, server, never_ends, al
                 wrong.append(f"{name}({parameter.name}={path.name}): {found}")
     assert not wrong, "\n".join(wrong)
     assert all(not path.is_file() for path in never_ends if path.parent == folder)
+
+
+ADDRESSES = (
+    "https://127.0.0.1:9/x", "http://127.0.0.1:9/x.jpg", "s3://bucket/x.parquet", "gs://bucket/folder/", "ftp://127.0.0.1/x",
+    Path("https://127.0.0.1:9/x.csv"), "file:///tmp/x.gpx",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(functions()))
+def test_what_takes_no_address_says_so(name, folder):
+    """Parameters of frames take addresses; of other files each says that it takes one of this machine."""
+    function, wrong = functions()[name], []
+    right, before = right_values(folder, None)[name], files_in(folder)
+    for parameter in inspect.signature(function).parameters.values():
+        takes = values.taken_by(parameter.annotation, inspect.unwrap(function).__globals__)
+        kinds = takes.kinds | (takes.items.kinds if takes.items else set())
+        takes_frames = kinds & {"frame", "geodataframe", "table"} or parameter.name in values.ADDRESSED
+        if takes_frames or takes.unknown or not kinds & {"path", "region like"}:
+            continue
+        for address in ADDRESSES:
+            for given in (address, [address]) if takes.items else (address,):
+                try:
+                    function(**{**right, parameter.name: given})
+                except MlygeoError as error:
+                    if " is an address" not in str(error):
+                        wrong.append(f"{parameter.name}={given!r}: {error!s:.150}")
+                else:
+                    wrong.append(f"{parameter.name}={given!r}: accepted")
+    assert not wrong, "\n".join(wrong)
+    assert files_in(folder) == before
 
 
 def test_unknown_and_missing_parameters_are_pythons_own_errors():

@@ -34,6 +34,8 @@ from mlygeo import progress
 from mlygeo.cli import mapillary_tools, old_tools, sections
 from mlygeo.cli.verbs import MEANT, VERBS, Verb
 from mlygeo.errors import InputError, MlygeoError, RegionError
+from mlygeo.own_process import without_pandas
+from mlygeo.pipelines import renamed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -146,6 +148,8 @@ class _VerbCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not ctx.resilient_parsing:
+            flags = {flag for each in self.params for flag in each.opts + each.secondary_opts}
+            args = renamed.typed_anew(args, flags, lambda line: click.echo(line, err=True))
             self._check(args, ctx)
         return super().parse_args(ctx, args)
 
@@ -364,8 +368,11 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
     _set_up_logging(given.pop("verbose"), parameters, quiet=quiet)
     if as_json and ids_only:
         raise InputError("--json and --ids-only both want standard output", hint="give one of them")
+    asked_with: dict[str, Any] = {name: given[name] for name in ("config", "region_file") if name in given}
     if verb.takes_region or verb.takes_token:
-        _configure(verb, given, quiet=quiet)
+        settings = _configure(verb, given, quiet=quiet)
+        if settings is not None and asked_with.get("region_file") is None:
+            asked_with["region_file"] = settings.region
     # Verbs that ask the service also take a file with the token; the stand-in's token is no secret.
     asks_service = "token_file" in given
     for name in ("token", "user_password", "jwt"):
@@ -400,12 +407,14 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
         check_output("dataset", Path(output).expanduser())
     elif verb.acts:
         given["output"] = given.get("output") or output
+        if output is not None:
+            own_files.refuse_inputs(verb.function, Path(output).expanduser(), asked_with)
         if output is not None and verb.writes in {"folder", "dataset"}:
             check_output(verb.writes, Path(output).expanduser())
     elif verb.output is not None and (output is not None or not ids_only):
         target = Path(output or verb.output).expanduser()
-        check_output(verb.writes, target)
-        own_files.check(verb.function, target, given, is_named=output is not None)
+        check_output(verb.writes, target, or_dataset=verb.makes_datasets)
+        own_files.check(verb.function, target, {**given, **asked_with}, is_named=output is not None)
     with given_by_user(typed):
         job = body(**given)
         if any(afterwards.values()):
@@ -500,8 +509,8 @@ def _then_sorted(job: Job[Any], given: dict[str, Any], afterwards: dict[str, Any
     return job
 
 
-def _configure(verb: Verb, given: dict[str, Any], *, quiet: bool) -> None:
-    """Put the region that the options name among those of the function, with the configuration named or found."""
+def _configure(verb: Verb, given: dict[str, Any], *, quiet: bool) -> Config | None:
+    """Put the region that the options name among those of the function; return the configuration, if there is one."""
     from mlygeo import config
     from mlygeo.pipelines.inputs import NO_REGION
 
@@ -525,6 +534,7 @@ def _configure(verb: Verb, given: dict[str, Any], *, quiet: bool) -> None:
             raise RegionError("no region", hint=NO_REGION)
     elif settings is not None and given.get("token") is None and given.get("token_file") is None:
         given["token_file"] = settings.token_file
+    return settings
 
 
 def _region(named: dict[str, Any], settings: Config | None, *, is_named: bool) -> Any:
@@ -601,6 +611,8 @@ def main(arguments: list[str] | None = None, *, statuses: mapillary_tools.Comman
     with contextlib.suppress(AttributeError, ValueError):
         # A name of a file may be bytes that are no text.
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")  # type: ignore[union-attr]
+    if arguments is None:
+        without_pandas()
     with progress.running() as run:
         try:
             return _main(arguments, statuses)

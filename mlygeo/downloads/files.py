@@ -11,7 +11,7 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from mlygeo import store
+from mlygeo import store, systems
 from mlygeo.downloads import check, layouts
 from mlygeo.downloads.check import BombError
 from mlygeo.errors import FileError, FormatError, InputError, ServiceError
@@ -327,7 +327,7 @@ class PictureFiles:
                 while view:
                     view = view[file.write(view) :]
                 os.fsync(file.fileno())
-            temporary.replace(target)
+            systems.replace(temporary, target)
         except OSError as error:
             with contextlib.suppress(OSError):
                 temporary.unlink()

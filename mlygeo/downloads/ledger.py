@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from mlygeo import keys
+from mlygeo import keys, systems
 from mlygeo.errors import FileError, FormatError
 from mlygeo.places import STATE_FOLDER
 from mlygeo.schemas import DEFAULT_PROVIDER
@@ -278,7 +278,7 @@ class Ledger:
                 ELSE {OTHER} END
             FROM {table}
         """  # noqa: S608 - our own numbers
-        with _opened(self.folder) as (root, options):
+        with systems.looked_up(self.folder) as (root, options):
             stat = os.stat  # looked up once: this loop runs for every image of a large folder
             for start in range(0, len(ids), IDS_A_QUERY):
                 part = ids[start : start + IDS_A_QUERY]
@@ -552,12 +552,12 @@ def transfers(folder: str | os.PathLike[str]) -> pd.DataFrame:
         raise FileError(f"{folder} has no ledger ({STATE_FOLDER}/{LEDGER_FILE})", hint="mlygeo download -o makes one")
     from mlygeo.downloads import credits as noted
 
-    with _reading(path) as db:
+    with reading(path) as db:
         return noted.add(as_frame(_read(db, path)), noted.read(db))
 
 
 @contextlib.contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
     """Yield the ledger in a file, open for reading, also while a download is at work; raises as `Ledger` does."""
     with sqlite_errors(path):
         for mode in ("mode=ro", "mode=ro&immutable=1"):  # a read-only medium has no place for SQLite's own files
@@ -630,24 +630,6 @@ def _ids(values: list[Any]) -> Ids:
     found = np.empty(len(values), dtype=object)
     found[:] = list(map(str, values))
     return found
-
-
-@contextlib.contextmanager
-def _opened(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """
-    Yield the prefix of paths in a folder, and the options to `stat` them.
-
-    Paths relative to an open folder are a fifth faster to look up than whole ones, where the system
-    supports them.
-    """
-    if os.stat not in os.supports_dir_fd:
-        yield f"{folder}{os.sep}", {}
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        yield "", {"dir_fd": descriptor}
-    finally:
-        os.close(descriptor)
 
 
 def _json(ids: Ids) -> str:

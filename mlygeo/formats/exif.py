@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from mlygeo.formats import times
+from mlygeo.plausible import HIGHEST_M, LOWEST_M
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +33,9 @@ BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, UTF8 = 1, 2, 3, 4, 5, 7, 129
 IFD0, EXIF, GPS = "IFD0", "ExifIFD", "GPS"
 
 
+_PIEXIF_NAMES = {IFD0: "0th", EXIF: "Exif", GPS: "GPS"}
+
+
 class Tag(NamedTuple):
     """The directory, number and type of a tag."""
 
@@ -39,9 +43,6 @@ class Tag(NamedTuple):
     number: int
     type: int
 
-
-LOWEST_M, HIGHEST_M = -11_000, 100_000
-"""The deepest sea, and where the air ends: altitudes beyond, as -32768, stand for none."""
 
 USUAL_M = -500, 12_000
 """No place on land lies so deep or high, and few aircraft fly higher."""
@@ -231,6 +232,28 @@ def encode(name: str, value: Value, order: str) -> Encoded:
         parts = [part for pair in value for part in pair]
         return Encoded(kind, len(value), struct.pack(f"{order}{len(parts)}I", *parts))
     raise TypeError(f"{name} cannot hold {value!r}")
+
+
+def new_segment(values: Mapping[str, Value]) -> bytes:
+    """
+    Return the EXIF segment of a picture that has none yet; piexif makes it.
+
+    Parameters
+    ----------
+    values
+        Value of each tag, by names of `TABLE`.
+    """
+    import piexif
+
+    directories: dict[str, dict[int, Any]] = {name: {} for name in _PIEXIF_NAMES.values()}
+    for name, value in values.items():
+        tag = TABLE[name]
+        raw = encode(name, value, ">").raw
+        # As bytes, since piexif encodes text as Latin-1; it appends the zero byte itself.
+        given = raw[:-1] if tag.type == ASCII else raw if tag.type in {BYTE, UNDEFINED} else value
+        directories[_PIEXIF_NAMES[tag.directory]][tag.number] = given
+    segment: bytes = piexif.dump(directories)
+    return segment
 
 
 def image_description(text: str | None) -> dict[str, Any] | None:

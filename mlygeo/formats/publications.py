@@ -3,7 +3,8 @@ A folder of results described for others: RO-Crate and Croissant, both JSON-LD.
 
 Sources: RO-Crate 1.1 (https://www.researchobject.org/ro-crate/specification/1.1/), Process Run Crate 0.5
 (https://www.researchobject.org/workflow-run-crate/profiles/process_run_crate), Croissant 1.0
-(https://docs.mlcommons.org/croissant/docs/croissant-spec.html).
+(https://docs.mlcommons.org/croissant/docs/croissant-spec.html), GeoCroissant 1.0
+(https://docs.mlcommons.org/croissant/docs/croissant-geo-spec.html).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _CRATE = "https://w3id.org/ro/crate/1.1"
 
 _PROCESS = "https://w3id.org/ro/wfrun/process/0.5"
 
-_CROISSANT = "http://mlcommons.org/croissant/1.0"
+_CROISSANT, _GEO = "http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/geo/1.0"
 
 PARQUET, TEXT, JSON = "application/vnd.apache.parquet", "text/plain", "application/json"
 
@@ -150,6 +151,12 @@ class Publication:
         What has made them, with all options.
     software
         Versions of what has made them.
+    crs
+        The CRS of the positions in the files.
+    sampling
+        How the places were chosen, in a sentence.
+    bias
+        Where there are none, in a sentence.
     """
 
     title: str
@@ -166,6 +173,9 @@ class Publication:
     sources: tuple[Source, ...]
     command: str
     software: Mapping[str, str]
+    crs: str
+    sampling: str
+    bias: str
 
 
 def ro_crate(data: Publication) -> dict[str, Any]:
@@ -267,13 +277,18 @@ CONTEXT = {
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"}, "dct": "http://purl.org/dc/terms/",
     "equivalentProperty": "cr:equivalentProperty", "examples": {"@id": "cr:examples", "@type": "@json"},
     "extract": "cr:extract", "field": "cr:field", "fileProperty": "cr:fileProperty", "fileObject": "cr:fileObject",
-    "fileSet": "cr:fileSet", "format": "cr:format", "includes": "cr:includes", "isLiveDataset": "cr:isLiveDataset",
+    "fileSet": "cr:fileSet", "format": "cr:format",
+    "geocr": "http://mlcommons.org/croissant/geo/", "includes": "cr:includes", "isLiveDataset": "cr:isLiveDataset",
     "jsonPath": "cr:jsonPath", "key": "cr:key", "md5": "cr:md5", "parentField": "cr:parentField", "path": "cr:path",
     "recordSet": "cr:recordSet", "references": "cr:references", "regex": "cr:regex", "repeated": "cr:repeated",
     "replace": "cr:replace", "samplingRate": "cr:samplingRate", "sc": "https://schema.org/",
     "separator": "cr:separator", "source": "cr:source", "subField": "cr:subField", "transform": "cr:transform",
 }  # fmt: skip
-"""The context that the specification of Croissant prints."""
+"""The context that the specification of Croissant prints, with the namespace of GeoCroissant."""
+
+_NO_PIXELS = "none on the ground: positions of cameras and points along streets, and no raster"
+
+_NO_CADENCE = "irregular: when contributors took their pictures"
 
 _DATA_TYPES = {
     "integer": "sc:Integer", "float": "sc:Float", "text": "sc:Text", "boolean": "sc:Boolean", "time": "sc:DateTime",
@@ -293,18 +308,22 @@ def croissant(data: Publication) -> dict[str, Any]:
     Returns
     -------
     metadata
-        JSON-LD, for `CROISSANT_FILE`.
+        JSON-LD, for `CROISSANT_FILE`, with the terms of GeoCroissant that fit places where pictures were taken: there
+        are no pixels on the ground, bands or cadence, which is said where a term is due.
     """
     west, south, east, north = data.bounds or (0.0, 0.0, 0.0, 0.0)
     shape = {"@type": "sc:GeoShape", "box": f"{south} {west} {north} {east}"}
     place = {"spatialCoverage": {"@type": "sc:Place", "geo": shape}}
     publisher = {} if data.publisher is None else {"publisher": _croissant_party(data.publisher, "sc:Organization")}
     return {
-        "@context": CONTEXT, "@type": "sc:Dataset", "conformsTo": _CROISSANT, "name": data.title,
+        "@context": CONTEXT, "@type": "sc:Dataset", "conformsTo": [_CROISSANT, _GEO], "name": data.title,
         "description": data.about, "license": [url for _, url in data.licences],
         "datePublished": data.date, "citeAs": "; ".join(data.credit), "version": "1.0.0",
         **({"creator": [_croissant_party(each, "sc:Person") for each in data.creators]} if data.creators else {}),
         **({"url": data.address} if data.address else {}), **(place if data.bounds else {}),
+        "geocr:coordinateReferenceSystem": data.crs, "geocr:spatialResolution": _NO_PIXELS,
+        "geocr:samplingStrategy": data.sampling, "geocr:spatialBias": data.bias,
+        **({"geocr:temporalResolution": _NO_CADENCE} if data.period else {}),
         **publisher, **({"temporalCoverage": "/".join(data.period)} if data.period else {}),
         "distribution": [
             {"@type": "cr:FileObject", "@id": file.name, "name": file.name, "description": file.about,

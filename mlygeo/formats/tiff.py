@@ -80,16 +80,17 @@ class Entry(NamedTuple):
 
 
 class Directory(NamedTuple):
-    """A directory: where it lies, its entries, and where the next one is."""
+    """A directory: where it lies, its entries, where the next one is, and whether there is a place that says so."""
 
     offset: int
     entries: list[Entry]
     following: int
+    ends: bool = True
 
     @property
     def end(self) -> int:
         """The byte after it."""
-        return self.offset + 6 + 12 * len(self.entries)
+        return self.offset + 2 + 12 * len(self.entries) + 4 * self.ends
 
 
 class Block:
@@ -179,9 +180,15 @@ class Block:
         if end > len(data):
             raise FormatError(f"its EXIF is damaged: {name} has {count:,} entries, and ends before the last")
         entries = [Entry(*entry) for entry in struct.iter_unpack(f"{order}HHI4s", data[offset + 2 : end])]
-        # Some writers leave out the four bytes after the last directory.
-        following = struct.unpack_from(f"{order}I", data, end)[0] if end + 4 <= len(data) else 0
-        return Directory(offset, entries, following)
+        # Some writers leave out the four bytes after the last directory, and piexif those after EXIF and GPS.
+        begins = {self._offset(entry) for entry in entries if entry.size > 4 or entry.tag in POINTERS.values()}
+        if name != IFD0:
+            begins |= {
+                self._offset(entry) for entry in self._directories[IFD0].entries if entry.tag in POINTERS.values()
+            }
+        if end + 4 > len(data) or end in begins:
+            return Directory(offset, entries, 0, ends=False)
+        return Directory(offset, entries, struct.unpack_from(f"{order}I", data, end)[0])
 
     def _offset(self, entry: Entry) -> int:
         return int(struct.unpack(f"{self.order}I", entry.field)[0])
@@ -231,8 +238,10 @@ class Block:
         fits = 0 < len(entries) <= len(old.entries) and self._is_alone(old.offset, old.end, taken)
         table = struct.pack(f"{order}H", len(entries))
         table += b"".join(struct.pack(f"{order}HHI4s", *entry) for entry in entries)
-        table += struct.pack(f"{order}I", old.following)
-        return Directory(self._put(table, old.offset if fits else None), entries, old.following)
+        ends = old.ends or not fits
+        if ends:
+            table += struct.pack(f"{order}I", old.following)
+        return Directory(self._put(table, old.offset if fits else None), entries, old.following, ends)
 
     def _taken(self) -> Iterator[tuple[int, int]]:
         """Yield every stretch of the block that is known to be in use; stretches beyond the block are ignored."""
@@ -266,38 +275,6 @@ class Block:
                 if offset_tag in known and length_tag in known:
                     start = self._offset(known[offset_tag])
                     yield start, start + self._offset(known[length_tag])
-
-
-def fresh(wanted: Mapping[str, Mapping[int, Encoded]], order: str) -> bytes:
-    """Return a new block of these values: each directory, followed by its values."""
-    first = dict(wanted.get(IFD0, {}))
-    others = [name for name in POINTERS if wanted.get(name)]
-    first.update({POINTERS[name]: _long(0, order) for name in others})
-    offset = 8 + _length(first)
-    for name in others:
-        first[POINTERS[name]] = _long(offset, order)
-        offset += _length(wanted[name])
-    data = next(name for name, known in HEADERS.items() if known == order) + struct.pack(f"{order}I", 8)
-    for values in (first, *(wanted[name] for name in others)):
-        data += _table(values, len(data), order)
-    return data
-
-
-def _length(values: Mapping[int, Encoded]) -> int:
-    return 6 + 12 * len(values) + sum(len(v.raw) + len(v.raw) % 2 for v in values.values() if len(v.raw) > 4)
-
-
-def _table(values: Mapping[int, Encoded], start: int, order: str) -> bytes:
-    table, behind = struct.pack(f"{order}H", len(values)), b""
-    place = start + 6 + 12 * len(values)
-    for tag, value in sorted(values.items()):
-        if len(value.raw) <= 4:
-            field = value.raw.ljust(4, b"\0")
-        else:
-            field = struct.pack(f"{order}I", place + len(behind))
-            behind += value.raw + b"\0" * (len(value.raw) % 2)
-        table += struct.pack(f"{order}HHI4s", tag, value.type, value.number, field)
-    return table + struct.pack(f"{order}I", 0) + behind
 
 
 def _long(number: int, order: str) -> Encoded:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlygeo import plausible
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -47,7 +49,7 @@ def sums_of(table: pa.Table, points: int) -> dict[str, Any]:
         values = table["is_pano"]
         true = pc.sum(values.drop_null()).as_py() or 0
         panos = {"true": true, "known": len(values) - values.null_count, "unknown": values.null_count}
-    return {**sums, "years": years, "panos": panos}
+    return {**sums, "years": years, "panos": panos, "implausible": plausible.added([plausible.of_table(table)])}
 
 
 def added(parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
@@ -55,11 +57,18 @@ def added(parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
     plain: Counter[str] = Counter({"points": 0, "covered": 0, "pairs": 0})
     years: Counter[str] = Counter()
     panos: Counter[str] = Counter()
+    implausible: list[dict[str, int]] = []
     for part in parts:
         plain.update({name: part[name] for name in ("points", "covered", "pairs")})
         years.update(part["years"])
         panos.update(part["panos"])
-    return {**plain, "years": {year: years[year] for year in sorted(years, key=int)}, "panos": dict(panos)}
+        implausible.append(part.get("implausible", {}))
+    return {
+        **plain,
+        "years": {year: years[year] for year in sorted(years, key=int)},
+        "panos": dict(panos),
+        "implausible": plausible.added(implausible),
+    }
 
 
 def facts_of(
@@ -91,6 +100,7 @@ def facts_of(
         "captured": sums["years"],
         "pano_share": round(panos["true"] / known, 4) if known else None,
         **({"pano_unknown": unknown} if unknown else {}),
+        **({"implausible": sums["implausible"]} if sums.get("implausible") else {}),
         **({} if providers is None else {"providers": providers}),
     }
 

@@ -34,7 +34,6 @@ from mlygeo.store.united import United
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
     from pathlib import Path
 
     import geopandas as gpd
@@ -369,6 +368,6 @@ class Laid(plan.AllParts):
         attrs = {"attribution": self.plan.given["attribution"], "street_points": self.facts}
         return GivenPoints(everything, by_id=True, said=attrs)
 
-    def index(self, more: dict[str, Any], written_at: datetime) -> Index:
+    def index(self, more: dict[str, Any]) -> Index:
         """Return the index of the points as a dataset; `more` is noted in it."""
-        return index_of(self.plan, self.counts, more, written_at)
+        return index_of(self.plan, self.counts, more)

@@ -10,10 +10,12 @@ from __future__ import annotations
 import importlib
 import math
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-from mlygeo.errors import DependencyError, FrameError, InputError, install_hint
+from mlygeo.errors import FrameError, InputError
+from mlygeo.extras import missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,13 +33,21 @@ ROW = "mlygeo row"
 """The column that has the order of rows while they are shuffled."""
 
 GROUPS = {
+    "check_images": "folder",
     "cut_sequences": "folder",
+    "estimate_subseconds": "folder",
     "flag_duplicates": "sequence_id",
     "interpolate_directions": "sequence_id",
+    "interpolate_positions": "folder",
+    "interpolate_times": "folder",
     "split_sequences": "sequence_id",
+    "spread_subseconds": "folder",
     "summarise": "sequence_id",
 }
 """The steps on images in time order, and the column whose values they treat each for itself."""
+
+EACH = {"filter_images", "sun_position"}
+"""The steps that look at one row after another."""
 
 NAMING = {"cut_sequences", "split_sequences"}
 """The steps that name sequences by their first images; of those that agree, in the order of all rows."""
@@ -66,7 +76,7 @@ def has_twin(name: str, given: Mapping[str, Any]) -> bool:
             "`method=percept` is not possible with a frame of Dask: its squares begin at the corner of all points",
             hint="take `method=even`, or give the streets as a frame: .compute()",
         )
-    return name in {"select_nearest", "filter_images", *GROUPS}
+    return name in {"select_nearest", "street_coverage", "street_points", *EACH, *GROUPS}
 
 
 def called(
@@ -83,7 +93,7 @@ def called(
     step
         The step; see `has_twin`.
     held
-        The frames, by their parameters, `images` and `points`.
+        The frames, by their parameters, such as `images` and `points`.
     options
         The other arguments, checked.
     kinds
@@ -96,13 +106,29 @@ def called(
     FrameError
         If a frame lacks a column.
     """
+    from mlygeo.parts import lazy_streets
+
     name, own = step.__name__, partial(step, **options)
+    if name == "street_points":
+        return lazy_streets.street_points(step, held["streets"], options, kinds["streets"])
+    if name == "street_coverage":
+        return lazy_streets.street_coverage(step, held["streets"], held["images"], options, kinds)
     if name == "select_nearest":
         return _nearest(own, held["points"], held["images"], options, kinds)
-    form = Form.of(held["images"], "images", kinds["images"])
-    if name == "filter_images":
-        return _each(own, form, held["images"])
-    return _by_group(own, form, GROUPS[name], held["images"])
+    images = as_lazy(held["images"], "images")
+    form = Form.of(images, "images", kinds["images"])
+    if name == "check_images":
+        own = partial(own, **_settled_track(held), now=options.get("now") or datetime.now(UTC))
+    if name in EACH:
+        return _each(own, form, images)
+    return _by_group(own, form, GROUPS[name], images)
+
+
+def _settled_track(held: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the track that images are compared with, as a frame in memory; nothing without one."""
+    from mlygeo import store
+
+    return {name: store.as_frame(value, name=f"`{name}`") for name, value in held.items() if name != "images"}
 
 
 @dataclass(frozen=True)
@@ -136,7 +162,7 @@ class Form:
 
         from mlygeo import frames
 
-        none = _empty(frame)
+        none = empty(frame)
         asked = [each for each in ("provider", "id", "creator_id") if each in none.columns]
         numbers = "provider" not in asked and all(_is_number(none, each) for each in asked[:1])
         if name != "images" or numbers or not asked:
@@ -157,20 +183,21 @@ def _is_number(none: gpd.GeoDataFrame, column: str) -> bool:
     return getattr(none.dtypes.get(column), "kind", "O") in "iu"
 
 
-def _module(name: str) -> Any:
+def module(name: str) -> Any:
+    """Return a module of Dask; raise DependencyError without it."""
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise DependencyError("frames of Dask need dask_geopandas", hint=install_hint("scale")) from error
+        raise missing("frames of Dask need dask_geopandas", "scale") from error
 
 
-def _empty(frame: Any) -> gpd.GeoDataFrame:
+def empty(frame: Any) -> gpd.GeoDataFrame:
     """Return the columns of a frame, without rows."""
-    found: gpd.GeoDataFrame = _module("dask.dataframe.dispatch").make_meta(frame)
+    found: gpd.GeoDataFrame = module("dask.dataframe.dispatch").make_meta(frame)
     return found
 
 
-def _like(meta: gpd.GeoDataFrame, found: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+def like(meta: gpd.GeoDataFrame, found: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """Return a partition; raise FrameError where it has other columns than the frame has by its empty rows."""
     if not len(found):
         return meta
@@ -193,7 +220,9 @@ def _like(meta: gpd.GeoDataFrame, found: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
 
 def _each(step: Callable[..., gpd.GeoDataFrame], form: Form, images: Any) -> Any:
     """Return a step on each partition."""
-    meta = step(form.settled(_empty(images))).iloc[:0]
+    meta = step(form.settled(empty(images))).iloc[:0]
+    if "against_light" in meta.columns:  # unknown of some images perhaps, which all rows would tell
+        meta = meta.astype({"against_light": "boolean"})
     return images.map_partitions(_of_partition, step, form, meta, meta=meta, enforce_metadata=False)
 
 
@@ -202,7 +231,7 @@ def _of_partition(
 ) -> gpd.GeoDataFrame:
     if ROW in part.columns:
         part = part.sort_values(ROW, kind="stable").drop(columns=ROW)
-    return _like(meta, step(form.settled(part)))
+    return like(meta, step(form.settled(part)))
 
 
 # Sequences
@@ -216,14 +245,14 @@ def _by_group(step: partial[gpd.GeoDataFrame], form: Form, column: str, images: 
             " together",
             hint="add the column, or take .compute() where the frame fits into memory",
         )
-    none = _empty(images)
-    meta = step(_module("dask.dataframe.dispatch").meta_nonempty(form.settled(none))).iloc[:0]
+    none = empty(images)
+    meta = step(module("dask.dataframe.dispatch").meta_nonempty(form.settled(none))).iloc[:0]
     numbered = images.map_partitions(_numbered, meta=_numbered(none, None))
     together = numbered.shuffle(on=column)
     found = together.map_partitions(_of_partition, step, form, meta, meta=meta, enforce_metadata=False)
     if step.func.__name__ not in NAMING or found.npartitions == 1:
         return found
-    dask, dataframe = _module("dask"), _module("dask.dataframe")
+    dask, dataframe = module("dask"), module("dask.dataframe")
     parts = found.to_delayed()
     told = dask.delayed(_check_names)([dask.delayed(_names)(part) for part in parts], column)
     settled = dask.delayed(_once_told, pure=False)
@@ -289,12 +318,12 @@ def _nearest(
             "`max_distance=None` is not possible with a frame of Dask: the nearest image may be in any partition",
             hint=f"name the largest distance; or {PARTS}",
         )
-    dask, dataframe = _module("dask"), _module("dask.dataframe")
-    points, images = _as_lazy(points, "points"), _as_lazy(images, "images")
+    dask, dataframe = module("dask"), module("dask.dataframe")
+    points, images = as_lazy(points, "points"), as_lazy(images, "images")
     forms = Form.of(points, "points", kinds["points"]), Form.of(images, "images", kinds["images"])
-    none = _empty(images)
-    meta = step(forms[0].settled(_empty(points)), forms[1].settled(none))
-    around, held = _boxes(points), _boxes(images)
+    none = empty(images)
+    meta = step(forms[0].settled(empty(points)), forms[1].settled(none))
+    around, held = boxes(points), boxes(images)
     projection = nearest.choose_projection(
         *_corners(around), srid=options.get("srid"), force_srid=options.get("force_srid", False)
     )
@@ -312,8 +341,8 @@ def _nearest(
         near: Sequence[Any] = []
         if box != NOWHERE:
             reach = None if box is None or projection is None else projection.reach(box, distance_m)
-            near = [other for other, its in zip(image_parts, held, strict=True) if _may_meet(its, reach)]
-        rows = [dask.delayed(_within)(other, reach) for other in near]
+            near = [other for other, its in zip(image_parts, held, strict=True) if may_meet(its, reach)]
+        rows = [dask.delayed(within)(other, reach) for other in near]
         found.append(match(part, rows or [none], witnesses, unique))
     return dataframe.from_delayed(found, meta=meta, verify_meta=False)
 
@@ -322,8 +351,8 @@ NOWHERE = (0.0, 90.0, 0.0, -90.0)
 """The box of rows without positions."""
 
 
-def _as_lazy(value: Any, name: str) -> Any:
-    """Return a frame of Dask; of a frame in memory one with rows near each other in each partition."""
+def as_lazy(value: Any, name: str) -> Any:
+    """Return a frame of Dask; of points in memory one with rows near each other in each partition."""
     import numpy as np
 
     from mlygeo import store
@@ -339,16 +368,16 @@ def _as_lazy(value: Any, name: str) -> Any:
         lon, lat = _lonlat(frame)
         frame = frame.iloc[np.argsort(hilbert.codes(lon, lat), kind="stable")]
     parts = max(1, -(-len(frame) // POINTS_AT_ONCE)) if name == "points" else 1
-    return _module("dask_geopandas").from_geopandas(frame.reset_index(drop=True), npartitions=parts)
+    return module("dask_geopandas").from_geopandas(frame.reset_index(drop=True), npartitions=parts)
 
 
-def _boxes(frame: Any) -> list[Bounds | None]:
+def boxes(frame: Any) -> list[Bounds | None]:
     """
     Return the box of each partition in degrees; None where it may hold anything, `NOWHERE` where it holds no place.
 
     Those that the frame knows of its partitions are taken; else the positions of all rows are computed, alone.
     """
-    dask, none = _module("dask"), _empty(frame)
+    dask, none = module("dask"), empty(frame)
     crs = none.crs
     known = frame.spatial_partitions
     if known is not None and crs is not None and crs.to_epsg() == 4326:
@@ -392,7 +421,8 @@ def _corners(boxes: Sequence[Bounds | None]) -> tuple[np.ndarray[Any, Any], np.n
     return np.concatenate([np.empty(0), *lon]), np.concatenate([np.empty(0), *lat])
 
 
-def _may_meet(box: Bounds | None, reach: Bounds | None) -> bool:
+def may_meet(box: Bounds | None, reach: Bounds | None) -> bool:
+    """Return whether rows in one box, as of `boxes`, may lie in another; None is anywhere."""
     if box == NOWHERE:
         return False
     if box is None or reach is None:
@@ -434,7 +464,7 @@ def _witnesses(parts: Sequence[gpd.GeoDataFrame]) -> gpd.GeoDataFrame:
     return others[~others["provider"].astype(str).fillna("").duplicated()]
 
 
-def _within(part: gpd.GeoDataFrame, reach: Bounds | None) -> gpd.GeoDataFrame:
+def within(part: gpd.GeoDataFrame, reach: Bounds | None) -> gpd.GeoDataFrame:
     """Return the rows in a box in degrees."""
     import numpy as np
 
@@ -462,4 +492,4 @@ class _Match:
         several = [part for part in (*images, witnesses) if part is not None]
         held = [part for part in several if len(part)] or several[:1]
         near = pd.concat(held, ignore_index=True)
-        return _like(self.meta, self.step(self.forms[0].settled(points), self.forms[1].settled(near)))
+        return like(self.meta, self.step(self.forms[0].settled(points), self.forms[1].settled(near)))

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlygeo import arrays
-from mlygeo.errors import DependencyError, FileError, InputError, MlygeoError, install_hint
+from mlygeo.errors import FileError, InputError, MlygeoError
+from mlygeo.extras import missing
 from mlygeo.parts import plan as plans
 from mlygeo.processes import MOST_DEATHS, Processes
 from mlygeo.progress import Progress, counted
@@ -236,7 +237,7 @@ def _dask(client: Any, scheduler: str | None) -> Iterator[Executor]:
     try:
         distributed: Any = importlib.import_module("distributed")
     except ImportError as error:
-        raise DependencyError("`scheduler` needs Dask, which is not installed", hint=install_hint("scale")) from error
+        raise missing("`scheduler` needs Dask", "scale") from error
     # What a lost connection leaves behind is a traceback in each of these; the error below says it in one line.
     for name in ("distributed", "distributed.client", "distributed.comm", "distributed.core", "tornado.application"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -198,7 +198,6 @@ def planned(
         "conditions": images.conditions_as_json(conditions),
         "images": dataset.hash,
         "attrs": dataset.attrs,
-        "written_at": max(part.written_at for part in index.parts).isoformat(),
         "rows_per_task": rows_per_task,
         "points": {
             "name": given_points.name,

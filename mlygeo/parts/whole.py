@@ -93,7 +93,7 @@ class Whole(AllParts):
 
     def index(self, more: dict[str, Any]) -> Index:
         """Return the index of the selection as a dataset; `more` is noted in it."""
-        return index_of(self.plan, self.counts, more, datetime.fromisoformat(self.plan.given["written_at"]))
+        return index_of(self.plan, self.counts, more)
 
     def table(self) -> tuple[pa.Table, Floats, Floats]:
         """Return all parts as one table, in the order of the points' rows and of ranks; and the places, degrees."""
@@ -181,7 +181,7 @@ class Whole(AllParts):
         return number, first, facts.shares_added(shares) if "provider" in names else None
 
 
-def index_of(made: Plan, counts: list[dict[str, Any]], more: dict[str, Any], written_at: datetime) -> Index:
+def index_of(made: Plan, counts: list[dict[str, Any]], more: dict[str, Any]) -> Index:
     """Return the index of parts as a dataset, of those that have rows, by what is counted in each."""
     parts, cells, rows = [], [], []
     for number, counted in enumerate(counts):
@@ -199,7 +199,7 @@ def index_of(made: Plan, counts: list[dict[str, Any]], more: dict[str, Any], wri
             Part(
                 task.cell, task.path, counted["rows"], len(GeoFile(path).groups), path.stat().st_size,
                 west, south, east, north, counted["min_id"], counted["max_id"], **times, sha256=sha256,
-                written_at=written_at, footer_sha256=footer_sha256(path),
+                footer_sha256=footer_sha256(path),
             )
         )  # fmt: skip
         cells.append(np.cumsum(np.array(counted["cells"], dtype=np.int64)))

@@ -12,7 +12,7 @@ import json
 import sqlite3
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from mlygeo.downloads.ledger import LOCKED_S, sqlite_errors, write_ahead
+from mlygeo.downloads.ledger import LOCKED_S, reading, sqlite_errors, write_ahead
 from mlygeo.errors import FormatError
 from mlygeo.places import STATE_FOLDER
 
@@ -141,3 +141,19 @@ class ViewLedger:
             with sqlite_errors(self.path):
                 rows = self._db.execute(query, (json.dumps(paths[start : start + AT_ONCE]),)).fetchall()
             yield from map(Made._make, rows)
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """
+    Return the SHA-256 that the file of each view had when it was made, by its path; none where there is no ledger.
+
+    Raises
+    ------
+    FormatError
+        If the ledger is damaged.
+    """
+    path = folder / STATE_FOLDER / LEDGER_FILE
+    if not path.is_file():
+        return {}
+    with reading(path) as db:
+        return dict(db.execute("SELECT path, checksum FROM views"))

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
 import stat
 import time
 from contextlib import suppress
@@ -20,7 +19,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mlygeo import store
+from mlygeo import store, systems
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.formats import jpeg as segments
 from mlygeo.formats import tiff, times, xmp
@@ -35,6 +34,7 @@ from mlygeo.formats.exif import (
     heading_tags,
     image_description,
     json_comment,
+    new_segment,
     real,
     same_heading,
 )
@@ -49,7 +49,7 @@ log = logging.getLogger("mlygeo.photos.exif_writer")
 ORIGINAL = "_original"
 """Suffix of the names of kept originals; ExifTool uses the same, and can restore them."""
 
-_NEW_BLOCK = b"Exif\0\0"
+_BEFORE_BLOCK = b"Exif\0\0"
 
 _OF_PANORAMA = 1000
 """More bytes than the properties of a panorama have in XMP."""
@@ -195,9 +195,8 @@ def write_exif(
     with store.atomic(goal) as temporary:
         _write(temporary, new)
         _check(temporary.read_bytes(), new, jpeg, wanted, name=source.name, old_layout=found, doubts=doubts)
-        shutil.copystat(source, temporary)
         # fsync needs a file that is open for writing.
-        temporary.chmod(stat.S_IMODE(before.st_mode) | stat.S_IWUSR)
+        systems.copy_rights(source, temporary, stat.S_IMODE(before.st_mode) | stat.S_IWUSR)
         if goal == source:
             _must_be_unchanged(source, before)
             if keep_original:
@@ -210,7 +209,7 @@ def write_exif(
 
 def _exif_segment(jpeg: bytes, found: segments.Layout) -> segments.Segment | None:
     blocks = segments.named(jpeg, found, segments.APP1, segments.EXIF_NAME)
-    if len(blocks) > 1 and not jpeg.startswith(tuple(tiff.HEADERS), blocks[1].start + 4 + len(_NEW_BLOCK)):
+    if len(blocks) > 1 and not jpeg.startswith(tuple(tiff.HEADERS), blocks[1].start + 4 + len(_BEFORE_BLOCK)):
         raise FormatError("its EXIF goes on over several segments, and cannot be extended")
     return blocks[0] if blocks else None
 
@@ -223,7 +222,7 @@ def _planned(
     old = None if block is None else segments.payload(jpeg, block)
     exif = _measured(tags, found)
     if tags.captured is not None:
-        clocks = Clocks() if old is None else _clocks(old[len(_NEW_BLOCK) :])
+        clocks = Clocks() if old is None else _clocks(old[len(_BEFORE_BLOCK) :])
         more, doubt = clocks.tags(tags.captured, now_us=time.time_ns() // 1000)
         exif |= more
         if doubt is not None and doubts is not None:
@@ -232,7 +231,7 @@ def _planned(
     def built() -> bytes:
         if old is not None:
             return _extended(old, exif, tags.absent)
-        return _NEW_BLOCK + tiff.fresh(_by_directory({**tags.absent, **exif}, "<"), "<") if exif else b""
+        return new_segment({**tags.absent, **exif}) if exif else b""
 
     if tags.comment is None:
         return exif, built()
@@ -285,7 +284,7 @@ def _measured(tags: Tags, found: segments.Layout) -> dict[str, Value]:
 
 
 def _extended(old: bytes, exif: Mapping[str, Value], absent: Mapping[str, Value]) -> bytes:
-    name = old[: len(_NEW_BLOCK)]
+    name = old[: len(_BEFORE_BLOCK)]
     block = tiff.Block(old[len(name) :])
     missing = {key: value for key, value in absent.items() if not block.has(TABLE[key].directory, TABLE[key].number)}
     block.extend(_by_directory({**missing, **exif}, block.order))
@@ -342,7 +341,7 @@ def _headed(jpeg: bytes, found: segments.Layout, tags: Tags, doubts: list[str] |
     if tags.heading is None:
         return tags
     segment = _exif_segment(jpeg, found)
-    fields = tiff.Fields(b"" if segment is None else segments.payload(jpeg, segment)[len(_NEW_BLOCK) :])
+    fields = tiff.Fields(b"" if segment is None else segments.payload(jpeg, segment)[len(_BEFORE_BLOCK) :])
     described = image_description(fields.text(fields.picture.get("ImageDescription"))) or {}
     compass = described.get("MAPCompassHeading")
     pose = xmp.Properties(_packet(jpeg, found)).text("GPano:PoseHeadingDegrees")
@@ -397,7 +396,7 @@ def _stated(jpeg: bytes, found: segments.Layout, tags: Tags) -> Tags:
     except FormatError as error:
         there, problem = {}, str(error)
     segment = _exif_segment(jpeg, found)
-    block = None if segment is None else tiff.Block(segments.payload(jpeg, segment)[len(_NEW_BLOCK) :])
+    block = None if segment is None else tiff.Block(segments.payload(jpeg, segment)[len(_BEFORE_BLOCK) :])
     exif = dict(tags.exif)
     for name, part in (("Artist", "creator"), ("Copyright", "rights")):
         own = None if block is None else block.value(TABLE[name].directory, TABLE[name].number)
@@ -448,7 +447,7 @@ def _check(
     same = len(pictures) == len(written) - new_layout.scan and written.endswith(pictures)
     same = same and list(_others(jpeg, old_layout)) == list(_others(written, new_layout))
     block = _exif_segment(written, new_layout)
-    there = None if block is None else tiff.Block(segments.payload(written, block)[len(_NEW_BLOCK) :])
+    there = None if block is None else tiff.Block(segments.payload(written, block)[len(_BEFORE_BLOCK) :])
     settled = tags.captured is None and tags.comment is None
     wanted = _measured(tags, new_layout) if settled else _planned(jpeg, old_layout, tags, doubts)[0]
     for key, value in wanted.items():
@@ -482,13 +481,9 @@ def _keep(path: Path) -> None:
     """Keep a file under its name with "_original" appended: as a hard link, or as a copy where links are impossible."""
     kept = path.with_name(path.name + ORIGINAL)
     with suppress(FileExistsError):
-        try:
-            kept.hardlink_to(path)
-        except FileExistsError:
-            raise
-        except OSError:
+        if not systems.linked(kept, path):
             with store.atomic(kept) as copy:
-                shutil.copy2(path, copy)
+                systems.copy(path, copy)
 
 
 # Encoding again, smaller or as WebP, with the picture's metadata.

@@ -7,18 +7,16 @@ longer at the old one, whatever the journal says, so that a run may be killed at
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import os
-import shutil
 import tempfile
 import unicodedata
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mlygeo import store
+from mlygeo import store, systems
 from mlygeo.errors import FileError, FormatError
 from mlygeo.progress import Progress, keep
 
@@ -390,18 +388,16 @@ def _second_name(source: Path, target: Path, *, is_begun: bool) -> str | None:
         return f"from {target.parent} it would reach another file, or none"
     try:
         # Link the new name, then remove the old one: unlike a rename, this never replaces a file.
-        os.link(source, target, follow_symlinks=False)
+        if systems.linked(target, source):
+            return None
     except FileExistsError:
         return f"there is a file {target} already"
-    except OSError as error:
-        if error.errno not in {errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS, errno.EACCES}:
-            raise
-        with store.atomic(target) as temporary:
-            shutil.copy2(source, temporary)
-            if temporary.read_bytes() != source.read_bytes():
-                raise FileError(f"{target} came back different from the disk; {source.name} was left") from error
-            if os.path.lexists(target):
-                raise FileError(f"there is a file {target} already") from error
+    with store.atomic(target) as temporary:
+        systems.copy(source, temporary)
+        if temporary.read_bytes() != source.read_bytes():
+            raise FileError(f"{target} came back different from the disk; {source.name} was left")
+        if os.path.lexists(target):
+            raise FileError(f"there is a file {target} already")
     return None
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import os
 import sys
 from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from mlygeo.errors import InputError
+from mlygeo.pipelines.renamed import with_new_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -90,17 +93,20 @@ def received(function: Callable[P, T]) -> Callable[P, T]:
         if not parameters:
             parameters.append(_parameters(function))
         signature, takes = parameters[0]
+        if not kwargs.keys() <= takes.keys():
+            kwargs = with_new_names(kwargs, takes, stacklevel=3)  # type: ignore[assignment]
         try:
             bound = signature.bind(*args, **kwargs)
         except TypeError:
             return function(*args, **kwargs)  # for Python's own words on a parameter that is missing or unknown
-        given = set()
+        given, as_given = set(), dict(bound.arguments)
         for name, value in bound.arguments.items():
             default = signature.parameters[name].default
             if value is not default:
                 bound.arguments[name] = values.converted(value, takes[name], name)
             if value is not default or value is not None:
                 given.add(name)
+        _refuse_inputs(function.__name__, as_given)
         outer = _given.get()
         token = _given.set(frozenset(given if outer is None else given & outer))
         args, kwargs = bound.args, bound.kwargs  # type: ignore[assignment]
@@ -113,6 +119,23 @@ def received(function: Callable[P, T]) -> Callable[P, T]:
             _given.reset(token)
 
     return called
+
+
+def _refuse_inputs(function: str, given: dict[str, Any]) -> None:
+    """Raise where what is named for results of a function is what another of its options reads."""
+    name = OUTPUTS.get(function, "output")
+    target = given.pop(name, None)
+    if not isinstance(target, str | os.PathLike):
+        return
+    from mlygeo.pipelines import own_files
+    from mlygeo.store import is_table, paths
+
+    if not (is_table(target) or paths.is_url(target)):
+        own_files.refuse_inputs(function, Path(target).expanduser(), given)
+
+
+OUTPUTS = {"init": "path"}
+"""Parameter that names the results of a function, where it is not `output`."""
 
 
 def _parameters(function: Callable[..., Any]) -> tuple[inspect.Signature, dict[str, Takes]]:
@@ -155,13 +178,18 @@ def at_the_door(function: Callable[P, T], name: str) -> Callable[P, T]:
 
 def _lazily(function: Callable[P, T], name: str, given: dict[str, Any]) -> T | None:
     """Return the answer to frames of Dask as one; None where the step has no lazy twin."""
+    from mlygeo.frames import check_names
     from mlygeo.parts import lazy
     from mlygeo.pipelines import values
+    from mlygeo.store.held import is_dask
 
     if not lazy.has_twin(name, given):
         return None
     signature, takes = _parameters(function)
     held = {each: value for each, value in given.items() if values.kinds_of(each)}
+    for each, value in held.items():
+        if is_dask(value):
+            check_names(value.columns, f"`{each}`")
     options = {
         each: value if value is signature.parameters[each].default else values.converted(value, takes[each], each)
         for each, value in given.items()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from mlygeo.errors import InputError
-from mlygeo.pipelines.arguments import of_no_use
+from mlygeo.pipelines.arguments import of_no_use, user_call
 from mlygeo.pipelines.job import Job, public, tally, version
 from mlygeo.progress import counted
 
@@ -92,7 +92,7 @@ def convert(
     >>> convert("images.parquet", "images.gpkg")
     """
     from mlygeo import store
-    from mlygeo.pipelines import street_files
+    from mlygeo.pipelines import provenance, street_files
     from mlygeo.readers import streets
 
     given = frame if isinstance(frame, list | tuple) else [frame]
@@ -113,6 +113,8 @@ def convert(
         )
     with _Said() as said:
         read = [_read(each, layer=layer, bbox=bbox, columns=wanted, srid=srid) for each in given]
+        # The source says what made its frame; of one that does not, it is known what has converted it.
+        read = [each if "record" in each.attrs else provenance.noted(each, user_call()) for each in read]
         file = _write(dict(zip(names, read, strict=True)), output)
     left_out: dict[str, int] = {}
     for each in read:
@@ -172,7 +174,7 @@ class _Said(logging.Handler):
 
 
 def _check_output(given: Sequence[FrameLike], output: PathLike) -> None:
-    """Raise where nothing could be written, or it would replace what is read; nothing is read before."""
+    """Raise where nothing could be written; nothing is read before."""
     from mlygeo import store
 
     if store.is_table(output):
@@ -182,12 +184,6 @@ def _check_output(given: Sequence[FrameLike], output: PathLike) -> None:
     path = Path(output).expanduser()
     if not path.name.lower().endswith(TRACKS):
         store.check_writable(path)
-    for each in given:
-        if not isinstance(each, str | os.PathLike) or store.is_table(each):
-            continue
-        file, _ = store.parted(each)
-        if file.exists() and path.exists() and file.samefile(path):
-            raise InputError(f"{path} would be converted into itself", hint="name another file to write")
 
 
 def _has_layers(output: PathLike) -> bool:

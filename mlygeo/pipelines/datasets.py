@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from mlygeo.errors import InputError
@@ -57,8 +57,9 @@ def partition(
 
     A dataset is a folder of GeoParquet 1.1, `DIR/cell=q<quadkey>/part-0.parquet`, in which cells are the smaller
     the denser the rows are, and rows of a part are ordered along a Hilbert curve. GeoPandas, PyArrow, DuckDB, Dask and
-    Polars read it. Beside it, `DIR.partitions.parquet` is its index: path, rows, box, ids, times and hash of each
-    part. The parts do not depend on the order of the inputs or their rows, on the number of files or of processes.
+    Polars read it. Beside it, `DIR.partitions.parquet` is its index: path, rows, box, ids, capture times and hash of
+    each part. The parts do not depend on the order of the inputs or their rows, on the number of files or of processes,
+    and neither do parts or index on where the inputs lie, or when they were last changed.
 
     Of rows with the same id (and `provider`) one stays: that changed last (`updated_at`), then captured last, then
     with the least longitude and latitude. How many are left out, and how many ids are told differently by several
@@ -128,7 +129,7 @@ def partition(
 
     from mlygeo import regions
     from mlygeo.locks import FolderLock
-    from mlygeo.pipelines import street_files
+    from mlygeo.pipelines import provenance, street_files
     from mlygeo.processes import Processes
     from mlygeo.store.datasets import layout, publishing, writing
 
@@ -175,11 +176,12 @@ def partition(
             plan = writing.plan(
                 given, dataset, folder=folder, most=most, there=there if add else None, choice=asked.choice
             )
-            if there is not None and there.more.get("inputs", [])[-1:] == [plan.inputs]:
+            if there is not None and there.more.get("inputs", [])[-1:] == [plan.content]:
                 index = there if ended else publishing.as_it_is(there)
             elif there is not None and not add:
                 raise publishing.in_the_way(dataset)
             else:
+                plan = replace(plan, record=provenance.of_this_call())
                 number = processes_for(workers, plan.rows)
                 with running(progress), Processes(number) as processes:
                     index = writing.write(plan.on(processes, threads=number == 1))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from mlygeo import plausible
 from mlygeo.errors import FrameError, InputError
 from mlygeo.pipelines.job import RECORDS_AT_ONCE, Job, joined, public_with, tally, version
 from mlygeo.pipelines.options import Access, Asking
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import geopandas as gpd
+    import pandas as pd
 
     from mlygeo.keys import Ids, Key, Keys
     from mlygeo.net.http import Service
@@ -155,6 +157,7 @@ def metadata(
         "missing": missing,
         "wrong_values": {word: problem for word, problem in errors.items() if word not in missing},
         **_providers(parts),
+        "problems": (doubts := plausible.of_frame(result)),
         "attribution": frames.credited_of(result, bare=attribution_of),
         "version": version(),
     }
@@ -163,6 +166,8 @@ def metadata(
         headline += f"; {len(missing):,} without ({gone:,} gone)"
     if left_out:
         headline += f"; not asked for: {tally(left_out)}"
+    if doubts:
+        headline += f"; in doubt: {tally(doubts)}"
 
     def write(path: Path) -> list[Path]:
         return _write_missing(missing, path.parent)
@@ -379,8 +384,8 @@ def _images_named(images: Any, access: Access) -> tuple[gpd.GeoDataFrame, str, i
     from mlygeo.readers import id_lists
     from mlygeo.store.datasets.files import are_several
 
-    if hasattr(images, "geometry"):
-        return images, "the frame", 0
+    if hasattr(images, "columns"):
+        return _placed(images), "the frame", 0
     if isinstance(images, str | os.PathLike | int):
         images = [images]
     words = list(images)
@@ -454,6 +459,19 @@ def _ids_frame(images: Sequence[Identified]) -> gpd.GeoDataFrame:
     return gpd.GeoDataFrame(columns, geometry=geometry).astype(dict.fromkeys(columns, "str"))
 
 
+def _placed(images: pd.DataFrame) -> gpd.GeoDataFrame:
+    """Return a table with geometry, which is unknown where it has none."""
+    import geopandas as gpd
+
+    from mlygeo import frames
+
+    if isinstance(images, gpd.GeoDataFrame):
+        return images
+    frame = gpd.GeoDataFrame(images, geometry=[None] * len(images), crs=frames.CRS)
+    frame.attrs = dict(images.attrs)
+    return frame
+
+
 def _ids_alone(base: gpd.GeoDataFrame) -> bool:
     """Return whether a frame has nothing but ids, and whose they are."""
     return set(base.columns) - {"provider"} == {"id", "geometry"}
@@ -464,11 +482,13 @@ def _is_known(base: gpd.GeoDataFrame, column: str) -> bool:
     Return whether a frame has a column, so that it is not asked for.
 
     In a frame of several providers a column may be there for the images of another one: it counts if each row has a
-    value. The position counts in any case.
+    value. The position counts if a row has one.
     """
+    if column == "geometry":
+        return bool(base.geometry.notna().any())
     if column not in base.columns:
         return False
-    return "provider" not in base.columns or column == "geometry" or bool(base[column].notna().all())
+    return "provider" not in base.columns or bool(base[column].notna().all())
 
 
 def _fields(named: str | Sequence[str] | None, base: gpd.GeoDataFrame, reader: Records) -> list[str]:

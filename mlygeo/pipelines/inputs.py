@@ -130,14 +130,14 @@ def open_images(images: FrameLike, conditions: dict[str, Any]) -> Points:
 
 
 def load_ahead(images: int) -> None:
-    """Load what a selection from many images takes half a second to load, beside the reading of these."""
+    """Load what a selection from many images takes some time to load, beside the reading of these."""
     if images * SAVED_S > kernels.LOADING_S:
-        threading.Thread(target=_load, name="loading").start()
+        threading.Thread(target=_load, args=(images * SAVED_S,), name="loading").start()
 
 
-def _load() -> None:
-    importlib.import_module("pandas")  # Arrow asks for it, whatever it is given
-    kernels.load()
+def _load(saves_s: float) -> None:
+    importlib.import_module("pyarrow").array([0])  # loads pandas, but where Arrow does without; see `own_process`
+    kernels.load(saves_s)
 
 
 def surroundings(points: Points, max_distance: float | None) -> Region:

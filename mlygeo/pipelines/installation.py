@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from mlygeo import places
-from mlygeo.errors import MlygeoError, NetworkError, install_hint
+from mlygeo.errors import MlygeoError, NetworkError
+from mlygeo.extras import install_hint
 from mlygeo.pipelines.job import Job, public, version
 from mlygeo.pipelines.options import Access
 

@@ -82,13 +82,13 @@ class Job(Generic[T_co]):
         """Let the result go to its file before what goes beside it."""
         if self.as_file:
             beside = self.write
-            self.write = lambda path: [self._write_result(path), *beside(path)]
+            self.write = lambda path: [*self._write_result(path), *beside(path)]
 
-    def _write_result(self, path: Path) -> Path:
+    def _write_result(self, path: Path) -> list[Path]:
         from mlygeo import store
 
         frame: Any = self.result
-        return store.write_frame(frame, path)
+        return [store.write_frame(frame, path), *store.files_beside(path)]
 
     @cached_property
     def record(self) -> dict[str, Any]:
@@ -211,7 +211,7 @@ def tally(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{reason} ({number:,})" for reason, number in counts.items() if number)
 
 
-def check_output(kind: Output, path: Path) -> None:
+def check_output(kind: Output, path: Path, *, or_dataset: bool = False) -> None:
     """
     Raise unless results could be written to this path; nothing is created.
 
@@ -221,6 +221,8 @@ def check_output(kind: Output, path: Path) -> None:
         Kind of the results.
     path
         The path of -o.
+    or_dataset
+        Whether it may be meant as the folder of a dataset, which a slash at its end would say.
 
     Raises
     ------
@@ -235,6 +237,11 @@ def check_output(kind: Output, path: Path) -> None:
 
     must_be_here(path, "-o")
     layout.must_be_elsewhere(path.parent, path) if kind == "dataset" else layout.must_be_elsewhere(path)
+    if or_dataset and not path.suffix and not path.exists():
+        raise FormatError(
+            f"{path} has no ending, and may be meant as a file or as the folder of a dataset",
+            hint=f"write {path.name}/ with a slash at its end for a dataset, {path.name}.parquet for a file",
+        )
     # What ends in .json and is there is rather a configuration file than a frame of an earlier run.
     if kind == "frames" and store.names_file(path) and not (path.suffix.lower() == ".json" and path.exists()):
         store.check_writable(path)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mlygeo.errors import FileError, FormatError
+from mlygeo import places
+from mlygeo.errors import FileError, FormatError, MlygeoError
 from mlygeo.pipelines import selection_lock, versions
 from mlygeo.pipelines.job import version
-from mlygeo.pipelines.own_files import SUMMARY
-from mlygeo.pipelines.parted import SELECTION
+from mlygeo.pipelines.own_files import SELECTION, SUMMARY
 from mlygeo.progress import counted, working
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ log = logging.getLogger("mlygeo.pipelines")
 MOST_SHOWN = 5
 """Differences that an error names."""
 
-Kind = Literal["lock", "option", "software", "input", "tile", "output", "image"]
+Kind = Literal["lock", "option", "software", "region", "input", "tile", "output", "image"]
 """What a difference is in."""
 
 Change = Literal["gone", "moved", "changed", "new"]
@@ -104,11 +104,19 @@ def compared(file: Path, content: Mapping[str, Any], *, outputs: bool = True) ->
                 not_compared[name] = why
             else:
                 found += _input(name, each, file.parent)
+    regions = 0
+    if (source := (content["region"] or {}).get("source")) is not None:
+        if (why := _why_not(source)) is not None:
+            not_compared["region"] = why
+        else:
+            regions = 1
+            found += _region(source, content, file.parent)
     tiles = 0
     for who, facts in content["tiles"].items():
         tiles += len(facts["files"])
         found += _tiles(who, facts, file.parent)
-    counts = {"inputs": len(content["inputs"]) - len(not_compared), "tiles": tiles}
+    inputs = len(content["inputs"]) - len(not_compared.keys() - {"region"})
+    counts = {**({"regions": regions} if regions else {}), "inputs": inputs, "tiles": tiles}
     if outputs:
         found += [each for name, facts in content["outputs"].items() for each in output(name, facts, file.parent)]
         counts["outputs"] = len(content["outputs"])
@@ -133,7 +141,8 @@ def options_again(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[st
     """
     file, content = selection_lock.read(path)
     found = compared(file, content, outputs=False)
-    against = [str(each) for each in found.differences if each.kind != "software"]
+    # The shape of the region stands in the lock itself.
+    against = [str(each) for each in found.differences if each.kind not in {"software", "region"}]
     against += [f"{name}: {why}" for name, why in found.not_compared.items() if "in memory" in why]
     failed = [name for facts in content["tiles"].values() for name in facts["failed"]]
     if failed:
@@ -146,14 +155,17 @@ def options_again(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[st
             hint="restore what was changed; 'mlygeo verify --offline' lists all of it",
         )
     for each in found.differences:
-        log.warning("%s is %s", each.name, each.detail)
+        if each.kind == "region":
+            log.warning("%s is %s since; the region is that of the lock", each.name, each.change)
+        else:
+            log.warning("%s is %s", each.name, each.detail)
     options = dict(content["options"])
     for name, facts in content["inputs"].items():
         options[name] = _value(facts, file.parent)
-    caches = {str(selection_lock.located(facts["folder"], file.parent)) for facts in content["tiles"].values()}
+    caches = {str(places.located(facts["folder"], file.parent)) for facts in content["tiles"].values()}
     if len(caches) == 1:
         options["tile_cache"] = caches.pop()
-    options["region"] = selection_lock.region_of(content)
+    options["region"] = selection_lock.region_of(content, file.parent)
     return options, content
 
 
@@ -165,7 +177,7 @@ def _value(facts: Mapping[str, Any], folder: Path) -> Any:
         return None
     if "address" in facts:
         return facts["address"]
-    path = selection_lock.located(facts["path"], folder)
+    path = places.located(facts["path"], folder)
     return f"{path}:{facts['layer']}" if "layer" in facts else str(path)
 
 
@@ -186,16 +198,46 @@ def _why_not(facts: Mapping[str, Any]) -> str | None:
 
 
 def _input(name: str, facts: Mapping[str, Any], folder: Path) -> Iterator[Difference]:
-    path = selection_lock.located(facts["path"], folder)
+    path = places.located(facts["path"], folder)
     shown = f"{name} ({path.name})"
     if "number_of_files" in facts:
         yield from _files(shown, path, facts)
-        return
+    elif path.is_file():
+        yield from _bytes("input", shown, path, facts)
+    else:
+        yield _not_there("input", shown, path, facts, folder)
+
+
+def _not_there(kind: Kind, name: str, path: Path, facts: Mapping[str, Any], folder: Path) -> Difference:
+    beside = _moved(path.name, facts, (folder, folder.parent, Path.cwd(), path.parent.parent))
+    return Difference(kind, name, "gone" if beside is None else "moved", _path_now(path, beside))
+
+
+def _region(facts: Mapping[str, Any], content: Mapping[str, Any], folder: Path) -> Iterator[Difference]:
+    """Yield the difference between the file of a region and what is said of it; a box counts, not its file."""
+    path = places.located(facts["path"], folder)
+    shown = f"region ({path.name})"
     if not path.is_file():
-        beside = _moved(path.name, facts, (folder, folder.parent, Path.cwd(), path.parent.parent))
-        yield Difference("input", shown, "gone" if beside is None else "moved", _path_now(path, beside))
+        yield _not_there("region", shown, path, facts, folder)
         return
-    yield from _bytes("input", shown, path, facts)
+    is_of_config = "wkb" not in content["region"]
+    for each in _bytes("region", shown, path, facts):
+        is_alike = None if facts["buffered"] else _is_alike(path, facts, content)
+        if not (is_of_config and is_alike):
+            said = "" if is_alike is None else "the same area; " if is_alike else "another area; "
+            yield replace(each, detail=said + each.detail)
+
+
+def _is_alike(path: Path, facts: Mapping[str, Any], content: Mapping[str, Any]) -> bool | None:
+    """Return whether a file has the region of a lock; None where it has none any more."""
+    from mlygeo.regions import as_region
+
+    then = selection_lock.region_of(content, path.parent)
+    try:
+        now = as_region(f"{path}:{facts['layer']}" if "layer" in facts else path)
+    except MlygeoError:
+        return None
+    return then is not None and then.bounds == now.bounds and bool(then.geometry.equals(now.geometry))
 
 
 def _path_now(path: Path, now: Path | None) -> str:
@@ -207,19 +249,13 @@ def _path_now(path: Path, now: Path | None) -> str:
 def _moved(name: str, facts: Mapping[str, Any], folders: tuple[Path, ...]) -> Path | None:
     """Return where the same file lies now: beside the lock, above it, or in the current folder."""
     paths = (folder / name for folder in folders)
-    return next((path for path in paths if path.is_file() and _is_same(path, facts)), None)
-
-
-def _is_same(path: Path, facts: Mapping[str, Any]) -> bool:
-    """Return whether a file has the bytes that are told."""
-    expected = {"bytes": facts["bytes"], "sha256": facts["sha256"]}
-    return path.stat().st_size == facts["bytes"] and selection_lock.file_facts(path) == expected
+    return next((path for path in paths if selection_lock.is_same(path, facts)), None)
 
 
 def _bytes(kind: Kind, name: str, path: Path, facts: Mapping[str, Any]) -> Iterator[Difference]:
     """Yield the difference between a file that is there and what is said of it."""
     try:
-        if _is_same(path, facts):
+        if selection_lock.is_same(path, facts):
             return
         status = path.stat()
     except OSError as error:
@@ -255,7 +291,7 @@ def _files(name: str, path: Path, facts: Mapping[str, Any]) -> Iterator[Differen
 
 
 def _tiles(who: str, facts: Mapping[str, Any], folder: Path) -> Iterator[Difference]:
-    cache = selection_lock.located(facts["folder"], folder)
+    cache = places.located(facts["folder"], folder)
     names = list(facts["files"])
 
     def differing(name: str) -> list[Difference]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlygeo import own
-from mlygeo.errors import FileError, InputError
+from mlygeo import own, places
+from mlygeo.errors import FileError, InputError, MlygeoError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
 
 SUMMARY = "summary.json"
 """File that says that all files of a run are there."""
@@ -70,25 +72,135 @@ UNNAMED = {
 """What tells that the file of a verb is ours, where -o names none and the verb's own name is taken."""
 
 
-OTHER_ROWS = frozenset({"tiles", "streets", "select", "coverage", "tracks", "sample_video"})
-"""Functions whose frames have other rows than those that they read, which would be lost in the same file."""
+FRAMES_OF_PHOTOS = frozenset({
+    "process", "process_and_upload", "video_process", "video_process_and_upload", "exif_insert", "post_process",
+    "extract_user_data", "extract_import_meta_data", "extract_geotag_data", "extract_sequence_data",
+    "extract_upload_params",
+})  # fmt: skip
+"""Functions that keep the frames of a folder of photos in the folder that is named."""
+
+DATASETS = frozenset({"tiles", "streets", "cut", "partition"})
+"""Functions that may write a dataset."""
+
+FOLDERS = frozenset({"download", "download_originals", "zip_sequences"})
+"""Functions that write into a folder what nothing reads by a name of its own."""
+
+VIEWS = "views.parquet"
+"""Frame of the views that are cut."""
+
+SELECTION = "selection"
+"""Folder of the parts of a selection."""
+
+PHOTOS_OR_FRAMES = frozenset({"geotag_photos", "cut", "quality"})
+"""Functions of which a folder has photos, unless it is a dataset, into which nothing is written."""
 
 
-def _must_not_be_read(target: Path, given: Mapping[str, Any]) -> None:
+def written(function: str, target: Path, given: Mapping[str, Any]) -> list[Path]:
+    """
+    Return the files and datasets that a public function writes by names that are known before it runs.
+
+    Lists of what is still to do, which a run may take and write again, are not among them (`FAILED_TILES`,
+    `MISSING_IMAGES`).
+
+    Parameters
+    ----------
+    function
+        The public function.
+    target
+        The path that is named for its results.
+    given
+        Its options.
+    """
     from mlygeo import store
+    from mlygeo.store.datasets import layout
 
-    for name, value in given.items():
-        for each in value if isinstance(value, list | tuple) else [value]:
-            if not isinstance(each, str | os.PathLike) or store.is_table(each):
-                continue
-            try:
-                is_same = store.parted(each)[0].samefile(target)
-            except (OSError, ValueError):  # there is none
-                continue
-            if is_same:
+    if function in FOLDERS:
+        return []
+    if function in FRAMES_OF_PHOTOS:
+        from mlygeo.photos.import_folder import IMAGES_FILE, PHOTOS_FILE, SEQUENCES_FILE
+
+        return [target / name for name in (IMAGES_FILE, PHOTOS_FILE, SEQUENCES_FILE)]
+    if function == "views":
+        return [target / VIEWS]
+    if function == "find_sequences":
+        lists = _lists_of(given)
+        return [] if lists is None else [target / name for name in lists]
+    if function in {"select", "coverage"} and not store.names_file(target):
+        names = [*(SELECT if function == "select" else COVERAGE), SELECTION]
+        return [target / name for name in names if name not in TILES]
+    return [target, layout.index_of(target)] if function in DATASETS and target.name else [target]
+
+
+def _lists_of(given: Mapping[str, Any]) -> Mapping[str, own.Recognised] | None:
+    """Return the files of a search for sequences by its options; None where these name no user rightly."""
+    user = given.get("user")
+    user = user[0] if isinstance(user, list | tuple) and len(user) == 1 else user
+    return sequence_lists(file_stem(user, given.get("organization"))) if user is None or isinstance(user, str) else None
+
+
+def refuse_inputs(function: str, target: Path, given: Mapping[str, Any]) -> None:
+    """
+    Raise if results would replace what is read for them; to be called before anything is written.
+
+    Files are compared as the file system tells them apart, over links and whatever the case of their names.
+
+    Parameters
+    ----------
+    function
+        The public function.
+    target
+        The path that is named for its results.
+    given
+        The values of its options, as the caller gave them.
+
+    Raises
+    ------
+    InputError
+        Naming the file, and the option that reads it.
+    """
+    there = [path for path in written(function, target, given) if path.exists()]
+    for name, value in given.items() if there else ():
+        for each in _read(function, name, value):
+            if (path := next((path for path in there if _are_same(each, path)), None)) is not None:
                 raise InputError(
-                    f"{target} is read as `{name}`, and would be replaced", hint="name another file with -o"
+                    f"{path} is read as `{name}`, and would be replaced", hint="give another place as `output`"
                 )
+
+
+def _are_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except (OSError, ValueError):  # there is none
+        return False
+
+
+def _read(function: str, name: str, value: Any) -> Iterator[Path]:
+    """Yield the files and folders that a value of an option names."""
+    from mlygeo import store
+    from mlygeo.store import paths
+    from mlygeo.store.datasets import files
+
+    for each in value if isinstance(value, list | tuple) else [value]:
+        if not isinstance(each, str | os.PathLike) or store.is_table(each) or paths.is_url(each):
+            continue
+        with contextlib.suppress(MlygeoError, OSError, ValueError):  # no name of a file, which others tell
+            yield store.parted(each)[0].expanduser()
+            if name == "lock":
+                yield from _of_lock(each)
+            elif files.are_several(each) and not (function in PHOTOS_OR_FRAMES and Path(each).expanduser().is_dir()):
+                yield from (file.path for file in files.listed(each).files if isinstance(file.path, Path))
+
+
+def _of_lock(lock: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield the lock, and the inputs that it names; what is wrong with it is told where it is read."""
+    file = Path(lock).expanduser()
+    file = file / LOCK if file.is_dir() else file
+    yield file
+    with contextlib.suppress(LookupError, TypeError, AttributeError, RecursionError):
+        for facts in json.loads(places.content_of(file, own.LONGEST_SUMMARY))["inputs"].values():
+            for each in facts.get("files", [facts]):
+                if "path" in each:
+                    yield places.located(each["path"], file.parent)
 
 
 def file_stem(user: str | None, organization: int | str | None) -> str:
@@ -126,16 +238,15 @@ def check(function: str, target: Path, given: Mapping[str, Any], *, is_named: bo
     FileError
         Naming the file.
     InputError
-        If the file is one that the verb reads, and other rows would take the place of its own.
+        If the file is one that the verb reads.
     """
     from mlygeo import store
 
+    refuse_inputs(function, target, given)
     if not is_named and function in UNNAMED:
         own.refuse_others(target.parent, {target.name: UNNAMED[function]})
     if not is_named and function == "plot" and target.exists():  # nothing in a picture tells what it is of
         raise FileError(f"{target} is there, and would be replaced", hint=f"name it with -o {target}, or another file")
-    if function in OTHER_ROWS and target.is_file():
-        _must_not_be_read(target, given)
     is_file = store.names_file(target)
     if function in {"select", "coverage"} and not is_file:
         own.refuse_others(target, SELECT if function == "select" else COVERAGE)
@@ -144,7 +255,6 @@ def check(function: str, target: Path, given: Mapping[str, Any], *, is_named: bo
     elif function == "metadata":
         own.refuse_others(target.parent, METADATA)
     elif function == "find_sequences":
-        user = given.get("user")
-        user = user[0] if isinstance(user, list | tuple) and len(user) == 1 else user
-        if user is None or isinstance(user, str):
-            own.refuse_others(target, sequence_lists(file_stem(user, given.get("organization"))))
+        lists = _lists_of(given)
+        if lists is not None:
+            own.refuse_others(target, lists)

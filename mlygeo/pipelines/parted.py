@@ -46,9 +46,6 @@ if TYPE_CHECKING:
     Summed = Callable[[dict[str, Any], int, list[str]], dict[str, Any]]
     Said = Callable[[dict[str, Any], dict[str, Any]], str]
 
-SELECTION = "selection"
-"""Folder of the parts of a selection."""
-
 HELD_POINTS = 1_000_000
 """Points that are held when they are written, along a curve; more are written as they come."""
 
@@ -425,7 +422,6 @@ class _Run:
         self.doubts |= found.problems
         credited = list(dict.fromkeys([*whole.attribution(attribution_of), *frames.credited(self.points.attrs)]))
         summary = self.summed(whole.facts, kept - len(found.again), credited)
-        summary["inputs"]["images"]["sha256_of_index"] = self.dataset.hash
         summary["run"] = provenance.run_of({**summary, "plan": whole.plan.hash})
         self.lock.check(lambda: self._told(whole), summary["software"])
         self.summary |= summary
@@ -459,7 +455,7 @@ class _Run:
 
         self._settle(whole)
         run = {"run": self.summary["run"]}
-        target, beside = folder / SELECTION, layout.index_of(folder / SELECTION)
+        target, beside = folder / own_files.SELECTION, layout.index_of(folder / own_files.SELECTION)
         points, ids = folder / "street_points.parquet", folder / own_files.IMAGE_IDS
         with inputs.as_set(folder, own_files.SELECT):
             for stale in ("selection.parquet", own_files.FAILED_TILES):
@@ -481,7 +477,7 @@ class _Run:
             parts.result()
             made = whole.index(run | {"attribution": self.summary["attribution"]})
             index.write_index(made, beside)
-            outputs[SELECTION] = selection_lock.index_facts(made)
+            outputs[own_files.SELECTION] = selection_lock.index_facts(made)
             locked = self.lock.write(folder, self.summary, self._told(whole), outputs)
             text = json.dumps(self.summary, indent=2, ensure_ascii=False) + "\n"
             said = store.write_text(text, folder / own_files.SUMMARY)
@@ -521,8 +517,8 @@ def _refuse_dataset(folder: Path, dataset: Images) -> None:
 
     place = folder.expanduser().absolute()
     if (around := layout.around(place)) is not None or str(dataset.folder) in {
-        str(place / SELECTION),
-        os.path.realpath(place / SELECTION),
+        str(place / own_files.SELECTION),
+        os.path.realpath(place / own_files.SELECTION),
     }:
         raise FileError(
             f"{folder} is no place for the selection: {around or dataset.folder} is a dataset, which would be changed",
@@ -535,7 +531,7 @@ def _refuse_other(folder: Path) -> None:
     from mlygeo.errors import FormatError
     from mlygeo.store.datasets import index, layout
 
-    target = folder / SELECTION
+    target = folder / own_files.SELECTION
     beside = layout.index_of(target)
     if not target.exists() and not beside.exists():
         return
@@ -557,7 +553,7 @@ def clear(folder: Path) -> None:
     from mlygeo.locks import FolderLock
     from mlygeo.store.datasets import layout
 
-    target = folder / SELECTION
+    target = folder / own_files.SELECTION
     beside = layout.index_of(target)
     if store.names_file(folder):
         return
@@ -591,7 +587,7 @@ def _take_back(folder: Path, plan: Plan) -> None:
     """Take back parts of this plan that a killed run had put in their place before all else was there."""
     from mlygeo.store.parquet.files import GeoFile
 
-    target = folder / SELECTION
+    target = folder / own_files.SELECTION
     if not plan.parts.exists() and (plan.folder / WHOLE).exists():
         (plan.folder / WHOLE).replace(plan.parts)
     if plan.parts.exists() or (folder / own_files.SUMMARY).exists() or not target.is_dir():

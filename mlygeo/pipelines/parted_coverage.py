@@ -86,9 +86,7 @@ def coverage(
         whole = step.Covered(plan, laid, dataset.settled.form)
         considered, providers = _considered(dataset, whole.counts, conditions, left_out, credited)
         told = asked if one_provider_is_told or len(providers) > 1 else asked.without("provider")
-        made = Results(whole.coverage(), told, considered, summed)
-        made.summary["inputs"]["images"]["sha256_of_index"] = dataset.hash
-        return made
+        return Results(whole.coverage(), told, considered, summed)
 
     return _Run(dataset, spreading, results).job
 

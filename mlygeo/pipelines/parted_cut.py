@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlygeo import store
 from mlygeo.errors import InputError
-from mlygeo.pipelines import datasets, steps
+from mlygeo.pipelines import datasets, provenance, steps
 from mlygeo.pipelines.job import Job, body_of, check_folder
 from mlygeo.progress import counted
 from mlygeo.store.datasets import layout
@@ -129,9 +129,10 @@ class _Run:
 
     def _note(self, target: Path, name: str) -> None:
         """Note in the index of the dataset by which plan it was made, and what is said of it."""
-        path = layout.index_of(target)
+        path, record = layout.index_of(target), provenance.of_this_call()
         index = read_index(path)
-        write_index(replace(index, more={**index.more, CUT: {"plan": name, "facts": self.facts}}), path)
+        more = {CUT: {"plan": name, "facts": self.facts}, "records": [] if record is None else [record]}
+        write_index(replace(index, more=index.more | more), path)
 
     def frame(self) -> gpd.GeoDataFrame:
         """Return the images, in the order of a dataset."""

@@ -293,7 +293,7 @@ def process_csv(
             store.check_writable(target)
             images = _written(images, table, wanted, keep_original=keep_original, place=place)
             place.forget(images.loc[images["exif_written"], "path"].tolist())
-            files = [store.write_frame(provenance.noted(images, user_call()), target)]
+            files = [store.write_frame(provenance.noted(images, user_call()), target), *store.files_beside(target)]
     failed = steps.failures(images)
     unused = len(images.attrs["rows_left_out"])
     problems = _kinds_of_doubt(images["warning"].dropna())
@@ -380,7 +380,7 @@ def _in_photos(
             place.forget(images.loc[images["exif_written"], "path"].tolist())
         images = images.drop(columns="headed")
         if not dry_run:
-            files = [store.write_frame(provenance.noted(images, user_call()), target)]
+            files = [store.write_frame(provenance.noted(images, user_call()), target), *store.files_beside(target)]
     failed = steps.failures(images)
     what = "positions" if kind == "missing_gps" else "capture times"
     summary = {

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlygeo import places
+from mlygeo import places, plausible
 from mlygeo.errors import FileError, FrameError, InputError
 from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job, public, version
@@ -135,6 +135,8 @@ def quality(
             progress=progress,
         )  # fmt: skip
         summary |= measured
+    if doubts := plausible.of_frame(base):
+        summary["problems"] = {**summary.get("problems", {}), **doubts}
     if copies:
         result = flag_copies(result)
         summary["copies"] = int(result["is_copy"].sum())
@@ -208,8 +210,8 @@ def _headline(summary: dict[str, Any]) -> str:
             text += f", {summary['failed']:,} failed, see the column picture_error"
         if "accepted" in summary:
             text += f"; percept-vsvi-filter accepts {summary['accepted']:,} (without its check for a road)"
-        for problem, count in summary["problems"].items():
-            text += f"\nproblems: {problem} ({count:,}), see the column time_doubtful"
+    for problem, count in summary.get("problems", {}).items():
+        text += f"\nproblems: {problem} ({count:,}){', see the column time_doubtful' * (problem == BRIGHT_AT_NIGHT)}"
     if "copies" in summary:
         text += f"\n{counted(summary['copies'], 'image')} with the picture of another sequence"
         if summary["copies_by_place_and_time"]:

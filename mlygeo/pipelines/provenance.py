@@ -75,15 +75,18 @@ def record_of(call: Call, summary: Mapping[str, Any]) -> dict[str, Any]:
     summary
         Facts about the result; inputs and versions that are known there are not found out again.
     """
-    from mlygeo.pipelines import versions
+    from mlygeo.pipelines import sides, versions
 
     options = {
         name: _told(value, call.takes[name]) for name, value in sorted(call.options.items()) if name not in UNTOLD
     }
+    inputs = summary["inputs"] if "inputs" in summary else inputs_in(call)
+    if isinstance(options.get("compare"), list):  # texts, of which some name files
+        options["compare"] = [called(each) if sides.is_file(each) else each for each in options["compare"]]
     return {
         "command": call.function,
         "options": options,
-        "inputs": summary["inputs"] if "inputs" in summary else inputs_in(call),
+        "inputs": lasting(inputs),
         "software": summary["software"] if "software" in summary else versions.software(shapes=True),
     }
 
@@ -106,6 +109,14 @@ def noted(frame: gpd.GeoDataFrame, call: Call | None, summary: Mapping[str, Any]
     made = frame.copy(deep=False)
     made.attrs = {**frame.attrs, "record": record_of(call, summary or {})}
     return made
+
+
+def of_this_call() -> dict[str, Any] | None:
+    """Return what the user has called, as `record_of` does; None while no public function runs."""
+    from mlygeo.pipelines.arguments import user_call
+
+    call = user_call()
+    return None if call is None else json.loads(json.dumps(record_of(call, {})))
 
 
 def inputs_in(call: Call) -> dict[str, Any]:
@@ -282,6 +293,8 @@ def lasting(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return facts without those that differ between two runs with equal results; see `PASSING`."""
 
     def kept(value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return [kept(each) for each in value]
         return lasting(value) if isinstance(value, dict) else value
 
     return {name: kept(value) for name, value in facts.items() if name not in PASSING}

@@ -57,14 +57,14 @@ def publish(
     Describe results for those who find, cite and reuse them.
 
     Written into the folder are, of a selection, ro-crate-metadata.json (RO-Crate 1.1 with the run as a Process Run
-    Crate) or croissant.json (Croissant 1.0); of a folder of pictures manifest.csv and manifest.parquet, a row for each
-    picture with its hash, owner and licence. Each file is described with its size, hash and licences. A file that is
-    there is never replaced. Nothing is sent anywhere.
+    Crate) or croissant.json (Croissant 1.0 with the terms of GeoCroissant); of a folder of pictures or views
+    manifest.csv and manifest.parquet, a row for each picture with its hash, owner and licence. Each file is described
+    with its size, hash and licences. A file that is there is never replaced. Nothing is sent anywhere.
 
     Parameters
     ----------
     folder
-        Folder of a selection with its lock; with `manifest` one that `download` filled.
+        Folder of a selection with its lock; with `manifest` one that `download` or `views` filled.
     format
         "ro-crate", "croissant": the folder of a selection, as JSON-LD. "manifest": a list of pictures, as CSV and
         Parquet.
@@ -86,7 +86,8 @@ def publish(
     -------
     files
         A row for each file that is described: path, bytes, sha256, licence and licence_url (str; several with "; "
-        between them); with `manifest` also id, provider, sequence_id and creator.
+        between them); with `manifest` also id, provider, view (where it looks; null for a picture that is no view),
+        sequence_id and creator.
 
     Raises
     ------
@@ -187,11 +188,10 @@ def _publication(
     address: str | None,
 ) -> Publication:
     """Return what is published of the folder of a selection."""
-    from mlygeo import store
+    from mlygeo import frames, store
     from mlygeo.formats.publications import Publication
     from mlygeo.pipelines import selection_lock
-    from mlygeo.pipelines.own_files import SUMMARY
-    from mlygeo.pipelines.parted import SELECTION
+    from mlygeo.pipelines.own_files import SELECTION, SUMMARY
 
     lock, content = selection_lock.read(folder)
     if selection_lock.edited(content):
@@ -226,6 +226,39 @@ def _publication(
         sources=tuple(_sources(content)),
         command=f"mlygeo.{content['command']}({options})",
         software={**content["software"], "Python": python},
+        crs=frames.CRS,
+        sampling=_sampling(content, summary),
+        bias=_bias(content, facts),
+    )
+
+
+def _sampling(content: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
+    """Return how the images were chosen, in a sentence."""
+    options = content["options"]
+    of_rule, limit = options.get("prefer") or content["inputs"].get("prefer"), options.get("max_distance")
+    kind = (
+        "best images by a rule" if of_rule else "nearest image" if options.get("k") in {None, 1} else "nearest images"
+    )
+    number = "" if options.get("k") in {None, 1} else f"{options['k']} "
+    reach = "" if limit is None else f" within {limit:g} m"
+    if "towards" in content["inputs"]:
+        what = "of things that they look at"
+    elif "points" in content["inputs"]:
+        what = "of given points"
+    else:
+        what = f"of points on streets, one every {options['interval']:g} m (method {options['method']})"
+    filters = ", ".join(f"{name} {value}" for name, value in summary.get("filters", {}).items())
+    return f"The {number}{kind}{reach} {what}{f'; of images with {filters}' if filters else ''}."
+
+
+def _bias(content: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    """Return where there are no images, in a sentence."""
+    lost = facts["points"] - facts["points_covered"]
+    limit = content["options"].get("max_distance")
+    near = "" if limit is None else f" within {limit:g} m"
+    return (
+        f"{lost:,} of {counted(facts['points'], 'point')} have no image{near}; there are images only where "
+        "contributors have taken and published them."
     )
 
 
@@ -254,7 +287,7 @@ def _files(folder: Path, content: Mapping[str, Any]) -> Iterator[PublishedFile]:
     """Yield the files of a selection; raise where one is not as it was written."""
     from mlygeo.formats.publications import PublishedFile
     from mlygeo.pipelines import lock_checks, selection_lock
-    from mlygeo.pipelines.parted import SELECTION
+    from mlygeo.pipelines.own_files import SELECTION
     from mlygeo.store.datasets import files
 
     found = [each for name, facts in content["outputs"].items() for each in lock_checks.output(name, facts, folder)]
@@ -306,19 +339,49 @@ def _sources(content: Mapping[str, Any]) -> Iterator[Source]:
             yield Source(f"tile of {who}: {name}", each["sha256"])
 
 
+def _pictures(folder: Path) -> pd.DataFrame:
+    """
+    Return the pictures that runs have put into a folder: those of its downloads, and the views cut out of pictures.
+
+    Columns are those that tell whose a picture is, path, checksum, sequence_id and view, which is null for a download.
+    """
+    import pandas as pd
+
+    from mlygeo import store
+    from mlygeo.downloads.ledger import LEDGER_FILE, WITH_FILE, transfers
+    from mlygeo.perspective.ledger import checksums
+    from mlygeo.pipelines.own_files import VIEWS
+    from mlygeo.places import STATE_FOLDER
+
+    found, views = [], folder / VIEWS
+    if (folder / STATE_FOLDER / LEDGER_FILE).is_file() or not views.is_file():
+        rows = transfers(folder)
+        found.append(rows[rows["path"].notna() & rows["status"].isin(WITH_FILE)].assign(view=None))
+    if views.is_file():
+        frame = store.read_frame(views, frame="views")
+        cut = pd.DataFrame(frame.drop(columns=frame.active_geometry_name))
+        cut = cut[cut["error"].isna()] if "error" in cut else cut
+        found.append(cut.assign(checksum=cut["path"].map(checksums(folder))))
+    both = pd.concat([each.astype({"id": object}) for each in found], ignore_index=True)
+    for name in ("sequence_id", "checksum"):
+        if name not in both:
+            both[name] = None
+    if "provider" in both and len(found) == 2:  # of ids without a provider, a whole number is Mapillary's
+        both["provider"] = both["provider"].astype(object).where(both["provider"].notna(), None)
+    return both
+
+
 def _manifest(folder: Path, *, dry_run: bool) -> Job[pd.DataFrame]:
     """Return the job of the list of the pictures in a folder."""
     import pandas as pd
 
     from mlygeo import store
-    from mlygeo.downloads.ledger import WITH_FILE, transfers
     from mlygeo.pipelines import selection_lock
     from mlygeo.store.atomic import together
 
     for name in MANIFEST:
         _must_be_new(folder / name)
-    rows = transfers(folder)
-    rows = rows[rows["path"].notna() & rows["status"].isin(WITH_FILE)]
+    rows = _pictures(folder)
     there = [(folder / path).is_file() for path in rows["path"]]
     lost, rows = len(rows) - sum(there), rows[there].sort_values("path", ignore_index=True)
     facts = [selection_lock.file_facts(folder / path) for path in rows["path"]]
@@ -330,6 +393,7 @@ def _manifest(folder: Path, *, dry_run: bool) -> Job[pd.DataFrame]:
             "sha256": [each["sha256"] for each in facts],
             "id": rows["id"].astype("str"),
             "provider": [each.provider for each in rights],
+            "view": rows["view"],
             "sequence_id": rows["sequence_id"],
             "creator": [each.creator for each in rights],
             "licence": [each.licence for each in rights],
@@ -351,13 +415,14 @@ def _manifest(folder: Path, *, dry_run: bool) -> Job[pd.DataFrame]:
     unknown = int(table["licence"].isna().sum())
     headline = f"{counted(len(table), 'picture')}"
     headline += f"; {unknown:,} of unknown licence" if unknown else ""
-    headline += f"; {changed:,} changed since the download" if changed else ""
+    headline += f"; {changed:,} changed since they were written" if changed else ""
     headline += f"; {lost:,} in the ledger and not in the folder" if lost else ""
     headline += "; nothing was written" if dry_run else "\n" + "  ".join(map(str, files))
     summary = {
         "format": "manifest",
         "files": [str(each) for each in files],
         "pictures": len(table),
+        "views": int(table["view"].notna().sum()),
         "bytes": int(table["bytes"].sum()),
         "licences": {str(name): int(count) for name, count in licences.items()},
         "changed": changed,

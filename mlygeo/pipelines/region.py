@@ -609,6 +609,8 @@ def select(
     preference: Preference | None = None
 
     def summed(found: dict[str, Any], considered: int, credited: list[str]) -> dict[str, Any]:
+        doubts.update(found.get("implausible", {}))
+        found = {name: value for name, value in found.items() if name != "implausible"}
         return {
             "region": None if place is None else inputs.region_summary(place),
             "srid": projection.srid,

@@ -7,6 +7,7 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from mlygeo import systems
 from mlygeo.errors import InputError
 from mlygeo.pipelines.job import Job, public, version
 from mlygeo.progress import counted
@@ -122,8 +123,7 @@ def run_standin(
 def _until_stopped(server: Server) -> Callable[[], None]:
     """Listen to the signals that end a process, and return the function that waits for one."""
     stopped = threading.Event()
-    ours = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, lambda *_: stopped.set()) for number in ours}
+    before = {number: signal.signal(number, lambda *_: stopped.set()) for number in systems.ENDINGS}
 
     def wait() -> None:
         try:

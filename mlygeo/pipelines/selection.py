@@ -157,7 +157,7 @@ class Selection(Matched):
             selection.parquet, image_ids.txt (one id a line, each once), street_points.parquet, selection.lock.json
             and summary.json, which replace those of an earlier run together. Or the one file.
         """
-        from mlygeo.pipelines import selection_lock
+        from mlygeo.pipelines import provenance, selection_lock
         from mlygeo.pipelines.own_files import IMAGE_IDS, SUMMARY
         from mlygeo.store import parquet
 
@@ -166,7 +166,9 @@ class Selection(Matched):
         if store.names_file(folder):
             selected, placed = self.frame(summary["run"]), frames.placed(points_table(self.points), *self.points.lonlat)
             placed.attrs = self.points.attrs | run
-            return [store.write_layers({"selection": selected, "street_points": placed}, folder)]
+            layers = {"selection": selected, "street_points": placed}
+            noted = {name: provenance.noted(each, lock.call, summary) for name, each in layers.items()}
+            return [store.write_layers(noted, folder), *store.files_beside(folder)]
         arrays.give_back()
         selection, points = folder / "selection.parquet", folder / "street_points.parquet"
         # Both are begun here: what is written together is of one thread.

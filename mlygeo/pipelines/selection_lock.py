@@ -1,8 +1,8 @@
 """
 The lock of a selection: what it was made of, by hash, and what came out, so that it can be checked and made again.
 
-Two runs with equal inputs, options and versions of libraries write equal locks, on any Python: there is no clock in
-it, and paths are relative to its folder.
+Two runs with equal inputs, options and versions of libraries write equal locks, on any Python: the time of the run is
+not in it, only that of the tiles, and paths are relative to its folder.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -175,11 +175,9 @@ class Lock:
             "lock": FORM,
             "command": told.get("command", "select"),
             "options": {name: value for name, value in options.items() if name not in BESIDE | inputs.keys()},
-            "region": None if self.region is None else _of_region(self.region),
+            "region": self._region(folder),
             "inputs": inputs,
-            "tiles": {
-                each.provider.name: tiles_of(each.cache, each.read_tiles, each.failed, folder) for each in self.fetching
-            },
+            "tiles": {each.provider.name: self._tiles(each, folder) for each in self.fetching},
             "software": software,
             "facts": {name: value for name, value in summary.items() if name not in NOT_FACTS},
             "attribution": summary["attribution"],
@@ -187,6 +185,26 @@ class Lock:
             "outputs": checked,
             "run": summary["run"],
         }
+
+    def _region(self, folder: Path) -> dict[str, Any] | None:
+        """Return the facts of the region; of one that is made again by a lock its source is that of the lock."""
+        if self.region is None:
+            return None
+        facts = _of_region(self.region)
+        if self.expected is None:
+            source = _source_of(self.region, folder)
+        else:
+            source, origin = (self.expected["region"] or {}).get("source"), self.region.origin
+            if source is not None and origin is not None and origin.path is not None:
+                source = {**source, "path": relative(origin.path, folder)}
+        return facts if source is None else {**facts, "source": source}
+
+    def _tiles(self, fetching: Fetching, folder: Path) -> dict[str, Any]:
+        """Return the facts of the tiles of a provider; of the same tiles as in the lock the age is that of the lock."""
+        facts = tiles_of(fetching.cache, fetching.read_tiles, fetching.failed, folder)
+        then = {} if self.expected is None else self.expected["tiles"].get(fetching.provider.name, {})
+        is_theirs = "written" in then and then["files"] == facts["files"]
+        return {**facts, "written": then["written"]} if is_theirs else facts
 
 
 def result_of(selected: Iterable[Places], points: Iterable[Places]) -> dict[str, Any]:
@@ -309,9 +327,9 @@ def _damaged(content: Mapping[str, Any]) -> Iterator[str]:
     sources = [each for facts in content["inputs"].values() for each in _each_file(facts)]
     outputs = content["outputs"].items()
     forms = {
-        "region": content["region"] is None or _has(content["region"], name=str, bounds=list, left_out=dict),
+        "region": content["region"] is None or _tells_region(content["region"]),
         "inputs": all(map(_tells_input, sources)),
-        "tiles": all(_has(each, folder=str, files=dict, failed=list) for each in content["tiles"].values()),
+        "tiles": all(map(_tells_tiles, content["tiles"].values())),
         "software": _has(content["software"], mlygeo=str) and _all_text(content["software"].values()),
         "facts": _has(content["facts"], images=int, points=int, points_covered=int),
         "attribution": _all_text(content["attribution"]),
@@ -350,6 +368,17 @@ def _tells_input(facts: Any) -> bool:
     is_elsewhere = _has(facts, service=str) or _has(facts, frame=str) or _has(facts, address=str)
     has_layer = not isinstance(facts, dict) or isinstance(facts.get("layer", ""), str)
     return is_elsewhere or (_has(facts, path=str) and has_layer and (_tells_bytes(facts) or _tells_files(facts)))
+
+
+def _tells_region(facts: Any) -> bool:
+    source = facts.get("source") if isinstance(facts, dict) else None
+    has_source = source is None or _has(source, service=str) or (_tells_input(source) and _has(source, buffered=bool))
+    return _has(facts, name=str, bounds=list, left_out=dict) and has_source
+
+
+def _tells_tiles(facts: Any) -> bool:
+    has_age = not isinstance(facts, dict) or "written" not in facts or _has(facts["written"], oldest=str, newest=str)
+    return has_age and _has(facts, folder=str, files=dict, failed=list)
 
 
 def _tells_output(name: str, facts: Any) -> bool:
@@ -397,9 +426,28 @@ def _of_region(region: Region) -> dict[str, Any]:
     return {"name": region.name, "bounds": list(region.bounds), "left_out": region.left_out, **shape}
 
 
-def region_of(content: Mapping[str, Any]) -> Region | None:
+def _source_of(region: Region, folder: Path) -> dict[str, Any] | None:
+    """Return the facts of the file or the service that a region comes from; None for one given as numbers or shapes."""
+    origin = region.origin
+    if origin is None or origin.service is not None:
+        return None if origin is None else {"service": origin.service}
+    if origin.path is None or not origin.path.is_file():  # a pipe, which is read once
+        return None
+    layer = {} if origin.layer is None else {"layer": origin.layer}
+    facts = {"path": relative(origin.path, folder), **layer, **file_facts(origin.path)}
+    return {**facts, "buffered": origin.is_buffered}
+
+
+def region_of(content: Mapping[str, Any], folder: Path) -> Region | None:
     """
     Return the region that a lock describes, None where it has none.
+
+    Parameters
+    ----------
+    content
+        The content of the lock.
+    folder
+        Its folder.
 
     Raises
     ------
@@ -408,19 +456,24 @@ def region_of(content: Mapping[str, Any]) -> Region | None:
     """
     import shapely
 
-    from mlygeo.regions import Region
+    from mlygeo.regions import Origin, Region
 
     said = content["region"]
     if said is None:
         return None
+    source, origin = said.get("source", {}), None
+    if "service" in source:
+        origin = Origin(service=source["service"])
+    elif source:
+        origin = Origin(places.located(source["path"], folder), source.get("layer"), is_buffered=source["buffered"])
     try:
         if "wkb" not in said:
-            return Region.from_bbox(*said["bounds"], name=said["name"])
+            return replace(Region.from_bbox(*said["bounds"], name=said["name"]), origin=origin)
         west, south, east, north = map(float, said["bounds"])
         geometry = shapely.from_wkb(said["wkb"])
     except (TypeError, ValueError, shapely.errors.GEOSException) as error:
         raise FormatError("the region of the lock is damaged", hint="restore the lock") from error
-    return Region(geometry, (west, south, east, north), said["name"], left_out=said["left_out"])
+    return Region(geometry, (west, south, east, north), said["name"], left_out=said["left_out"], origin=origin)
 
 
 def facts_of(value: Any, rows: int, folder: Path) -> dict[str, Any]:
@@ -490,6 +543,12 @@ def file_facts(path: Path) -> dict[str, Any]:
         raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
+def is_same(path: Path, facts: Mapping[str, Any]) -> bool:
+    """Return whether a file is there and has the bytes that are told."""
+    expected = {"bytes": facts["bytes"], "sha256": facts["sha256"]}
+    return path.is_file() and path.stat().st_size == facts["bytes"] and file_facts(path) == expected
+
+
 def text_facts(text: str) -> dict[str, Any]:
     """Return the facts of a file with a text."""
     content = text.encode()
@@ -497,11 +556,16 @@ def text_facts(text: str) -> dict[str, Any]:
 
 
 def tiles_of(cache: Path, tiles: Iterable[Path], failed: list[str], folder: Path) -> dict[str, Any]:
-    """Return the facts of tiles by the names of their files, and the names of those that could not be fetched."""
+    """
+    Return the facts of tiles by the names of their files, and the names of those that could not be fetched.
+
+    `written` is when the oldest and the newest of the files were written: the age of what was selected from.
+    """
     ordered = sorted(tiles, key=lambda path: path.name)
     with ThreadPoolExecutor() as pool:
         found = dict(zip((path.name for path in ordered), pool.map(file_facts, ordered), strict=True))
-    return {"folder": relative(cache, folder), "files": found, "failed": sorted(failed)}
+    aged = {"written": provenance.ages(ordered)} if ordered else {}
+    return {"folder": relative(cache, folder), "files": found, "failed": sorted(failed), **aged}
 
 
 def relative(path: Path, folder: Path) -> str:
@@ -527,9 +591,3 @@ def relative(path: Path, folder: Path) -> str:
     if home is not None and there.is_relative_to(home):
         return f"~/{there.relative_to(home).as_posix()}"
     return there.as_posix()
-
-
-def located(said: str, folder: Path) -> Path:
-    """Return the path that a lock in a folder tells; see `relative`."""
-    path = Path(PurePosixPath(said)).expanduser()
-    return path if path.is_absolute() else folder / path

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FileError, InputError
 from mlygeo.locks import FolderLock
 from mlygeo.parts import run
 from mlygeo.parts.laying import Laid
+from mlygeo.pipelines import provenance
 from mlygeo.pipelines.datasets import frame_of
 from mlygeo.pipelines.job import Job, check_folder
 from mlygeo.progress import counted
@@ -99,7 +99,9 @@ def _laid(planned: Planned, dataset: Path, workers: int | None, progress: Progre
     run.do(plan, plan.left(), workers=workers, progress=progress)
     laid = Laid(plan)
     noted = {"plan": plan.hash, "street_points": laid.facts, "written": len(laid.files), "placeless": 0}
-    index = laid.index({**noted, "left_out": {}, "problems": {}}, datetime.now(UTC))
+    record = provenance.of_this_call()
+    noted |= {"left_out": {}, "problems": {}, "records": [] if record is None else [record]}
+    index = laid.index(noted)
     folder = publishing.run_folder(dataset)
     plan.parts.replace(folder / PARTS)
     publishing.publish(folder, dataset, index, new=[part.path for part in index.parts], old=[])

@@ -91,9 +91,8 @@ def partition_streets(
     FileError
         If a dataset of other inputs is there.
     """
-    from datetime import UTC, datetime
-
     from mlygeo.locks import FolderLock
+    from mlygeo.pipelines import provenance
     from mlygeo.progress import running
     from mlygeo.readers.streets import street_batches
     from mlygeo.store.datasets import layout, lines, publishing
@@ -108,10 +107,10 @@ def partition_streets(
         )
     of_no_use(("add", "dry_run", "workers"), "for the streets of an OpenStreetMap file, which one process writes anew")
     path, most = paths[0], rows_per_part or STREETS_PER_PART
-    stat = path.stat()
-    said = json.dumps([layout.VERSION, most, path.name, stat.st_size, stat.st_mtime_ns])
+    with path.open("rb") as file:
+        said = json.dumps([layout.VERSION, most, hashlib.file_digest(file, "sha256").hexdigest()])
     inputs = hashlib.sha256(said.encode()).hexdigest()[:32]
-    folder = publishing.run_folder(dataset)
+    folder, record = publishing.run_folder(dataset), provenance.of_this_call()
     try:
         with FolderLock(folder), publishing.cleared(folder):
             there = publishing.check(dataset, add=False)
@@ -120,7 +119,6 @@ def partition_streets(
                     raise publishing.in_the_way(dataset, grows=False)
                 return there
             with running(progress), street_batches(path, retain_all=True) as batches:
-                at = datetime.fromtimestamp(stat.st_mtime, UTC)
-                return lines.write(batches, dataset, folder, most=most, inputs=inputs, at=at)
+                return lines.write(batches, dataset, folder, most=most, inputs=inputs, record=record)
     finally:
         publishing.remove(folder)

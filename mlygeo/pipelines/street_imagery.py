@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from mlygeo.errors import FrameError, InputError, RegionError
 from mlygeo.pipelines.arguments import of_no_use, was_given
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mlygeo.net.http import Service
     from mlygeo.progress import Progress
     from mlygeo.regions import Region, RegionLike
+    from mlygeo.spatial.comparison import Side
     from mlygeo.store import FrameLike
     from mlygeo.store.point_sources import Points
 
@@ -32,7 +33,7 @@ BY = ("highway", "district", "year", "season", "weekday", "hour", "pano", "creat
 """Groupings of covered lengths; the first two are of the streets, the others of the images."""
 
 IN_ZONE = ("season", "weekday", "hour")
-"""Those of them that need a time zone."""
+"""Those of them that are in a time zone."""
 
 
 @public
@@ -96,9 +97,10 @@ def coverage(
         Tell covered lengths apart by this; may be given several times. Default: by everything that
         the images know; by season, weekday and hour with `time_zone` only, by district with `districts`.
     time_zone
-        Time zone for season, weekday and hour: a name of the IANA database such as Europe/Berlin, UTC, or solar
-        for the mean solar time of each image's place. Seasons are meteorological: winter is December to February
-        north of the equator, June to August south of it.
+        Time zone for season, weekday and hour: local, the zone of each image's place, which is the default where `by`
+        asks for them; a name of the IANA database such as Europe/Berlin, UTC, or solar for the mean solar time of
+        each image's place. Seasons are meteorological: winter is December to February north of the equator, June to
+        August south of it.
     districts
         Polygons of districts, a frame or its file: streets are cut at their borders, and images count where they
         stand. What lies in no district is told, too.
@@ -110,7 +112,8 @@ def coverage(
     compare
         Compare what two sides cover, street by street: given twice, for the first and the second side. Either
         periods in ISO 8601, UTC (2021, 2021-06; 2019/2021; ../2021 is all until its end, 2022/.. all from its start),
-        or providers. Images on neither side still count for everything else.
+        or providers, or two files of images, such as downloads of two dates, instead of `images`: each is a side, and
+        everything else is told of both together. Images on neither side still count for everything else.
     expected
         Compare the images near streets with those that the length of streets leads to expect, by the class of the
         street that is nearest to each, and by district. The ratio has a 95 % interval, which takes the sequences of
@@ -155,6 +158,7 @@ def coverage(
     from mlygeo.pipelines.coverage_asked import Asked
     from mlygeo.pipelines.coverage_results import Considered, Results
     from mlygeo.pipelines.districts import read as read_districts
+    from mlygeo.pipelines.sides import files as named_files
     from mlygeo.pipelines.sides import read as read_sides
     from mlygeo.spatial import cell_areas
     from mlygeo.spatial import coverage as step
@@ -181,18 +185,24 @@ def coverage(
     )
     access = Access(token=token, token_file=token_file, service=service, provider=provider, endpoint=endpoint)
     step.check_options(distance=distance, min_gap=min_gap)
+    of_files = named_files(compare)
+    if of_files is not None:
+        if images is not None:
+            raise InputError("`images` is of no use beside two files in `compare`", hint="leave `images` out")
+        images = cast("FrameLike", [*of_files])
     Plane(srid=srid, force_srid=force_srid).check()
-    dataset = None if images is None else datasets.dataset_of(images)
+    dataset = None if images is None or of_files is not None else datasets.dataset_of(images)
     spread = Spread(scheduler=scheduler, executor=executor, client=client, part=part)
     if dataset is None:
         of_no_use([*inspect.get_annotations(Spread), "dry_run"], "without a dataset as `images`")
     if images is not None:
         kept = {"workers"} if dataset is not None else set()
-        of_no_use([name for name in inspect.get_annotations(TileOptions) if name not in kept], "beside `images`")
-        of_no_use(Access, "beside `images`")
+        beside = "beside `images`" if of_files is None else "beside two files in `compare`"
+        of_no_use([name for name in inspect.get_annotations(TileOptions) if name not in kept], beside)
+        of_no_use(Access, beside)
     wanted = _names(by, time_zone, districts)
-    step.check_time_zone(wanted, time_zone)
-    sides = read_sides(compare)
+    time_zone = step.time_zone_of(wanted, time_zone)
+    sides = None if of_files is not None else read_sides(compare)
     if cells is not None:
         cell_areas.of(cells)
     if districts is None:
@@ -269,6 +279,8 @@ def coverage(
     left_out |= inputs.left_out_of(at_hand, candidates, "images", cut="by the filters")
     candidates, again, repeated = inputs.each_once(candidates)
     check_sides(candidates.columns)
+    if of_files is not None:
+        sides = _sides_of(of_files, conditions)
     names = _measurable(wanted, candidates, asked=by is not None)
     if by is None and "provider" in names and len(candidates.arrow("provider").unique()) < 2:
         names = tuple(name for name in names if name != "provider")  # a table of one row, which says nothing
@@ -307,6 +319,20 @@ def coverage(
         text=results.printed,
     )
     return job
+
+
+def _sides_of(files: tuple[str, str], conditions: dict[str, Any]) -> tuple[Side, Side]:
+    """Return the sides of two files of images: those of each that meet the conditions, each image once."""
+    from mlygeo.pipelines import inputs
+    from mlygeo.pipelines.sides import names_of
+    from mlygeo.spatial.comparison import Side
+    from mlygeo.store.points import keep
+
+    found = []
+    for file, name in zip(files, names_of(files), strict=True):
+        kept = keep(inputs.open_images(file, conditions), region=None, conditions=conditions)
+        found.append(Side(name, lonlat=inputs.each_once(kept)[0].lonlat))
+    return found[0], found[1]
 
 
 def _names(by: Iterable[str] | None, time_zone: str | None, districts: object) -> tuple[str, ...]:

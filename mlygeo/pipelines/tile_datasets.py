@@ -116,15 +116,12 @@ class Chunk:
         The larger, the earlier are the names of its tiles.
     name
         That of its files in the folder of the run, by the state of the tiles.
-    modified_ns
-        The last change of its tiles, nanoseconds since 1970.
     """
 
     part: Fetching
     paths: list[Path]
     generation: int
     name: str
-    modified_ns: int
 
 
 @dataclass(frozen=True)
@@ -206,13 +203,14 @@ def write(
                     order=read.order, scope=scope, noted={"asked": question, **read.known},
                 )  # fmt: skip
                 plan = planned()
-                if there is not None and there.more.get("inputs", [])[-1:] == [plan.inputs]:
+                if there is not None and there.more.get("inputs", [])[-1:] == [plan.content]:
                     index = there if ended else publishing.as_it_is(there)
                 else:
                     if there is not None:
                         going = _going(asked, fetched, dataset, there, folder / publishing.READ)
                         plan = planned(going=going)
                     number = processes_for(None, plan.rows)
+                    plan = replace(plan, record=provenance.of_this_call())
                     with Processes(number) as processes:
                         index = writing.write(plan.on(processes, threads=number == 1))
     finally:
@@ -336,7 +334,7 @@ def _read_as(
             if end == HIDDEN and not some:  # nothing that could be hidden
                 continue
             source = sources.of_file(folder / f"{chunk.name}{end}", generation=chunk.generation, digest=digest)
-            found.append(replace(source, attrs=attrs, modified_ns=chunk.modified_ns, hides=end == HIDDEN))
+            found.append(replace(source, attrs=attrs, hides=end == HIDDEN))
     columns = dict.fromkeys(name for said in facts for name in said["columns"])
     first = [column.name for column in schema.columns if column.name in columns or not column.optional]
     by_others = [chunk.part.provider.name != DEFAULT_PROVIDER for chunk in chunks]
@@ -375,8 +373,7 @@ def _chunks(form: str, part: Fetching, paths: Sequence[Path]) -> list[Chunk]:
     found = []
     for number, (start, stop) in enumerate(zip(starts, [*starts[1:], len(paths)], strict=True)):
         name = _hash([form, part.provider.name, states[start:stop]])
-        last = max((modified for _, _, modified in states[start:stop]), default=0)
-        found.append(Chunk(part, list(paths[start:stop]), GOING + len(starts) - number, name, last))
+        found.append(Chunk(part, list(paths[start:stop]), GOING + len(starts) - number, name))
     return found
 
 

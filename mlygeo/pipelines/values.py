@@ -101,6 +101,12 @@ OPENED = frozenset({"images", "points"})
 PIPED = "_file"
 """How the names of parameters end whose files are read once, so that a pipe will do; see `places.opened`."""
 
+ADDRESSED = frozenset({"sequence_file"})
+"""Parameters of paths that may be addresses: files of text, and of frames, too."""
+
+WRITTEN = frozenset({"output", "import_path", "failed_imgid_file", "split_import_path", "store"})
+"""Parameters of paths that results are written to."""
+
 LONGEST_OFFSET_S = 1e10
 """Seconds by which no clock is wrong."""
 
@@ -390,7 +396,7 @@ def _choice(value: Any, choices: tuple[str, ...]) -> Any:
     return next((each for each in choices if text in {each, each.replace("_", "-"), each.replace("-", "_")}), _NOT_SO)
 
 
-def _path(value: Any, name: str) -> Any:
+def _path(value: Any, name: str, takes: Takes = PATH) -> Any:
     from mlygeo.store.paths import address_of
 
     if not isinstance(value, str | os.PathLike):
@@ -402,6 +408,7 @@ def _path(value: Any, name: str) -> Any:
     if not isinstance(text, str):
         raise InputError(f"`{name}` takes a path of text, not of bytes", hint="use os.fsdecode")
     _check_text(text, name, PATH)
+    _must_be_here(text, name, takes)
     if address_of(text) is not None:
         return value
     try:
@@ -415,6 +422,21 @@ def _path(value: Any, name: str) -> Any:
             f"`{name}`: {text} is a pipe or a device, and no file", hint="name a file; write what comes from it to one"
         )
     return value
+
+
+def _must_be_here(text: str, name: str, takes: Takes) -> None:
+    """Raise where a parameter that takes a path of this machine alone is given an address: of frames they are taken."""
+    from mlygeo.store import is_table, paths
+
+    kinds = takes.kinds | (takes.items.kinds if takes.items is not None else frozenset())
+    if not paths.is_url(text) or kinds & {"frame", "geodataframe", "table"} or name in ADDRESSED:
+        return
+    if name == "output" and is_table(text):  # of PostGIS
+        return
+    raise FileError(
+        f"{paths.shown(text)} is an address, and `{name}` takes a path on this machine",
+        hint="copy it there afterwards" if name in WRITTEN else "download it before, and name the file",
+    )
 
 
 def _time(value: Any, name: str, takes: Takes) -> Any:
@@ -480,7 +502,7 @@ def _frame(value: Any, takes: Takes, name: str) -> Any:
     items = takes.items
     takes_ids = bool((takes.kinds | (items.kinds if items else frozenset())) & {"int"})
     if isinstance(value, str | os.PathLike):
-        path = _path(value, name)
+        path = _path(value, name, takes)
         return path if _stays_path(path, takes) else store.as_frame(path, name=f"`{name}`")
     from mlygeo.store.datasets.files import are_several
 
@@ -555,7 +577,7 @@ def _region(value: Any, name: str, takes: Takes) -> Any:
     from mlygeo import regions
 
     if isinstance(value, str | os.PathLike):
-        _path(value, name)
+        _path(value, name, takes)
     return value if "region like" in takes.kinds else regions.as_region(value)
 
 
@@ -603,7 +625,7 @@ _BY_KIND: dict[str, Callable[[Any, str, Takes], Any]] = {
     "float": _number,
     "time": _time,
     "date": _time,
-    "path": lambda value, name, _: _path(value, name),
+    "path": _path,
     "text": _text,
     "bytes": lambda value, *_: _bytes(value),
     "region": _region,

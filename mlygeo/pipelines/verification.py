@@ -124,11 +124,16 @@ def verify(
 
     return Job(
         frame,
-        {"lock": file.name, "offline": offline, **lock_checks.summed(found)},
+        {"lock": file.name, "offline": offline, **lock_checks.summed(found), "tiles": _ages(content)},
         lock_checks.headline(found),
         failed=[each.name for each in found.differences],
         text=(lambda: "\n".join(map(str, found.differences))) if rows else None,
     )
+
+
+def _ages(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return when the oldest and the newest tile of each provider were written; nothing in locks that do not say it."""
+    return {who: facts["written"] for who, facts in content["tiles"].items() if "written" in facts}
 
 
 def _options(content: Mapping[str, Any]) -> Iterator[Difference]:
@@ -148,7 +153,7 @@ def _chosen(folder: Path) -> gpd.GeoDataFrame:
     """Return the images of a selection, each once."""
     from mlygeo import store
     from mlygeo.errors import FileError
-    from mlygeo.pipelines.parted import SELECTION
+    from mlygeo.pipelines.own_files import SELECTION
 
     parts, whole = folder / SELECTION, folder / "selection.parquet"
     if not whole.is_file() and not parts.is_dir():

@@ -241,8 +241,8 @@ def _read(
 
     def write(path: Path) -> list[Path]:
         if path.name.lower().endswith((".gpx", ".gpx.gz")):
-            return [logs.write_track(joined, path)]
-        return [store.write_frame(job.result, path)]
+            return [logs.write_track(job.result, path)]
+        return [store.write_frame(job.result, path), *store.files_beside(path)]
 
     job = Job(lambda: joined, summary, headline, write, list(failed))
     return job

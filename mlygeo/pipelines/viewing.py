@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import InputError
+from mlygeo.pipelines import own_files
 from mlygeo.pipelines.arguments import of_no_use, user_call
 from mlygeo.pipelines.job import Job, public, tally, version
 from mlygeo.pipelines.options import Access
@@ -40,7 +41,6 @@ DEFAULT_FOLDER = "views"
 STREET = "street"
 """Base of directions: the bearing of the street."""
 
-FRAME_FILE = "views.parquet"
 
 STREET_POINTS = "street_points.parquet"
 """File beside a selection, with the points that it was made for."""
@@ -309,7 +309,7 @@ class _Task:
         paths, reasons = self._sources.of(self._views)
         self._errors = reasons
         known = np.flatnonzero(_are_none(reasons))
-        own.refuse_others(self._folder, {FRAME_FILE: own.columns(("view", "source_type", "geometry"))})
+        own.refuse_others(self._folder, {own_files.VIEWS: own.columns(("view", "source_type", "geometry"))})
         with contextlib.ExitStack() as stack:
             stack.enter_context(FolderLock(self._folder))
             files = PictureFiles(self._folder, required_gb=self._required_gb)
@@ -327,7 +327,7 @@ class _Task:
                 rows = todo[(place >= start) & (place < start + self._sources.at_once)]
                 self._make(rows, paths, notes, files=files, ledger=ledger, processes=processes, bar=bar)
         frame = self._frame(paths)
-        store.write_frame(provenance.noted(frame, user_call()), self._folder / FRAME_FILE)
+        store.write_frame(provenance.noted(frame, user_call()), self._folder / own_files.VIEWS)
         return self._report(frame)
 
     def _there(self, known: Rows, ledger: ViewLedger, notes: list[str]) -> Flags:

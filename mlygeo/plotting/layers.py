@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo import degrees, frames, providers, store
+from mlygeo.arrays import through_pyproj
 from mlygeo.attribution import columns_in, credits_of
 from mlygeo.errors import FormatError, FrameError, InputError
 from mlygeo.plotting import thinning
@@ -35,6 +36,9 @@ MOST_VERTICES = 2_000_000
 BEYOND = "beyond 85.05° north or south, where this map ends"
 CUT = f"cut off where they go {BEYOND}"
 """What happens to rows near the poles on a Web Mercator map."""
+
+NOWHERE = "without a heading or a field of view"
+"""Why views are left out."""
 
 MISSING, INFINITE, NO_DEGREES = "without a position", "with infinite coordinates", "outside of the earth"
 """Why rows are left out."""
@@ -319,6 +323,9 @@ def _layers_of_frame(one: Any) -> list[Layer]:
         part = _some(frame, rows[mine]).set_geometry(in_degrees, crs=frames.CRS)
         part.attrs = attrs
         kind = _kind(part, dimension)
+        if kind == "views":
+            part, without = _as_sectors(part, one)
+            mine, odd = mine[: len(part)], {**odd, **without}
         kinds = {2: "areas", 1: "lines", 0: "points"}
         several = "" if (dimensions == dimension).all() else f", {kinds[dimension]}"
         given, left_out = left_out, {}
@@ -368,7 +375,7 @@ def _in_degrees(geometry: Objects, crs: Any, *, points: bool) -> Objects:
         raise FrameError(f"a frame cannot be drawn: {reason}")
     if points:  # PROJ on arrays is eight times faster than on geometries
         turn = Transformer.from_crs(crs, frames.CRS, always_xy=True)
-        return frames.points(*turn.transform(*frames.coordinates(geometry)))
+        return frames.points(*through_pyproj(turn.transform, *frames.coordinates(geometry)))
     return np.asarray(gpd.GeoSeries(geometry, crs=crs).to_crs(frames.CRS).values)
 
 
@@ -425,8 +432,86 @@ def vertices(geometry: Objects) -> int:
     return int(shapely.get_num_coordinates(geometry).sum())
 
 
-LINES = frozenset({"streets", "sequences", "coverage", "gaps", "areas"})
+LINES = frozenset({"streets", "sequences", "coverage", "gaps", "areas", "views"})
 """Kinds of layers that are drawn as the lines that they hold."""
+
+VIEWS = frozenset({"view", "compass_angle", "field_of_view", "pitch", "path"})
+"""Columns of views; see `mlygeo.schemas.VIEWS`."""
+
+SHORTEST_M, LONGEST_M, SHARE = 6.0, 40.0, 0.02
+"""Least and largest radius of the sector of a view, metres, and what share of the extent of all it takes between."""
+
+STEP_DEG = 8.0
+"""Degrees of the arc of a sector between two vertices."""
+
+
+def sectors(lon: Floats, lat: Floats, heading: Floats, field_of_view: Floats, radius_m: float) -> Objects:
+    """
+    Return what each view looks over, from above: a sector around its heading, or a circle where it looks all around.
+
+    Parameters
+    ----------
+    lon, lat
+        Where the cameras stood, degrees; shape (n,).
+    heading, field_of_view
+        Degrees; shape (n,).
+    radius_m
+        Length of the sides, metres.
+
+    Returns
+    -------
+    areas
+        Polygons, EPSG:4326; shape (n,). Those that cross the antimeridian go beyond ±180°.
+    """
+    import shapely
+
+    from mlygeo.spatial import geodesy
+
+    found = np.empty(len(lon), dtype=object)
+    wide = np.clip(field_of_view, 0.0, 360.0)
+    steps = np.maximum(np.ceil(wide / STEP_DEG), 2).astype(np.int64)
+    for number in np.unique(steps).tolist():
+        rows = np.flatnonzero(steps == number)
+        turn = np.linspace(-0.5, 0.5, number + 1) * wide[rows, None] + heading[rows, None]
+        east, north = geodesy.destination(lon[rows, None], lat[rows, None], turn, radius_m)
+        east = lon[rows, None] + (east - lon[rows, None] + 180.0) % 360.0 - 180.0
+        arc = np.stack([east, north], axis=2)
+        apex = np.broadcast_to(np.stack([lon[rows], lat[rows]], axis=1)[:, None], (len(rows), 1, 2))
+        whole = wide[rows] >= 360.0
+        found[rows[whole]] = shapely.polygons(arc[whole])
+        found[rows[~whole]] = shapely.polygons(np.concatenate([apex, arc, apex], axis=1)[~whole])
+    return found
+
+
+def _as_sectors(frame: gpd.GeoDataFrame, one: Any) -> tuple[gpd.GeoDataFrame, dict[str, int]]:
+    """Return views as sectors, with paths to their files, and how many could not be drawn, by the reason."""
+    from mlygeo.spatial import geodesy
+
+    attrs = frame.attrs
+    heading, angle = (frame[name].to_numpy(dtype=float, na_value=np.nan) for name in ("compass_angle", "field_of_view"))
+    known = np.isfinite(heading) & (angle > 0)
+    lon, lat = (values[known] for values in frames.lonlat(frame))
+    if len(lon):
+        west, south, east, north = lon.min(), lat.min(), lon.max(), lat.max()
+        extent_m = float(geodesy.distance(west, south, east, north)[0])
+        radius_m = float(np.clip(extent_m * SHARE, SHORTEST_M, LONGEST_M))
+        shapes = sectors(lon, lat, heading[known], angle[known], radius_m)
+    else:
+        shapes = np.empty(0, dtype=object)
+    said = attrs.get("summary")
+    folder = said.get("folder") if isinstance(said, dict) else None
+    folder = Path(one).expanduser().parent if isinstance(one, str | os.PathLike) else folder
+    found = frame[known].set_geometry(shapes, crs=frames.CRS)
+    if folder is not None:
+        found = found.assign(
+            path=[None if path is None else str(Path(folder) / path) for path in _texts(found["path"])]
+        )
+    found.attrs = attrs
+    return found, {} if known.all() else {NOWHERE: int((~known).sum())}
+
+
+def _texts(values: Any) -> list[str | None]:
+    return [value if isinstance(value, str) else None for value in values]
 
 
 def _kind(frame: gpd.GeoDataFrame, dimension: int) -> str:
@@ -440,6 +525,10 @@ def _kind(frame: gpd.GeoDataFrame, dimension: int) -> str:
         kind = next((kind for kind, needs in lines if needs <= columns), "streets")
         numbers = kind != "coverage" or pd.api.types.is_numeric_dtype(frame["share_covered"])
         return kind if numbers else "streets"
+    if columns >= VIEWS and all(
+        pd.api.types.is_numeric_dtype(frame[name]) for name in ("compass_angle", "field_of_view")
+    ):
+        return "views"
     times = "time" in columns and pd.api.types.is_datetime64_any_dtype(frame["time"])
     return _kind_of_points(columns, with_times=times)
 

@@ -52,7 +52,7 @@ MANY = 200_000
 
 FIRST = (
     "id", "captured_at", "compass_angle", "is_pano", "creator", "creator_username", "creator_id", "licence", "provider",
-    "instance", "sequence_id", "make", "model",
+    "instance", "view", "pitch", "field_of_view", "score", "sequence_id", "make", "model",
     "quality_score", "point_id", "distance_m", "rank", "name", "highway", "length_m", "covered_m", "share_covered",
     "newest", "images", "gap_id", "track_id", "time", "altitude", "start", "end", "path", "error",
 )  # fmt: skip
@@ -81,7 +81,15 @@ MOST_HOSTS = 20
 EMBEDDED_BYTES = 8_000_000
 """Most pictures embedded in a map that is shown in a notebook."""
 
-UNITS = {"compass_angle": "°", "distance_m": " m", "length_m": " m", "covered_m": " m", "altitude": " m"}
+UNITS = {
+    "compass_angle": "°",
+    "pitch": "°",
+    "field_of_view": "°",
+    "distance_m": " m",
+    "length_m": " m",
+    "covered_m": " m",
+    "altitude": " m",
+}
 
 PICTURES = {**dict.fromkeys(ENDINGS, "jpeg"), ".png": "png", ".webp": "webp"}
 
@@ -351,6 +359,8 @@ class Map:
             }
             for way, paint in paints.items()
         ]
+        if layer.kind == "areas" and paints[""].labels is not None:
+            found["width"] = 4  # borders that are colours to be told apart
         rows = layer.frame.iloc[order]
         self._drawn.append((layer, order))
         found["columns"] = _fields(packer, layer, rows, self._thumbnails(rows, picture))
@@ -480,7 +490,7 @@ def _fields(packer: Packer, layer: Layer, frame: pd.DataFrame, thumbnails: pd.Se
         made = field(packer, "file" if name == "path" else name, values)
         if made is None:
             continue
-        if name == "id" and layer.kind in {"images", "selection"} and (pages := _pages(frame, made["kind"])):
+        if name == "id" and layer.kind in {"images", "selection", "views"} and (pages := _pages(frame, made["kind"])):
             made |= {"role": "picture", "pages": pages}
         if name == when and made["kind"] == "time":
             made |= {"role": "when", "name": name}

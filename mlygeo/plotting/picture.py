@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo import frames
-from mlygeo.errors import DependencyError, install_hint
+from mlygeo.extras import missing
 from mlygeo.plotting import ground as base
 from mlygeo.plotting import style
 from mlygeo.plotting.layers import attribution, layers_of, links, span, turned
@@ -100,7 +100,7 @@ def _figure() -> Any:
         from matplotlib import rc_context
         from matplotlib.figure import Figure as MatplotlibFigure
     except ImportError as error:
-        raise DependencyError("pictures need Matplotlib", hint=install_hint("plot")) from error
+        raise missing("pictures need Matplotlib", "plot") from error
 
     class MapFigure(MatplotlibFigure):  # type: ignore[misc]
         """A figure that is written with text that stays text, and as the same bytes each time."""
@@ -261,7 +261,7 @@ def _draw_layer(axes: Axes, layer: Layer, paint: Paint, west: float) -> None:
         _draw_track(axes, layer, paint, west, label)
     elif layer.is_points:
         _draw_points(axes, layer, paint, west, label)
-    elif layer.kind == "areas":
+    elif layer.kind in {"areas", "views"}:
         import shapely
 
         def move(places: Floats) -> Floats:
@@ -271,8 +271,13 @@ def _draw_layer(axes: Axes, layer: Layer, paint: Paint, west: float) -> None:
         areas = layer.frame.set_geometry(moved, crs=frames.CRS)
         index = np.zeros(len(areas), np.uint8) if paint.index is None else paint.index
         for number, (colour, what) in enumerate(_classes(paint, label)):
-            if (index == number).any():
-                areas[index == number].plot(ax=axes, color=colour, edgecolor=style.GREY, zorder=0, label=what)
+            if not (index == number).any():
+                continue
+            if layer.kind == "views":  # they overlap, and stand on the streets
+                faces = {"facecolor": f"{colour}55", "edgecolor": colour, "linewidth": 0.6, "zorder": 4}
+            else:
+                faces = {"color": colour, "edgecolor": style.GREY, "zorder": 0}
+            areas[index == number].plot(ax=axes, label=what, **faces)
     else:
         _draw_lines(axes, layer, paint, west, label)
 

@@ -24,6 +24,7 @@ KINDS = {
     "points": BLUE,
     "images": VERMILION,
     "selection": VERMILION,
+    "views": VERMILION,
     "tracks": PURPLE,
     "sequences": GREEN,
     "coverage": BLUE,

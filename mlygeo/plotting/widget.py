@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from mlygeo.errors import DependencyError, install_hint
+from mlygeo.extras import missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -89,7 +89,7 @@ def _kind() -> Any:
         import anywidget
         import traitlets
     except ImportError as error:
-        raise DependencyError("maps as widgets need anywidget", hint=install_hint("notebook")) from error
+        raise missing("maps as widgets need anywidget", "notebook") from error
 
     class Widget(anywidget.AnyWidget):  # type: ignore[misc]
         """See `MapWidget`."""

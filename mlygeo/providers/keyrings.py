@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mlygeo.errors import CredentialsError, DependencyError
+from mlygeo.extras import install_hint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,7 +36,7 @@ class Keyring:
             self._errors: Any = importlib.import_module("keyring.errors")
         except ImportError:
             raise DependencyError(
-                "the package keyring is not installed", hint="pip install keyring, or leave `keyring` out"
+                "the package keyring is not installed", hint=f"{install_hint('keyring')}, or leave `keyring` out"
             ) from None
 
     def get(self, entry: str) -> str | None:

@@ -22,6 +22,7 @@ from mlygeo import keys as keys_
 from mlygeo import places
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.keys import PROVIDER_NAME, UUIDS, WHOLE_NUMBERS, provider_name
+from mlygeo.store.paths import must_be_local
 
 if TYPE_CHECKING:
     import os
@@ -320,6 +321,7 @@ def read_sequences(path: str | os.PathLike[str]) -> list[str]:
             pairs = zip(words, frame["provider"][named], strict=True)
             words = [sequence_word(id_, who) if isinstance(who, str) else id_ for id_, who in pairs]
         return checked_sequences(words, where=path.name)
+    must_be_local(path, "a list of sequences")
     words = (line.partition("#")[0].split()[:1] for line in _lines(path))
     return checked_sequences((word[0] for word in words if word), where=path.name)
 

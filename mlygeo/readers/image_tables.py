@@ -30,6 +30,7 @@ from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.formats import positions, times
 from mlygeo.formats.texts import GPS_EPOCH_MS, WEEK_MS, gps_to_utc_ms, reals
 from mlygeo.progress import working
+from mlygeo.systems import BARE_NUMBER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -144,9 +145,6 @@ _STAMP = re.compile(
 _ZONE = re.compile(r"Z|[+-]\d\d:?\d\d")
 
 _NUMBER_CODE = re.compile(r"%([dmHI])")
-
-_BARE = r"%#\1" if os.name == "nt" else r"%-\1"
-"""The code of a number without leading zeros, in the C library."""
 
 _LEAP_SECOND = re.compile(r"(\d\d:59):60(?!\d)")
 
@@ -478,7 +476,7 @@ def _reformatted(old: str, time_ms: int, *, form: str, digits: int) -> str | Non
 
     def text_of(wall: datetime, *, is_bare: bool) -> str:
         filled = form.replace("%f", _part(wall, digits)).replace("%z", zone[-1] if zone else "%z")
-        return wall.strftime(_NUMBER_CODE.sub(_BARE, filled) if is_bare else filled)
+        return wall.strftime(_NUMBER_CODE.sub(BARE_NUMBER, filled) if is_bare else filled)
 
     shown = before.replace(tzinfo=None)
     is_bare = text_of(shown, is_bare=False) != old and text_of(shown, is_bare=True) == old

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from mlygeo.errors import FormatError
+from mlygeo.extras import missing
 from mlygeo.formats import osm_pbf
 
 if TYPE_CHECKING:
@@ -64,11 +65,12 @@ def streets(path: Path) -> Iterator[Way]:
 
     Raises
     ------
+    DependencyError
+        If pyosmium is not installed.
     FormatError
         If it is damaged, a history, or not an OpenStreetMap file.
     """
-    import osmium
-
+    osmium = _osmium()
     with _readable(path):
         found: Iterable[Any] = osmium.FileProcessor(_file(path), osmium.osm.WAY).with_filter(
             osmium.filter.KeyFilter("highway")
@@ -91,6 +93,8 @@ def nodes(path: Path, block: int = BLOCK) -> Iterator[Nodes]:
 
     Raises
     ------
+    DependencyError
+        If pyosmium is not installed.
     FormatError
         If it is damaged, a history, or not an OpenStreetMap file.
     """
@@ -103,8 +107,7 @@ def nodes(path: Path, block: int = BLOCK) -> Iterator[Nodes]:
 
 
 def _of_any(file: Any, block: int) -> Iterator[Nodes]:
-    import osmium
-
+    osmium = _osmium()
     rows: list[tuple[int, int, int]] = []
     found: Iterable[Any] = osmium.FileProcessor(file, osmium.osm.NODE)
     for node in found:
@@ -146,10 +149,17 @@ def _is_street(tags: Any) -> bool:
     return not NO_STREETS.search(tags["highway"]) and not AREAS.search(tags.get("area", ""))
 
 
+def _osmium() -> Any:
+    try:
+        import osmium
+    except ImportError as error:
+        raise missing("OpenStreetMap's own files are read with pyosmium", "osm") from error
+    return osmium
+
+
 def _file(path: Path) -> Any:
     """Open a file for libosmium; raise if it holds the versions of objects, of which none is the present one."""
-    import osmium
-
+    osmium = _osmium()
     file = osmium.io.File(str(path), FORMATS[path.suffix.lower()])
     with osmium.io.Reader(file, osmium.osm.NOTHING) as reader:
         several = reader.header().has_multiple_object_versions
@@ -163,8 +173,7 @@ def _file(path: Path) -> Any:
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    import osmium
-
+    osmium = _osmium()
     try:
         yield
     except (RuntimeError, osmium.InvalidLocationError, ValueError) as error:

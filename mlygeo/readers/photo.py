@@ -17,6 +17,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar
 
+from mlygeo import systems
 from mlygeo.formats import exif, positions, times
 from mlygeo.formats.jpeg import Head, read_head
 from mlygeo.formats.tiff import Field, Fields
@@ -643,10 +644,7 @@ class _Xmp(Properties):
 
 def serve() -> None:
     """Answer requests on standard input until it is closed: the main function of a worker process."""
-    import signal
-
-    # Ctrl-C reaches the whole process group; the parent closes our input when it stops.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    systems.ignore_ctrl_c()  # the parent closes our input when it stops
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     while True:
         try:

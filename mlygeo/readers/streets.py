@@ -476,13 +476,10 @@ def _lines(
     """
     import shapely
 
-    if not frame.columns.is_unique:
-        twice = frame.columns[frame.columns.duplicated()][0]
-        raise FrameError(f"{name}: column {str(twice)!r} stands twice", hint="give each a name of its own")
+    frames.check_names(frame.columns, name)
     if frame.crs is None:
         raise FormatError(f"{name} has no CRS", hint="write it with one, or as GeoJSON in longitude and latitude")
-    if frame.active_geometry_name != "geometry":
-        frame = frame.rename_geometry("geometry")
+    frame = frames.named_geometry(frame, name)
     rows, attrs = len(frame), frame.attrs
     kinds = frame.geom_type
     lines = kinds.isin(["LineString", "LinearRing", "MultiLineString"]) & ~frame.geometry.is_empty

@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import logging
 import os
 import time as clock
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, get_args
 
 import numpy as np
 
-from mlygeo import frames, periods, store
+from mlygeo import frames, periods, plausible, store
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.formats import exif, gpx, nmea, positions, tables, texts
 from mlygeo.progress import counted, working
 from mlygeo.spatial import geodesy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import date
 
     import geopandas as gpd
@@ -44,6 +46,12 @@ LARGEST_LOG = 2 << 30
 _SNIFFED = 1 << 16
 
 _GZIP = b"\x1f\x8b"
+
+_RECORD = '<record xmlns="https://pypi.org/project/mlygeo/">'
+"""Element of GPX with what made the frame, JSON."""
+
+_MOST_METADATA = 1 << 20
+"""Bytes at the beginning of a file in which that element is looked for."""
 
 _DEFAULT_DATE_SHARE = 0.1
 """More of a recording than this was not written with a receiver's default date."""
@@ -159,6 +167,8 @@ def read_track(
     except OSError as error:
         raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
     tracks, problems, left_out = _sound(read, now_us, may_be_behind=kind != "nmea")
+    if kind == "gpx" and (record := _record_in(path)) is not None:
+        tracks.attrs["record"] = record
     tracks.attrs["problems"] = problems
     tracks.attrs["left_out"] = left_out
     for problem in problems:
@@ -171,7 +181,8 @@ def write_track(tracks: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path:
     """
     Write a tracks frame as GPX 1.1.
 
-    Coordinates, elevations and times are written in full, so that reading the file gives the same frame.
+    Coordinates, elevations and times are written in full, so that reading the file gives the same frame. What made
+    the frame, `attrs["record"]`, is an extension of the file's metadata, which other programs pass over.
 
     Parameters
     ----------
@@ -308,7 +319,7 @@ def _sound(read: _Read, now_us: int, *, may_be_behind: bool) -> tuple[gpd.GeoDat
         problems.append(f"{_counted(wrong, 'time')} before 1995 or in the future")
     problems += _unsteady(read, time, None if not stray.any() else ~stray)
     altitude = np.asarray(read.altitude)
-    impossible = (altitude < exif.LOWEST_M) | (altitude > exif.HIGHEST_M)
+    impossible = plausible.ALTITUDE.beyond(altitude)
     if impossible.any():
         left_out["impossible altitude"] = int(impossible.sum())
         altitude = np.where(impossible, np.nan, altitude)
@@ -490,7 +501,8 @@ def _gpx_text(tracks: gpd.GeoDataFrame) -> str:
     kind = tracks["kind"].to_numpy(dtype=object) if "kind" in tracks.columns else np.full(len(tracks), "track", object)
     inner = _elements(tracks)
     lines = ['<?xml version="1.0" encoding="UTF-8"?>',
-             '<gpx version="1.1" creator="mlygeo" xmlns="http://www.topografix.com/GPX/1/1">']  # fmt: skip
+             '<gpx version="1.1" creator="mlygeo" xmlns="http://www.topografix.com/GPX/1/1">',
+             *_metadata(tracks.attrs.get("record"))]  # fmt: skip
     # The schema requires way points first, then routes, then tracks.
     lines += [_point("wpt", lon, lat, inner, row) for row in np.flatnonzero(placed & (kind == "waypoint")).tolist()]
     for what, outer, point in (("route", "rte", "rtept"), ("track", "trk", "trkpt")):
@@ -506,6 +518,29 @@ def _gpx_text(tracks: gpd.GeoDataFrame) -> str:
             lines += [_point(point, lon, lat, inner, row) for row in rows[start:stop].tolist()]
             lines.append(f"{'</trkseg>' if segment else ''}</{outer}>")
     return "\n".join([*lines, "</gpx>", ""])
+
+
+def _metadata(record: Any) -> Iterator[str]:
+    """Yield the metadata of a file: what made its frame, if that is known, as JSON in an element of our own."""
+    from xml.sax.saxutils import escape
+
+    if isinstance(record, dict):
+        yield f"<metadata><extensions>{_RECORD}{escape(json.dumps(record))}</record></extensions></metadata>"
+
+
+def _record_in(path: Path) -> dict[str, Any] | None:
+    """Return what made the frame of a GPX file, as its metadata say it; None where they do not."""
+    from xml.sax.saxutils import unescape
+
+    with suppress(OSError, EOFError, zlib.error, ValueError, RecursionError), _open(path) as file:
+        head = file.read(_MOST_METADATA)
+        start = head.find(_RECORD.encode())
+        if start < 0:
+            return None
+        text = head[start + len(_RECORD) :].partition(b"</record>")[0].decode()
+        found = json.loads(unescape(text))
+        return found if isinstance(found, dict) else None
+    return None
 
 
 def _point(element: str, lon: Any, lat: Any, inner: list[str], row: int) -> str:

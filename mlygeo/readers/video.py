@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from mlygeo.errors import FileError, FormatError, InputError
+from mlygeo.extras import install_hint
 from mlygeo.formats import chapters, mp4, times
 from mlygeo.progress import working
 from mlygeo.readers.cameras import CAMERAS, reader_of
@@ -376,7 +377,11 @@ def _info_of_other(path: Path, size: int) -> VideoInfo:
     try:
         import av
     except ImportError as error:
-        raise FormatError(f"{path.name} is no MP4 or QuickTime video, or its headers are lost") from error
+        raise FormatError(
+            f"{path.name} is not an MP4 or QuickTime video, or its headers are lost; other kinds are read with PyAV, "
+            "which is not installed",
+            hint=install_hint("video"),
+        ) from error
     try:
         with av.open(str(path), metadata_errors="replace") as container:
             streams = pictures_of(container)

@@ -6,6 +6,16 @@ antimeridian is cut there in two.
 """
 
 from mlygeo.regions.given import Configured, RegionLike, as_region, settle
-from mlygeo.regions.region import Region, from_parts, outside_hint, widened
+from mlygeo.regions.region import Origin, Region, from_parts, outside_hint, widened
 
-__all__ = ["Configured", "Region", "RegionLike", "as_region", "from_parts", "outside_hint", "settle", "widened"]
+__all__ = [
+    "Configured",
+    "Origin",
+    "Region",
+    "RegionLike",
+    "as_region",
+    "from_parts",
+    "outside_hint",
+    "settle",
+    "widened",
+]

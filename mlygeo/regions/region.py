@@ -16,6 +16,7 @@ from mlygeo.spatial import areas, boxes
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
+    from pathlib import Path
 
     from shapely.geometry.base import BaseGeometry
 
@@ -25,6 +26,32 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger("mlygeo.regions")
+
+NOMINATIM = "OpenStreetMap's Nominatim"
+"""The service that knows places by name."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """
+    Where a region comes from.
+
+    Parameters
+    ----------
+    path
+        The file of its shapes, or the configuration file with its box; None where a service has told it.
+    layer
+        The layer of the file, where one was named.
+    service
+        The service.
+    is_buffered
+        Whether what lies there has become wider by a buffer.
+    """
+
+    path: Path | None = None
+    layer: str | None = None
+    service: str | None = None
+    is_buffered: bool = False
 
 
 @dataclass(frozen=True, repr=False)
@@ -45,6 +72,8 @@ class Region:
         Whether it is a bounding box.
     left_out
         How many things of what it was made of were left out, by reason.
+    origin
+        The file or the service that it comes from; None for one that was given as numbers or shapes.
     """
 
     geometry: BaseGeometry
@@ -52,6 +81,7 @@ class Region:
     name: str = "the region"
     is_box: bool = False
     left_out: dict[str, int] = field(default_factory=dict, compare=False)
+    origin: Origin | None = field(default=None, compare=False)
 
     @classmethod
     def from_bbox(
@@ -141,7 +171,8 @@ class Region:
         file, named = parted(path)
         must_exist(file)
         name = f"the region in {file.name}" + (f":{layer or named}" if layer or named else "")
-        return cls._of_drawn(drawn.of_file(file, layer or named, name, buffered=buffer is not None), buffer)
+        found = cls._of_drawn(drawn.of_file(file, layer or named, name, buffered=buffer is not None), buffer)
+        return replace(found, origin=Origin(file, layer or named, is_buffered=buffer is not None))
 
     @classmethod
     def from_place(cls, name: str, *, buffer: float | None = None) -> Region:
@@ -164,7 +195,8 @@ class Region:
         """
         from mlygeo.regions import drawn
 
-        return cls._of_drawn(drawn.of_place(name), buffer)
+        found = cls._of_drawn(drawn.of_place(name), buffer)
+        return replace(found, origin=Origin(service=NOMINATIM, is_buffered=buffer is not None))
 
     @classmethod
     def from_config(cls, path: str | os.PathLike[str], **sides: float | None) -> Region:
@@ -215,7 +247,8 @@ class Region:
         from mlygeo.spatial import shapes, surroundings
 
         geometry = drawn.widened(self.geometry, surroundings.checked(metres), self.name)
-        return replace(self, geometry=geometry, bounds=shapes.tight_bounds(geometry), is_box=False)
+        origin = None if self.origin is None else replace(self.origin, is_buffered=True)
+        return replace(self, geometry=geometry, bounds=shapes.tight_bounds(geometry), is_box=False, origin=origin)
 
     @property
     def boxes(self) -> list[Bounds]:
@@ -362,6 +395,8 @@ def from_parts(
         )
     name = f"the bounding box{where}"
     box = Region.from_bbox(given["west"], given["south"], given["east"], given["north"], name=name)
+    if config is not None and given == config.bounding_box:
+        box = replace(box, origin=Origin(config.path))
     return box if buffer is None else box.buffered(buffer)
 
 

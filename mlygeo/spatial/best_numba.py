@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo.arrays import compiler, in_threads, workers
+from mlygeo.arrays import in_threads, workers
+from mlygeo.compiled import Library
 from mlygeo.kernels import given
 from mlygeo.spatial import grid_numba
 from mlygeo.spatial.grid import SLACK, Box
@@ -29,11 +30,11 @@ from mlygeo.spatial.scores import (
 )
 
 if TYPE_CHECKING:
-    from mlygeo.arrays import Floats, Rows, Whole32
+    from mlygeo.arrays import Floats, Rows, Whole, Whole32
     from mlygeo.spatial.candidates import StripTest
     from mlygeo.spatial.grid import HeadingTest
 
-numba = compiler()
+CODE = Library(__file__)
 
 ROUNDING = 1e-9
 """More than what rounding adds to a score, which is at most 1: bounds are higher by this much."""
@@ -44,44 +45,55 @@ RINGS = 2048
 STEPS = 250.0
 """Steps of what images add to their scores, rounded up to a byte: so many more stay in the caches."""
 
-_SERIES, _POWERS = np.array(SERIES), POWERS
+_POWERS = given(POWERS)
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _decay(x: float) -> Any:
-    """Return exp(-x); see `mlygeo.spatial.scores.decay`."""
+@CODE.function("f8", "f8[:]", returns="f8")
+def _decay(x: float, powers: Any) -> Any:
+    """Return exp(-x), with the powers of a half; see `mlygeo.spatial.scores.decay`."""
     if not x <= MOST_EXPONENT:
         return 0.0 if x > MOST_EXPONENT else x
     halvings = np.floor(x * INVERSE_LN2 + 0.5)
     rest = x - halvings * LN2_HIGH
     rest -= halvings * LN2_LOW
-    total = _SERIES[0]
-    for number in range(1, len(_SERIES)):
+    total = SERIES[0]
+    for number in range(1, len(SERIES)):
         total *= rest
-        total += _SERIES[number]
-    return total * _POWERS[int(halvings)]
+        total += SERIES[number]
+    return total * powers[int(halvings)]
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def decays(x: Any, result: Any) -> None:
-    """Fill in exp(-x) of some numbers."""
+@CODE.function("f8[:]", "f8[:]", "f8[:]")
+def _decays(x: Any, powers: Any, result: Any) -> None:
     for row in range(len(x)):
-        result[row] = _decay(x[row])
+        result[row] = _decay(x[row], powers)
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def add_age(times: Any, as_of: int, scale: float, share: float, own: Any) -> int:
-    """Add the term of captures, weighted; return how many are unknown. See `mlygeo.spatial.scores.Rule.of_image`."""
+def decays(x: Floats, result: Floats) -> None:
+    """Fill in exp(-x) of some numbers."""
+    _decays(x, _POWERS, result)
+
+
+@CODE.function("i8[:]", "i8", "f8", "f8", "f8[:]", "f8[:]", returns="i8")
+def _add_age(  # noqa: PLR0917 - compiled code takes arrays one by one
+    times: Any, as_of: int, scale: float, share: float, powers: Any, own: Any
+) -> int:
     unknown = 0
     for row in range(len(times)):
         if times[row] == UNKNOWN_TIME:
             unknown += 1
         else:
-            own[row] += share * _decay(max(float(as_of - times[row]), 0.0) / scale)
+            own[row] += share * _decay(max(float(as_of - times[row]), 0.0) / scale, powers)
     return unknown
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def add_age(times: Whole, as_of: int, scale: float, share: float, own: Floats) -> int:
+    """Add the term of captures, weighted; return how many are unknown. See `mlygeo.spatial.scores.Rule.of_image`."""
+    unknown: int = _add_age(times, as_of, scale, share, _POWERS, own)
+    return unknown
+
+
+@CODE.function("f8[:]", "f8", "f8", "f8[:]", returns="i8")
 def add_part(values: Any, scale: float, share: float, own: Any) -> int:
     """Add the term of numbers that are parts of a scale, weighted; return how many are unknown."""
     unknown = 0
@@ -93,14 +105,14 @@ def add_part(values: Any, scale: float, share: float, own: Any) -> int:
     return unknown
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@CODE.function("f8[:]", "i8", "i8", "i8", "u1[:]")
 def _coarsen(own: Any, first: int, begin: int, end: int, coarse: Any) -> None:
     """Round up what images add to their scores."""
     for row in range(begin, end):
         coarse[row] = np.uint8(np.ceil(own[first + row] * STEPS))
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@CODE.function("i4[:]", "i4[:]", "u1[:]", "i8", "i8", "u1[:]", "u1[:]")
 def _gather(  # noqa: PLR0917 - compiled code takes arrays one by one
     starts: Any, rows: Any, coarse: Any, begin: int, end: int, ordered: Any, highest: Any
 ) -> None:
@@ -114,23 +126,31 @@ def _gather(  # noqa: PLR0917 - compiled code takes arrays one by one
         highest[cell] = most
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@CODE.function("f8", "f8", returns="f8")
 def _off_street(heading: float, bearing: float) -> Any:
     """Return the degrees between a camera and a street, both of whose directions count; NaN where unknown."""
     difference = np.fmod(abs(heading - bearing), 180.0)
     return min(difference, 180.0 - difference)
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@CODE.function(
+    "f8", "f8", "f8", "i8", "i8", "i4[:]", "f8[:]", "f8[:]", "i4[:]",
+    "f8[:]", "f8[:]", "i8[:]", "i8", "i8", "i8", "i8[:]", "f8", "f8",
+    "u1", "f8[:]", "f8[:]", "u1[:]", "f8",
+    "u1", "f8[:]", "f8[:]", "f8", "f8",
+    "f8", "f8", "f8", "f8", "f8[:]", "f8[:]", "u1[:]",
+    "i8[:]", "i8[:]", "f8[:]", "u1[:]", "u1[:]", "f8",
+    "f8[:]", "f8", "f8[:]", "f8[:,:]", "f8[:,:]", "i8[:,:]",
+)  # fmt: skip
 def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
 
     west: float, south: float, side: float, columns: int, lines: int, starts: Any, grid_x: Any, grid_y: Any, rows: Any,
     x: Any, y: Any, points: Any, begin: int, end: int, first_row: int, key_rank: Any, limit_square: float, slack: float,
-    tested: bool, bearing: Any, heading: Any, pano: Any, most: float,
-    narrow: bool, east: Any, north: Any, along: float, across: float,
+    tested: int, bearing: Any, heading: Any, pano: Any, most: float,
+    narrow: int, east: Any, north: Any, along: float, across: float,
     distance: float, by_heading: float, by_sequence: float, scale: float, street: Any, camera: Any, around: Any,
     wanted: Any, sequence: Any, own: Any, coarse: Any, highest: Any, best: float,
-    bounds: Any, per_m: float, scores: Any, squares: Any, found: Any,
+    bounds: Any, per_m: float, powers: Any, scores: Any, squares: Any, found: Any,
 ) -> None:  # fmt: skip
     k = squares.shape[1]
     plain = distance == 0.0 and by_heading == 0.0 and by_sequence == 0.0 and best == 0.0
@@ -213,7 +233,7 @@ def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
                                 continue
                             score = 0.0
                             if distance > 0:
-                                score += distance * _decay(root / scale)
+                                score += distance * _decay(root / scale, powers)
                             image = first_row + rows[entry]
                             alone = own[image]
                             if is_full and score + alone + more < worst:
@@ -316,7 +336,7 @@ def search(
     if strip is not None:
         sides = (True, given(strip.east), given(strip.north), strip.along, strip.across)
     weights = (scoring.distance, scoring.heading, scoring.same_sequence, scoring.scale)
-    terms = (given(scoring.bearing), given(scoring.camera), given(scoring.pano), given(scoring.wanted))
+    terms = (given(scoring.bearing), given(scoring.camera), given(scoring.pano.view(np.uint8)), given(scoring.wanted))
     best = float(highest.max(initial=0)) / STEPS
     limit = float(np.sqrt(limit_square))
     per_m = RINGS / limit if limit > 0 else 0.0
@@ -326,7 +346,8 @@ def search(
     bounds = given(bounds + scoring.distance * decay(least / scoring.scale, compiled=False))
     rest: tuple[Any, ...] = (
         first, key_rank, limit_square, SLACK * grid.side, *grid_numba.headings(heading), *sides, *weights, *terms,
-        given(scoring.sequence), own, ordered, highest, best, bounds, per_m, scores, squares, rows,
+        given(scoring.sequence), own, ordered, highest, best, bounds, per_m, _POWERS, scores, squares,
+        rows,
     )  # fmt: skip
     share = max(4096, -(-len(only) // (4 * workers())))
     in_threads(lambda start, stop: _search(*grid, *points, only, start, stop, *rest), len(only), share, "points")

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from mlygeo.errors import DependencyError, InputError, install_hint
+from mlygeo.errors import InputError
+from mlygeo.extras import missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,7 +90,7 @@ def h3() -> Any:
     try:
         import h3.api.basic_int
     except ImportError as error:
-        raise DependencyError("hexagons need h3, which is not installed", hint=install_hint("cells")) from error
+        raise missing("hexagons need h3", "cells") from error
     return h3.api.basic_int
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo import frames
+from mlygeo import frames, plausible
 from mlygeo.errors import InputError
 from mlygeo.progress import working
 from mlygeo.spatial import geodesy, geotag, ordering
@@ -74,6 +74,8 @@ def check_images(
       series in which times do not decrease counts as right if it has two thirds. Numbers that began anew (9999,
       0001) are no contradiction. Differences of days, or of the 1024 weeks after which GPS week numbers begin
       anew, are named.
+    - Numbers that no image has: headings outside 0 to 360°, altitudes below the deepest sea or where the air ends,
+      accuracies below 0, sizes below a pixel; infinite ones, too.
     - Position (0, 0), which many devices write when they have no fix.
     - Apparent speed: reaching the position from the previous image takes more than `max_speed`. Images
       with the same time are not tested.
@@ -132,7 +134,7 @@ def check_images(
     zero = usable & (lon == 0) & (lat == 0)
     nowhere = np.full(len(images), None, dtype=object)
     nowhere[zero] = "position (0, 0), which means that there is none"
-    problems.append(nowhere)
+    problems += [nowhere, *_implausible(images, usable)]
     moving = usable & ~zero
     if "is_duplicate" in images.columns:
         moving &= ~images["is_duplicate"].to_numpy(dtype=bool)
@@ -155,6 +157,19 @@ def check_images(
     problem = pd.Series(texts, index=images.index, dtype="str")
     LOG.info("%d of %d images look wrong", problem.notna().sum(), len(images))
     return images.assign(problem=problem)
+
+
+def _implausible(images: gpd.GeoDataFrame, usable: Flags) -> Iterator[Objects]:
+    """Yield a text for each number that no image has; see `mlygeo.plausible.RANGES`."""
+    import pandas as pd
+
+    for name, known in plausible.RANGES.items():
+        if name in images.columns and pd.api.types.is_numeric_dtype(images[name].dtype):
+            values = images[name].to_numpy(dtype=np.float64, na_value=np.nan)
+            texts = np.full(len(images), None, dtype=object)
+            for row in np.flatnonzero(usable & known.beyond(values)):
+                texts[row] = f"{name} {values[row]:g}, {known.said}"
+            yield texts
 
 
 def _odd_times(images: gpd.GeoDataFrame, usable: Flags, now: datetime | None) -> list[Objects]:

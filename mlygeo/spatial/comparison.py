@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -29,12 +29,15 @@ class Side:
         Whose images; None for all.
     start_ms, end_ms
         Captured from the one to just before the other, milliseconds since 1970, UTC; None for no limit.
+    lonlat
+        Longitude and latitude, degrees, of a side with images of its own; None for one whose images are some of all.
     """
 
     text: str
     provider: str | None = None
     start_ms: int | None = None
     end_ms: int | None = None
+    lonlat: tuple[Floats, Floats] | None = field(default=None, compare=False, repr=False)
 
     def has(self, time_ms: Whole, provider: pd.Series | None) -> Flags:
         """

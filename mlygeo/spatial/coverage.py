@@ -45,10 +45,10 @@ __all__ = [
     "By",
     "Coverage",
     "check_options",
-    "check_time_zone",
     "coverage_gaps",
     "measure",
     "street_coverage",
+    "time_zone_of",
 ]
 
 DISTANCE_M = 20.0
@@ -150,8 +150,8 @@ def street_coverage(
         for each "creator" or each "provider". None takes all images together.
     time_zone
         Time zone of seasons, weekdays and hours: a name of the IANA database such as "Europe/Berlin", "UTC", or
-        "solar" for the mean solar time of each image's place. Seasons are meteorological, winter from December to
-        February in the north, and from June to August south of the equator.
+        "solar" for the mean solar time of each image's place. Default: "local", the zone of each place. Seasons are
+        meteorological, winter from December to February in the north, and from June to August south of the equator.
     force_srid
         Use `srid` even where its area of use does not hold the streets.
 
@@ -183,7 +183,7 @@ def street_coverage(
     """
     if by is not None and by not in BY:
         raise InputError(f"`by` is one of {', '.join(BY)}, not {by!r}")
-    check_time_zone(() if by is None else (by,), time_zone)
+    time_zone = time_zone_of(() if by is None else (by,), time_zone)
     wanted = {} if by is None else {by: BY[by]}
     if missing := [name for name in wanted.values() if name not in images.columns]:
         raise FrameError(f"these images have no {missing[0]}, so they cannot be told apart by {by}")
@@ -677,10 +677,15 @@ def near(
         sequence = expected.numbers_of(columns["sequence_id"].iloc[np.flatnonzero(reached.near)])
     covered, on_side = [], []
     for side in sides:
-        has = side.has(time, columns.get("provider"))
-        own = (image_x[has], image_y[has])
-        covered.append(reach.reach(laid.lines, own, distance, time=time[has], classes={}).stretches)
-        on_side.append(has[reached.near])
+        if side.lonlat is None:
+            has = side.has(time, columns.get("provider"))
+            own, own_time = (image_x[has], image_y[has]), time[has]
+        else:
+            own = side.lonlat if laid.projection is None else laid.projection.forward(*side.lonlat)
+            own_time = np.full(len(own[0]), local_times.NEVER)
+        found = reach.reach(laid.lines, own, distance, time=own_time, classes={})
+        covered.append(found.stretches)
+        on_side.append(has[reached.near] if side.lonlat is None else found.near[found.near])
     return Near(reached, classes, values, sequence, tuple(covered), tuple(on_side))
 
 
@@ -706,27 +711,28 @@ def check_options(*, distance: float, min_gap: float = 0.0) -> None:
         raise InputError(f"`min_gap` must be 0 metres or more, not {min_gap}")
 
 
-def check_time_zone(by: Iterable[str], time_zone: str | None) -> None:
+def time_zone_of(by: Iterable[str], time_zone: str | None) -> str | None:
     """
-    Raise unless a time zone is named where one is needed, and only there.
+    Return the time zone of seasons, weekdays and hours: the one that is named, else that of each place.
+
+    Returns
+    -------
+    time_zone
+        None where nothing that is asked for depends on it.
 
     Raises
     ------
     InputError
-        Saying what is missing, or of no use.
+        If there is no such zone, or it is of no use.
     """
     local = [name for name in by if name in local_times.NAMES]
     if time_zone is not None:
         local_times.check(time_zone)
-    if local and time_zone is None:
-        raise InputError(
-            f"`by={local[0]!r}` needs `time_zone`: capture times are UTC",
-            hint="name that of the place, such as Europe/Berlin; or UTC, or solar for mean solar time",
-        )
     if time_zone is not None and not local:
         raise InputError(
             "`time_zone` is of no use without season, weekday or hour in `by`", hint="leave `time_zone` out"
         )
+    return time_zone or (local_times.LOCAL if local else None)
 
 
 def _each_once(streets: gpd.GeoDataFrame) -> tuple[gpd.GeoDataFrame, Floats, Whole]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo.arrays import in_threads
+from mlygeo.arrays import in_threads, through_pyproj
 from mlygeo.errors import CrsError, InputError
 from mlygeo.spatial import areas
 from mlygeo.spatial import projection as projections
@@ -124,7 +124,7 @@ def inverse(lon1: Any, lat1: Any, lon2: Any, lat2: Any) -> tuple[Floats, Floats]
     arrays = np.broadcast_arrays(
         *(np.atleast_1d(np.asarray(value, dtype=np.float64)) for value in (lon1, lat1, lon2, lat2))
     )
-    azimuth, _, length = _ellipsoid().inv(*(np.ascontiguousarray(array) for array in arrays))
+    azimuth, _, length = through_pyproj(_ellipsoid().inv, *(np.ascontiguousarray(array) for array in arrays))
     return azimuth, length
 
 
@@ -149,7 +149,7 @@ def destination(lon: Any, lat: Any, azimuth: Any, distance_m: Any) -> tuple[Floa
     arrays = np.broadcast_arrays(
         *(np.atleast_1d(np.asarray(value, dtype=np.float64)) for value in (lon, lat, azimuth, distance_m))
     )
-    east, north, _ = _ellipsoid().fwd(*(np.ascontiguousarray(array) for array in arrays))
+    east, north, _ = through_pyproj(_ellipsoid().fwd, *(np.ascontiguousarray(array) for array in arrays))
     return east, north
 
 
@@ -200,8 +200,8 @@ def check_srid(srid: int, bounds: Bounds, *, force: bool = False) -> Projection:
 
     A CRS serves a region if its area of use, widened by 0.1°, contains the region. A region that
     exceeds the area although its centre lies inside passes with a warning where no better CRS is known,
-    such as a region across two UTM zones. A CRS whose distances are wrong there (EPSG:3857) passes with
-    a warning too.
+    such as a region across two UTM zones, as long as no distance in it is wrong by more than 1 %. A CRS whose
+    distances are wrong there although it is meant for it (EPSG:3857) passes with a warning.
 
     Parameters
     ----------
@@ -220,13 +220,16 @@ def check_srid(srid: int, bounds: Bounds, *, force: bool = False) -> Projection:
     Raises
     ------
     CrsError
-        If the code is unknown or not projected, its area of use does not hold the region, or it cuts
-        the region in two at the antimeridian. The hint names a better code.
+        If the code is unknown or not projected, its area of use does not hold the region, it cuts
+        the region in two at the antimeridian, or the region is too large for it, such as two continents. The hint
+        names a better code, where there is one.
     """
     bounds = areas.checked(bounds)
     candidate = projections.projection(int(srid), bounds)
     if not force:
         areas.check(candidate.srid, candidate.area, candidate.area_name, bounds)
+        if not areas.holds(candidate.area, bounds):
+            _check_size(candidate, bounds)
     if bounds[0] > bounds[2] and _cut_at_antimeridian(candidate, bounds):
         raise CrsError(
             f"EPSG:{srid} ({candidate.name}) is cut at the antimeridian, which the region crosses",
@@ -284,7 +287,24 @@ def _cut_at_antimeridian(candidate: Projection, bounds: Bounds) -> bool:
     return not np.hypot(x[1] - x[0], y[1] - y[0]) < SEAM_M
 
 
-def _scale(candidate: Projection, lon: float, lat: float) -> float:
+def _check_size(candidate: Projection, bounds: Bounds) -> None:
+    """Raise if distances at the edges of a region, beyond the area of use of a CRS, are wrong by more than 1 %."""
+    west, south, east, north = bounds
+    east = east if west <= east else east + 360
+    lons = [areas.wrap(west + part * (east - west)) for part in (0.0, 0.25, 0.75, 1.0)]
+    lats = [south, (south + north) / 2, north]
+    scales = [_scale(candidate, lon, lat, unknown=np.inf) for lon in lons for lat in lats]
+    worst = max(scales, key=lambda scale: abs(np.log(max(scale, 1e-9))))
+    if abs(worst - 1) > TRUE_SCALE:
+        much = f"up to {worst:.2f} times the true ones" if np.isfinite(worst) else "unknown in parts of it"
+        raise CrsError(
+            f"the region is too large for one plane: distances in EPSG:{candidate.srid} ({candidate.name}) are {much}",
+            hint="work on parts of the region one by one, or go on with a CRS that you name:"
+            f" `srid={candidate.srid}` and `force_srid=True`",
+        )
+
+
+def _scale(candidate: Projection, lon: float, lat: float, *, unknown: float = 1.0) -> float:
     """Return the ratio of planar to geodesic length of two short lines at a place, whichever is further from 1."""
     step = 1e-4
     lats = np.array([lat, lat, lat + (step if lat < 89 else -step)])
@@ -292,7 +312,7 @@ def _scale(candidate: Projection, lon: float, lat: float) -> float:
     x, y = candidate.forward(lons, lats, exact=True)
     ratio = np.hypot(x[1:] - x[0], y[1:] - y[0]) / distance(lons[0], lats[0], lons[1:], lats[1:])
     if not np.isfinite(ratio).all():
-        return 1.0
+        return unknown
     return float(ratio[np.argmax(np.abs(np.log(np.maximum(ratio, 1e-9))))])
 
 

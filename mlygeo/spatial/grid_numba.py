@@ -1,7 +1,6 @@
 """
 The grid of `mlygeo.spatial.grid`, compiled with Numba: built by a counting sort, searched ring by ring.
 
-Importing this module costs 0.1 s and loading the compiled code 0.2 s, so it is for millions of images.
 It makes the same comparisons on the same squared distances as the NumPy kernel, one operation at a
 time (no fused multiply-add), and so gives the same answer to the last bit.
 """
@@ -12,15 +11,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mlygeo.arrays import compiler, in_threads, workers
+from mlygeo.arrays import in_threads, workers
+from mlygeo.compiled import Library
 from mlygeo.kernels import given
 from mlygeo.spatial.grid import SLACK, Box, shape
 
 if TYPE_CHECKING:
-    from mlygeo.arrays import Flags, Floats, Rows, Whole32
+    from mlygeo.arrays import Bytes, Floats, Rows, Whole32
     from mlygeo.spatial.grid import HeadingTest
 
-numba = compiler()
+CODE = Library(__file__)
 
 CELLS_PER_IMAGE = 0.25
 """Cells of some 12 to 16 m in a city of ten million images: fewer cells stay in the caches, more hold fewer images."""
@@ -29,7 +29,7 @@ SMALLEST_CELL_M = 1.0
 MOST_SORTERS = 8
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@CODE.function("f8[:]", "f8[:]", "f8", "f8", "f8", "i8", "i4[:]", "i8", "i8", "i4[:]")
 def _count(  # noqa: PLR0917 - compiled code takes arrays one by one
     x: Any,
     y: Any,
@@ -47,7 +47,7 @@ def _count(  # noqa: PLR0917 - compiled code takes arrays one by one
         counts[int((y[row] - south) * scale) * columns + int((x[row] - west) * scale)] += 1
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@CODE.function("i4[:,:]", "i4[:]")
 def _place(counts: Any, starts: Any) -> None:
     """Turn counts of each sorter (rows) and cell (columns) into the places of its first entries."""
     total = 0
@@ -60,7 +60,7 @@ def _place(counts: Any, starts: Any) -> None:
     starts[counts.shape[1]] = total
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@CODE.function("f8[:]", "f8[:]", "f8", "f8", "f8", "i8", "i4[:]", "i8", "i8", "i4[:]", "f8[:]", "f8[:]", "i4[:]")
 def _scatter(  # noqa: PLR0917 - compiled code takes arrays one by one
 
     x: Any, y: Any, west: float, south: float, scale: float, columns: int, chosen: Any, start: int, stop: int,
@@ -76,12 +76,15 @@ def _scatter(  # noqa: PLR0917 - compiled code takes arrays one by one
         rows[place] = row
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@CODE.function(
+    "f8", "f8", "f8", "i8", "i8", "i4[:]", "f8[:]", "f8[:]", "i4[:]", "f8[:]", "f8[:]", "i8[:]", "i8", "i8", "i8",
+    "i8[:]", "f8", "f8", "u1", "f8[:]", "f8[:]", "u1[:]", "f8", "f8[:,:]", "i8[:,:]",
+)  # fmt: skip
 def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
 
     west: float, south: float, side: float, columns: int, lines: int, starts: Any, grid_x: Any, grid_y: Any, rows: Any,
     x: Any, y: Any, points: Any, begin: int, end: int, first_row: int, key_rank: Any, limit_square: float, slack: float,
-    tested: bool, bearing: Any, heading: Any, pano: Any, most: float, squares: Any, found: Any,
+    tested: int, bearing: Any, heading: Any, pano: Any, most: float, squares: Any, found: Any,
 ) -> None:  # fmt: skip
     k = squares.shape[1]
     for number in range(begin, end):
@@ -239,18 +242,9 @@ def by_cell(points: tuple[Floats, Floats], only: Rows, grid: Cells) -> Rows:
     return given(only[np.argsort(line * grid.columns + ((points[0][only] - grid.west) / grid.side).astype(np.int64))])
 
 
-def headings(test: HeadingTest | None) -> tuple[bool, Floats, Floats, Flags, float]:
+def headings(test: HeadingTest | None) -> tuple[bool, Floats, Floats, Bytes, float]:
     """Return a test of headings, or that there is none, as compiled code takes it."""
     if test is None:
         nothing = given(np.empty(0))
-        return False, nothing, nothing, given(np.empty(0, dtype=bool)), 0.0
-    return True, given(test.bearing), given(test.heading), given(test.pano), test.most
-
-
-def load() -> None:
-    """Load the compiled code."""
-    some, row = (np.zeros(1), np.zeros(1)), np.zeros(1, dtype=np.int64)
-    search(
-        some, some, row, only=row, chosen=None, box=Box(0.0, 0.0, 0.0, 0.0), limit_square=1.0, test=None,
-        squares=np.full((1, 1), np.inf), rows=np.full((1, 1), -1),
-    )  # fmt: skip
+        return False, nothing, nothing, given(np.empty(0, dtype=np.uint8)), 0.0
+    return True, given(test.bearing), given(test.heading), given(test.pano.view(np.uint8)), test.most

@@ -1,8 +1,9 @@
 """
-Hour, weekday and season of moments, in a time zone that somebody has named: no zone is guessed.
+Hour, weekday and season of moments, as clocks show them at their places, or in a zone that somebody has named.
 
-A zone is one of the IANA time zone database, or mean solar time: UTC and four minutes for each degree of longitude,
-which differs by up to 17 minutes from what a sundial shows (the equation of time).
+A zone is that of each place (tzfpy, from OpenStreetMap's borders); one of the IANA time zone database; or mean solar
+time: UTC and four minutes for each degree of longitude, which differs by up to 17 minutes from what a sundial shows
+(the equation of time).
 """
 
 from __future__ import annotations
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
 Name = Literal["hour", "weekday", "season"]
 
 NAMES = ("hour", "weekday", "season")
+
+LOCAL = "local"
+"""In place of a zone: that of each place."""
+
+GRID_DEG = 1e-3
+"""Places are looked up in steps of so many degrees, 111 m at most: the borders of zones are as coarse as that."""
 
 SOLAR = "solar"
 """In place of a zone: the mean solar time of each place."""
@@ -54,7 +61,7 @@ def check(time_zone: str) -> None:
     Parameters
     ----------
     time_zone
-        A name of the IANA time zone database, or "solar".
+        A name of the IANA time zone database, "local" or "solar".
 
     Raises
     ------
@@ -63,18 +70,18 @@ def check(time_zone: str) -> None:
     """
     import zoneinfo
 
-    if time_zone == SOLAR:
+    if time_zone in {SOLAR, LOCAL}:
         return
     try:
         zoneinfo.ZoneInfo(time_zone)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
-        known = {name.lower(): name for name in {*zoneinfo.available_timezones(), SOLAR}}
+        known = {name.lower(): name for name in {*zoneinfo.available_timezones(), SOLAR, LOCAL}}
         near = [known[name] for name in difflib.get_close_matches(time_zone.lower(), sorted(known), 3)]
-        hint = f"did you mean {' or '.join(near)}?" if near else "write Europe/Berlin, UTC or solar"
+        hint = f"did you mean {' or '.join(near)}?" if near else "write local, Europe/Berlin, UTC or solar"
         raise InputError(f"`time_zone` {time_zone!r} is not a known time zone", hint=hint) from error
 
 
-def local_ms(time_ms: Whole, lon: Floats, time_zone: str) -> Whole:
+def local_ms(time_ms: Whole, lonlat: tuple[Floats, Floats], time_zone: str) -> Whole:
     """
     Return what clocks show at some moments.
 
@@ -82,20 +89,30 @@ def local_ms(time_ms: Whole, lon: Floats, time_zone: str) -> Whole:
     ----------
     time_ms
         Milliseconds since 1970, UTC; `NEVER` where unknown.
-    lon
-        Longitudes, degrees; looked at for "solar" only.
+    lonlat
+        Longitudes and latitudes, degrees; looked at for "local" and "solar" only.
     time_zone
-        A name of the IANA time zone database, or "solar".
+        A name of the IANA time zone database, "local" or "solar".
 
     Returns
     -------
     local_ms
-        Milliseconds since 1970 began on these clocks; `NEVER` where the time is unknown, or the longitude that is
-        needed is not finite.
+        Milliseconds since 1970 began on these clocks; `NEVER` where the time is unknown, or the place that is
+        needed is not finite, or has no zone.
     """
     import pandas as pd
 
+    lon, lat = lonlat
     known = time_ms != NEVER
+    if time_zone == LOCAL:
+        found = np.full(len(time_ms), NEVER)
+        rows = np.flatnonzero(known & np.isfinite(lon) & np.isfinite(lat))
+        names, number = _zones(lon[rows], lat[rows])
+        for nth, name in enumerate(names):
+            mine = rows[number == nth]
+            if name is not None:
+                found[mine] = local_ms(time_ms[mine], (lon[mine], lat[mine]), name)
+        return found
     if time_zone == SOLAR:
         known &= np.isfinite(lon)
         offset = np.rint(np.where(known, lon, 0.0) * SOLAR_MS_A_DEGREE).astype(np.int64)
@@ -104,6 +121,23 @@ def local_ms(time_ms: Whole, lon: Floats, time_zone: str) -> Whole:
     moments = pd.DatetimeIndex((quarter * QUARTER_MS).astype("M8[ms]")).tz_localize("UTC").tz_convert(time_zone)
     shown = moments.tz_localize(None).to_numpy(dtype="M8[ms]").astype(np.int64)
     return np.where(known, time_ms + (shown - quarter * QUARTER_MS)[place], NEVER)
+
+
+def _zones(lon: Floats, lat: Floats) -> tuple[list[str | None], Whole]:
+    """Return the names of the zones of places, None for those that are not known, and which of them each place has."""
+    import zoneinfo
+
+    import tzfpy
+
+    x = np.rint((lon + 180.0) % 360.0 / GRID_DEG).astype(np.int64)
+    y = np.rint((lat + 90.0) / GRID_DEG).astype(np.int64)
+    cell, cell_of = np.unique(x * 1_000_000 + y, return_inverse=True)
+    east, north = cell // 1_000_000 * GRID_DEG - 180.0, cell % 1_000_000 * GRID_DEG - 90.0
+    said = [tzfpy.get_tz(*place) for place in zip(east.tolist(), north.tolist(), strict=True)]
+    known = zoneinfo.available_timezones()
+    names = sorted({*said})
+    number = np.searchsorted(np.array(names, dtype=object), np.array(said, dtype=object)) if names else cell_of
+    return [name if name in known else None for name in names], np.asarray(number, dtype=np.int64)[cell_of]
 
 
 def numbers(name: str, local_ms: Whole, lat: Floats) -> Whole:
@@ -139,7 +173,7 @@ def numbers(name: str, local_ms: Whole, lat: Floats) -> Whole:
 
 def classes(names: Iterable[str], time_ms: Whole, lonlat: tuple[Floats, Floats], time_zone: str) -> dict[str, Whole]:
     """Return the numbers of some of `NAMES`, by name; see `local_ms` and `numbers`."""
-    local = local_ms(time_ms, lonlat[0], time_zone)
+    local = local_ms(time_ms, lonlat, time_zone)
     return {name: numbers(name, local, lonlat[1]) for name in names}
 
 

@@ -18,12 +18,12 @@ from __future__ import annotations
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mlygeo.arrays import in_threads, workers
+from mlygeo.arrays import in_threads, through_pyproj, workers
 from mlygeo.errors import CrsError
 from mlygeo.kernels import kernel
 from mlygeo.spatial import areas
@@ -328,9 +328,11 @@ def _transform(srid: int, first: Floats, second: Floats, *, inverse: bool) -> tu
 
     def work(start: int, stop: int) -> None:
         part = first[start:stop], second[start:stop]
-        shared.transform(*part, inplace=True, direction=direction)
-        failed = ~(np.isfinite(part[0]) & np.isfinite(part[1]))
-        for values in part:
+        moved = through_pyproj(partial(shared.transform, inplace=True, direction=direction), *part)
+        failed = ~(np.isfinite(moved[0]) & np.isfinite(moved[1]))
+        for values, new in zip(part, moved, strict=True):
+            if new is not values:
+                values[:] = new
             values[failed] = np.nan
 
     in_threads(work, len(first), CHUNK, "positions")

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo.arrays import compiler
-from mlygeo.kernels import given
+from mlygeo.compiled import Library
 
 if TYPE_CHECKING:
     from mlygeo.arrays import Floats, Indices, Whole
 
-numba = compiler()
+CODE = Library(__file__)
 
 DEGREE = 5
 """The degree that is compiled, with a name for each coefficient, so that processors work on several positions."""
@@ -25,7 +24,7 @@ BLOCK = 1024
 """Positions worked on at once: their buffers stay in the caches."""
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@CODE.function("f8[:,:]", "f8[:]", "f8[:]", "i8", "f8[:]")
 def _evaluate(c: Any, u: Any, v: Any, count: int, out: Any) -> None:
     c00, c01, c02, c03, c04, c05 = c[0, 0], c[0, 1], c[0, 2], c[0, 3], c[0, 4], c[0, 5]
     c10, c11, c12, c13, c14 = c[1, 0], c[1, 1], c[1, 2], c[1, 3], c[1, 4]
@@ -44,23 +43,16 @@ def _evaluate(c: Any, u: Any, v: Any, count: int, out: Any) -> None:
         out[at] = found
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@CODE.function(
+    "f8[:]", "f8[:]", "f8[:]", "f8[:]", "i8[:]", "f8[:,:,:,:]", "f8", "i8", "i8", "i8[:]",
+    "f8[:]", "f8[:]", "f8[:]", "i8[:]", "i8[:]", "i8[:]", returns="i8",
+)  # fmt: skip
 def _project(  # noqa: PLR0917 - compiled code takes arrays one by one
-    lon: Any,
-    lat: Any,
-    x: Any,
-    y: Any,
-    numbers: Any,
-    coefficients: Any,
-    cell_deg: float,
-    columns: int,
-    lines: int,
-    left: Any,
-) -> int:
+
+    lon: Any, lat: Any, x: Any, y: Any, numbers: Any, coefficients: Any, cell_deg: float, columns: int, lines: int,
+    left: Any, u: Any, v: Any, out: Any, slots: Any, rows: Any, own: Any,
+) -> int:  # fmt: skip
     """Fill in x and y of the positions in cells with these numbers, ascending; note the rows of the others."""
-    u, v, out = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
-    slots, rows = np.empty(BLOCK, dtype=np.int64), np.empty(BLOCK, dtype=np.int64)
-    own = np.empty(BLOCK, dtype=np.int64)
     scale, gone, last = 1 / cell_deg, 0, np.int64(-1)
     for start in range(0, len(lon), BLOCK):
         waiting = 0
@@ -130,20 +122,6 @@ def project(
     grid
         Side of a cell in degrees, and how many columns and lines of cells the world has.
     """
-    left = np.empty(len(lon), dtype=np.intp)
-    lon, lat, numbers, coefficients = given(lon), given(lat), given(numbers), given(coefficients)
-    return left[: _project(lon, lat, x, y, numbers, coefficients, *grid, left)].copy()
-
-
-def load() -> None:
-    """Load the compiled code."""
-    some = np.zeros(1)
-    project(
-        some,
-        some,
-        some.copy(),
-        some.copy(),
-        numbers=np.arange(1),
-        coefficients=np.zeros((1, 2, 8, 8)),
-        grid=(0.5, 720, 360),
-    )
+    left = np.empty(len(lon), dtype=np.int64)
+    buffers = *(np.empty(BLOCK) for _ in range(3)), *(np.empty(BLOCK, dtype=np.int64) for _ in range(3))
+    return left[: _project(lon, lat, x, y, numbers, coefficients, *grid, left, *buffers)].astype(np.intp)

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import logging
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from mlygeo.arrays import through_pyproj
 from mlygeo.errors import RegionError
 from mlygeo.spatial import boxes
 
@@ -415,10 +417,12 @@ class Plane:
 
     def _mapped(self, corners: Floats) -> Floats:
         if self._projection is not None:
-            return np.column_stack(self._projection(corners[:, 0], corners[:, 1], inverse=True))
+            return np.column_stack(
+                through_pyproj(partial(self._projection, inverse=True), corners[:, 0], corners[:, 1])
+            )
         if self._transformer is None:
             return corners
-        return np.column_stack(self._transformer.transform(corners[:, 0], corners[:, 1]))
+        return np.column_stack(through_pyproj(self._transformer.transform, corners[:, 0], corners[:, 1]))
 
     def _inside(self, corners: Floats) -> Floats:
         lonlat = self._mapped(corners)
@@ -430,11 +434,11 @@ class Plane:
 
     def _back(self, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
         if self._projection is not None:
-            x, y = self._projection(lon, lat)
+            x, y = through_pyproj(self._projection, lon, lat)
             return x, y
         if self._transformer is None:
             return lon, lat
-        x, y = self._transformer.transform(lon, lat, direction="INVERSE")
+        x, y = through_pyproj(partial(self._transformer.transform, direction="INVERSE"), lon, lat)
         return x, y
 
     def _comes_back(self, corners: Floats, lonlat: Floats) -> Flags:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from mlygeo import frames
+from mlygeo.arrays import through_pyproj
 from mlygeo.errors import InputError
 from mlygeo.progress import working
 from mlygeo.spatial import geodesy, measured, polylines, spacing
@@ -341,7 +342,9 @@ def _percept_points(network: Network, parts: Floats, interval: float) -> Laid:
     def stored(which: Any) -> tuple[Floats, Floats]:
         polylines.exactly(lines, row[which], lonlat, projection)
         x, y, _ = located(which)
-        return projection.forward(*back.transform(x / projection.unit_m, y / projection.unit_m), exact=True)
+        return projection.forward(
+            *through_pyproj(back.transform, x / projection.unit_m, y / projection.unit_m), exact=True
+        )
 
     x, y, segment = located(slice(None))
     if not len(row):

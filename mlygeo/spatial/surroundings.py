@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlygeo.arrays import through_pyproj
 from mlygeo.errors import RegionError
 from mlygeo.spatial import areas, shapes
 
@@ -163,7 +164,7 @@ def _around_in_cell(lines: Lines, edges: tuple[Whole, Flags], centre: Floats, me
     plane = Proj(proj="aeqd", lon_0=float(centre[0]), lat_0=float(centre[1]), ellps="WGS84", units="m")
 
     def mapped(lonlat: Floats) -> Floats:
-        return np.column_stack(plane(lonlat[:, 0], lonlat[:, 1]))
+        return np.column_stack(through_pyproj(plane, lonlat[:, 0], lonlat[:, 1]))
 
     begins, is_point = edges
     allowed = SIMPLER * metres

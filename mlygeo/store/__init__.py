@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import logging
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, overload
 
-from mlygeo import dtypes, frames
+from mlygeo import frames, plausible
 from mlygeo.errors import FileError, FormatError, FrameError, InputError
+from mlygeo.places import is_device
 from mlygeo.progress import counted, working
 from mlygeo.store import columns as described
-from mlygeo.store import extents, gdal, paths, postgis, stac, text
+from mlygeo.store import extents, gdal, paths, postgis, sidecars, stac, text
 from mlygeo.store.atomic import atomic, file_error, remove, write_text
 from mlygeo.store.paths import parted
 from mlygeo.store.text import LAT_NAMES, LON_NAMES, WKT_NAMES
+from mlygeo.store.whole_ids import with_whole_ids
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -43,6 +44,7 @@ __all__ = [
     "atomic",
     "check_writable",
     "file_error",
+    "files_beside",
     "has_layers",
     "is_table",
     "names_file",
@@ -199,7 +201,7 @@ def read_frame(
     if schema is not None and schema.name == frames.IMAGES.name and stac.is_stac(found.columns):
         return stac.to_images(found, name=name)
     if schema is None:
-        return found if keeps_dtypes else _with_whole_ids(found)
+        return found if keeps_dtypes else with_whole_ids(found)
     return _conformed(found, schema, name)
 
 
@@ -224,11 +226,12 @@ def write_frame(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path |
     Such a file is read back before it replaces the old one, and where a value would not return, the frame is
     refused and the column named.
 
-    A table of text (.csv, .tsv) has no description: points are `lon`, `lat`, other geometry is WKT, and a column comes
-    back as what its cells say. Categories come back as their values, lists as JSON, zones as UTC, and a warning says
-    so; what text cannot tell (durations, bytes, …) is refused. Texts that a spreadsheet would run as a formula get an
-    apostrophe, which `read_frame` takes off. GeoJSON and tables of text are in degrees: a frame in another CRS is
-    converted, with a warning, and one without a CRS is refused.
+    A table of text (.csv, .tsv) has no description, but of a frame that a verb has made, its `attrs` stand beside it
+    in FILE-metadata.json (CSV on the Web), as long as the table is not changed. Points are `lon`, `lat`, other
+    geometry is WKT, and a column comes back as what its cells say. Categories come back as their values, lists as
+    JSON, zones as UTC, and a warning says so; what text cannot tell (durations, bytes, …) is refused. Texts that a
+    spreadsheet would run as a formula get an apostrophe, which `read_frame` takes off. GeoJSON and tables of text are
+    in degrees: a frame in another CRS is converted, with a warning, and one without a CRS is refused.
 
     Parameters
     ----------
@@ -272,10 +275,19 @@ def write_frame(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path |
     frame = _credited(_in_degrees(frames.index_as_columns(frame), path))
     if path.name.lower().endswith(stac.ENDING) and not stac.is_stac(frame.columns):
         frame = stac.from_images(frames.conform(frame, frames.IMAGES))
+    separator, sha256 = text.SEPARATORS.get(path.suffix.lower()), ""
     with atomic(path) as temporary:
         FORMATS[path.suffix.lower()]().write(frame, temporary)
+        sha256 = sha256 if separator is None else sidecars.hash_of(temporary)
+    if separator is not None and not is_device(path, or_pipe=True):
+        sidecars.write(frame.attrs, path, separator, sha256=sha256)
     log.info("wrote %s to %s", counted(len(frame), "row"), path.name)
     return path
+
+
+def files_beside(path: Path) -> list[Path]:
+    """Return the files that were written beside the file of a frame: what a table of text cannot hold."""
+    return [sidecars.of(path)] if path.suffix.lower() in text.SEPARATORS and sidecars.read(path) else []
 
 
 def _credited(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
@@ -442,7 +454,7 @@ def as_frame(value: Any, *, frame: str | None = None, name: str = "the frame") -
         return read_frame(value, frame=frame)
     found = held.as_frame(value, name=name, read=read_frame)
     if schema is None:
-        return found if found is value else _with_whole_ids(found)
+        return found if found is value else with_whole_ids(found)
     if schema.name == frames.IMAGES.name and stac.is_stac(found.columns):
         return stac.to_images(found, name=name)
     return _conformed(found, schema, name)
@@ -514,7 +526,10 @@ def _read_several(
     if missing := [column for column in columns or () if column not in there]:
         raise FrameError(f"{listing.name} has no column {', '.join(missing)}")
     of_one = listing.index is not None and len({str(part["id"].dtype) for part in parts if "id" in part.columns}) == 1
-    return held.joined(parts, listing.name, of_one=of_one), listing.name, all(file.is_parquet for file in listing.files)
+    whole = held.joined(parts, listing.name, of_one=of_one)
+    if listing.index is not None and listing.index.records and sidecars.MADE not in whole.attrs:
+        whole.attrs[sidecars.MADE] = listing.index.records[-1]
+    return whole, listing.name, all(file.is_parquet for file in listing.files)
 
 
 def _held(file: File, part: gpd.GeoDataFrame) -> alike.Held:
@@ -560,7 +575,9 @@ def _read_file(
     if _format(path) is text:
         if layer is not None:
             raise FrameError(f"{path.name} has no layers", hint="leave out the layer")
-        return text.read(path, bbox=bbox, columns=columns, srid=srid)
+        found = text.read(path, bbox=bbox, columns=columns, srid=srid)
+        found.attrs = sidecars.read(path) | found.attrs
+        return found
     _must_be_of_use(path.name, None if has_layers(path) else layer, srid)
     if has_layers(path):
         found = gdal.read(path, bbox=bbox, columns=columns, layer=layer)
@@ -590,18 +607,9 @@ def _conformed(frame: gpd.GeoDataFrame, schema: frames.Schema, name: str) -> gpd
         found = frames.conform(frame, schema)
     except FrameError as error:
         raise FrameError(f"{name} is {error}", hint=error.hint) from error
+    if schema.name in {frames.IMAGES.name, frames.LOCAL_IMAGES.name, frames.SELECTION.name}:
+        for reason, count in plausible.of_frame(found).items():
+            log.warning("%s: %d %s", name, count, reason)
     if schema.name == frames.IMAGES.name and "provider" in found.columns:
         frames.warn_of_unnamed(int((found["provider"].isna() & found["id"].notna()).sum()), len(found), name)
     return found
-
-
-def _with_whole_ids(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """Convert the columns of ids back to whole numbers, where a format stores them as text."""
-    whole: dict[str, Any] = {}
-    is_mapillarys = frames.form(frames.IMAGES, frame.columns, frame.__getitem__) is frames.IMAGES
-    for name in ("id", "creator_id", "organization_id", "point_id") if is_mapillarys else ("point_id",):
-        if name in frame.columns and str(frame[name].dtype) in {"str", "object", "string"}:
-            with suppress(ValueError, TypeError):
-                numbers = dtypes.cast(frame[name], "Int64")
-                whole[name] = numbers if numbers.isna().any() else numbers.astype("int64")
-    return frame.assign(**whole) if whole else frame

@@ -18,6 +18,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlygeo import systems
 from mlygeo.errors import FileError
 from mlygeo.places import is_device
 from mlygeo.progress import wrote
@@ -85,9 +86,9 @@ def atomic(path: Path) -> Iterator[Path]:
             temporary = folder / path.name
             yield temporary
             to_disk(temporary)
-            temporary.replace(path)
+            systems.replace(temporary, path)
             wrote()
-            _folder_to_disk(path.parent)
+            systems.folder_to_disk(path.parent)
     except OSError as error:
         if isinstance(error, FileError):
             raise
@@ -129,15 +130,15 @@ def together(folder: Path, *, last: str) -> Iterator[None]:
             ordered = sorted(files, key=lambda name: (name == last, not name.endswith(".parquet")))
             for name in reversed(ordered):
                 (folder / name).unlink(missing_ok=True)
-            _folder_to_disk(folder)
+            systems.folder_to_disk(folder)
             for name in ordered:
                 made, path = files[name], folder / name
                 if name == last:
-                    _folder_to_disk(folder)  # before it says that all are there
+                    systems.folder_to_disk(folder)  # before it says that all are there
                 if made is not None:
-                    made.replace(path)
+                    systems.replace(made, path)
                     wrote()
-            _folder_to_disk(folder)
+            systems.folder_to_disk(folder)
     except OSError as error:
         if isinstance(error, FileError):
             raise
@@ -174,15 +175,18 @@ def temporary_folder(parent: Path, name: str, *, make: bool = True) -> Iterator[
         lock = _lock_in(folder)
         yield folder
     finally:
-        if lock is not None and os.name == "nt":  # an open file cannot be removed there
+        if lock is not None and systems.WINDOWS:  # an open file cannot be removed there
             os.close(lock)
         for leftover in folder.iterdir():
             with suppress(OSError):
                 leftover.unlink()
         with suppress(OSError):
             folder.rmdir()
-        if lock is not None and os.name != "nt":
+        if lock is not None and not systems.WINDOWS:
             os.close(lock)
+            if folder.exists():  # NFS and FUSE keep a removed file that is open, under another name
+                with suppress(OSError):
+                    folder.rmdir()
 
 
 def clear_leftovers(folder: Path) -> int:
@@ -220,7 +224,7 @@ def _removed_if_dead(folder: Path, name: str) -> bool:
     lock: int | None = None
     if held in inside:
         lock = os.open(held, os.O_RDWR)
-        if not _take(lock):
+        if not systems.locked(lock):
             os.close(lock)
             return False
     elif time.time() - max(file.lstat().st_mtime for file in [folder, *inside]) < FORSAKEN_S:
@@ -243,34 +247,18 @@ def _lock_in(folder: Path) -> int | None:
     # Under its name it is never seen unlocked.
     made = folder / f"{ALIVE}.new"
     descriptor = os.open(made, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-    if os.name == "nt":
+    if systems.WINDOWS:
         os.close(descriptor)
         made.rename(folder / ALIVE)
         descriptor = os.open(folder / ALIVE, os.O_RDWR)
-        _take(descriptor)
+        systems.locked(descriptor)
         return descriptor
-    if not _take(descriptor):
+    if not systems.locked(descriptor):
         os.close(descriptor)
         made.unlink()
         return None
     made.rename(folder / ALIVE)
     return descriptor
-
-
-def _take(descriptor: int) -> bool:
-    """Lock an open file for this process, unless another one has."""
-    try:
-        if os.name == "nt":
-            import msvcrt
-
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-        else:
-            import fcntl
-
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 def write_text(text: str, path: Path) -> Path:
@@ -300,7 +288,7 @@ def remove(path: Path) -> None:
     except OSError as error:
         raise file_error(error, path) from error
     if path.parent.is_dir():
-        _folder_to_disk(path.parent)
+        systems.folder_to_disk(path.parent)
 
 
 def file_error(error: OSError, path: Path) -> FileError:
@@ -317,13 +305,3 @@ def to_disk(path: Path) -> None:
     """Wait until what was written to a file is on the disk."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
-
-
-def _folder_to_disk(folder: Path) -> None:
-    # Windows cannot open folders; there the rename must suffice.
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

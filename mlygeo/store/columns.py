@@ -62,11 +62,14 @@ def warn_of_damage(damaged: Flags, name: str, reason: str = "") -> None:
     reason
         What is wrong with the first of them, in brackets.
     """
-    count = int(damaged.sum())
+    warn_of_lost(int(damaged.sum()), int(np.flatnonzero(damaged)[0]), name, reason)
+
+
+def warn_of_lost(count: int, first: int, name: str, reason: str = "") -> None:
+    """Say that so many rows have a damaged geometry, as `warn_of_damage` does; `first` counts from 0."""
     log.warning(
         "%s: %s left out, since the geometry is damaged; first row %s%s",
-        name, f"{count:,} {'row was' if count == 1 else 'rows were'}", int(np.flatnonzero(damaged)[0]) + 1,
-        f" ({reason})" if reason else "",
+        name, f"{count:,} {'row was' if count == 1 else 'rows were'}", first + 1, f" ({reason})" if reason else "",
     )  # fmt: skip
 
 

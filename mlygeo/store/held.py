@@ -92,6 +92,7 @@ def as_table(value: Any, *, name: str) -> pd.DataFrame | None:
     import pandas as pd
 
     if isinstance(value, pd.DataFrame):
+        frames.check_names(value.columns, name)
         return value
     if is_dask(value):
         return as_table(value.compute(), name=name)
@@ -110,7 +111,8 @@ def is_dask(value: Any) -> bool:
 def has_geometry(table: pd.DataFrame) -> bool:
     """Return whether a table has geometry, or columns whose names say that they are one."""
     names = _by_name(table.columns)
-    return hasattr(table, "active_geometry_name") or any(each in names for each in (*LON_NAMES, *WKT_NAMES, *WKB_NAMES))
+    shaped = hasattr(table, "active_geometry_name") or any(str(dtype) == "geometry" for dtype in table.dtypes)
+    return shaped or any(each in names for each in (*LON_NAMES, *WKT_NAMES, *WKB_NAMES))
 
 
 def described(value: object) -> str:
@@ -406,13 +408,18 @@ def _of_dataframe(table: pd.DataFrame, name: str) -> gpd.GeoDataFrame:
 
     if isinstance(table, gpd.GeoDataFrame) and table.active_geometry_name is not None:
         return table
-    _once(table.columns, name)
     found = _by_name(table.columns)
     shapes = [column for column in table.columns if str(table[column].dtype) == "geometry"]
     damaged = np.zeros(len(table), dtype=bool)
     if shapes:
-        geometry, used = table[shapes[0]], {shapes[0]}
-        made = gpd.GeoSeries(geometry)
+        column = "geometry" if "geometry" in shapes else shapes[0]
+        if len(shapes) > 1 and column != "geometry":
+            raise FrameError(
+                f"{name} has several columns of geometry ({', '.join(map(repr, shapes))}), and none of them is active",
+                hint=f"frame.set_geometry({shapes[0]!r})",
+            )
+        used = {column}
+        made = gpd.GeoSeries(table[column])
     elif (text := next((found[each] for each in (*WKT_NAMES, *WKB_NAMES) if each in found), None)) is not None:
         used = {text}
         made, damaged = _of_column(table[text].to_numpy(dtype=object), text, name)
@@ -426,15 +433,6 @@ def _of_dataframe(table: pd.DataFrame, name: str) -> gpd.GeoDataFrame:
     if len(used) == 1 and (made.crs is None or made.crs.is_geographic) and (doubts := contradicted(made, rest, name)):
         frame.attrs["in_doubt"] = doubts
     return _without(frame, damaged, name)
-
-
-def _once(columns: Iterable[Any], name: str) -> None:
-    """Raise where a column stands twice: which of them is meant, nobody can tell."""
-    seen: set[Any] = set()
-    for column in columns:
-        if column in seen:
-            raise FrameError(f"{name} has two columns {column!r}", hint="rename one of them, or leave it out")
-        seen.add(column)
 
 
 def _by_name(columns: Iterable[Any]) -> dict[str, Any]:
@@ -543,6 +541,7 @@ def _is_missing(value: Any) -> bool:
 
 def _of_arrow(value: Any, name: str) -> pd.DataFrame:
     """Return the table of anything that hands over Arrow's data by its C interface."""
+    import pandas as pd
     import pyarrow as pa
 
     try:
@@ -552,7 +551,7 @@ def _of_arrow(value: Any, name: str) -> pd.DataFrame:
             table = pa.Table.from_batches([pa.record_batch(value)])
     except Exception as error:  # whatever the other library raises where it cannot hand over its data
         raise FrameError(f"{name} is {described(value)}, which cannot be read as a table: {_line(error)}") from error
-    _once(table.column_names, name)
+    frames.check_names(pd.Index(table.column_names), name)
     try:
         return _described(table, name)
     except FormatError as error:

@@ -13,7 +13,7 @@ from mlygeo.errors import FileError, InputError
 FOLDERS = frozenset({".gdb", ".zarr"})
 """Endings of folders that GDAL reads as one file."""
 
-_URL = re.compile(r"(?:[a-z][a-z0-9+.-]+):/{1,2}\w", re.IGNORECASE)
+_URL = re.compile(r"(?:[a-z][a-z0-9+.-]+):/{1,3}\w", re.IGNORECASE)
 
 _ELSEWHERE = re.compile(r"(https?|s3|gs|gcs):/{1,2}(?=[^/])", re.IGNORECASE)
 

@@ -515,11 +515,11 @@ def ids_of(points: Points, column: str) -> Whole:
     FrameError
         If it is missing, has gaps or has values other than whole numbers.
     """
-    import pandas as pd
-
     values = points.arrow(column)
     if pa.types.is_integer(values.type) and not pa.types.is_uint64(values.type) and not values.null_count:
         return np.ascontiguousarray(values.to_numpy().astype(np.int64, copy=False))
+    import pandas as pd
+
     held = _series(values)
     try:
         return np.ascontiguousarray(dtypes.cast(held, "int64").to_numpy())

@@ -20,7 +20,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import numpy as np
 
 from mlygeo import frames
-from mlygeo.errors import DependencyError, FileError, FormatError, FrameError, InputError, install_hint
+from mlygeo.errors import FileError, FormatError, FrameError, InputError
+from mlygeo.extras import missing
 from mlygeo.store import columns as described
 from mlygeo.store import extents
 
@@ -354,7 +355,7 @@ def _connection(table: Table) -> Iterator[psycopg.Connection]:
     try:
         import psycopg
     except ImportError as error:
-        raise DependencyError("PostGIS needs psycopg", hint=install_hint("postgis")) from error
+        raise missing("PostGIS needs psycopg", "postgis") from error
     # Errors are raised without their cause: a traceback of psycopg may show the address.
     try:
         with psycopg.connect(table.database, **_patience(table), application_name="mlygeo") as connection:

@@ -23,7 +23,7 @@ from mlygeo import dtypes, frames
 from mlygeo.errors import FormatError, FrameError
 from mlygeo.progress import counted
 from mlygeo.schemas import US_UTC
-from mlygeo.store.columns import is_null
+from mlygeo.store.columns import is_null, wkt_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -59,6 +59,9 @@ CAMERA = "pers:interior_orientation"
 
 ASSETS = {"hd": ("hd_url", "data"), "sd": ("sd_url", "visual"), "thumb": ("thumb_url", "thumbnail")}
 """Name of an asset -> its column and its role."""
+
+COMPUTED = "computed_geometry"
+"""Column with positions beside those of the items, which is WKT in a table of items."""
 
 _READ = {
     *TIMES, *NUMBERS, *WHOLE_NUMBERS, *TEXTS, CAMERA, "id", "geometry", "bbox", "providers", "instance", "assets",
@@ -152,6 +155,7 @@ def to_images(
     """
     import geopandas as gpd
     import pandas as pd
+    import shapely
 
     if not is_stac(table.columns):
         what = "an images frame" if "captured_at" in table.columns else "another table"
@@ -168,6 +172,9 @@ def to_images(
     read = _Table(kept, is_panoramax=is_panoramax)
     columns = read.columns()
     geometry = kept.geometry if kept.crs is not None else kept.geometry.set_crs(frames.CRS)
+    if COMPUTED in kept.columns and str(kept[COMPUTED].dtype) == "str":
+        shapes = shapely.from_wkt(kept[COMPUTED].to_numpy(dtype=object, na_value=None), on_invalid="ignore")
+        kept = kept.assign(**{COMPUTED: gpd.GeoSeries(shapes, index=kept.index, crs=geometry.crs)})
     own = {str(each): kept[each] for each in kept.columns if each not in _READ and each != kept.active_geometry_name}
     for each, values in own.items():
         there = columns.get(each)
@@ -205,12 +212,11 @@ class _Table:
 
     def _has_its_pictures(self) -> bool:
         """Return whether pictures, and the sequences they are in, have UUIDs, and assets of its names or paths."""
-        if not len(self._table) or not {"id", "collection", "assets"} <= {*self._table.columns}:
+        sequence = next((each for each in ("collection", "sequence_id") if each in self._table.columns), None)
+        if not len(self._table) or sequence is None or not {"id", "assets"} <= {*self._table.columns}:
             return False
         some = self._table.iloc[:_LOOKED_AT]
-        uuids = (
-            some[each].astype("str").str.fullmatch(_UUID).fillna(value=False).all() for each in ("id", "collection")
-        )
+        uuids = (some[each].astype("str").str.fullmatch(_UUID).fillna(value=False).all() for each in ("id", sequence))
         return all(uuids) and all(_are_its_assets(_plain(each)) for each in some["assets"])
 
     def columns(self) -> dict[str, Any]:
@@ -417,7 +423,10 @@ def _producer(value: Any) -> dict[str, Any]:
     ]
     with_id = [each for each in producers if isinstance(each.get("id"), str)]
     first = (with_id or producers or [{}])[0]
-    return {name: said for name in ("id", "name") if isinstance(said := first.get(name), str) and said.strip()}
+    found = {name: said for name in ("id", "name") if isinstance(said := first.get(name), str) and said.strip()}
+    if found.get("name") == found.get("id"):
+        found.pop("name", None)  # an item has to name its producers, so those without a name are named by their ids
+    return found
 
 
 def _instance(value: Any) -> Any:
@@ -491,31 +500,56 @@ def from_images(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     def column(name: str) -> list[Any]:
         return list(text[name]) if name in text else [None] * len(frame)
 
-    said = dict(TIMES) | NUMBERS | WHOLE_NUMBERS | TEXTS
+    # A collection needs a link to it, and there is none of a sequence: `sequence_id` stays under its name.
+    said = dict(TIMES) | NUMBERS | WHOLE_NUMBERS | {name: each for name, each in TEXTS.items() if name != "collection"}
     table: dict[str, Any] = {"type": ["Feature"] * len(frame), "stac_version": [VERSION] * len(frame)}
     table["id"] = [str(each) for each in column("id")]
     for name, source in said.items():
         if source in frame.columns:
             table[name] = frame[source]
     if "is_pano" in frame.columns or "make" in frame.columns or "field_of_view" in frame.columns:
-        table[CAMERA] = _cameras(column)
+        table[CAMERA] = _typed(_cameras(column), camera=True)
     table["providers"] = [
-        None if creator is None and id_ is None else [{"name": creator, "id": id_, "roles": ["producer"]}]
+        None if creator is None and id_ is None else [{"name": creator or id_, "id": id_, "roles": ["producer"]}]
         for creator, id_ in zip(column("creator"), map(_as_text, column("creator_id")), strict=True)
     ]
-    table["links"] = [None if url is None else [{"rel": "license", "href": url}] for url in column("licence_url")]
-    table["assets"] = _assets(column)
+    if any(each is not None for each in table["providers"]):
+        table["providers"] = _typed(table["providers"])
+    else:
+        del table["providers"]
+    # An item has links and assets, be they none; with a type where all rows have none, as other readers need it.
+    table["links"] = _typed([[] if url is None else [{"rel": "license", "href": url}] for url in column("licence_url")])
+    table["assets"] = _typed(_assets(column))
     taken = {"id", "geometry", "make", "model", "width", "height", "field_of_view", "creator", "creator_id",
              "licence_url", *(each for each, _ in ASSETS.values()), *said.values()}  # fmt: skip
     others = [name for name in frame.columns if name not in taken and name != frame.active_geometry_name]
     if clash := [name for name in others if name in table]:
         raise FrameError(f"the column {clash[0]!r} is one of STAC's own", hint="rename it")
-    for name in others:
-        table[name] = frame[name]
+    for name in others:  # a property is JSON
+        table[name] = wkt_of(frame[name]) if str(frame[name].dtype) == "geometry" else frame[name]
     result = frame[[frame.active_geometry_name]].assign(**{name: pd.Series(values) for name, values in table.items()})
     result.attrs = dict(images.attrs)
     log.info("%s as STAC items", counted(len(result), "image"))
     return result
+
+
+def _typed(values: list[Any], *, camera: bool = False) -> pd.Series[Any]:
+    """Return nested values with the types of their members, which are known though no row has one."""
+    import pandas as pd
+    import pyarrow as pa
+
+    text = pa.string()
+    if camera:
+        sides = pa.list_(pa.int64())
+        members = [("camera_manufacturer", text), ("camera_model", text), ("field_of_view", pa.float64())]
+        return pd.Series(values, dtype=pd.ArrowDtype(pa.struct([*members, ("sensor_array_dimensions", sides)])))
+    first: Any = next((each for each in values if each), [{}])
+    if isinstance(first, dict):
+        asset = pa.struct([("href", text), ("type", text), ("roles", pa.list_(text))])
+        return pd.Series(values, dtype=pd.ArrowDtype(pa.struct([(name, asset) for name in ASSETS])))
+    producer = [("name", text), ("id", text), ("roles", pa.list_(text))]
+    link = [("rel", text), ("href", text)]
+    return pd.Series(values, dtype=pd.ArrowDtype(pa.list_(pa.struct(producer if "roles" in first[0] else link))))
 
 
 def _as_text(value: Any) -> str | None:

@@ -9,6 +9,7 @@ reading takes it off.
 
 from __future__ import annotations
 
+import codecs
 import logging
 import math
 import re
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from mlygeo.arrays import Bounds, Flags, Floats
+    from mlygeo.arrays import Bounds, Flags, Floats, Rows
 
 log = logging.getLogger("mlygeo.store")
 
@@ -67,7 +68,8 @@ NULLS = frozenset(
 _FORMULA = r"[=+\-@\t\r]"
 """First characters of a formula; OWASP, CSV injection."""
 
-_LONG_WORD = 1000
+LONG_WORD = 1000
+"""Letters of a word that is too long for Arrow as one that means null."""
 
 _GUARDED = re.compile(rf"'?{_FORMULA}|''")
 _GUARD = re.compile(rf"'(?={_FORMULA}|')")
@@ -118,11 +120,8 @@ def read(
     import pandas as pd
 
     content = _content(path)
-    head, separator = _head(content, path)
+    head, separator = head_of(content, path)
     names = [cell.text for cell in head]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise FormatError(f"{path.name} has several columns {twice!r}", hint="give each a name of its own")
     table = _table(content, names, separator, path)
     quoted = _quoted(content, head, table, separator, path)
     values = {
@@ -208,7 +207,7 @@ def _is_wkt(frame: gpd.GeoDataFrame, name: str) -> bool:
 # Reading.
 
 
-class _Head:
+class Head:
     """A cell of the head of a table."""
 
     def __init__(self, text: str, *, is_quoted: bool) -> None:
@@ -226,28 +225,61 @@ def _content(path: Path) -> bytes:
         raise file_error(error, path) from error
     encoding = texts.encoding_of(content[: 1 << 16])
     if encoding == "utf-8":
-        try:
-            content.decode()
-        except UnicodeDecodeError:
-            log.warning("%s: its text is not UTF-8 and was read as Latin-1 (Windows-1252)", path.name)
-            return content.decode("cp1252" if not set(content) & _NO_LETTERS else "latin-1").encode()
-        return content
+        found = legacy_of(iter([content]), path.name)
+        return content if found == "utf-8" else content.decode(found).encode()
     try:
         return content.decode(encoding).removeprefix("\ufeff").encode()
     except UnicodeError as error:
         raise FormatError(f"{path.name}: its text is not {encoding}") from error
 
 
-def _head(content: bytes, path: Path) -> tuple[list[_Head], str]:
-    """Return the cells of the first line with anything, and the separator with which it names coordinates."""
+def legacy_of(pieces: Iterable[bytes], name: str) -> str:
+    """Return the encoding of a text that says none, by all of its bytes: UTF-8, or what older programs write."""
+    decode = codecs.getincrementaldecoder("utf-8")().decode
+    is_utf8, others = True, False
+    for piece in pieces:
+        try:
+            decode(piece)
+        except UnicodeDecodeError:
+            is_utf8 = False
+        others = others or bool(set(piece) & _NO_LETTERS)
+    try:
+        decode(b"", final=True)
+    except UnicodeDecodeError:
+        is_utf8 = False
+    if is_utf8:
+        return "utf-8"
+    log.warning("%s: its text is not UTF-8 and was read as Latin-1 (Windows-1252)", name)
+    return "latin-1" if others else "cp1252"
+
+
+def head_of(content: bytes, path: Path) -> tuple[list[Head], str]:
+    """
+    Return the cells of the first line with anything, and the separator with which it names coordinates.
+
+    Parameters
+    ----------
+    content
+        The text in UTF-8, or its first megabytes.
+    path
+        The file.
+
+    Raises
+    ------
+    FormatError
+        If no columns of coordinates are named, or two columns alike.
+    """
     text = content.lstrip(b"\r\n")[: 1 << 22].decode("utf-8", errors="ignore")
     if not text.strip():
         raise FormatError(f"{path.name} is empty")
     own = SEPARATORS.get(path.suffix.lower(), ",")
-    first: list[_Head] = []
+    first: list[Head] = []
     for separator in (own, *(each for each in OTHER_SEPARATORS if each != own)):
         head = _head_cells(text, separator)
-        if _coordinates_of([cell.text for cell in head]):
+        names = [cell.text for cell in head]
+        if coordinates_of(names):
+            if twice := next((name for name in names if names.count(name) > 1), None):
+                raise FormatError(f"{path.name} has several columns {twice!r}", hint="give each a name of its own")
             return head, separator
         first = first or head
     listed = ", ".join(cell.text for cell in first[:8])
@@ -257,8 +289,8 @@ def _head(content: bytes, path: Path) -> tuple[list[_Head], str]:
     )
 
 
-def _head_cells(text: str, separator: str) -> list[_Head]:
-    cells: list[_Head] = []
+def _head_cells(text: str, separator: str) -> list[Head]:
+    cells: list[Head] = []
     place = 0
     while True:
         is_quoted = text[place : place + 1] == '"'
@@ -266,18 +298,18 @@ def _head_cells(text: str, separator: str) -> list[_Head]:
             match = re.compile(r'"((?:[^"]|"")*)"').match(text, place)
             if match is None:
                 return cells
-            cells.append(_Head(match[1].replace('""', '"'), is_quoted=True))
+            cells.append(Head(match[1].replace('""', '"'), is_quoted=True))
             place = match.end()
         else:
             match = re.compile(rf"[^{re.escape(separator)}\r\n]*").match(text, place)
-            cells.append(_Head("" if match is None else match[0], is_quoted=False))
+            cells.append(Head("" if match is None else match[0], is_quoted=False))
             place = place if match is None else match.end()
         if text[place : place + 1] != separator:
             return cells
         place += 1
 
 
-def _coordinates_of(names: Sequence[str]) -> list[tuple[str, ...]]:
+def coordinates_of(names: Sequence[str]) -> list[tuple[str, ...]]:
     """Return the columns that may hold the geometry, the likeliest first: of WKT, else of lon and lat."""
     plain = {name.strip().lower(): name for name in reversed(names)}
     found: list[tuple[str, ...]] = [(plain[name],) for name in WKT_NAMES if name in plain]
@@ -301,7 +333,12 @@ def lonlat_columns(names: Iterable[Any]) -> tuple[list[Any], list[Any]]:
 
 
 def check_alike(
-    columns: Sequence[Any], values: Callable[[Any], Floats], name: str, error: type[MlygeoError] = FrameError
+    columns: Sequence[Any],
+    values: Callable[[Any], Floats],
+    name: str,
+    error: type[MlygeoError] = FrameError,
+    *,
+    first: int = 0,
 ) -> None:
     """
     Raise where several columns could be the longitudes (or latitudes), and do not agree.
@@ -316,6 +353,8 @@ def check_alike(
         What messages call the table.
     error
         Class of the error.
+    first
+        The number of the first row.
     """
     for other in columns[1:]:
         try:
@@ -325,7 +364,7 @@ def check_alike(
         differ = np.flatnonzero(~_are_equal(values(columns[0]), found))
         if len(differ):
             raise error(
-                f"{name}: columns {columns[0]!r} and {other!r} differ in row {differ[0] + 1}, "
+                f"{name}: columns {columns[0]!r} and {other!r} differ in row {differ[0] + first + 1}, "
                 "and either could be the position",
                 hint="rename or leave out the one that is not",
             )
@@ -351,24 +390,34 @@ def contradicted(geometry: Any, table: pd.DataFrame, name: str) -> dict[str, int
     in_doubt
         The reason -> the number of rows; nothing where all agree.
     """
+    rows = contradictory(geometry, table)
+    return told_of(len(rows), int(rows[0]), len(table), table.columns, name) if len(rows) else {}
+
+
+def contradictory(geometry: Any, table: pd.DataFrame) -> Rows:
+    """Return the rows, ascending, that `contradicted` counts."""
     import pandas as pd
     import shapely
 
     lon, lat = lonlat_columns(each for each in table.columns if str(each).strip().lower() not in {"x", "y"})
     if not lon or not lat or not all(pd.api.types.is_numeric_dtype(table[each].dtype) for each in (lon[0], lat[0])):
-        return {}
-    shapes = np.asarray(geometry)
+        return np.empty(0, dtype=np.int64)
+    shapes: Any = np.array(geometry, dtype=object)
+    shapes[shapely.is_empty(shapes)] = None
     x, y = shapely.get_x(shapes), shapely.get_y(shapes)  # NaN of what is no point
     said = [table[each].to_numpy(dtype=np.float64, na_value=np.nan) for each in (lon[0], lat[0])]
     east, north = np.abs((said[0] - x + 180) % 360 - 180), np.abs(said[1] - y)
-    rows = np.flatnonzero((east > SAME_PLACE) | (north > SAME_PLACE))
-    if not len(rows):
-        return {}
+    return np.flatnonzero((east > SAME_PLACE) | (north > SAME_PLACE))
+
+
+def told_of(count: int, first: int, rows: int, columns: Iterable[Any], name: str) -> dict[str, int]:
+    """Log how many rows contradict their geometry, and which is the first; return that as `contradicted` does."""
+    lon, lat = lonlat_columns(each for each in columns if str(each).strip().lower() not in {"x", "y"})
     log.warning(
         "%s: in %s, columns %r and %r contradict the geometry, which is used; the first is row %d",
-        name, f"{len(rows):,} of {len(shapes):,} rows", lon[0], lat[0], rows[0] + 1,
+        name, f"{count:,} of {rows:,} rows", lon[0], lat[0], first + 1,
     )  # fmt: skip
-    return {CONTRADICTED: len(rows)}
+    return {CONTRADICTED: count}
 
 
 def _are_equal(one: Floats, other: Floats) -> Flags:
@@ -380,28 +429,52 @@ def _table(content: bytes, names: list[str], separator: str, path: Path, *, null
     import pyarrow as pa
     from pyarrow import csv as arrow
 
-    # Arrow has no names twice, and none that are empty: columns are numbered here.
-    numbers = [str(place) for place in range(len(names))]
+    block = max(1 << 20, min(len(content) + 1, 1 << 30))
     try:
         return arrow.read_csv(
-            pa.BufferReader(content.lstrip(b"\r\n")),
-            read_options=arrow.ReadOptions(
-                column_names=numbers, skip_rows_after_names=1, block_size=max(1 << 20, min(len(content) + 1, 1 << 30))
-            ),
-            parse_options=arrow.ParseOptions(delimiter=separator, newlines_in_values=True),
-            convert_options=arrow.ConvertOptions(
-                column_types=dict.fromkeys(numbers, pa.string()),
-                strings_can_be_null=True,
-                quoted_strings_can_be_null=False,
-                null_values=list(nulls),
-            ),
+            pa.BufferReader(content.lstrip(b"\r\n")), **options_of(len(names), separator, block=block, nulls=nulls)
         )
     except (pa.ArrowException, OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise FormatError(f"{path.name} is no table: {reason}") from error
+        raise no_table(path, error) from error
 
 
-def _quoted(content: bytes, head: list[_Head], table: pa.Table, separator: str, path: Path) -> set[str]:
+def no_table(path: Path, error: Exception) -> FormatError:
+    """Return the error for a file whose rows Arrow cannot read."""
+    return FormatError(f"{path.name} is no table: {' '.join(str(error).split())[:200]}")
+
+
+def options_of(columns: int, separator: str, *, block: int, nulls: Sequence[str] = ("",)) -> dict[str, Any]:
+    """
+    Return options with which Arrow reads all cells as text, null where a word for it stands without quotes.
+
+    Parameters
+    ----------
+    columns
+        How many there are. Arrow has no names twice, and none that are empty: columns are numbered.
+    separator
+        What stands between cells.
+    block
+        Bytes that are parsed at once.
+    nulls
+        The words for null.
+    """
+    import pyarrow as pa
+    from pyarrow import csv as arrow
+
+    numbers = [str(place) for place in range(columns)]
+    return {
+        "read_options": arrow.ReadOptions(column_names=numbers, skip_rows_after_names=1, block_size=block),
+        "parse_options": arrow.ParseOptions(delimiter=separator, newlines_in_values=True),
+        "convert_options": arrow.ConvertOptions(
+            column_types=dict.fromkeys(numbers, pa.string()),
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+            null_values=list(nulls),
+        ),
+    }
+
+
+def _quoted(content: bytes, head: list[Head], table: pa.Table, separator: str, path: Path) -> set[str]:
     """
     Return the names of columns whose first value is quoted, and so are text.
 
@@ -418,7 +491,7 @@ def _quoted(content: bytes, head: list[_Head], table: pa.Table, separator: str, 
         valid = table.column(place).is_valid()
         row = valid.index(pa.scalar(value=True)).as_py()
         word = table.column(place)[row].as_py() if row >= 0 else ""
-        if len(word) > _LONG_WORD:  # Arrow dies of long words for null
+        if len(word) > LONG_WORD:  # Arrow dies of long words for null
             doubled = word.replace('"', '""').encode()
             found |= {head[place].text} if b'"' + doubled + b'"' in content else set()
         elif row >= 0:
@@ -430,30 +503,38 @@ def _quoted(content: bytes, head: list[_Head], table: pa.Table, separator: str, 
 
 def _column(cells: pa.ChunkedArray, *, is_text: bool, commas: bool, are_ids: bool = False) -> pd.Series:
     """Return a column as what all its cells say; ids with an exponent are text, of which no digit is made up."""
+    import pyarrow as pa
+
+    found = None if is_text else _values(cells, commas=commas)
+    if found is None or (are_ids and pa.types.is_floating(found.type) and has_exponent(cells)):
+        return as_text(cells, is_text=is_text)
+    return as_values(found, has_gaps=bool(found.null_count))
+
+
+def as_text(cells: pa.ChunkedArray, *, is_text: bool) -> pd.Series:
+    """Return cells as texts; `is_text`: of a quoted column, in which an apostrophe may stand before a formula."""
+    plain: pd.Series = cells.to_pandas().astype("str")
+    return plain.str.replace(_GUARD.pattern, "", n=1, regex=True) if is_text and _has_guard(cells) else plain
+
+
+def as_values(found: pa.ChunkedArray, *, has_gaps: bool) -> pd.Series:
+    """Return values that are not text as a column, in the dtype of one with gaps or without."""
     import pandas as pd
     import pyarrow as pa
 
-    if is_text:
-        plain: pd.Series = cells.to_pandas().astype("str")
-        return plain.str.replace(_GUARD.pattern, "", n=1, regex=True) if _has_guard(cells) else plain
-    found = _values(cells, commas=commas)
-    if found is not None and are_ids and pa.types.is_floating(found.type) and _has_exponent(cells):
-        found = None
-    if found is None:
-        words: pd.Series = cells.to_pandas().astype("str")
-        return words
     if pa.types.is_integer(found.type):
         dtype: Any = "uint64" if pa.types.is_uint64(found.type) else "int64"
         mapper = {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}
         whole: pd.Series = found.to_pandas(types_mapper=mapper.get)
-        return whole if found.null_count else whole.astype(dtype)
+        return whole if has_gaps else whole.astype(dtype)
     if pa.types.is_boolean(found.type):
         values: pd.Series = found.to_pandas(types_mapper={pa.bool_(): pd.BooleanDtype()}.get)
-        return values if found.null_count else values.astype("bool")
+        return values if has_gaps else values.astype("bool")
     return pd.Series(found.to_pandas())
 
 
-def _has_exponent(cells: pa.ChunkedArray) -> bool:
+def has_exponent(cells: pa.ChunkedArray) -> bool:
+    """Return whether a number is written with an exponent, which has lost digits of an id."""
     import pyarrow.compute as pc
 
     return bool(pc.any(pc.match_substring_regex(cells, "^[^a-zA-Z]+[eE]")).as_py())
@@ -468,35 +549,103 @@ def _has_guard(cells: pa.ChunkedArray) -> bool:
 def _values(cells: pa.ChunkedArray, *, commas: bool) -> pa.ChunkedArray | None:
     """Return the values of a column that is not text, by the form of all its cells; None for text."""
     import pyarrow as pa
+
+    said = Said(commas=commas)
+    said.add(cells)
+    for kind in said.types:
+        with suppress(pa.ArrowInvalid):
+            return said.cast(cells, kind)
+    return None
+
+
+class Said:
+    """
+    What the cells of a column say, some of them after others.
+
+    Parameters
+    ----------
+    commas
+        Whether a comma may stand before decimals.
+    """
+
+    def __init__(self, *, commas: bool) -> None:
+        self._commas = commas
+        self._forms: list[str] | None = None
+        self._decimals = 0
+        self.has_gaps = False
+
+    @property
+    def has_values(self) -> bool:
+        """Whether a cell says anything."""
+        return self._forms is not None
+
+    def add(self, cells: pa.ChunkedArray) -> None:
+        """Take further cells into account."""
+        import pyarrow.compute as pc
+
+        there = _known(cells).drop_null()
+        self.has_gaps = self.has_gaps or len(there) < len(cells)
+        if not len(there):
+            return
+        if self._forms is None:
+            self._forms = [each for each in _FORMS[_kind_of(there[0].as_py())] if self._commas or each != "comma"]
+
+        def fits(form: str) -> bool:
+            if form == "truth":
+                return bool(pc.all(pc.is_in(there, value_set=_arrow_words(_TRUTH))).as_py())
+            return bool(pc.all(pc.match_substring_regex(there, _PATTERNS[form])).as_py())
+
+        if self._forms[:1] != ["whole"] or not fits("whole"):  # which all other numbers' forms hold
+            self._forms = [each for each in self._forms if fits(each)]
+        if {*self._forms} & {"zoned", "time"}:
+            self._decimals = max(self._decimals, _decimals_of(there))
+
+    @property
+    def types(self) -> list[pa.DataType]:
+        """The types that the values of all cells may have, the first that can hold them counts; none for text."""
+        import pyarrow as pa
+
+        form = next(iter(self._forms or ()), None)
+        unit = next(unit for unit, most in (("s", 0), ("ms", 3), ("us", 6), ("ns", 9)) if self._decimals <= most)
+        return {
+            "truth": [pa.bool_()], "whole": [pa.int64(), pa.uint64()], "real": [pa.float64()],
+            "comma": [pa.float64()], "date": [pa.date32()], "zoned": [pa.timestamp(unit, tz="UTC")],
+            "time": [pa.timestamp(unit)],
+        }.get(form or "", [])  # fmt: skip
+
+    def cast(self, cells: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+        """Return the values of cells in one of the `types`; raise ArrowInvalid where one does not fit."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        known = _known(cells)
+        if pa.types.is_boolean(kind):
+            true = pc.is_in(known, value_set=_arrow_words(word for word, value in _TRUTH.items() if value))
+            return pc.if_else(known.is_valid(), true, None)
+        if self._forms == ["comma"]:
+            known = pc.replace_substring(known, ",", ".")
+        return known.cast(kind)
+
+
+_FORMS = {"truth": ("truth",), "number": ("whole", "real", "comma"), "time": ("date", "zoned", "time"), "text": ()}
+"""The forms of columns whose first cell is of a kind, in the order in which they are tried."""
+
+_PATTERNS = {
+    "whole": _WHOLE, "real": _REAL, "comma": _COMMA, "date": _DATE, "zoned": _TIME + _ZONE, "time": _TIME + "$"
+}  # fmt: skip
+
+
+def _known(cells: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return cells with nothing in place of words for an unknown value."""
     import pyarrow.compute as pc
 
-    known = pc.if_else(pc.is_in(cells, value_set=pa.array(sorted(NULLS))), None, cells)
-    there = known.drop_null()
-    if not len(there):
-        return None
-    kind = _kind_of(there[0].as_py())
+    return pc.if_else(pc.is_in(cells, value_set=_arrow_words(sorted(NULLS))), None, cells)
 
-    def all_are(pattern: str) -> bool:
-        return bool(pc.all(pc.match_substring_regex(there, pattern)).as_py())
 
-    with suppress(pa.ArrowInvalid):
-        if kind == "truth" and pc.all(pc.is_in(there, value_set=pa.array(list(_TRUTH)))).as_py():
-            true = pc.is_in(known, value_set=pa.array([word for word, value in _TRUTH.items() if value]))
-            return pc.if_else(known.is_valid(), true, None)
-        if kind == "number" and all_are(_WHOLE):
-            with suppress(pa.ArrowInvalid):
-                return known.cast(pa.int64())
-            return known.cast(pa.uint64())
-        if kind == "number" and all_are(_REAL):
-            return known.cast(pa.float64())
-        if kind == "number" and commas and all_are(_COMMA):
-            return pc.replace_substring(known, ",", ".").cast(pa.float64())
-        if kind == "time" and all_are(_DATE):
-            return known.cast(pa.date32())
-        for tail, zone in ((_ZONE, "UTC"), ("$", None)):
-            if kind == "time" and all_are(_TIME + tail):
-                return known.cast(pa.timestamp(_unit_of(there), tz=zone))
-    return None
+def _arrow_words(words: Iterable[str]) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.array(list(words))
 
 
 def _kind_of(word: str) -> str:
@@ -508,13 +657,12 @@ def _kind_of(word: str) -> str:
     return "number" if re.match(_REAL, word) or re.match(_COMMA, word) else "text"
 
 
-def _unit_of(times: pa.ChunkedArray) -> str:
-    """Return the unit in which the decimals of seconds are exact."""
+def _decimals_of(times: pa.ChunkedArray) -> int:
+    """Return how many decimals of seconds times have at most."""
     import pyarrow.compute as pc
 
     tails = pc.struct_field(pc.extract_regex(times, r"[.](?P<decimals>[0-9]+)"), "decimals")
-    decimals = pc.max(pc.binary_length(tails)).as_py() or 0
-    return next(unit for unit, most in (("s", 0), ("ms", 3), ("us", 6), ("ns", 9)) if decimals <= most)
+    return pc.max(pc.binary_length(tails)).as_py() or 0
 
 
 def _geometry(
@@ -523,7 +671,7 @@ def _geometry(
     """Return the columns that hold the geometry, the geometry, and which rows have a damaged one."""
     import geopandas as gpd
 
-    likely = _coordinates_of(names)
+    likely = coordinates_of(names)
     for number, found in enumerate(likely):
         is_last = number == len(likely) - 1
         if len(found) == 1:
@@ -533,7 +681,7 @@ def _geometry(
         if shapes is not None:
             geometry, damaged = shapes
             if srid is None:
-                _check_degrees(geometry, found, path)
+                check_degrees(geometry, found, path)
             return {*found}, gpd.GeoSeries(geometry, crs=frames.CRS if srid is None else srid), damaged
     raise FormatError(f"{path.name} has no geometry")
 
@@ -561,21 +709,21 @@ def _numbers_of(table: pa.Table, names: list[str], name: str, path: Path) -> Flo
     known = [text for text in cells.to_pylist() if text not in NULLS and text is not None] if found is None else []
     if known or (found is not None and not (pa.types.is_floating(found.type) or pa.types.is_integer(found.type))):
         odd = next((text for text in known if math.isnan(texts.real(text))), (known or ["a word"])[0])
-        raise FormatError(f"{path.name}: a coordinate in column {name!r} is no number: {odd[:40]!r}")
+        raise no_number(path, name, odd)
     return np.full(table.num_rows, np.nan) if found is None else found.cast(pa.float64()).to_numpy()
+
+
+def no_number(path: Path, name: str, odd: str) -> FormatError:
+    """Return the error for a column of coordinates that has a text which is no number."""
+    return FormatError(f"{path.name}: a coordinate in column {name!r} is no number: {odd[:40]!r}")
 
 
 def _shapes_of(cells: pa.ChunkedArray, name: str, path: Path, *, must: bool) -> tuple[Any, Flags] | None:
     """Return the shapes of WKT; None where the column is something else and another may be the geometry."""
-    import pyarrow.compute as pc
     import shapely
 
     there = cells.drop_null()
-    if len(there) and not pc.any(pc.match_substring_regex(there, _WKT, ignore_case=True)).as_py():
-        if must:
-            raise FormatError(f"{path.name}: the column {name!r} is no geometry (WKT)")
-        return None
-    if not len(there) and len(cells) and not must:
+    if not may_be_wkt(len(there), len(cells), name, path, some=has_wkt(there), must=must):
         return None
     shapes = np.asarray(shapely.from_wkt(cells.to_numpy(), on_invalid="ignore"))
     damaged = cells.is_valid().to_numpy() & shapely.is_missing(shapes)
@@ -587,8 +735,24 @@ def _shapes_of(cells: pa.ChunkedArray, name: str, path: Path, *, must: bool) -> 
     return shapes, damaged
 
 
-def _check_degrees(shapes: Any, columns: tuple[str, ...], path: Path) -> None:
-    """Raise where coordinates are no degrees: nobody says in which CRS they are."""
+def has_wkt(there: pa.ChunkedArray) -> bool:
+    """Return whether a cell looks like WKT."""
+    import pyarrow.compute as pc
+
+    return bool(pc.any(pc.match_substring_regex(there, _WKT, ignore_case=True)).as_py())
+
+
+def may_be_wkt(there: int, rows: int, name: str, path: Path, *, some: bool, must: bool) -> bool:
+    """Return whether a column is the geometry, where `some` of its cells look so; `must`: no other can be."""
+    if there and not some:
+        if must:
+            raise FormatError(f"{path.name}: the column {name!r} is no geometry (WKT)")
+        return False
+    return bool(there or not rows or must)
+
+
+def check_degrees(shapes: Any, columns: tuple[str, ...], path: Path, *, first: int = 0) -> None:
+    """Raise where coordinates are no degrees, nobody says in which CRS they are; `first`: the number of their row."""
     import shapely
 
     bounds = shapely.bounds(shapes)
@@ -596,7 +760,7 @@ def _check_degrees(shapes: Any, columns: tuple[str, ...], path: Path) -> None:
     crs = f"say in which CRS they are: mlygeo.convert({path.name!r}, '{path.stem}.gpkg', srid=25832), or whichever"
     degrees.check(
         bounds[:, [0, 2]], bounds[:, [1, 3]], f"{path.name}, {named}", hint=crs, error=FormatError,
-        swapped="exchange the names of the columns" if len(columns) > 1 else crs,
+        swapped="exchange the names of the columns" if len(columns) > 1 else crs, first=first,
     )  # fmt: skip
 
 

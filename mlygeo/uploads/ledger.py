@@ -20,7 +20,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
-from mlygeo.downloads.ledger import _reading, check_kinds, now_ms, sqlite_errors, write_ahead
+from mlygeo.downloads.ledger import check_kinds, now_ms, reading, sqlite_errors, write_ahead
 from mlygeo.errors import FileError, FormatError
 from mlygeo.formats.identity import Identity
 from mlygeo.places import default_folder
@@ -656,7 +656,7 @@ def upload_history(folder: str | os.PathLike[str] | None = None) -> pd.DataFrame
 
 def _all_rows(path: Path) -> list[tuple[Any, ...]]:
     """Return the rows of a history of any version, without changing it."""
-    with _reading(path) as db:
+    with reading(path) as db:
         db.execute("BEGIN")  # all as it is at one moment
         found = db.execute("PRAGMA user_version").fetchone()[0]
         _check_version(path, found)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from mlygeo import frames
-from mlygeo.errors import DependencyError, FileError, FormatError, InputError
+from mlygeo.errors import FileError, FormatError, InputError
+from mlygeo.extras import missing
 from mlygeo.formats import mp4
 from mlygeo.formats.timeline import Timeline
 from mlygeo.readers import video as telemetry
@@ -417,7 +418,7 @@ def library() -> Any:
     try:
         import av
     except ImportError as error:
-        raise DependencyError("videos are decoded with PyAV, which is missing", hint="pip install av") from error
+        raise missing("videos are decoded with PyAV", "video") from error
     return av
 
 

@@ -86,7 +86,7 @@ def main():
                 before, most = pool.apply(peak, (name, options.images, options.points))
             print(f"{name:10} {before:8,.0f} MB before, {most:8,.0f} MB at most")
         return
-    kernels.load()
+    kernels.load(kernels.COMPILING_S * len(kernels.MODULES))
     given = world(options.images, options.points)
     few = world(100, 10)
     seconds = {name: [] for name in WAYS}

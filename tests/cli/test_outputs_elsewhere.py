@@ -36,3 +36,19 @@ def test_an_address_as_output_is_refused_and_makes_no_folder(tmp_path, capsys, w
 def test_so_is_it_in_python(images):
     with pytest.raises(FileError, match="s3://bucket/images is an address"):
         mlygeo.partition(images, "s3://bucket/images")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["cut", "images.parquet", "-o", "made"],
+        ["streets", "--streets", "images.parquet", "--srid", "25832", "-o", "made"],
+        ["tiles", "--bbox", "9.1,48.7,9.2,48.8", "--tile-cache", "cache", "-o", "made"],
+    ],
+)
+def test_a_name_without_ending_may_be_a_file_or_a_dataset(tmp_path, capsys, words):
+    status, _, err = run(capsys, *words)
+    assert status == 1
+    assert "made has no ending, and may be meant as a file or as the folder of a dataset" in err
+    assert "made/ with a slash at its end for a dataset, made.parquet for a file" in err
+    assert {path.name for path in tmp_path.iterdir()} == {"images.parquet"}

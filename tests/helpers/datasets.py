@@ -1,7 +1,6 @@
 """Datasets as `partition` writes them, in plain code: cells by rows, one file each, and the index beside."""
 
 import hashlib
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +10,8 @@ import mlygeo
 from mlygeo.spatial import cells
 from mlygeo.store.datasets import index, layout
 
-WRITTEN = datetime(2026, 1, 2, tzinfo=UTC)
 
-
-def write_dataset(frame, folder: Path, most: int = 1_000_000, written_at=WRITTEN, more=None) -> Path:
+def write_dataset(frame, folder: Path, most: int = 1_000_000, more=None) -> Path:
     """Write a frame of points as a dataset with so many rows in a file at most; `more` is noted in its index."""
     lon, lat = frame.geometry.x.to_numpy(), frame.geometry.y.to_numpy()
     code = np.where(np.isfinite(lon), cells.codes(lon, lat, layout.MOST_ZOOM), -1)
@@ -35,7 +32,7 @@ def write_dataset(frame, folder: Path, most: int = 1_000_000, written_at=WRITTEN
                 name.removeprefix(f"{layout.KEY}=q"), f"{name}/{path.name}", len(rows),
                 pq.ParquetFile(path).num_row_groups, path.stat().st_size, west, south, east, north,
                 rows["id"].min() if len(rows) else None, rows["id"].max() if len(rows) else None, None, None,
-                hashlib.sha256(path.read_bytes()).hexdigest(), written_at,
+                hashlib.sha256(path.read_bytes()).hexdigest(),
             )
         )  # fmt: skip
     index.write_index(index.Index(tuple(parts), codes, counts, most, more=more or {}), layout.index_of(folder))

@@ -174,3 +174,10 @@ class Fork:
     def said(self) -> str:
         """What was written to the standard error of this run and the ones before."""
         return self._log.read_text()
+
+
+def process_of(_number):
+    """The name and number of the process that does this: a function that other processes can import."""
+    import multiprocessing
+
+    return multiprocessing.current_process().name, os.getpid()

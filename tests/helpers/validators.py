@@ -1,8 +1,9 @@
 """
-The validators of others for what is published: roc-validator (RO-Crate) and mlcroissant (Croissant).
+The validators of others for what is published: roc-validator (RO-Crate), mlcroissant (Croissant), and stac-geoparquet
+with pystac (STAC).
 
-They need other versions of libraries than mlygeo, and have an environment of their own: the first use on a machine
-makes it, in a minute, in the user's cache folder (MLYGEO_VALIDATORS_FOLDER names another folder).
+They need other versions of libraries than mlygeo, and have environments of their own: the first use on a machine
+makes each, in a minute, in the user's cache folder (MLYGEO_VALIDATORS_FOLDER names another folder).
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from helpers.environments import programs_of
 
 PACKAGES = ("roc-validator==0.13.0", "rocrate==0.13.0", "mlcroissant[parquet]==1.1.1")
 
+STAC_PACKAGES = ("stac-geoparquet==0.8.3", "pystac[validation]==1.15.2", "geopandas>=1.1")
+
 FOLDER = Path(os.environ.get("MLYGEO_VALIDATORS_FOLDER") or platformdirs.user_cache_path("mlygeo-validators", False))
 
 
@@ -24,3 +27,9 @@ FOLDER = Path(os.environ.get("MLYGEO_VALIDATORS_FOLDER") or platformdirs.user_ca
 def environment() -> Path:
     """The folder of the programs."""
     return programs_of(FOLDER, f"{sys.version_info[:2]} {PACKAGES}", sys.executable, list(PACKAGES))
+
+
+@cache
+def stac_environment() -> Path:
+    """The folder of the programs that read STAC-GeoParquet; GeoPandas is there without mlygeo."""
+    return programs_of(FOLDER, f"{sys.version_info[:2]} {STAC_PACKAGES}", sys.executable, list(STAC_PACKAGES))

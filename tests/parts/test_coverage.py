@@ -112,7 +112,7 @@ PLACES = [((9.0, 48.75), 25832), ((9.0, 48.75), None), ((179.97, -17.0), None), 
 OPTIONS = st.fixed_dictionaries(
     {"distance": st.sampled_from([1e-3, 20.0, 35.0, 400.0])},
     optional={"by": st.sampled_from([["year", "hour"], ["creator", "season", "highway"]]),
-              "time_zone": st.sampled_from(["Europe/Berlin", "solar"]), "since": st.just("2020-06"),
+              "time_zone": st.sampled_from(["Europe/Berlin", "solar", "local"]), "since": st.just("2020-06"),
               "min_gap": st.just(0.0), "compare": st.just(["../2020", "2020/.."]), "expected": st.just(True), "cells": st.just("quadkey18"), "districts": st.just("halves")},
 ).filter(lambda options: "by" not in options or "time_zone" in options)  # fmt: skip
 

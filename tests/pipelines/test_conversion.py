@@ -73,7 +73,7 @@ def test_nothing_is_converted_into_itself(tmp_path, frame):
         (path, tmp_path / "link.gpkg"),
         (tmp_path / "link.gpkg", path),
     ):
-        with pytest.raises(InputError, match="into itself"):
+        with pytest.raises(InputError, match="is read as `frame`, and would be replaced"):
             mlygeo.convert(given, output)
     assert path.read_bytes() == before
 

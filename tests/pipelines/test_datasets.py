@@ -3,10 +3,13 @@
 import hashlib
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
@@ -553,6 +556,29 @@ def test_a_link_to_a_dataset_is_that_dataset(tmp_path):
     next((tmp_path / "set").rglob("*.parquet")).unlink()
     with pytest.raises(FormatError, match="which link does not have"):
         mlygeo.read_frame(link)
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_a_link_may_lead_to_another_disk(tmp_path, beside):
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is no other disk")
+    frame = images(500)
+    mlygeo.partition(frame.iloc[:300], tmp_path / "set", rows_per_part=100)
+    mlygeo.partition(frame, tmp_path / "once", rows_per_part=100)
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        place = Path(folder) / "far"
+        shutil.move(tmp_path / "set", place)
+        if not beside:  # the index
+            shutil.move(tmp_path / "set.partitions.parquet", Path(folder) / "far.partitions.parquet")
+        (tmp_path / "set").symlink_to(place)
+        mlygeo.partition(frame.iloc[300:], tmp_path / "set", add=True)
+        assert digests(place) == digests(tmp_path / "once")
+        assert len(mlygeo.read_frame(tmp_path / "set")) == 500
+        files = ["far"] if beside else ["far", "far.partitions.parquet"]
+        assert names_in(Path(folder)) == files
+        assert (tmp_path / "set").is_symlink()
+    assert [name for name in names_in(tmp_path) if name.startswith(".")] == []
 
 
 def test_a_disk_that_is_too_small_is_told_each_time(tmp_path, monkeypatch):

@@ -12,8 +12,8 @@ import mlygeo
 from mlygeo.cli import main
 from mlygeo.errors import FileError, InputError
 from mlygeo.places import STATE_FOLDER
-from mlygeo.processes import free_memory
 from mlygeo.store.datasets import sources
+from mlygeo.systems import free_memory
 
 
 def images(rows, *, text=False, seed=0):

@@ -52,6 +52,13 @@ TILE_COLUMNS = [*(column.name for column in frames.IMAGES.required), "geometry"]
 
 
 class TestMetadata:
+    def test_a_table_without_geometry_gets_the_places_of_its_images(self, server, rich):
+        table = pd.DataFrame(rich[["id"]].assign(label="x")).set_axis([0] * len(rich), axis=0)
+        found = mlygeo.metadata(table, service=service_of(server))
+        assert found["label"].eq("x").all()
+        assert found.index.equals(table.index)
+        assert found.geometry.reset_index(drop=True).geom_equals(rich.geometry.reset_index(drop=True)).all()
+
     def test_the_fields_of_an_images_frame(self, server, rich):
         tile_images = rich[TILE_COLUMNS].sample(frac=1, random_state=1)
         found = mlygeo.metadata(tile_images, service=service_of(server))

@@ -136,7 +136,7 @@ def test_extras_that_are_missing_come_with_a_command(monkeypatch):
     monkeypatch.setattr(importlib.metadata, "version", version)
     checks = mlygeo.doctor(offline=True).set_index("check")
     assert checks.loc["extra speed", "status"] == "note"
-    assert "numba" in checks.loc["extra speed", "advice"]
+    assert "[speed]" in checks.loc["extra speed", "advice"]
     assert checks.loc["packages", "status"] == "problem"
     assert checks.loc["packages", "advice"].startswith("pip install 'pyproj>=")
     assert installation._lacking([]) == []

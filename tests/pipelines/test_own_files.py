@@ -1,5 +1,6 @@
 """No run replaces a file that none has written, whatever names it writes under; it says so before it begins."""
 
+import inspect
 import json
 import os
 import shutil
@@ -8,11 +9,14 @@ import pytest
 from conftest import STUTTGART
 from helpers.command_line import run
 from helpers.photo_folders import folder_of
-from helpers.small_frames import images_frame, photos_frame
+from helpers.small_frames import districts_frame, images_frame, photos_frame
+from helpers.tokens import TOKEN
 
 import mlygeo
-from mlygeo import own
+from mlygeo import cli, own
+from mlygeo.cli.verbs import VERBS
 from mlygeo.errors import FileError
+from mlygeo.pipelines import own_files, values
 
 DESCRIBED = "mapillary_image_description.json"
 
@@ -236,11 +240,64 @@ def test_a_map_without_a_name_replaces_nothing(tmp_path, monkeypatch, capsys):
 
 
 def test_each_verb_with_a_file_of_its_own_is_looked_at():
-    from mlygeo.cli.verbs import VERBS
-    from mlygeo.pipelines.own_files import UNNAMED
-
     files = {verb.function for verb in VERBS if verb.output and verb.writes in {"frame", "track"} and not verb.acts}
-    assert files == set(UNNAMED)
+    assert files == set(own_files.UNNAMED)
+
+
+def reading_options(verb):
+    """The options of a verb that take a path, a frame or several, with the flag of each, or None for its words."""
+    function = getattr(mlygeo, verb.function)
+    for name, parameter in inspect.signature(function).parameters.items():
+        takes = values.taken_by(parameter.annotation, inspect.unwrap(function).__globals__)
+        kinds = takes.kinds | (takes.items.kinds if takes.items else set())
+        if name != "output" and (kinds & {"path", "frame", "geodataframe"} or name in {"lock", "streets"}):
+            yield name, None if name == verb.arguments else f"--{name.replace('_', '-')}"
+    if verb.takes_region:
+        yield "region_file", "--region"
+
+
+WITH_OUTPUT = [verb for verb in VERBS if verb.output is not None]
+NEEDED = (("--user-name", "jane"), ("--data", "missing_gps"), ("--csv-path", "log.csv"), ("--dry-run",))
+MOST_LIKELY = {"frame": "f.parquet", "track": "f.parquet", "picture": "f.png"}
+
+
+@pytest.mark.parametrize("verb", WITH_OUTPUT, ids=[verb.name for verb in WITH_OUTPUT])
+def test_no_verb_replaces_what_it_reads(tmp_path, monkeypatch, capsys, verb):
+    """Each option that reads a file or dataset names one that the verb would write, by itself and over a link."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MAPILLARY_ACCESS_TOKEN", TOKEN)
+    target = tmp_path / MOST_LIKELY.get(verb.writes, "f")
+    paths = own_files.written(verb.function, target, {})
+    if verb.name in {"download", "zip", "download-originals"}:
+        assert not paths
+        return
+    mlygeo.write_frame(districts_frame(), tmp_path / "frame.parquet")
+    flags = {flag for option in cli._command(verb).params for flag in option.opts}
+    wrong, count = [], 0
+    for path in paths:
+        if path.suffix not in {".parquet", ".png"} or (target.suffix and path != target):
+            continue
+        path.parent.mkdir(exist_ok=True)
+        shutil.copy(tmp_path / "frame.parquet", path)
+        (tmp_path / "link.parquet").unlink(missing_ok=True)
+        (tmp_path / "link.parquet").symlink_to(path)
+        before = {each: each.read_bytes() for each in tmp_path.rglob("*") if each.is_file()}
+        for name, flag in reading_options(verb):
+            if name == "region_file" and path.suffix != ".parquet":
+                continue  # a region is read first
+            for given in (path, tmp_path / "link.parquet", path.parent / ".." / path.parent.name / path.name):
+                words = [str(given)] if flag is None else [flag, str(given)]
+                words += ["--bbox", "9,48,10,49"] if verb.takes_region and name != "region_file" else []
+                words += ["photos"] if flag and verb.arguments in {"import_path", "images", "videos", "inputs"} else []
+                words += [word for option in NEEDED if option[0] in flags and option[0] != flag for word in option]
+                status, _, said = run(capsys, verb.name, *words, "-o", str(target))
+                count += 1
+                if status != 2 or " is read as " not in said:
+                    wrong.append(f"{verb.name} {name}={given.name} -o {target.name}: {status} {said[:200]}")
+        assert {each: each.read_bytes() for each in tmp_path.rglob("*") if each.is_file()} == before
+        path.unlink()
+    assert not wrong, "\n".join(wrong)
+    assert count
 
 
 @pytest.mark.parametrize(
@@ -250,15 +307,33 @@ def test_each_verb_with_a_file_of_its_own_is_looked_at():
         ("select", "--streets", "edges.gpkg", "--images", "images.parquet", "-o", "images.parquet"),
         ("select", "--streets", "edges.gpkg:edges", "--images", "images.parquet", "-o", "./edges.gpkg"),
         ("coverage", "--streets", "edges.gpkg", "--images", "images.parquet", "-o", "link.parquet"),
+        ("streets", "--streets", "edges.gpkg", "--region", "area.geojson", "-o", "area.geojson"),
+        ("streets", "--streets", "edges.gpkg", "-c", "my.json", "-o", "my.json"),
+        ("streets", "--streets", "edges.gpkg", "-c", "my.json", "-o", "area.geojson"),
+        ("quality", "images.parquet", "-o", "images.parquet"),
+        ("metadata", "images.parquet", "-o", "link.parquet"),
+        ("cut", "*.parquet", "-o", "images.parquet"),
+        ("geotag", "images.parquet", "--geotag-source", "gpx"),
+        ("convert", "images.parquet", "edges.gpkg", "-o", "link.parquet"),
+        ("map", "images.parquet", "map.png", "-o", "map.png"),
+        ("select", "--points", "out/street_points.parquet", "--images", "images.parquet", "-o", "out"),
+        ("select", "--lock", "out/selection.lock.json", "-o", "out"),
+        ("select", "--lock", "out", "-o", "images.parquet"),
+        ("select", "--lock", "out", "-o", "edges.gpkg"),
     ],
 )
-def test_a_file_that_is_read_is_not_replaced_by_other_rows(tmp_path, monkeypatch, capsys, words):
+def test_a_file_that_is_read_is_not_replaced(tmp_path, monkeypatch, capsys, words):
     monkeypatch.chdir(tmp_path)
     shutil.copy(STUTTGART / "stuttgart_osm_edges.gpkg", "edges.gpkg")
     shutil.copy(STUTTGART / "stuttgart_images.parquet", "images.parquet")
     (tmp_path / "link.parquet").symlink_to("images.parquet")
-    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    (tmp_path / "map.png").write_bytes(b"a picture")
+    mlygeo.write_frame(districts_frame(), tmp_path / "area.geojson")
+    (tmp_path / "my.json").write_text('{"region": "area.geojson"}')
+    made = ("select", "--streets", "edges.gpkg", "--images", "images.parquet", "--interval", "500", "-o", "out")
+    assert run(capsys, *made)[0] == 0
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     status, _, err = run(capsys, *words)
     assert status == 2
-    assert "is read as --" in err
-    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert "is read as " in err
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before

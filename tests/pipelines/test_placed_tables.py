@@ -9,7 +9,8 @@ from conftest import STUTTGART
 from helpers.command_line import run
 
 import mlygeo
-from mlygeo.errors import DependencyError, install_hint
+from mlygeo.errors import DependencyError
+from mlygeo.extras import install_hint
 from mlygeo.spatial import cells
 
 SRID = 25832

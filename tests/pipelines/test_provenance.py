@@ -5,10 +5,12 @@ import inspect
 import json
 import shutil
 
+import pyarrow.parquet as pq
 import pytest
 from conftest import STUTTGART
 from helpers.command_line import run
 from helpers.photo_folders import folder_of, gpx_of
+from helpers.small_frames import images_frame, points_frame, streets_frame
 from helpers.tokens import TOKEN
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +20,7 @@ from mlygeo.cli.verbs import VERBS
 from mlygeo.errors import FileError
 from mlygeo.pipelines import provenance
 from mlygeo.standin import serve
+from mlygeo.store.datasets.index import read_index
 
 BBOX = "9.1616,48.7624,9.1759,48.7789"
 
@@ -105,6 +108,106 @@ def test_the_file_of_a_verb_says_what_made_it(work, capsys, name):
     assert named & hashes.keys() <= {said["source"] for said in record["inputs"].values()}
 
 
+@pytest.mark.parametrize(
+    "file", ["made.gpkg", "made.geojson", "made.geojsonl", "made.fgb", "made.sqlite", "made.csv", "made.tsv"]
+)
+def test_every_format_says_what_made_its_frame(work, capsys, file):
+    status, _, err = run(capsys, "streets", "--streets", "edges.gpkg", "--interval", "200", "-o", file)
+    assert status == 0, err
+    expected = json.loads(json.dumps(mlygeo.streets(streets="edges.gpkg", interval=200).attrs))
+    found = mlygeo.read_frame(file)
+    assert found.attrs["record"] == expected["record"]
+    assert found.attrs["summary"]["street_points"] == expected["summary"]["street_points"]
+    assert mlygeo.convert(file, "again.gpkg") is not None
+    assert mlygeo.read_frame("again.gpkg").attrs["record"] == expected["record"]
+    beside = f"{file}-metadata.json"
+    assert (work / beside).exists() == file.endswith(("csv", "tsv"))
+    assert (beside in err) == file.endswith(("csv", "tsv"))
+
+
+def test_what_stands_beside_a_table_goes_with_it(work, capsys):
+    run(capsys, "streets", "--streets", "edges.gpkg", "--interval", "200", "-o", "folder/made.csv")
+    table, beside = work / "folder/made.csv", work / "folder/made.csv-metadata.json"
+    assert json.loads(beside.read_text())["url"] == "made.csv"
+    assert len(mlygeo.read_frame("folder")) == len(mlygeo.read_frame("folder/*")) == len(mlygeo.read_frame(table))
+    whole = table.read_text()
+    table.write_text("".join(whole.splitlines(keepends=True)[:-1]))
+    assert "record" not in mlygeo.read_frame(table).attrs  # it was changed since
+    table.write_text(whole)
+    assert "record" in mlygeo.read_frame(table).attrs
+    plain = mlygeo.read_frame("edges.gpkg")
+    mlygeo.write_frame(plain, table)
+    assert not beside.exists()  # nothing is known of this one
+    theirs = '{"@context": "http://www.w3.org/ns/csvw", "notes": ["mine"]}'
+    beside.write_text(theirs)
+    _, _, err = run(capsys, "streets", "--streets", "edges.gpkg", "--interval", "200", "-o", table)
+    assert beside.read_text() == theirs
+    assert "is not of mlygeo and stays as it is" in err
+    assert "record" not in mlygeo.read_frame(table).attrs
+    mlygeo.write_frame(plain, table)
+    assert beside.read_text() == theirs
+
+
+@pytest.mark.parametrize("file", ["made.gpx", "made.gpx.gz"])
+def test_a_track_says_what_made_it(work, capsys, file):
+    status, _, err = run(capsys, "tracks", "t.gpx", "-o", file)
+    assert status == 0, err
+    assert "record" not in mlygeo.read_track("t.gpx").attrs
+    record = mlygeo.read_track(file).attrs["record"]
+    assert record["command"] == "tracks"
+    assert record["inputs"]["paths"]["sha256"] == hashlib.sha256((work / "t.gpx").read_bytes()).hexdigest()
+    assert len(mlygeo.read_track(file)) == len(mlygeo.read_track("t.gpx"))
+
+
+@pytest.mark.parametrize("file", ["made.gpkg", "made.csv"])
+def test_a_selection_in_one_file_has_no_lock_and_says_what_made_it(work, capsys, file):
+    words = ["--streets", "edges.gpkg", "--images", "images.parquet", "--interval", "200", "-o", file]
+    status, _, err = run(capsys, "select", *words)
+    assert status == 0, err
+    for layer in ("selection", "street_points") if file.endswith(".gpkg") else (None,):
+        record = mlygeo.read_frame(file, layer=layer).attrs["record"]
+        assert (record["command"], record["options"]["interval"]) == ("select", 200)
+        assert {each["source"] for each in record["inputs"].values()} == {"edges.gpkg", "images.parquet"}
+
+
+DATASETS = {
+    "tiles": ["--bbox", BBOX, "--tile-cache", "cache", "--token-file", "token.txt", "-o", "made/"],
+    "partition": ["images.parquet", "-o", "made/"],
+    "streets": ["--streets", "edges.gpkg", "--interval", "20", "-o", "made/"],
+}
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_the_index_of_a_dataset_says_what_made_it(work, capsys, name):
+    if name == "streets":
+        (work / "made").mkdir()
+    status, _, err = run(capsys, name, *DATASETS[name])
+    assert status == 0, err
+    (record,) = read_index(work / "made.partitions.parquet").records
+    assert record["command"] == next(verb.function for verb in VERBS if verb.name == name)
+    assert TOKEN not in json.dumps(record)
+    assert str(work) not in json.dumps(record)
+    assert mlygeo.read_frame("made").attrs["record"] == record
+
+
+def test_a_dataset_that_grows_says_what_was_added(work):
+    images = mlygeo.read_frame("images.parquet")
+    mlygeo.write_frame(images.iloc[:500], "first.parquet")
+    mlygeo.write_frame(images.iloc[500:], "second.parquet")
+    mlygeo.partition("first.parquet", "made")
+    for _ in range(2):  # the second time nothing is to be done
+        mlygeo.partition("second.parquet", "made", add=True)
+    said = [each["inputs"]["inputs"]["source"] for each in read_index(work / "made.partitions.parquet").records]
+    assert said == ["first.parquet", "second.parquet"]
+
+
+def test_a_converted_file_of_others_says_what_converted_it(work):
+    mlygeo.convert("edges.gpkg", "edges.fgb")
+    record = mlygeo.read_frame("edges.fgb").attrs["record"]
+    assert (record["command"], record["inputs"]["frame"]["source"]) == ("convert", "edges.gpkg")
+    assert "output" not in record["options"]
+
+
 def test_a_function_says_what_its_verb_says(work, capsys):
     run(capsys, "streets", "--streets", "edges.gpkg", "--interval", "200", "-o", "made.parquet")
     of_file = mlygeo.read_frame(work / "made.parquet").attrs["record"]
@@ -117,6 +220,29 @@ def test_what_the_user_called_is_recorded_not_what_that_called(work):
     frame = mlygeo.cut(work / "photos", max_speed=10**17)
     assert frame.attrs["record"]["options"]["max_speed"] == 10**17
     assert frame.attrs["record"]["options"]["cutoff_time"] == 60
+
+
+def test_a_dataset_has_one_hash_in_summaries_and_locks(tmp_path, capsys):
+    mlygeo.partition(images_frame(), tmp_path / "images", rows_per_part=5)
+    mlygeo.write_frame(points_frame(), tmp_path / "points.parquet")
+    mlygeo.write_frame(streets_frame(), tmp_path / "streets.parquet")
+    images = str(tmp_path / "images")
+    points, streets = str(tmp_path / "points.parquet"), str(tmp_path / "streets.parquet")
+    calls = {
+        "at_once": ("select", "--points", points, "--images", images),
+        "parts": ("select", "--points", points, "--images", images, "--workers", "1"),
+        "coverage": ("coverage", "--streets", streets, "--images", images),
+    }
+    hashes = set()
+    for name, words in calls.items():
+        assert run(capsys, *words, "-o", str(tmp_path / name))[0] == 0
+        told = [json.loads((tmp_path / name / "summary.json").read_text())]
+        if words[0] == "select":
+            told.append(json.loads((tmp_path / name / "selection.lock.json").read_text()))
+        hashes |= {each["inputs"]["images"]["sha256_of_index"] for each in told}
+    index = pq.read_table(tmp_path / "images.partitions.parquet", columns=["path", "bytes", "sha256"])
+    listed = [[row["path"], row["bytes"], row["sha256"]] for row in index.to_pylist()]
+    assert hashes == {hashlib.sha256(json.dumps(listed).encode()).hexdigest()}
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from conftest import ROOT, STUTTGART
 from helpers.command_line import run
+from helpers.panoramas import images_of, write_pictures
 from helpers.tokens import TOKEN
 from helpers.validators import environment
 
@@ -82,6 +83,43 @@ def test_a_croissant_passes_its_validator_without_a_warning(folder, capsys):
     assert done.returncode == 0, done.stderr
     selected = mlygeo.read_frame(folder / "out" / "selection.parquet")
     assert json.loads(done.stdout) == sorted(selected["id"])
+
+
+def test_a_croissant_has_the_terms_of_geocroissant(folder):
+    mlygeo.publish(folder / "out", format="croissant", creator="Jane Doe")
+    described = json.loads((folder / "out" / "croissant.json").read_text())
+    assert described["conformsTo"] == ["http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/geo/1.0"]
+    assert described["@context"]["geocr"] == "http://mlcommons.org/croissant/geo/"
+    summary = json.loads((folder / "out" / "summary.json").read_text())
+    lost = summary["points"] - summary["points_covered"]
+    terms = {name.partition(":")[2]: value for name, value in described.items() if name.startswith("geocr:")}
+    assert terms["coordinateReferenceSystem"] == "EPSG:4326"
+    assert terms["samplingStrategy"].startswith("The nearest image within 100 m of points on streets, one every 100 m")
+    assert terms["spatialBias"].startswith(f"{lost} of {summary['points']} points have no image within 100 m")
+    # Cameras stand at places: there is no pixel on the ground, and no cadence.
+    assert terms["spatialResolution"].startswith("none on the ground")
+    assert terms["temporalResolution"].startswith("irregular")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"k": 3, "max_distance": 40}, "The 3 nearest images within 40 m of points on streets, one every 200 m"),
+        ({"prefer": "newest"}, "The best images by a rule within 100 m of points on streets"),
+        ({"method": "percept", "since": "2024"}, "(method percept); of images with since 2024-01-01"),
+        ({"points": STUTTGART / "stuttgart_images.parquet"}, "The nearest image within 100 m of given points"),
+        ({"towards": STUTTGART / "stuttgart_osm_edges.gpkg", "field_of_view": 60}, "of things that they look at"),
+    ],
+)
+def test_the_way_of_sampling_is_said_in_words(tmp_path, options, said):
+    plain = (
+        {}
+        if options.keys() & {"points", "towards"}
+        else {"streets": STUTTGART / "stuttgart_osm_edges.gpkg", "interval": 200}
+    )
+    body_of(mlygeo.select)(images=STUTTGART / "stuttgart_images.parquet", **plain, **options).write(tmp_path)
+    mlygeo.publish(tmp_path, format="croissant")
+    assert said in json.loads((tmp_path / "croissant.json").read_text())["geocr:samplingStrategy"]
 
 
 def test_nothing_is_replaced_and_a_dry_run_writes_nothing(folder, capsys):
@@ -168,7 +206,7 @@ def test_pictures_are_listed_with_their_licences(tmp_path, images, monkeypatch, 
     assert not list(tmp_path.glob("manifest.*"))  # both or none: a list that is there is not replaced
     status, _, err = run(capsys, "publish", tmp_path, "--format", "manifest")
     assert status == 0, err
-    assert "4 pictures; 1 changed since the download; 1 in the ledger and not in the folder" in err
+    assert "4 pictures; 1 changed since they were written; 1 in the ledger and not in the folder" in err
     table = pd.read_parquet(tmp_path / "manifest.parquet")
     as_text = pd.read_csv(tmp_path / "manifest.csv", dtype={"id": str})
     assert as_text["path"].tolist() == table["path"].tolist()
@@ -180,3 +218,38 @@ def test_pictures_are_listed_with_their_licences(tmp_path, images, monkeypatch, 
         assert row.licence_url == "https://creativecommons.org/licenses/by-sa/4.0/"
     with pytest.raises(FileError, match="is there already"):
         mlygeo.publish(tmp_path, format="manifest")
+
+
+def test_views_are_listed_with_the_licence_of_their_picture(tmp_path, capsys):
+    images = images_of(2).assign(creator_username="jane", sequence_id="s")
+    pictures = write_pictures(images, tmp_path / "pictures")
+    options = {"size": "64x48", "required_disk_space": 0, "workers": 1}
+    made = mlygeo.views(images, pictures=pictures, output=tmp_path / "views", **options)
+    lost, changed, *_ = made["path"]
+    (tmp_path / "views" / lost).unlink()
+    content = bytearray((tmp_path / "views" / changed).read_bytes())
+    content[-3] ^= 1
+    (tmp_path / "views" / changed).write_bytes(content)
+    status, _, err = run(capsys, "publish", tmp_path / "views", "--format", "manifest")
+    assert status == 0, err
+    assert "3 pictures; 1 changed since they were written; 1 in the ledger and not in the folder" in err
+    table = pd.read_parquet(tmp_path / "views" / "manifest.parquet").set_index("path")
+    for row in made.iloc[1:].itertuples():
+        said = table.loc[row.path]
+        assert (said["id"], said["view"], said["creator"]) == (str(row.id), row.view, "jane")
+        assert (said["licence"], said["provider"], said["sequence_id"]) == ("CC BY-SA 4.0", "mapillary", "s")
+        assert said["sha256"] == hashlib.sha256((tmp_path / "views" / row.path).read_bytes()).hexdigest()
+
+
+def test_a_folder_may_have_downloads_and_views(tmp_path, images):
+    with serve(images, photos=STUTTGART / "pictures", token=TOKEN) as server:
+        service = Service(endpoints=server.endpoints, token=TOKEN)
+        mlygeo.download(images.iloc[:2], output=tmp_path, size="256", service=service, required_disk_space=0)
+    panoramas = images_of(1)
+    pictures = write_pictures(panoramas, tmp_path.with_name("pictures"))
+    mlygeo.views(panoramas, pictures=pictures, output=tmp_path, size="64x48", required_disk_space=0, workers=1)
+    table = mlygeo.publish(tmp_path, format="manifest")
+    assert table["view"].isna().sum() == 2
+    assert table["view"].notna().sum() == 2
+    assert (table["licence"] == "CC BY-SA 4.0").all()
+    assert table.attrs["summary"]["views"] == 2

@@ -19,6 +19,7 @@ from helpers.other_python import other_python
 from helpers.tokens import TOKEN
 
 import mlygeo
+from mlygeo import places
 from mlygeo.errors import FileError, FormatError, InputError, MlygeoError
 from mlygeo.pipelines import selection_lock
 from mlygeo.pipelines.job import body_of
@@ -61,13 +62,12 @@ def test_two_pythons_write_the_same_bytes(project):
 def test_a_lock_has_no_clock_and_no_place_of_the_machine(project, capsys, monkeypatch):
     assert run(capsys, *WORDS, "-o", "out")[0] == 0
     first = (project / "out" / "selection.lock.json").read_bytes()
-    for path in [project / "edges.gpkg", *(project / "tiles").iterdir()]:
-        os.utime(path, (1_500_000_000, 1_500_000_000))
+    os.utime(project / "edges.gpkg", (1_500_000_000, 1_500_000_000))
     assert run(capsys, *WORDS, "-o", "out", "--workers", "2")[0] == 0
     assert (project / "out" / "selection.lock.json").read_bytes() == first
     text = first.decode()
     assert str(project) not in text
-    assert not re.search(r"20\d\d-\d\d-\d\d", text)
+    assert len(re.findall(r"20\d\d-\d\d-\d\d", text)) == 2  # the age of the tiles
     content = json.loads(text)
     assert content["inputs"]["streets"]["path"] == "../edges.gpkg"
     assert content["tiles"]["mapillary"]["folder"] == "../tiles"
@@ -75,6 +75,23 @@ def test_a_lock_has_no_clock_and_no_place_of_the_machine(project, capsys, monkey
     assert content["options"]["interval"] == 50
     assert content["options"]["unique"] is False
     assert content["software"].keys() == {"mlygeo", "numpy", "pyarrow", "geopandas", "PROJ", "GEOS"}
+
+
+def test_a_lock_says_how_old_its_tiles_are(project, capsys):
+    days = {"oldest": "2017-07-14T02:40:00Z", "newest": "2023-11-14T22:13:20Z"}
+    oldest, *others = (project / "tiles").iterdir()
+    os.utime(oldest, (1_500_000_000, 1_500_000_000))
+    for path in others:
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    assert run(capsys, *WORDS, "-o", "out")[0] == 0
+    assert lock_of(project / "out")["tiles"]["mapillary"]["written"] == days
+    for path in (project / "tiles").iterdir():
+        os.utime(path, (1_600_000_000, 1_600_000_000))  # as a copy has it
+    assert len(mlygeo.verify("out", offline=True)) == 0
+    status, out, err = run(capsys, "verify", "out", "--offline", "--json", "-q")
+    assert (status, json.loads(out)["tiles"]["mapillary"]) == (0, days), err
+    assert run(capsys, "select", "--lock", "out", "-o", "again")[0] == 0
+    assert lock_of(project / "again")["tiles"] == lock_of(project / "out")["tiles"]
 
 
 def test_hashes_are_those_of_sha256sum(project, capsys):
@@ -100,7 +117,7 @@ def test_paths_are_relative_and_do_not_name_the_user(monkeypatch, path, expected
     monkeypatch.setenv("HOME", HOME)
     said = selection_lock.relative(Path(path), Path("/data/out"))
     assert said == expected
-    assert os.path.normpath(selection_lock.located(said, Path("/data/out"))) == path
+    assert os.path.normpath(places.located(said, Path("/data/out"))) == path
     inside = selection_lock.relative(Path(HOME, "maps", "x.gpkg"), Path(HOME, "out"))
     assert inside == "../maps/x.gpkg"
 

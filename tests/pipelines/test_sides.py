@@ -1,7 +1,8 @@
-"""Two periods, or two providers, compared street by street."""
+"""Two periods, two providers, or two files of images, compared street by street."""
 
 import datetime as dt
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from conftest import STUTTGART
 from helpers.command_line import run
 
 import mlygeo
-from mlygeo.errors import FrameError, InputError
+from mlygeo.errors import FrameError, InputError, MlygeoError
 from mlygeo.pipelines import sides
 
 SRID = 25832
@@ -114,3 +115,80 @@ def test_a_side_without_images_is_told_and_a_missing_column_is_an_error(edges, i
         mlygeo.coverage(streets=edges, images=images, compare=["mapillary", "panoramax"])
     with pytest.raises(FrameError, match="no column 'captured_at'"):
         mlygeo.coverage(streets=edges, images=images.drop(columns="captured_at"), compare=["1990", "2024"])
+
+
+# Two files -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def downloads(images, tmp_path, monkeypatch):
+    """Two downloads: of the second a third of the images is gone, some are new, and one has moved by 300 m."""
+    monkeypatch.chdir(tmp_path)
+    moved = images.index == 500
+    geometry = images.geometry.where(~moved, images.geometry.translate(xoff=0.004))
+    first, second = images.iloc[:900], images.set_geometry(geometry).iloc[400:]
+    (tmp_path / "old").mkdir()
+    mlygeo.write_frame(first, "old/images.parquet")
+    mlygeo.write_frame(second, "images.gpkg")
+    return first, second
+
+
+def test_each_file_is_a_side_with_its_own_images(edges, downloads, capsys):
+    words = ["--streets", EDGES, "--srid", str(SRID), "-o", "out"]
+    words += ["--compare", "old/images.parquet", "--compare", "images.gpkg"]
+    status, out, err = run(capsys, "coverage", *words)
+    assert status == 0, err
+    found = mlygeo.read_frame("out/compared.parquet")
+    for name, side in zip(("first_m", "second_m"), downloads, strict=True):
+        alone = mlygeo.street_coverage(edges, side, srid=SRID)
+        np.testing.assert_allclose(found[name], alone["covered_m"], atol=1e-5)
+    together = mlygeo.street_coverage(edges, pd.concat(downloads), srid=SRID)
+    np.testing.assert_allclose(found["first_m"] + found["gained_m"], together["covered_m"], atol=1e-4)
+    told = json.loads(Path("out/summary.json").read_text())
+    first, second = told["compared"]["first"], told["compared"]["second"]
+    assert (first["of"], second["of"]) == ("images.parquet", "images.gpkg")
+    by_hand = [mlygeo.street_coverage(edges, side, srid=SRID).attrs["coverage"] for side in downloads]
+    assert [first["images_near"], second["images_near"]] == [each["images_near"] for each in by_hand]
+    assert "images.gpkg" in out + err
+    record = mlygeo.read_frame("out/coverage.parquet").attrs["record"]
+    assert record["options"]["compare"] == ["images.parquet", "images.gpkg"]  # of files only the names are told
+    assert [each["source"] for each in record["inputs"]["images"]["files"]] == ["images.parquet", "images.gpkg"]
+
+
+def test_filters_hold_for_both_files(edges, downloads):
+    compare = ["old/images.parquet", "images.gpkg"]
+    told = mlygeo.coverage(streets=edges, srid=SRID, compare=compare, pano=True).attrs["summary"]["compared"]
+    for name, side in zip(("first", "second"), downloads, strict=True):
+        alone = mlygeo.street_coverage(edges, side[side["is_pano"]], srid=SRID)
+        assert told[f"{name}_m"] == pytest.approx(alone["covered_m"].sum(), abs=1e-3)
+
+
+def test_folders_of_files_are_sides_and_a_year_is_a_year(edges, downloads, tmp_path):
+    (tmp_path / "2024").mkdir()
+    mlygeo.write_frame(downloads[1], "2024/images.parquet")
+    told = mlygeo.coverage(streets=edges, srid=SRID, compare=["old", "./2024"]).attrs["summary"]["compared"]
+    assert (told["first"]["of"], told["second"]["of"]) == ("old", "2024")
+    told = mlygeo.coverage(streets=edges, images=downloads[1], srid=SRID, compare=["2024", "2023"]).attrs["summary"]
+    assert told["compared"]["first"]["of"] == "2024"
+
+
+def test_files_of_the_same_name_are_told_by_their_folders(tmp_path):
+    found = sides.names_of((str(tmp_path / "a" / "x.parquet"), str(tmp_path / "b" / "x.parquet")))
+    assert found == ("a/x.parquet", "b/x.parquet")
+
+
+@pytest.mark.parametrize(
+    ("compare", "more", "said"),
+    [
+        (["images.gpkg", "old/../images.gpkg"], {}, "has images.gpkg twice"),
+        (["images.gpkg", "images.gpkg"], {}, "has images.gpkg twice"),
+        (["images.gpkg", "2024"], {}, "has a file, images.gpkg, and '2024', which is none"),
+        (["images.gpkg"], {}, "takes two, not 1"),
+        (["images.gpkg", "nothing.parquet"], {}, "nothing.parquet does not exist"),
+        (["images.gpkg", "old"], {"images": IMAGES}, "`images` is of no use beside two files in `compare`"),
+        (["images.gpkg", "old"], {"max_age": 3.0}, "`max_age` is of no use beside two files in `compare`"),
+    ],
+)
+def test_what_are_no_two_files_is_refused(edges, downloads, compare, more, said):
+    with pytest.raises(MlygeoError, match=said):
+        mlygeo.coverage(streets=edges, srid=SRID, compare=compare, **more)

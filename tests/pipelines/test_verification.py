@@ -143,6 +143,68 @@ OFFLINE = {
 }  # fmt: skip
 
 
+AREA = [[9.1616, 48.7624], [9.1759, 48.7624], [9.1759, 48.7789], [9.1616, 48.7789], [9.1616, 48.7624]]
+WIDER = [[9.16, 48.76], *AREA[1:4], [9.16, 48.76]]
+
+
+def region_file(path, ring, **facts):
+    path.write_text(
+        json.dumps({"type": "Feature", "properties": facts, "geometry": {"type": "Polygon", "coordinates": [ring]}})
+    )
+
+
+def box_file(path, west, **others):
+    box = {"west": west, "south": 48.7624, "east": 9.1759, "north": 48.7789}
+    path.write_text(json.dumps({"bounding_box": box, "tile_cache_dir": "tiles", **others}))
+
+
+REGIONS = {
+    "nothing": ("area.geojson", lambda at: None, None, ""),
+    "another area": ("area.geojson", lambda at: region_file(at / "area.geojson", WIDER), "changed", "another area; "),
+    "the same area": (
+        "area.geojson", lambda at: region_file(at / "area.geojson", AREA, note="seen"), "changed", "the same area; ",
+    ),
+    "no area": ("area.geojson", lambda at: (at / "area.geojson").write_text("{}"), "changed", ""),
+    "gone": ("area.geojson", lambda at: (at / "area.geojson").unlink(), "gone", "there is no area.geojson"),
+    "moved": ("area.geojson", lambda at: (at / "area.geojson").rename(at / "out" / "area.geojson"), "moved", "it lies in"),
+    "another box": ("box.json", lambda at: box_file(at / "box.json", 9.16), "changed", "another area; "),
+    "the same box": ("box.json", lambda at: box_file(at / "box.json", 9.1616, seqdir="pictures"), None, ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REGIONS)
+def test_a_region_that_changed_is_told_and_does_not_stand_against_the_lock(project, capsys, case):
+    file, change, how, detail = REGIONS[case]
+    region_file(project / "area.geojson", AREA)
+    box_file(project / "box.json", 9.1616)
+    shutil.rmtree(project / "out")
+    words = ["--streets", "edges.gpkg", "--srid", "25832", "-o", "out"]
+    words += ["--region", file, "--tile-cache", "tiles"] if file == "area.geojson" else ["--config", file]
+    assert run(capsys, "select", *words)[0] == 0
+    assert json.loads((project / "out" / "selection.lock.json").read_text())["region"]["source"]["path"] == f"../{file}"
+    change(project)
+    found = mlygeo.verify("out", offline=True)
+    assert found.attrs["summary"]["compared"]["regions"] == 1
+    expected = [] if how is None else [["region", f"region ({file})", how]]
+    assert found[["kind", "name", "change"]].to_numpy().tolist() == expected
+    assert all(text.startswith(detail) for text in found["detail"])
+    status, _, err = run(capsys, "select", "--lock", "out", "-o", "again")
+    assert status == 0, err
+    assert (project / "out" / "selection.parquet").read_bytes() == (
+        project / "again" / "selection.parquet"
+    ).read_bytes()
+    assert ("the region is that of the lock" in err) == (how is not None)
+    again = json.loads((project / "again" / "selection.lock.json").read_text())["region"]
+    assert again == json.loads((project / "out" / "selection.lock.json").read_text())["region"]
+
+
+def test_a_place_by_its_name_cannot_be_compared(project, capsys):
+    edit_lock(project / "out", lambda lock: lock["region"].update(source={"service": "OpenStreetMap's Nominatim"}))
+    status, _, err = run(capsys, "verify", "out", "--offline")
+    assert status == 0
+    assert "not compared: region, for it came from OpenStreetMap's Nominatim" in err
+
+
 @pytest.mark.parametrize("case", OFFLINE)
 def test_what_was_changed_on_this_machine_is_told(project, case, capsys):
     name, change, kind, what, how = OFFLINE[case]

@@ -14,7 +14,7 @@ from shapely import Point
 import mlygeo
 from mlygeo import cli, frames, plotting, providers
 from mlygeo.errors import FormatError, FrameError, InputError
-from mlygeo.plotting import page, style
+from mlygeo.plotting import layers, page, style
 from mlygeo.spatial import geodesy
 
 HOSTILE = "</script><script>window.pwned = 1</script><img src=x onerror='window.pwned = 2'>\u2028 &amp; \"quoted\""
@@ -343,6 +343,20 @@ def test_every_frame_is_drawn(browser, tmp_path, kind, every_frame):
     assert browser.problems() == []
 
 
+def test_areas_have_the_colours_of_a_column(browser, tmp_path):
+    boxes = [shapely.box(9 + 0.01 * number, 48, 9.008 + 0.01 * number, 48.008) for number in range(5)]
+    cells = gpd.GeoDataFrame({"share": [0.0, 0.2, 0.5, 0.5, np.nan]}, geometry=boxes, crs=4326)
+    paint = style.paint(layers.layers_of(cells)[0], "share")
+    used = [paint.colours[number] for number in paint.index[:4]]
+    drawn = {}
+    for colour in ("share", None):
+        show(browser, tmp_path, cells, colour=colour)
+        picture = browser.screenshot()[60:600, 60:650]
+        drawn[colour] = [share_of(picture, each) for each in used]
+    assert min(drawn["share"]) > 1e-3
+    assert max(drawn[None]) < 1e-4
+
+
 def test_many_points_open_and_pan(browser, tmp_path):
     random = np.random.default_rng(1)
     count = 200_001
@@ -473,3 +487,72 @@ def test_resizing_and_keys_before_the_first_picture_are_no_error(browser, tmp_pa
 def test_the_bundled_data_is_shown_whole(tmp_path):
     path = mlygeo.explore(STUTTGART / "stuttgart_osm_edges.gpkg").save(tmp_path / "x.html")
     assert "stuttgart osm edges" in path.read_text(encoding="utf-8")
+
+
+def views_of(images, tmp_path, **options):
+    """Two views of each image, with their pictures."""
+    from helpers.panoramas import write_pictures
+
+    planned = mlygeo.plan_views(images, relative_to="north", directions=["45", "200"], fov=70, **options)
+    (tmp_path / "views").mkdir()
+    (small,) = write_pictures(images.iloc[:1], tmp_path / "small").glob("*.jpg")
+    for path in planned["path"]:
+        (tmp_path / "views" / path).write_bytes(small.read_bytes())
+    return planned
+
+
+def test_views_are_sectors_that_show_their_picture(browser, tmp_path):
+    from helpers.panoramas import images_of
+
+    planned = views_of(images_of(3), tmp_path)
+    file = mlygeo.write_frame(planned, tmp_path / "views" / "views.parquet")
+    show(browser, tmp_path, file)
+    view = planned.iloc[2]
+    look_at(browser, view.geometry.x, view.geometry.y, zoom=20)
+    for turn in (-35.0, 35.0):  # the sides of the sector
+        lon, lat = geodesy.destination(view.geometry.x, view.geometry.y, view["compass_angle"] + turn, 4.0)
+        browser.click(*at(browser, float(lon[0]), float(lat[0])))
+        text = browser.ask("document.getElementById('popup').innerText")
+        for words in (view["path"], "45", "70°", "pitch"):
+            assert words in text
+        assert browser.ask("document.querySelector('#popup img').src").endswith(f"/views/{view['path']}")
+    assert share_of(browser.screenshot(), style.VERMILION) > 1e-4
+    assert browser.problems() == []
+    assert str(tmp_path) not in (tmp_path / "a map.html").read_text(encoding="utf-8")
+
+
+def test_scores_of_views_are_colours_with_a_legend(browser, tmp_path):
+    from helpers.panoramas import images_of
+
+    planned = views_of(images_of(10), tmp_path).assign(score=np.linspace(0, 1, 20))
+    show(browser, tmp_path, planned, colour="score")
+    text = browser.ask("document.getElementById('panel').innerText")
+    assert "0.00 to 0.20" in text.replace("0.01 to 0.21", "0.00 to 0.20")
+    assert sum(share_of(browser.screenshot(), colour) > 1e-5 for colour in style.SCALE) >= 4
+
+
+def test_a_sector_is_what_a_view_looks_over():
+    lon, lat = np.array([9.0, 179.9999, 0.0]), np.array([48.0, 10.0, 80.0])
+    heading, angle = np.array([350.0, 90.0, 0.0]), np.array([60.0, 120.0, 360.0])
+    found = layers.sectors(lon, lat, heading, angle, 50.0)
+    for row, area in enumerate(found):
+        apex_there = angle[row] < 360
+        ring = shapely.get_coordinates(area)
+        assert (tuple(ring[0]) == (lon[row], lat[row])) == apex_there
+        far = ring[1:-1] if apex_there else ring
+        away = geodesy.distance(lon[row], lat[row], far[:, 0], far[:, 1])
+        np.testing.assert_allclose(away, 50.0, atol=1e-6)
+        turned = geodesy.bearing(lon[row], lat[row], far[:, 0], far[:, 1])
+        off = (turned - heading[row] + 180) % 360 - 180
+        assert np.abs(off).max() == pytest.approx(min(angle[row] / 2, 180), abs=1e-6)
+        assert np.ptp(ring[:, 0]) < 1, "no edge goes round the earth"
+
+
+def test_views_that_look_nowhere_are_counted(tmp_path):
+    from helpers.panoramas import images_of
+
+    planned = views_of(images_of(2), tmp_path)
+    planned["compass_angle"] = planned["compass_angle"].mask(planned.index == 1)
+    (layer,) = layers.layers_of(planned)
+    assert (layer.kind, layer.rows, layer.left_out) == ("views", 3, {layers.NOWHERE: 1})
+    assert layer.notes() == ["views: 1 left out, without a heading or a field of view"]

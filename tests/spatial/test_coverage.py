@@ -245,9 +245,20 @@ def test_telling_local_times_apart_is_measuring_them_alone(edges, images, name, 
     assert values == [*(each for each in order if each in values), None]
 
 
-def test_no_time_zone_is_guessed_and_none_given_in_vain(edges, images):
-    with pytest.raises(InputError, match="`by='hour'` needs `time_zone`"):
-        mlygeo.coverage(streets=edges, images=images, by=["year", "hour"])
+def test_the_zone_of_a_place_is_the_default_and_none_is_given_in_vain(edges, images):
+    default = mlygeo.street_coverage(edges, images, by="hour")
+    named = mlygeo.street_coverage(edges, images, by="hour", time_zone="Europe/Berlin")
+    assert default.drop(columns="geometry", errors="ignore").equals(named.drop(columns="geometry", errors="ignore"))
+    summary = mlygeo.coverage(streets=edges, images=images, by=["year", "hour"]).attrs["summary"]
+    assert summary["time_zone"] == "local"
+    assert (
+        summary["by"]["hour"]
+        == (
+            mlygeo.coverage(streets=edges, images=images, by=["hour"], time_zone="Europe/Berlin").attrs["summary"][
+                "by"
+            ]["hour"]
+        )
+    )
     with pytest.raises(InputError, match="`time_zone` is of no use without season, weekday or hour in `by`"):
         mlygeo.street_coverage(edges, images, by="year", time_zone="UTC")
     assert {*mlygeo.coverage(streets=edges, images=images).attrs["summary"]["by"]}.isdisjoint({"season", "hour"})

@@ -259,6 +259,20 @@ def test_a_region_across_two_zones_passes_with_a_warning(caplog):
     assert "beyond the area of use of EPSG:25832" in caplog.text
 
 
+@pytest.mark.parametrize("srid", [32625, 25832, 32631])
+def test_a_region_too_large_for_a_plane_is_refused_unless_forced(srid, caplog):
+    centre = {32625: -33.0, 25832: 9.0, 32631: 3.0}[srid]
+    for half in (1.0, 4.0, 8.0, 20.0, 50.0):
+        bounds = (centre - half, 40.0, centre + half, 50.0)
+        scale = (1 + np.radians(half) ** 2 * np.cos(np.radians(40)) ** 2 / 2) * 0.9996
+        if abs(scale - 1) < 0.009:
+            assert geodesy.check_srid(srid, bounds).srid == srid
+        elif abs(scale - 1) > 0.011:
+            with pytest.raises(CrsError, match="too large for one plane"):
+                geodesy.check_srid(srid, bounds)
+        assert geodesy.check_srid(srid, bounds, force=True).srid == srid
+
+
 def test_just_beyond_the_area_of_use_is_no_matter(caplog):
     with caplog.at_level(logging.WARNING, logger="mlygeo"):
         geodesy.check_srid(25832, (11.9, 48.0, 12.05, 48.1))

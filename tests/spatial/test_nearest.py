@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import mlygeo
 from mlygeo import arrays, kernels
+from mlygeo.compiled import Library
 from mlygeo.errors import CrsError, FrameError, InputError
 from mlygeo.spatial import geodesy, grid, knn, nearest, pairing
 from mlygeo.spatial.grid import HeadingTest, heading_difference
@@ -668,17 +669,22 @@ def test_images_sorted_batch_by_batch_give_the_same_pairs(seed, k, batch, limit)
         assert searched(points, images, ranks, max_distance=limit, k=k, compiled=True) == plain
 
 
-def test_many_small_searches_load_the_compiled_kernel_as_one_large_one_does(monkeypatch):
+GRID = "mlygeo.spatial.grid_numba"
+
+
+@pytest.mark.skipif(not knn.has_kernel(), reason="Numba is not installed")
+@pytest.mark.parametrize("made", [True, False])
+def test_many_small_searches_load_the_compiled_kernel_as_one_large_one_does(monkeypatch, made):
     monkeypatch.setattr(kernels, "_loading", kernels._Loading())
-    monkeypatch.setattr(kernels, "is_loaded", lambda: False)
-    small = kernels.LOADING_S / 4.5
-    assert [kernels.kernel("mlygeo.spatial.grid", small) is None for _ in range(6)] == [True] * 4 + [False] * 2
-    assert kernels.kernel("mlygeo.spatial.grid", small, compiled=False) is None
+    monkeypatch.setattr(Library, "is_made", lambda _: made)
+    small = (kernels.LOADING_S if made else kernels.COMPILING_S) / 4.5
+    assert [kernels.kernel(GRID, small) is None for _ in range(6)] == [True] * 4 + [False] * 2
+    assert kernels.kernel(GRID, small, compiled=False) is None
 
 
+@pytest.mark.skipif(not knn.has_kernel(), reason="Numba is not installed")
 def test_without_numba_it_is_tried_once(monkeypatch):
     monkeypatch.setattr(kernels, "_loading", kernels._Loading(missed_s=1.0))
-    monkeypatch.setattr(kernels, "is_loaded", lambda: False)
     assert kernels.kernel("mlygeo.no_such_kernel", 1.0) is None
-    assert kernels.kernel("mlygeo.spatial.grid", 1.0) is None
-    assert kernels.kernel("mlygeo.spatial.grid", 0.0, compiled=True) is not None
+    assert kernels.kernel(GRID, 1.0) is None
+    assert kernels.kernel(GRID, 0.0, compiled=True) is not None

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlygeo import places, store
+from mlygeo import places, store, systems
 from mlygeo.errors import CredentialsError, FileError, FormatError, InputError, ServiceError
 from mlygeo.locks import HeldError, Lock
 from mlygeo.net.answers import RefusedError, redact
@@ -288,8 +288,7 @@ class Credentials:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if made:
-                with suppress(OSError):
-                    path.parent.chmod(0o700)
+                systems.keep_private(path.parent)
             lock.take()
         except HeldError:
             raise FileError(f"another process is writing {self.path}", hint="wait until it is done") from None

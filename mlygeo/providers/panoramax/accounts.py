@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from mlygeo import places, store
+from mlygeo import places, store, systems
 from mlygeo.errors import CredentialsError, FileError, FormatError, InputError, ServiceError
 from mlygeo.locks import HeldError, Lock
 from mlygeo.net.answers import Trouble, parsed_json
@@ -291,8 +291,7 @@ class Credentials:
         try:
             if not folder.exists():
                 folder.mkdir(parents=True, exist_ok=True)
-                with suppress(OSError):
-                    folder.chmod(0o700)
+                systems.keep_private(folder)
             with suppress(NotImplementedError):  # a file system without locks
                 lock.take()
         except HeldError:

@@ -58,9 +58,6 @@ class Part:
     footer_sha256
         Hash of its end, by which readers know it: they check the pages that they read by checksums in the file. None
         where an earlier version has written it.
-    written_at
-        How old it is: the last change of the inputs that it was written from, UTC. So a run that was killed
-        and gone on with has the same index.
     """
 
     cell: str
@@ -77,7 +74,6 @@ class Part:
     min_captured_at: datetime | None
     max_captured_at: datetime | None
     sha256: str
-    written_at: datetime
     footer_sha256: str | None = None
 
 
@@ -113,6 +109,12 @@ class Index:
     def rows(self) -> int:
         """Rows of all parts."""
         return sum(part.rows for part in self.parts)
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """What the runs were asked for that have written it, in their order; none of earlier versions of mlygeo."""
+        found = self.more.get("records")
+        return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
 
 def write_index(index: Index, path: Path) -> None:

@@ -11,7 +11,6 @@ import hashlib
 import json
 import logging
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -85,7 +84,13 @@ def write_file(batches: Iterable[gpd.GeoDataFrame], path: Path) -> Written:
 
 
 def write(
-    batches: Iterable[gpd.GeoDataFrame], dataset: Path, folder: Path, *, most: int, inputs: str, at: datetime | None
+    batches: Iterable[gpd.GeoDataFrame],
+    dataset: Path,
+    folder: Path,
+    *,
+    most: int,
+    inputs: str,
+    record: dict[str, Any] | None = None,
 ) -> Index:
     """
     Write lines as a dataset.
@@ -102,8 +107,8 @@ def write(
         Most rows of a part.
     inputs
         Hash of what the lines are made of.
-    at
-        Last change of what they are made of; None for now.
+    record
+        What the run was asked for, JSON; None where that is unknown.
 
     Returns
     -------
@@ -127,13 +132,13 @@ def write(
             table = pa.Table.from_batches(
                 [reader.get_batch(batch) for batch in np.flatnonzero(cell_of == number).tolist()]
             ).combine_chunks()
-            parts += _parts(table, folder / PARTS / name, most, attrs, at or datetime.now(UTC))
+            parts += _parts(table, folder / PARTS / name, most, attrs)
             # Who reads all parts adds up what is left out of each, so one of them says it.
             attrs = {key: value for key, value in attrs.items() if key != "left_out"}
             step.advance(len(table))
     more = {
         "inputs": [inputs], "form": "lines", "gaps": [], "placeless": 0, "left_out": left_out,
-        "problems": {}, "shown": {}, "written": len(parts),
+        "problems": {}, "shown": {}, "written": len(parts), "records": [record] if record else [],
     }  # fmt: skip
     index = Index(tuple(parts), found, total, most, layout.VERSION, more)
     publishing.publish(folder, dataset, index, new=[part.path for part in parts], old=[])
@@ -182,7 +187,7 @@ def _scattered(folder: Path, schema: pa.Schema, leaves: layout.Leaves) -> Path:
     return path
 
 
-def _parts(table: pa.Table, folder: Path, most: int, attrs: dict[str, Any], at: datetime) -> list[Part]:
+def _parts(table: pa.Table, folder: Path, most: int, attrs: dict[str, Any]) -> list[Part]:
     """Write the parts of a cell."""
     bounds = np.stack([table[name].to_numpy() for name in _SIDES])
     columns = table.drop_columns(list(_SIDES))
@@ -209,7 +214,7 @@ def _parts(table: pa.Table, folder: Path, most: int, attrs: dict[str, Any], at: 
             Part(
                 folder.name.removeprefix(layout.PLACELESS), f"{folder.name}/{path.name}", len(rows),
                 -(-len(rows) // layout.ROWS_PER_GROUP), path.stat().st_size, west, south, east, north,
-                None, None, None, None, sha256, at, footer_sha256(path),
+                None, None, None, None, sha256, footer_sha256(path),
             )
         )  # fmt: skip
     return parts

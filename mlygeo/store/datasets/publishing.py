@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -133,17 +134,31 @@ def finish(folder: Path, dataset: Path) -> bool:
             staged, place = folder / PARTS / name, dataset / name
             if staged.exists():
                 place.parent.mkdir(parents=True, exist_ok=True)
-                staged.replace(place)
+                _bring(staged, place)
         for name in journal["old"]:
             place = dataset / name
             place.unlink(missing_ok=True)
             with suppress(OSError):
                 place.parent.rmdir()
         if (folder / INDEX).exists():
-            (folder / INDEX).replace(layout.index_of(dataset))
+            _bring(folder / INDEX, layout.index_of(dataset))
     except OSError as error:
         raise file_error(error, dataset) from error
     return True
+
+
+def _bring(file: Path, place: Path) -> None:
+    """Move a file to its place, from one disk to another where a link leads there; it is never there in part."""
+    try:
+        file.replace(place)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        with whole(place.with_name(f".{place.name}")) as beside:
+            shutil.copyfile(file, beside)
+            to_disk(beside)
+        place.with_name(f".{place.name}").replace(place)
+        file.unlink()
 
 
 @contextmanager

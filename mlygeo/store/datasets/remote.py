@@ -45,6 +45,9 @@ NEAR, FAR = 32 << 10, 1 << 20
 MOST_OPEN = 32
 """Files that stay open: each has the end of its file in memory."""
 
+EMULATOR = "STORAGE_EMULATOR_HOST"
+"""Variable by which Google's own clients find a server that stands in for Google Cloud Storage."""
+
 LARGEST = 32 << 20
 """Bytes of a request; more is asked for in several."""
 
@@ -380,7 +383,10 @@ class _Object:
     def check(self) -> None:
         """Raise FileError where the object has another tag by now: Arrow asks for none when it reads."""
         if self.size > len(self._end) and "generation" not in _plain(self._facts) and not self.is_same():
-            raise FileError(f"{self._name} was replaced while it was read", hint="run the same command again")
+            raise self._replaced()
+
+    def _replaced(self) -> FileError:
+        return FileError(f"{self._name} was replaced while it was read", hint="run the same command again")
 
     def is_same(self) -> bool:
         """Ask whether the object has the same tag and size."""
@@ -391,7 +397,10 @@ class _Object:
             return False
 
     def _read(self, start: int, stop: int) -> bytes:
-        found: bytes = _asked(self._address, lambda: self._file.read_at(stop - start, start))
+        try:
+            found: bytes = _asked(self._address, lambda: self._file.read_at(stop - start, start))
+        except _MissingError as error:  # of Google's store that one is read which was opened, or none
+            raise self._replaced() from error
         if len(found) != stop - start:
             raise ServiceError(f"{self._name}: the store sent another part than the one asked for")
         return found
@@ -422,7 +431,7 @@ def _reached(address: str, action: Callable[[pafs.FileSystem], Any]) -> Any:
     a role that gives it some.
     """
     scheme = "gs" if address.startswith(("gs:", "gcs:")) else "s3"
-    settings = tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith("AWS_")))
+    settings = tuple(sorted(each for each in os.environ.items() if each[0].startswith("AWS_") or each[0] == EMULATOR))
     bucket = _path(address).partition("/")[0]
     signed = _has_credentials(scheme)
     try:
@@ -457,12 +466,18 @@ def _store(
     *,
     signed: bool,
 ) -> pafs.FileSystem:
+    said = dict(settings)  # Arrow reads others of the environment itself
     if scheme == "gs":
         from datetime import timedelta
 
-        return pafs.GcsFileSystem(anonymous=not signed, retry_time_limit=timedelta(seconds=30))
+        limit = timedelta(seconds=30)
+        if (place := said.get(EMULATOR)) is not None:
+            scheme, _, host = place.rpartition("://")
+            return pafs.GcsFileSystem(
+                anonymous=True, endpoint_override=host.rstrip("/"), scheme=scheme or "http", retry_time_limit=limit
+            )
+        return pafs.GcsFileSystem(anonymous=not signed, retry_time_limit=limit)
     options: dict[str, Any] = {"request_timeout": 60, "connect_timeout": 10}
-    said = dict(settings)  # Arrow reads others of the environment itself
     region = said.get("AWS_REGION") or said.get("AWS_DEFAULT_REGION")
     endpoint = said.get("AWS_ENDPOINT_URL_S3") or said.get("AWS_ENDPOINT_URL")
     if region is None and endpoint is None:

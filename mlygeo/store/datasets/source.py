@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlygeo.errors import FileError
+from mlygeo.store.atomic import file_error
 from mlygeo.store.paths import called
 
 if TYPE_CHECKING:
@@ -48,6 +51,8 @@ class Source:
         Values of columns that the names of its folders say.
     digest
         Hash of a frame in memory, or of the end of a file on a server, by which it is known again; empty for others.
+    sha256
+        Hash of its bytes, where an index says it; else empty.
     hides
         Whether its rows are ids alone, and keep other rows with these out of the dataset: of generation `GOING` those
         that are there and do not come anew; of a later one those of the new rows that are of the same generation or
@@ -70,6 +75,7 @@ class Source:
     notes: dict[str, Any] = field(default_factory=dict)
     keys: dict[str, int | str | None] = field(default_factory=dict)
     digest: str = ""
+    sha256: str = ""
     hides: bool = False
     choice: Choice | None = None
     chosen: tuple[int, ...] | None = None
@@ -100,15 +106,33 @@ class Source:
         return bool(self.digest) and isinstance(self.path, Path)
 
     @property
-    def modified_at(self) -> datetime:
-        """Its last change, UTC."""
-        return datetime.fromtimestamp(self.modified_ns // 1000 / 1e6, UTC)
-
-    @property
     def identity(self) -> tuple[object, ...]:
-        """What tells whether a later run has the same input."""
+        """What tells whether a run that goes on has the same input; asked of the file system alone."""
         where = "" if self.is_held else self.path if isinstance(self.path, Path) else self.path.address
         return str(where), self.generation, self.digest or (self.bytes, self.modified_ns)
+
+    @cached_property
+    def content(self) -> tuple[int, str]:
+        """
+        What tells whether a dataset was made of the same input, wherever it lay: its generation, and a hash.
+
+        Raises
+        ------
+        FileError
+            If the file cannot be read, or was changed since.
+        """
+        path = self.path
+        if self.sha256 or not isinstance(path, Path) or self.digest:
+            return self.generation, self.sha256 or self.digest
+        try:
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+            state = path.stat()
+        except OSError as error:
+            raise file_error(error, path) from error
+        if (state.st_size, state.st_mtime_ns) != (self.bytes, self.modified_ns):
+            raise FileError(f"{self.name} was changed while it was read", hint="run the command again")
+        return self.generation, found
 
 
 @dataclass(frozen=True)

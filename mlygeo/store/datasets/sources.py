@@ -15,14 +15,15 @@ import pyarrow as pa
 
 from mlygeo import degrees, store
 from mlygeo.errors import FileError, FrameError
-from mlygeo.processes import free_memory
-from mlygeo.store import stac
+from mlygeo.store import stac, text
 from mlygeo.store.datasets import files
 from mlygeo.store.datasets.form import Form, plain
 from mlygeo.store.datasets.source import Source, Span
+from mlygeo.store.long_tables import LongTable
 from mlygeo.store.parquet import encodings, metadata
 from mlygeo.store.parquet.files import GeoFile, reading
 from mlygeo.store.paths import called
+from mlygeo.systems import free_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -46,6 +47,9 @@ MEMORY_PER_BYTE = 6
 
 STAC_BYTES_PER_ROW = 2_500
 """Bytes of memory for a STAC item (measured: 2,040)."""
+
+LONG_BYTES = 32_000_000
+"""Bytes from which on a file of text is read some rows at a time, which reads it twice."""
 
 MUCH_MEMORY = 1_000_000_000
 """Bytes beyond which it is told that a file is read as a whole."""
@@ -104,6 +108,8 @@ def sources(
                 found.append(_unread(opened[dataset], file, file.part))
                 continue
             source = of_file(file.path, generation=generation, keys=file.keys, footer=file.footer, choice=choice)
+            if file.part is not None:
+                source = replace(source, sha256=file.part.sha256)
             if dataset is not None:
                 opened.setdefault(dataset, source)
             if not stac.is_stac(source.schema.names):
@@ -113,7 +119,11 @@ def sources(
             frame = store.read_frame(files.Listing(file.name, (file,)), frame="images")
         else:
             if isinstance(file.path, Path) and file.path.is_file():
-                must_fit(file.name, file.path.stat().st_size * MEMORY_PER_BYTE)
+                size = file.path.stat().st_size
+                if size > LONG_BYTES and file.path.suffix.lower() in text.SEPARATORS:
+                    found += _of_table(file, folder, len(found), generation=generation, choice=choice)
+                    continue
+                must_fit(file.name, size * MEMORY_PER_BYTE)
             frame = store.read_frame(files.Listing(file.name, (file,)))
         found.append(_of_frame(frame, folder, len(found), generation=generation, choice=choice, name=file.name))
     if held:
@@ -134,8 +144,9 @@ def _unread(other: Source, file: files.File, part: Part) -> Source:
     if isinstance(path, Path):
         path, modified_ns, digest = path.resolve(), path.stat().st_mtime_ns, ""
     return replace(
-        other, path=path, groups=(part.rows,), bytes=part.bytes, modified_ns=modified_ns, digest=digest, chosen=()
-    )
+        other, path=path, groups=(part.rows,), bytes=part.bytes, modified_ns=modified_ns, digest=digest,
+        sha256=part.sha256, chosen=(),
+    )  # fmt: skip
 
 
 def must_fit(name: str, needed: int) -> None:
@@ -359,6 +370,21 @@ def _heights(values: pa.ChunkedArray, file: GeoFile) -> int:
         return len(values) - values.null_count if values.type.get_field_index("z") >= 0 else 0
     shapes, _ = encodings.shapes(values, file.primary.encoding, file.path)
     return int(shapely.has_z(shapes).sum())
+
+
+def _of_table(file: files.File, folder: Path, number: int, *, generation: int, choice: Choice | None) -> list[Source]:
+    """Write a long table of text to files, some rows to each, and return those."""
+    if file.layer is not None:
+        raise FrameError(f"{file.name} has no layers", hint="leave out the layer")
+    table = LongTable(Path(str(file.path)), folder)
+    found: list[Source] = []
+    for frame in table.frames():
+        said = {name: value for name, value in file.keys.items() if name not in frame.columns}
+        source = _of_frame(
+            frame.assign(**said), folder, number + len(found), generation=generation, choice=choice, name=file.name
+        )
+        found.append(source)
+    return [replace(source, attrs={**source.attrs, **table.attrs}) for source in found]
 
 
 def _of_frame(frame: Any, folder: Path, number: int, *, generation: int, choice: Choice | None, name: str) -> Source:

@@ -12,6 +12,7 @@ import hashlib
 import json
 import logging
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlygeo import arrays
 from mlygeo.errors import FileError, InputError
 from mlygeo.places import STATE_FOLDER, existing
 from mlygeo.processes import Processes
@@ -75,11 +77,17 @@ class Plan:
     there
         The index of what is there; None where nothing is.
     inputs
-        Hash of the inputs and options, by which a run knows what an earlier one has done.
+        Hash of where the inputs are, of their last changes and of options, by which a run goes on with an earlier one.
+    new
+        The inputs, without those that are there, and those that say which rows of these go.
+    said
+        What else tells whether a dataset is the one that the run would write; JSON.
     base
         Hash of what is there, by which a run knows that too.
     noted
         What else the index says of the dataset; JSON.
+    record
+        What the run was asked for, JSON; the index keeps it behind those of earlier runs.
     processes
         Those that do the tasks.
     """
@@ -88,8 +96,11 @@ class Plan:
     dataset: Path
     there: Index | None
     inputs: str
+    new: tuple[Source, ...] = ()
+    said: tuple[object, ...] = ()
     base: str = ""
     noted: dict[str, Any] = field(default_factory=dict)
+    record: dict[str, Any] | None = None
     processes: Processes = field(default_factory=lambda: Processes(1))
 
     def on(self, processes: Processes, *, threads: bool) -> Plan:
@@ -99,6 +110,13 @@ class Plan:
     def rehearsed(self) -> Plan:
         """Return the plan of a rehearsal, which counts the rows by cell and no more."""
         return replace(self, work=replace(self.work, buckets=0, rehearsal=True))
+
+    @property
+    def content(self) -> str:
+        """Hash of the inputs, wherever they lie, and of options: the index says it, and tells a run that it is done."""
+        with ThreadPoolExecutor(arrays.workers()) as pool:
+            found = sorted(pool.map(lambda source: source.content, self.new))
+        return _hash(json.dumps([*self.said, found]))
 
     @property
     def rows(self) -> int:
@@ -244,9 +262,10 @@ def planned(
     work = Work(
         folder, found, tuple(sources.pieces(found)), united, most, buckets if united.has_ids else 0, threads=True
     )
-    said = [layout.VERSION, most, sorted(str(source.identity) for source in new), *([scope] if scope else [])]
+    said = (layout.VERSION, most, *([scope] if scope else []))
+    inputs = _hash(json.dumps([*said, sorted(str(source.identity) for source in new)]))
     base = "" if there is None else json.dumps([there.more.get("inputs"), [part.sha256 for part in there.parts]])
-    return Plan(work, dataset, there, _hash(json.dumps(said)), _hash(base) if base else "", noted or {})
+    return Plan(work, dataset, there, inputs, tuple(new), said, _hash(base) if base else "", noted or {})
 
 
 def _hash(text: str) -> str:
@@ -483,15 +502,13 @@ def _index(
     if work.written is not None:
         stay -= {sorting.folder_of(work, number) for number in work.written}
     kept = [part for part in (there.parts if there else ()) if part.path.rpartition("/")[0] in stay]
-    new = [source for source in work.sources if (source.generation or there is None) and not source.hides]
-    at = max(source.modified_at for source in new) if all(source.modified_ns for source in new) else datetime.now(UTC)
-    parts = [*kept, *(_part(said, at) for several in found.values() for said in several)]
+    parts = [*kept, *(_part(said) for several in found.values() for said in several)]
     folders = {name: number for number, name in enumerate([*work.leaves.folders, layout.PLACELESS])}
     parts.sort(
         key=lambda part: (folders[part.path.rpartition("/")[0]], layout.part_number(part.path.rpartition("/")[2]))
     )
     more = {
-        "inputs": [*(there.more.get("inputs", []) if there else []), given.inputs],
+        "inputs": [*(there.more.get("inputs", []) if there else []), given.content],
         "form": _said(work),
         "gaps": sorted(work.gaps),
         "placeless": told.placeless,
@@ -499,6 +516,7 @@ def _index(
         "problems": dict(sorted(told.problems.items())),
         "shown": dict(sorted(told.shown.items())),
         "written": len(parts) - len(kept),
+        "records": [*(there.records if there else []), *([given.record] if given.record else [])],
         **given.noted,
     }
     if given.noted:
@@ -508,7 +526,7 @@ def _index(
     return index, [part.path for part in (there.parts if there else ()) if part.path not in names]
 
 
-def _part(said: dict[str, Any], at: datetime) -> Part:
+def _part(said: dict[str, Any]) -> Part:
     cell = said["path"].partition("/")[0].removeprefix(layout.PLACELESS)
     west, south, east, north = said["box"] or (None,) * 4
     same = ("path", "rows", "row_groups", "bytes", "min_id", "max_id", "sha256", "footer_sha256")
@@ -520,7 +538,6 @@ def _part(said: dict[str, Any], at: datetime) -> Part:
         north=north,
         min_captured_at=_time(said["min_captured_at"]),
         max_captured_at=_time(said["max_captured_at"]),
-        written_at=at,
         **{name: said[name] for name in same},
     )
 

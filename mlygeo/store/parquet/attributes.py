@@ -61,6 +61,9 @@ def to_arrow(values: pd.Series, name: str) -> tuple[pa.ChunkedArray, dict[str, A
             note["metadata"] = {**(note["metadata"] or {}), "categories": _plain_list(values.dtype.categories)}
         if values.dtype == object and is_text(table.schema.field(0).type):
             note["metadata"] = {**(note["metadata"] or {}), "objects": True}
+        if isinstance(values.dtype, pd.ArrowDtype) and pa.types.is_nested(table.schema.field(0).type):
+            # pandas cannot read the name that it gives such a dtype.
+            note |= {"numpy_type": "object", "metadata": {**(note["metadata"] or {}), "arrow": True}}
         _check_years(table.column(0))
     except UNREADABLE as error:
         raise unwritable(name, " ".join(str(error).split())[:120]) from error
@@ -206,6 +209,8 @@ def _restored(values: pa.ChunkedArray, note: dict[str, Any]) -> pd.Series:
     if dtype == "object":
         # Before pandas 3 all text was objects; only our own note tells that it is meant.
         noted = note.get("metadata")
+        if isinstance(noted, dict) and noted.get("arrow") is True:
+            return pd.Series(pd.arrays.ArrowExtensionArray(values))
         meant = isinstance(noted, dict) and noted.get("objects") is True
         return _objects(values) if meant or not is_text(kind) else _unnoted(values)
     if dtype.endswith("[pyarrow]") and dtype != "string[pyarrow]":

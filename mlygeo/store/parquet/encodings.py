@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from mlygeo import frames
+from mlygeo.arrays import through_pyproj
 from mlygeo.errors import FormatError
 from mlygeo.store.paths import called
 
@@ -137,7 +138,7 @@ def to_lonlat(x: Floats, y: Floats, crs: CRS, name: str) -> tuple[Floats, Floats
         return x, y
     if (reason := frames.not_on_earth(crs)) is not None:
         raise FormatError(f"{name}: {reason}")
-    lon, lat = frames.turned(crs, frames.CRS).transform(x, y)
+    lon, lat = through_pyproj(frames.turned(crs, frames.CRS).transform, x, y)
     gone = ~(np.isfinite(lon) & np.isfinite(lat))
     lon[gone] = lat[gone] = np.nan
     return lon, lat

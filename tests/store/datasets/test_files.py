@@ -4,7 +4,6 @@ import os
 
 import geopandas as gpd
 import numpy as np
-import pandas as pd
 import pytest
 
 from mlygeo import store
@@ -165,7 +164,6 @@ def indexed(folder, boxes):
                 None,
                 None,
                 "0" * 64,
-                pd.Timestamp("2024-01-01", tz="UTC"),
             )
         )
     write_index(Index(tuple(parts), np.arange(len(parts)), np.full(len(parts), 2)), layout.index_of(folder))

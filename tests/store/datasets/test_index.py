@@ -17,10 +17,8 @@ TIME = datetime(2024, 5, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
 def an_index(low=2**60 + 1, high=2**60 + 7):
     part = index.Part("0231", "cell=q0231/part-0.parquet", 5, 1, 99, 9.1, 48.7, 9.2, 48.8, low, high, TIME, TIME,
-                      "00", TIME)  # fmt: skip
-    nowhere = index.Part(
-        "", "cell=q/part-0.parquet", 2, 1, 9, None, None, None, None, None, None, None, None, "1", TIME
-    )
+                      "00")  # fmt: skip
+    nowhere = index.Part("", "cell=q/part-0.parquet", 2, 1, 9, None, None, None, None, None, None, None, None, "1")
     return index.Index((part, nowhere), np.array([7, 2**27]), np.array([2, 3]), 1000, more={"kind": "images"})
 
 

@@ -189,7 +189,6 @@ def dataset(folder):
                 None,
                 None,
                 "0" * 64,
-                pd.Timestamp("2024-01-01", tz="UTC"),
             )
         )
     write_index(Index(tuple(parts), np.arange(3), np.array([part.rows for part in parts])), layout.index_of(folder))

@@ -1,0 +1,166 @@
+"""Machine code that is made once and loaded without Numba, against the functions in Python that it is made of."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from mlygeo import compiled
+
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("numba") is None, reason="Numba is not installed")
+
+SOURCE = """
+import numpy as np
+from mlygeo.compiled import Library
+
+CODE = Library(__file__)
+
+@CODE.function("f8", returns="f8")
+def half(x):
+    return x / 2
+
+@CODE.function("f8[:]", "i4[:,:]", "i8", "u1", "f8[:]", returns="i8")
+def fill(values, table, number, flag, out):
+    total = 0
+    for at in range(len(values)):
+        out[at] = np.floor(half(values[at])) + np.fmod(values[at], 180.0) if flag else -1.0
+    for line in range(table.shape[0]):
+        for column in range(table.shape[1]):
+            total += table[line, column] * number
+    return total
+
+@CODE.function("f8[:]", "f8")
+def divide(values, by):
+    for at in range(len(values)):
+        values[at] = values[at] / by
+"""
+
+ALLOCATES = """
+import numpy as np
+from mlygeo.compiled import Library
+
+CODE = Library(__file__)
+
+@CODE.function("f8[:]", "i8", returns="f8")
+def spread(values, count):
+    some = np.empty(count)
+    for at in range(count):
+        some[at] = values[at % len(values)]
+    return some.sum()
+"""
+
+
+def module(folder, source=SOURCE, name="kernels_of_a_test"):
+    path = folder / f"{name}.py"
+    path.write_text(source)
+    spec = importlib.util.spec_from_file_location(name, path)
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+def answers(made):
+    values, out = np.array([7.9, -3.0, 1000.5]), np.zeros(3)
+    table = np.arange(6, dtype=np.int32).reshape(2, 3)
+    found = made.fill(values, table, 4, True, out)
+    made.divide(values, 2)
+    return found, out.tolist(), values.tolist()
+
+
+EXPECTED = (60, [3 + 7.9, -2 - 3.0, 500 + 100.5], [3.95, -1.5, 500.25])
+
+
+def test_machine_code_gives_the_answers_of_the_functions(tmp_path):
+    made = module(tmp_path)
+    assert not made.CODE.is_made()
+    assert answers(made) == EXPECTED
+    assert made.CODE.is_made()
+    assert made.half(5.0) == 2.5
+
+
+def test_another_process_loads_it_without_numba(tmp_path):
+    answers(module(tmp_path))
+    read = f"""
+import sys, numpy as np
+sys.path.insert(0, {str(tmp_path)!r})
+import kernels_of_a_test as made
+out = np.zeros(1)
+print(made.fill(np.array([7.9]), np.ones((1, 1), dtype=np.int32), 3, 1, out), out[0], "numba" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", read], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["3", "10.9", "False"]
+
+
+@pytest.mark.parametrize("damage", [lambda content: content[:-7], lambda content: b"{}\n", lambda content: b"\xff"])
+def test_a_damaged_file_is_made_again(tmp_path, damage):
+    assert answers(module(tmp_path)) == EXPECTED
+    (file,) = (tmp_path / "__pycache__").glob("*.machine")
+    before = file.read_bytes()
+    file.write_bytes(damage(before))
+    assert answers(module(tmp_path)) == EXPECTED
+    assert len(file.read_bytes()) == len(before)
+
+
+def test_a_changed_function_is_compiled_anew(tmp_path):
+    assert module(tmp_path).half(5.0) == 2.5
+    assert module(tmp_path, SOURCE.replace("x / 2", "x / 4")).half(5.0) == 1.25
+    assert len([*(tmp_path / "__pycache__").glob("*.machine")]) == 1
+
+
+def test_what_numba_alone_can_load_gives_the_same_answers(tmp_path):
+    assert module(tmp_path, ALLOCATES).spread(np.array([1.0, 2.0]), 5) == 7.0
+    read = f"""
+import sys, numpy as np
+sys.path.insert(0, {str(tmp_path)!r})
+import kernels_of_a_test as made
+print(made.spread(np.array([1.0, 2.0]), 5), "numba" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", read], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["7.0", "True"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [np.arange(3, dtype=np.float32), np.arange(6.0)[::2], np.ones((2, 2))],
+    ids=["other numbers", "gaps", "two axes"],
+)
+def test_arrays_of_another_kind_are_refused(tmp_path, values):
+    made = module(tmp_path)
+    with pytest.raises(TypeError, match="f8 of 1 axes"):
+        made.divide(values, 2.0)
+
+
+def test_an_error_in_machine_code_is_raised(tmp_path):
+    with pytest.raises(ArithmeticError, match="divide"):
+        module(tmp_path).divide(np.ones(3), 0.0)
+
+
+def test_nothing_is_compiled_where_numba_is_told_not_to(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
+    made = module(tmp_path)
+    assert made.CODE.is_made()
+    assert answers(made) == EXPECTED
+    assert not (tmp_path / "__pycache__").exists() or not [*(tmp_path / "__pycache__").glob("*.machine")]
+
+
+def test_the_folder_of_numba_is_the_one_of_machine_code(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
+    (tmp_path / "own").mkdir()
+    assert answers(module(tmp_path / "own")) == EXPECTED
+    assert [path.name.partition(".")[0] for path in (tmp_path / "cache").iterdir()] == ["mlygeo-kernels_of_a_test"]
+
+
+def test_where_no_folder_is_writable_nothing_is_compiled(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", os.devnull)
+    made = module(tmp_path)
+    with pytest.raises(RuntimeError, match="is writable"):
+        made.half(1.0)
+
+
+def test_without_numba_there_is_no_library(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(ImportError):
+        compiled.Library(__file__)
