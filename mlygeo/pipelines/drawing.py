@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from mlygeo.plotting.layers import Layer
+    from mlygeo.plotting.page import Thumbnails
     from mlygeo.progress import Progress
     from mlygeo.store import FrameLike
 
@@ -31,6 +32,9 @@ def plot(
     colour: str | None = None,
     dpi: int = 150,
     basemap: str | None = None,
+    basemap_attribution: str | None = None,
+    thumbnails: Thumbnails = "files",
+    inset: FrameLike | None = None,
     progress: Progress | None = None,
 ) -> Job[Figure]:
     """
@@ -57,8 +61,19 @@ def plot(
     dpi
         Resolution of a picture, dots per inch.
     basemap
-        Address of map tiles, with {z}, {x} and {y}, as the background of an interactive map (.html); they are
-        fetched when somebody looks at the map. Default: none, and the map needs no network.
+        Address of map tiles (pictures), with {z}, {x} and {y}: for a picture they are fetched at
+        once, for an interactive map (.html) when it is looked at. Default: none, and nothing is
+        fetched. Mind the terms of whoever serves them.
+    basemap_attribution
+        Whose the base map is, which stands below the map; needed with a base map, unless it is
+        OpenStreetMap's.
+    thumbnails
+        Pictures of images on an interactive map (.html): "files" shows those that were downloaded
+        (`path`), "web" also those at the addresses that the frame holds (such as
+        `thumb_256_url`), fetched when somebody points at them, "none" none.
+    inset
+        Frame, or file of one, such as the outline of a country, that a picture shows as a small
+        map in the corner, with a frame where the large one lies.
 
     Returns
     -------
@@ -74,7 +89,7 @@ def plot(
     FrameError
         If there is nothing to draw, a frame has no CRS, or no layer has the column `colour`.
     InputError
-        If an option makes no sense, or a base map is asked for: a figure has none.
+        If an option makes no sense, or nothing says whose a base map is.
 
     Examples
     --------
@@ -93,36 +108,39 @@ def plot(
             return plotting.layers_of(drawn)
 
     def figure() -> Figure:
-        there = opened()
+        if thumbnails != "files":
+            raise InputError("`thumbnails` is of no use for a picture", hint="an interactive map (.html) has them")
+        ground = plotting.ground_of(basemap, basemap_attribution)
+        there, small = opened(), None
+        if inset is not None:
+            with running(progress):
+                small = plotting.layers_of(inset)
         noted([note for layer in there for note in layer.notes(counted=True)])
-        return plotting.draw_layers(there, title=title, dpi=dpi, colour=colour)
+        with running(progress), working("drawing"):
+            return plotting.draw_layers(there, title=title, dpi=dpi, colour=colour, ground=ground, inset=small)
 
     def noted(notes: list[str]) -> None:
         summary["notes"] = notes
         job.headline = "; ".join(["drawn", *notes])
 
-    def make() -> Figure:
-        if basemap is not None:
-            raise InputError("a figure has no base map", hint="mlygeo.explore(…, basemap=…)")
-        return figure()
-
     def write(path: Path) -> list[Path]:
         if path.suffix.lower() == ".html":
             if dpi != DPI:
                 raise InputError(f"`dpi` is of no use for {path.name}, which has no dots", hint="-o map.png")
-            plotting.check_basemap(basemap)
-            page = plotting.Map(opened(), title=title, colour=colour, basemap=basemap)
+            if inset is not None:
+                raise InputError(f"`inset` is of no use for {path.name}, which can be zoomed out", hint="-o map.png")
+            plotting.check_thumbnails(thumbnails)
+            ground = plotting.ground_of(basemap, basemap_attribution)
+            page = plotting.Map(opened(), title=title, colour=colour, ground=ground, thumbnails=thumbnails)
             written = page.save(path)
             noted(page.notes())
             return [written]
-        if basemap is not None:
-            raise InputError(f"`basemap` is for interactive maps, and {path.name} is a picture", hint="-o map.html")
         made = figure()
         with working("drawing"), store.atomic(path) as temporary:
             made.savefig(temporary)
         return [path]
 
-    job = Job(make, summary, "drawn", write)
+    job = Job(figure, summary, "drawn", write)
     return job
 
 
