@@ -54,6 +54,9 @@ PARTS = {
     "frames": Part("frames are checked and made", "memory"),
     "attribution": Part("whose images are", "memory"),
     "keys": Part("ids of images", "memory"),
+    "plausible": Part("which values can be true", "memory"),
+    "extras": Part("optional packages", "memory"),
+    "systems": Part("what differs between systems", "disk"),
     "uuids": Part("UUIDs as numbers", "memory"),
     "rows": Part("the values of a row, each in one form", "memory"),
     "arrays": Part("array types", "memory"),
@@ -71,10 +74,7 @@ PARTS = {
     "progress": Part("progress bars", "users"),
     "schemas": Part("kinds of frames", "memory"),
     "dtypes": Part("column types", "memory"),
-    "extras": Part("optional packages", "memory"),
-    "plausible": Part("values that can be true", "memory"),
     "errors": Part("one tree of errors, by what the caller can do", "memory"),
-    "systems": Part("what differs between systems", "disk"),
 }
 
 WAYS = {

@@ -8,8 +8,6 @@ The names of types are for annotations; they are imported under TYPE_CHECKING, a
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import os
 import sys
 import threading
@@ -101,6 +99,33 @@ def most_threads(number: int | None) -> Iterator[None]:
         yield
     finally:
         _most.reset(token)
+
+
+def numbered(count: Whole, start: Any = 0) -> Whole:
+    """
+    Return the numbers of things in groups, which stand one group after another.
+
+    Parameters
+    ----------
+    count
+        How many each group has, shape (g,).
+    start
+        The number of the first thing of each group, shape (g,), or of all.
+
+    Returns
+    -------
+    numbers
+        Shape (sum of `count`,): from `start` in each group, one by one.
+
+    Examples
+    --------
+    >>> numbered(np.array([3, 0, 2]))
+    array([0, 1, 2, 0, 1])
+    """
+    import numpy as np
+
+    numbers: Whole = np.arange(int(count.sum())) + np.repeat(start - (np.cumsum(count) - count), count)
+    return numbers
 
 
 def distinct(values: Whole) -> int:
@@ -220,33 +245,10 @@ def through_pyproj(step: Callable[..., Any], *columns: Any) -> tuple[Floats, ...
     step
         The function, such as `Transformer.transform`, or a partial of it.
     columns
-        Arrays of one length.
+        Arrays of one shape.
     """
     import numpy as np
 
-    if len(columns[0]) != 1:
+    if np.size(columns[0]) != 1:
         return tuple(step(*columns))
-    return tuple(each[:1] for each in step(*(np.repeat(each, 2) for each in columns)))
-
-
-def compiler() -> Any:
-    """
-    Return Numba.
-
-    Numba looks for the package coverage, and takes a folder of that name, such as the verb coverage makes, for it:
-    where there is but a folder, it is told that there is none.
-
-    Raises
-    ------
-    ImportError
-        If Numba is not installed, or cannot be imported.
-    """
-    name = "coverage"
-    found = None if name in sys.modules else importlib.util.find_spec(name)
-    if found is None or found.origin is not None:
-        return importlib.import_module("numba")
-    sys.modules[name] = None  # type: ignore[assignment]
-    try:
-        return importlib.import_module("numba")
-    finally:
-        del sys.modules[name]
+    return tuple(each[:1].reshape(np.shape(columns[0])) for each in step(*(np.repeat(each, 2) for each in columns)))

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import importlib
 import importlib.util
 import json
 import logging
 import os
 import platform
+import sys
 import threading
 import types
 from contextlib import suppress
@@ -21,8 +23,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
-from mlygeo.arrays import compiler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -92,14 +92,14 @@ class Function:
 
         self.call = call
 
-    def for_numba(self, numba: Any, **options: Any) -> Any:
-        """Return the function as Numba compiles it, with those of its library that it calls."""
+    def for_numba(self, numba: Any, *, called: bool = False) -> Any:
+        """Return the function as Numba compiles it, with those of its library that it calls; to be `called`, or not."""
         inner = {
             name: other.for_numba(numba)
             for name in self.body.__code__.co_names
             if isinstance(other := self.body.__globals__.get(name), Function)
         }
-        return numba.njit(**options)(
+        return numba.njit(nogil=called, cache=called)(
             types.FunctionType(self.body.__code__, {**self.body.__globals__, **inner}, self.name)
         )
 
@@ -203,7 +203,7 @@ class Library:
                 )
                 numba = compiler()
                 for each in self._functions:
-                    each.call = each.for_numba(numba, nogil=True, cache=True)
+                    each.call = each.for_numba(numba, called=True)
 
     def _load(self) -> None:
         import llvmlite.binding as llvm
@@ -320,6 +320,29 @@ def _as_one(module: Any, target: Any, llvm: Any) -> None:
     passes.add_global_dead_code_eliminate_pass()
     passes.add_strip_dead_prototype_pass()
     passes.run(module, builder)
+
+
+def compiler() -> Any:
+    """
+    Return Numba.
+
+    Numba looks for the package coverage, and takes a folder of that name, such as the verb coverage makes, for it:
+    where there is but a folder, it is told that there is none.
+
+    Raises
+    ------
+    ImportError
+        If Numba is not installed, or cannot be imported.
+    """
+    name = "coverage"
+    found = None if name in sys.modules else importlib.util.find_spec(name)
+    if found is None or found.origin is not None:
+        return importlib.import_module("numba")
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        return importlib.import_module("numba")
+    finally:
+        del sys.modules[name]
 
 
 def _is_off() -> bool:

@@ -9,7 +9,7 @@ beyond ±180 is the same place a turn of the earth away, and whoever takes it th
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,6 +34,18 @@ def beyond(lon: Floats, lat: Floats) -> Flags:
         wrong = (np.abs(lon) > MOST_LON + HAIR) | (np.abs(lat) > MOST_LAT + HAIR)
     found: Flags = wrong & np.isfinite(lon) & np.isfinite(lat)
     return found
+
+
+def turn(one: Any, other: Any) -> Any:
+    """
+    Return the angle between two directions, the shorter way round: 0 to 180 degrees.
+
+    Parameters
+    ----------
+    one, other
+        Degrees, of any turn: numbers, or arrays or Series alike. NaN where one is not known or infinite.
+    """
+    return abs((one - other + 180.0) % 360.0 - 180.0)
 
 
 def check(

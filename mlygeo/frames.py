@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import gc
 import logging
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,7 @@ from mlygeo.schemas import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from datetime import datetime
 
     import geopandas as gpd
@@ -687,12 +688,21 @@ def points(lon: Floats, lat: Floats) -> Objects:
     """Return points of longitudes and latitudes, degrees."""
     import shapely
 
-    # The cyclic garbage collector would search all points for cycles some seventy times, find
-    # none, and take longer than making them.
+    with unsearched():
+        return np.asarray(shapely.points(lon, lat))
+
+
+@contextmanager
+def unsearched() -> Iterator[None]:
+    """
+    Hold the cyclic garbage collector while points are made, and a frame of them.
+
+    It would search all points for cycles some seventy times, find none, and take longer than making them.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:
-        return np.asarray(shapely.points(lon, lat))
+        yield
     finally:
         if enabled:
             gc.enable()

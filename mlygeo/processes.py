@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mlygeo.errors import MlygeoError
 
 Result = TypeVar("Result")
+Task = TypeVar("Task")
 
 MOST_DEATHS = 3
 """Times that a task may end its process before it is given up."""
@@ -47,6 +48,28 @@ class Processes:
         self._pools: dict[int, ProcessPoolExecutor] = {}
         self._busy: dict[Future[Any], tuple[int, int]] = {}
 
+    def each_of(
+        self, function: Callable[[Task], Result], tasks: Sequence[Task], *, too_often: Callable[[int], MlygeoError]
+    ) -> Iterator[tuple[int, Result]]:
+        """
+        Yield the places of tasks in a list, and their results, as they are done: a process gets its own task alone.
+
+        Parameters
+        ----------
+        function
+            Does a task; what other processes can import, or a partial of it.
+        tasks
+            The tasks, which can be sent to another process, in the order in which they begin.
+        too_often
+            As of `each`, by the place of the task.
+
+        Raises
+        ------
+        MlygeoError
+            What `too_often` returns.
+        """
+        return self._each(function, range(len(tasks)), tasks.__getitem__, too_often)
+
     def each(
         self, function: Callable[[int], Result], numbers: Sequence[int], *, too_often: Callable[[int], MlygeoError]
     ) -> Iterator[tuple[int, Result]]:
@@ -67,9 +90,19 @@ class Processes:
         MlygeoError
             What `too_often` returns.
         """
+        return self._each(function, numbers, int, too_often)
+
+    def _each(
+        self,
+        function: Callable[[Any], Result],
+        numbers: Sequence[int],
+        task: Callable[[int], Any],
+        too_often: Callable[[int], MlygeoError],
+    ) -> Iterator[tuple[int, Result]]:
+        """Yield what `each` does; a function gets what `task` returns for a number."""
         if self._number <= 1:
             for number in numbers:
-                yield number, function(number)
+                yield number, function(task(number))
             return
         left = deque(numbers)
         deaths: dict[int, int] = {}
@@ -77,7 +110,7 @@ class Processes:
         def start(at: int) -> None:
             if left:
                 number = left.popleft()
-                self._busy[self._pool(at).submit(function, number)] = at, number
+                self._busy[self._pool(at).submit(function, task(number))] = at, number
 
         with _without_main():
             for at in range(min(self._number, len(left))):

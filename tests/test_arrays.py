@@ -39,3 +39,11 @@ def test_of_many_numbers_few_others_are_taken_for_repeated():
 def test_distinct_numbers_are_counted_in_order_or_not():
     numbers = np.array([3, 5, 9, 9, 2])
     assert [arrays.distinct(some) for some in (numbers, numbers[:3], numbers[:0], np.sort(numbers))] == [4, 3, 0, 4]
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(-9, 9)), max_size=30))
+def test_numbers_in_groups_are_those_of_a_plain_loop(groups):
+    count = np.array([each for each, _ in groups], dtype=np.int64)
+    start = np.array([each for _, each in groups], dtype=np.int64)
+    assert arrays.numbered(count).tolist() == [place for each, _ in groups for place in range(each)]
+    assert arrays.numbered(count, start).tolist() == [first + place for each, first in groups for place in range(each)]

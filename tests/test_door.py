@@ -182,6 +182,9 @@ CALLS = {
         images_frame, lambda value, to: mlygeo.partition(value, to[0] / "dataset", dry_run=True).attrs["summary"]["rows"]
     ),
     ("plan_views", "images"): (images_frame, lambda value, _: mlygeo.plan_views(value, relative_to="camera")),
+    ("plot", "inset"): (
+        districts_frame, lambda value, _: [child.get_gid() for child in mlygeo.plot(images_frame(), inset=value).axes[0].child_axes]
+    ),
     ("plot", "layers"): (images_frame, lambda value, _: len(mlygeo.plot(value, dpi=30).axes)),
     ("read_tiles", "tiles"): (tiles_frame, lambda value, _: mlygeo.read_tiles(value)),
     ("run_standin", "images"): (images_frame, lambda value, _: served(value)),

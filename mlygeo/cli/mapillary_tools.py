@@ -3,7 +3,7 @@
 
 Options and values are those of that program, and go on in ours; a name that it does not have, or that has no
 counterpart, is an error. Its environment variables are taken where they change results. What is different all the
-same stands in docs/mapillary_tools.md.
+same stands in docs/moving/mapillary_tools.md.
 """
 
 from __future__ import annotations

@@ -110,10 +110,10 @@ VERBS = (
     Verb(
         "tiles",
         "tiles",
-        "Fetch the vector tiles of a region; an images frame comes out.",
+        "Fetch the vector tiles of a region, and write the images in them as a frame.",
         "mlygeo tiles -c myconfig.json --since 2024-01-01 -o images.parquet",
         "images.parquet",
-        "File for the images frame; its ending tells the format. A folder with a slash at its end (images/), or a "
+        "File for the images frame; its ending gives the format. A folder with a slash at its end (images/), or a "
         "dataset that is there: for a dataset of images.",
         makes_datasets=True,
         subject="sample",
@@ -121,10 +121,10 @@ VERBS = (
     Verb(
         "streets",
         "streets",
-        "Lay a point every so many metres along every street, or draw points at random.",
+        "Put points on the streets of a region: at a regular distance, or at random.",
         "mlygeo streets -c myconfig.json -S 28992 -I 50 -o mygrid.geojson",
         "street_points.parquet",
-        "File for the street points; its ending tells the format. A folder with a slash at its end (points/): for a "
+        "File for the street points; its ending gives the format. A folder with a slash at its end (points/): for a "
         "dataset of points, laid part by part.",
         makes_datasets=True,
         subject="sample",
@@ -157,7 +157,7 @@ VERBS = (
     Verb(
         "verify",
         "verify",
-        "Tell what vanished, moved or changed since a selection was made.",
+        "Report what disappeared, moved or changed since a selection was made.",
         "mlygeo verify out/selection.lock.json",
         None,
         takes_region=False,
@@ -180,10 +180,10 @@ VERBS = (
     Verb(
         "metadata",
         "metadata",
-        "Add what the service knows of images: camera, size, altitude, computed position.",
+        "Add what the service knows about images: camera, size, altitude, computed position.",
         "mlygeo metadata selection/selection.parquet --fields altitude,camera_type -o with_altitude.parquet",
         "metadata.parquet",
-        "File for the images; its ending tells the format.",
+        "File for the images; its ending gives the format.",
         takes_region=False,
         takes_token=True,
         arguments="images",
@@ -243,7 +243,7 @@ VERBS = (
     Verb(
         "inspect",
         "inspect",
-        "Show all that the service says of single images.",
+        "Show everything that the service says about single images.",
         "mlygeo inspect 498763468214164",
         None,
         takes_region=False,
@@ -255,7 +255,7 @@ VERBS = (
     Verb(
         "coverage",
         "coverage",
-        "Measure which share of the streets has imagery, how new, by whom, and where it lacks.",
+        "Measure which share of the streets has imagery, how new, by whom, and where there is none.",
         "mlygeo coverage -c stuttgart.json --streets edges.gpkg --distance 20 -o coverage",
         "coverage",
         "Folder for coverage.parquet, gaps.parquet, summary.json and coverage.png, and districts.parquet, "
@@ -267,10 +267,10 @@ VERBS = (
     Verb(
         "quality",
         "quality",
-        "Tell how sharp, bright and contrasted pictures are, and where the sun was.",
+        "Measure how sharp, bright and contrasted pictures are, and where the sun was.",
         "mlygeo quality selection/selection.parquet --pictures pictures -o quality.parquet",
         "quality.parquet",
-        "File for the images; its ending tells the format.",
+        "File for the images; its ending gives the format.",
         takes_region=False,
         arguments="images",
         words="FILE|DIR...",
@@ -295,7 +295,7 @@ VERBS = (
         "Sample videos into pictures with time, position and heading.",
         "mlygeo sample-video GH010042.MP4 --video-sample-distance 3 -o frames.parquet",
         "video_frames.parquet",
-        "File for the images frame; its ending tells the format.",
+        "File for the images frame; its ending gives the format.",
         takes_region=False,
         arguments="videos",
         words="[VIDEO|DIR]...",
@@ -319,7 +319,7 @@ VERBS = (
         "Convert frames between GeoParquet, GeoPackage, GeoJSON, FlatGeobuf, CSV and PostGIS.",
         "mlygeo convert images.parquet images.gpkg",
         "the last word",
-        "File or table to write; its ending tells the format.",
+        "File or table to write; its ending gives the format.",
         takes_region=False,
         arguments="frame",
         words="FILE... FILE",
@@ -390,7 +390,7 @@ VERBS = (
     Verb(
         "download-originals",
         "download_originals",
-        "Download the blurred originals of one's own images.",
+        "Download the blurred originals of your own images.",
         "mlygeo download-originals photos --output-folder originals",
         "downloads",
         "Folder for the pictures.",
@@ -404,49 +404,49 @@ VERBS = (
     _on_photos(
         "process",
         "process",
-        "Geotag photos, cut them into sequences, flag duplicates, and write what is found into them.",
+        "Geotag photos, cut them into sequences, flag duplicates, and write the results into them.",
         "mlygeo process DCIM --geotag-source gpx --geotag-source-path ride.gpx --offset-time 2",
         words="DIR|FILE...",
     ),
     _on_photos(
         "extract-user-data",
         "extract_user_data",
-        "Unit of process: note whose photos they are.",
+        "One step of process: note who owns the photos.",
         "mlygeo extract-user-data DCIM --user-name jane",
         subject="units",
     ),
     _on_photos(
         "extract-import-meta-data",
         "extract_import_meta_data",
-        "Unit of process: note the metadata of camera and files.",
+        "One step of process: note the metadata of camera and files.",
         "mlygeo extract-import-meta-data DCIM --device-make GoPro --device-model 'HERO11 Black'",
         subject="units",
     ),
     _on_photos(
         "extract-geotag-data",
         "extract_geotag_data",
-        "Unit of process: give photos time, position and heading.",
+        "One step of process: give photos time, position and heading.",
         "mlygeo extract-geotag-data DCIM --geotag-source nmea --geotag-source-path ride.nmea",
         subject="units",
     ),
     _on_photos(
         "extract-sequence-data",
         "extract_sequence_data",
-        "Unit of process: cut photos into sequences, flag duplicates, derive headings.",
+        "One step of process: cut photos into sequences, flag duplicates, derive headings.",
         "mlygeo extract-sequence-data DCIM --cutoff-distance 100 --cutoff-time 120",
         subject="units",
     ),
     _on_photos(
         "extract-upload-params",
         "extract_upload_params",
-        "Unit of process: write the image description file that an upload goes by.",
+        "One step of process: write the image description file for the upload.",
         "mlygeo extract-upload-params DCIM --user-name jane",
         subject="units",
     ),
     _on_photos(
         "exif-insert",
         "exif_insert",
-        "Unit of process: write what was found into the photos.",
+        "One step of process: write the results into the photos.",
         "mlygeo exif-insert DCIM --overwrite-exif-gps-tag --keep-original",
         subject="units",
     ),
@@ -456,7 +456,7 @@ VERBS = (
         "Give photos, or a frame of them, positions and headings from a track or video.",
         "mlygeo geotag DCIM --geotag-source gpx --geotag-source-path ride.gpx -o images.parquet",
         "images.parquet",
-        "File for the images frame; its ending tells the format.",
+        "File for the images frame; its ending gives the format.",
         takes_region=False,
         arguments="images",
         words="FILE|DIR...",
@@ -468,7 +468,7 @@ VERBS = (
         "Cut images into sequences, flag duplicates, derive headings.",
         "mlygeo cut images.parquet --cutoff-distance 100 -o cut.parquet",
         "cut.parquet",
-        "File for the images frame; its ending tells the format. A folder with a slash at its end (cut/): for a "
+        "File for the images frame; its ending gives the format. A folder with a slash at its end (cut/): for a "
         "dataset of images.",
         takes_region=False,
         makes_datasets=True,
@@ -492,7 +492,7 @@ VERBS = (
     Verb(
         "process-csv",
         "process_csv",
-        "Write times, positions and meta data of a table into photos.",
+        "Write times, positions and metadata from a table into photos.",
         "mlygeo process-csv DCIM --csv-path log.csv --filename-column 1 --latitude-column 2 --longitude-column 3",
         "DIR/.mlygeo/process_csv.parquet",
         "File for the frame of the photos.",
@@ -519,14 +519,14 @@ VERBS = (
     _on_photos(
         "process-and-upload",
         "process_and_upload",
-        "Process photos, and upload what was made of them.",
+        "Process photos, and upload them.",
         "mlygeo process-and-upload DCIM --user-name jane",
         words="DIR|FILE...",
     ),
     _on_photos(
         "video-process",
         "video_process",
-        "Sample videos into photos, and process those.",
+        "Sample videos into photos, and process these.",
         "mlygeo video-process GH010042.MP4 --video-sample-distance 3 --user-name jane",
         arguments="videos",
         words="[VIDEO|DIR]...",
@@ -534,7 +534,7 @@ VERBS = (
     _on_photos(
         "video-process-and-upload",
         "video_process_and_upload",
-        "Sample videos into photos, process those, and upload what was made of them.",
+        "Sample videos into photos, process and upload these.",
         "mlygeo video-process-and-upload GH010042.MP4 --video-sample-distance 3 --user-name jane",
         arguments="videos",
         words="[VIDEO|DIR]...",
@@ -552,7 +552,7 @@ VERBS = (
     Verb(
         "standin",
         "run_standin",
-        "Stand in for Mapillary and Panoramax on this machine, to rehearse a job.",
+        "Run a local server that answers like Mapillary and Panoramax, to rehearse a job.",
         "mlygeo standin --images images.parquet --photos pictures --latency 0.05 --fail 0.05",
         None,
         takes_region=False,
@@ -580,7 +580,7 @@ VERBS = (
     Verb(
         "info",
         "info",
-        "Tell the versions of mlygeo and what it stands on, for bug reports.",
+        "Show the versions of mlygeo and its libraries, for bug reports.",
         "mlygeo info",
         None,
         takes_region=False,

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from mlygeo.degrees import turn
 from mlygeo.formats import times
 from mlygeo.plausible import HIGHEST_M, LOWEST_M
 
@@ -454,14 +455,9 @@ def heading(degrees: float | None) -> float | None:
     return degrees % 360
 
 
-def turn(one: float, other: float) -> float:
-    """Return the angle between two headings, the shorter way round: 0 to 180 degrees."""
-    return abs((one - other + 180) % 360 - 180)
-
-
 def same_heading(one: float, other: float) -> bool:
     """Return whether two headings, degrees, are the same but for a rounding to whole degrees."""
-    return turn(one, other) <= WHOLE_DEGREE
+    return bool(turn(one, other) <= WHOLE_DEGREE)
 
 
 def altitude(metres: float | None, ref: int | None) -> float | None:

@@ -46,6 +46,9 @@ EXACT_DOUBLE, EXACT_FLOAT = 2.0**53, 2.0**24
 LONGEST_TEXT = 64
 """Most bytes of a sequence id; ids have 22 today, and had 36 in the past."""
 
+_MOST_AT_ONCE = 1 << 30
+"""Most bytes of texts that are read at once; an Arrow string array has room for twice as many."""
+
 _WHOLE_NUMBER = re.compile(r"[+-]?\d{1,19}", re.ASCII)
 
 PADDING = bytes(256)
@@ -151,17 +154,18 @@ def values(layer: bytes, spans: tuple[Whole, Whole]) -> tuple[Bytes, Words]:
     Returns
     -------
     kind
-        Which of the seven kinds each value is; `ODD` where `odd_value` has to read it.
+        Which of the seven kinds each value is; `ODD` where `odd_value` has to read it. Behind
+        the values stands one that is `NOTHING`: index -1, no such property, finds it.
     bits
         The number's 64 bits (a float's 32); of a string its first byte << 32 | its length.
         Signed integers of both encodings are `INT`.
     """
     starts, stops = spans
     data = np.frombuffer(layer, dtype=np.uint8)
-    kind = np.empty(len(starts), dtype=np.uint8)
-    bits = np.empty(len(starts), dtype=np.uint64)
+    kind = np.zeros(len(starts) + 1, dtype=np.uint8)
+    bits = np.zeros(len(starts) + 1, dtype=np.uint64)
     for low in range(0, len(starts), BLOCK):
-        block = slice(low, low + BLOCK)
+        block = slice(low, min(low + BLOCK, len(starts)))
         kind[block], bits[block] = _values(data, starts[block], stops[block])
     return kind, bits
 
@@ -450,11 +454,9 @@ class Values:
         Most bytes of a text.
     """
 
-    def __init__(self, layer: bytes, kind: Bytes, bits: Words, *, longest: int = LONGEST_TEXT) -> None:
+    def __init__(self, layer: bytes | memoryview, kind: Bytes, bits: Words, *, longest: int = LONGEST_TEXT) -> None:
         self._layer, self._longest = layer, longest
-        # One more, so that index -1 (no such property) finds an empty value.
-        self._kind = np.append(kind, np.uint8(NOTHING))
-        self._bits = np.append(bits, np.uint64(0))
+        self._kind, self._bits = kind, bits
 
     def whole(self, at: Whole32, *, floor: bool = False) -> tuple[Whole, Flags]:
         """
@@ -550,21 +552,40 @@ class Values:
         number[places] = np.arange(len(places), dtype=np.int32)
         return self._strings(places, number[at])
 
-    def _strings(self, places: Whole, which: Whole32) -> pa.Array:
+    def _strings(self, places: Whole | Whole32, which: Whole32) -> pa.Array:
         """Return for each row the string at one of the places, null for -1."""
         import pyarrow as pa
 
-        strings = pa.array([self._text(each) for each in self._bits[places].tolist()], pa.string())
+        strings = self._plain(places)
+        if strings is None:
+            strings = pa.array([self._text(each) for each in self._bits[places].tolist()], pa.string())
         gone = which < 0
         which = pa.array(which, mask=gone if gone.any() else None)
         return pa.DictionaryArray.from_arrays(which, strings).cast(pa.string())
+
+    def _plain(self, places: Whole | Whole32) -> pa.Array | None:
+        """Return the strings at places, read all at once; None if one is too long, or has letters beyond ASCII."""
+        import pyarrow as pa
+
+        starts = (self._bits[places] >> np.uint64(32)).astype(np.int64)
+        offsets = np.zeros(len(places) + 1, dtype=np.int64)
+        np.cumsum(self._bits[places] & np.uint64(0xFFFFFFFF), out=offsets[1:])
+        lengths = np.diff(offsets)
+        if len(places) and (lengths.max() > self._longest or offsets[-1] > _MOST_AT_ONCE):
+            return None
+        pieces = zip(starts.tolist(), (starts + lengths).tolist(), strict=True)
+        text = b"".join([self._layer[start:stop] for start, stop in pieces])
+        if not text.isascii() or not text.decode().isprintable():
+            return None
+        buffers = pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(text)
+        return pa.StringArray.from_buffers(len(places), *buffers)
 
     def _text(self, bits: int) -> str:
         start, length = bits >> 32, bits & 0xFFFFFFFF
         if length > self._longest:
             raise FormatError(f"a text of {length} bytes where an id should be")
         try:
-            text = self._layer[start : start + length].decode()
+            text = str(self._layer[start : start + length], "utf-8")
         except UnicodeDecodeError as error:
             raise FormatError("a text that is not UTF-8") from error
         return text if text.isprintable() else "".join(each if each.isprintable() else "\ufffd" for each in text)
@@ -581,7 +602,7 @@ def whole_number(value: object) -> int | None:
     return value if -(1 << 63) <= value < 1 << 63 else None
 
 
-def odd_value(layer: bytes, start: int, stop: int) -> tuple[int, int]:
+def odd_value(layer: bytes | memoryview, start: int, stop: int) -> tuple[int, int]:
     """
     Return the kind and bits of a value whose message is not exactly one field.
 

@@ -3,8 +3,8 @@ The layers of a vector tile as arrays and typed columns, compiled by Numba (`mly
 
 The functions of `mvt_layers` under the same names, and the same arrays to the last bit: one pass over the
 bytes instead of many arrays. Compiled code does not check that an index lies inside its array. So no read
-here starts at or after the end that it was given, and the few bytes that it may read beyond are the zeros
-after every layer.
+here starts at or after the end that it was given, and where the bytes end soon, they are read one by one:
+a layer is read where it lies in its tile, without a copy that has zeros behind it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
-from mlygeo.arrays import compiler
+from mlygeo.compiled import compiler
 from mlygeo.errors import FormatError
 from mlygeo.formats import mvt_layers
 from mlygeo.formats.mvt_layers import (  # fmt: skip
@@ -54,9 +54,12 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Bytes, Flags, Floats, Whole, Whole32, Words
 
-__all__ = ["Values", "features", "index", "values"]
+__all__ = ["PADDING", "Values", "features", "index", "values"]
 
 numba = compiler()
+
+PADDING = b""
+"""No zeros are needed after a layer."""
 
 _FEATURE_TAG, _VALUE_TAG = FEATURE << 3 | BYTES, VALUE << 3 | BYTES
 
@@ -71,16 +74,26 @@ _FAULTS = {
     _TOO_LARGE: "a feature's position has more than 32 bits",
 }
 
-_U0, _U1, _U3, _U7, _U14, _U32 = (np.uint64(number) for number in (0, 1, 3, 7, 14, 32))
+_U0, _U1, _U2, _U3, _U4, _U7, _U8, _U14, _U32, _U56, _U63 = (
+    np.uint64(number) for number in (0, 1, 2, 3, 4, 7, 8, 14, 32, 56, 63)
+)
 
 _LOW7, _MAX32 = np.uint64(0x7F), np.uint64(0xFFFFFFFF)
+
+_EACH = np.uint64(0x0101010101010101)
+
+_LAST, _SEVENS = _EACH << _U7, _EACH * _LOW7
+"""Of eight bytes, the bit that says whether a number goes on, and the seven of the number."""
+
+_PAIRS, _FOURS, _WHOLE = (np.uint64(each) for each in (0x007F007F007F007F, 0x00003FFF00003FFF, 0x000000000FFFFFFF))
+"""Where groups of seven, fourteen and twenty-eight bits lie as they are joined."""
 
 Function = TypeVar("Function", bound="Callable[..., Any]")
 
 _NO_SINGLES = np.empty(0, dtype=np.float32)
 
 
-def index(layer: bytes, end: int) -> Index:
+def index(layer: bytes | memoryview, end: int) -> Index:
     """Return the positions of the parts of a layer; see `mvt_layers.index`."""
     data = np.frombuffer(layer, dtype=np.uint8)
     counts = np.zeros(VALUE + 1, dtype=np.int64)
@@ -89,24 +102,25 @@ def index(layer: bytes, end: int) -> Index:
     name = np.zeros(2, dtype=np.int64)
     extent = int(_note(data, end, features, keys, values, name))
     return Index(
-        layer[name[0] : name[1]],
+        bytes(layer[name[0] : name[1]]),
         extent,
-        [layer[start:stop] for start, stop in keys.T.tolist()],
+        [bytes(layer[start:stop]) for start, stop in keys.T.tolist()],
         (values[0], values[1]),
         (features[0], features[1]),
     )
 
 
-def values(layer: bytes, spans: tuple[Whole, Whole]) -> tuple[Bytes, Words]:
+def values(layer: bytes | memoryview, spans: tuple[Whole, Whole]) -> tuple[Bytes, Words]:
     """Return kind and bits of the values of a layer; see `mvt_layers.values`."""
-    kind = np.empty(len(spans[0]), dtype=np.uint8)
-    bits = np.empty(len(spans[0]), dtype=np.uint64)
+    kind = np.empty(len(spans[0]) + 1, dtype=np.uint8)
+    bits = np.empty(len(spans[0]) + 1, dtype=np.uint64)
+    kind[-1], bits[-1] = NOTHING, 0
     _values(np.frombuffer(layer, dtype=np.uint8), *spans, kind, bits)
     return kind, bits
 
 
 def features(
-    layer: bytes,
+    layer: bytes | memoryview,
     spans: tuple[Whole, Whole],
     column_of_key: npt.NDArray[np.int8],
     n_values: int,
@@ -146,9 +160,10 @@ class Values(mvt_layers.Values):
 
     def text(self, at: Whole32) -> pa.Array:
         """Return strings, null where there is none or it is empty."""
-        number, which = np.full(len(self._kind), -1, dtype=np.int32), np.empty(len(at), dtype=np.int32)
-        _number_texts(self._kind, self._bits, np.ascontiguousarray(at), number, which)
-        return self._strings(np.flatnonzero(number >= 0), which)
+        number = np.zeros(len(self._kind), dtype=np.int32)
+        places, which = np.empty((2, len(at)), dtype=np.int32)
+        count = _number_texts(self._kind, self._bits, np.ascontiguousarray(at), number, places, which)
+        return self._strings(places[:count], which)
 
 
 def _compiled(function: Function, *, inline: Any = "never") -> Function:
@@ -163,21 +178,37 @@ def _compiled(function: Function, *, inline: Any = "never") -> Function:
 _inlined = functools.partial(_compiled, inline="always")
 
 
-@_compiled
-def _long_varint(low: Any, high: Any) -> Any:
-    """Return the number in eight bytes and two more, and how many of them it takes: 0 if more than ten."""
-    value = _U0
+@_inlined
+def _eight(data: Any, at: Any) -> Any:
+    """Return the eight bytes that begin at a byte, as one number."""
+    word = _U0
     for place in range(8):
-        byte = (low >> np.uint64(8 * place)) & np.uint64(0xFF)
-        value |= (byte & _LOW7) << np.uint64(7 * place)
-        if byte <= _LOW7:
-            return value, place + 1
-    ninth, tenth = high & np.uint64(0xFF), high >> np.uint64(8)
-    value |= (ninth & _LOW7) << np.uint64(56)
+        word |= np.uint64(data[at + place]) << np.uint64(8 * place)
+    return word
+
+
+@_compiled
+def _long_varint(low: Any, ninth: Any, tenth: Any) -> Any:
+    """Return the number in eight bytes and two more, and how many of them it takes: 0 if more than ten."""
+    last = ~low & _LAST
+    length: Any = 8
+    if last != _U0:
+        # The lowest byte without its high bit is the last; the mask covers it and all below.
+        last &= ~last + _U1
+        mask = last ^ (last - _U1)
+        length = np.int64(((mask & _EACH) * _EACH) >> _U56)
+        low &= mask
+    value = low & _SEVENS
+    value = (value & _PAIRS) | ((value & ~_PAIRS) >> _U1)
+    value = (value & _FOURS) | ((value & ~_FOURS) >> _U2)
+    value = (value & _WHOLE) | ((value & ~_WHOLE) >> _U4)
+    if last != _U0:
+        return value, length
+    value |= (ninth & _LOW7) << _U56
     if ninth <= _LOW7:
         return value, 9
     if tenth <= _U1:
-        return value | (tenth << np.uint64(63)), 10
+        return value | (tenth << _U63), 10
     return value, 0
 
 
@@ -186,18 +217,26 @@ def _varint(data: Any, at: Any, end: Any) -> Any:
     """Return the number at a byte and where the next one starts: -1 if it is cut off or too long."""
     if at >= end:
         return _U0, -1
-    first, second, third = np.uint64(data[at]), np.uint64(data[at + 1]), np.uint64(data[at + 2])
+    first = np.uint64(data[at])
     if first <= _LOW7:
-        value, length = first, 1
-    elif second <= _LOW7:
-        value, length = (first & _LOW7) | (second << _U7), 2
-    elif third <= _LOW7:
-        value, length = (first & _LOW7) | ((second & _LOW7) << _U7) | (third << _U14), 3
-    else:
-        low = _U0
-        for place in range(8):
-            low |= np.uint64(data[at + place]) << np.uint64(8 * place)
-        value, length = _long_varint(low, np.uint64(data[at + 8]) | (np.uint64(data[at + 9]) << np.uint64(8)))
+        return first, at + 1
+    if at + 10 <= len(data):
+        second, third = np.uint64(data[at + 1]), np.uint64(data[at + 2])
+        if second <= _LOW7:
+            value, length = (first & _LOW7) | (second << _U7), 2
+        elif third <= _LOW7:
+            value, length = (first & _LOW7) | ((second & _LOW7) << _U7) | (third << _U14), 3
+        else:
+            value, length = _long_varint(_eight(data, at), np.uint64(data[at + 8]), np.uint64(data[at + 9]))
+    else:  # zeros instead of what is not there
+        low = ninth = _U0
+        for place in range(len(data) - at):
+            byte = np.uint64(data[at + place])
+            if place < 8:
+                low |= byte << np.uint64(8 * place)
+            else:
+                ninth = byte
+        value, length = _long_varint(low, ninth, _U0)
     if length == 0 or at + length > end:
         return _U0, -1
     return value, at + length
@@ -235,7 +274,7 @@ def _count(data: Any, end: Any, counts: Any) -> Any:
     """Count the features, keys and values of a layer, by the number of their field; no more than the limits."""
     at: Any = 0
     while at < end:
-        tag, length = np.int64(data[at]), np.int64(data[at + 1])
+        tag, length = np.int64(data[at]), np.int64(data[at + 1]) if at + 1 < end else 0x80
         if tag in (_FEATURE_TAG, _VALUE_TAG) and length <= 0x7F:  # a byte each, as in nearly all layers
             number, wire, at = tag >> 3, BYTES, at + 2 + length
         else:
@@ -256,7 +295,7 @@ def _note(data: Any, end: Any, features: Any, keys: Any, values: Any, name: Any)
     at: Any = 0
     n_features = n_keys = n_values = 0
     while at < end:
-        tag, length = np.int64(data[at]), np.int64(data[at + 1])
+        tag, length = np.int64(data[at]), np.int64(data[at + 1]) if at + 1 < end else 0x80
         if tag in (_FEATURE_TAG, _VALUE_TAG) and length <= 0x7F:
             number, wire, value, start = tag >> 3, BYTES, _U0, at + 2
             at = start + length
@@ -298,13 +337,14 @@ def _values(data: Any, starts: Any, stops: Any, kind: Any, bits: Any) -> None:
                     number = INT
                 kind[place] = number
                 bits[place] = value
-        elif (number == DOUBLE and wire == FIXED64 and stop - start == 9) or (
-            number == FLOAT and wire == FIXED32 and stop - start == 5
-        ):
+        elif number == DOUBLE and wire == FIXED64 and stop - start == 9:
+            kind[place] = DOUBLE
+            bits[place] = _eight(data, start + 1)
+        elif number == FLOAT and wire == FIXED32 and stop - start == 5:
+            kind[place] = FLOAT
             value = _U0
-            for byte in range(stop - 1, start, -1):
-                value = (value << np.uint64(8)) | np.uint64(data[byte])
-            kind[place] = number
+            for byte in range(4):
+                value |= np.uint64(data[start + 1 + byte]) << np.uint64(8 * byte)
             bits[place] = value
         elif number == STRING and wire == BYTES:
             length, after = _varint(data, start + 1, stop)
@@ -327,7 +367,7 @@ def _features(  # noqa: PLR0917
         command = x = y = _U0
         numbers = 0  # of the geometry so far
         while at < end:
-            tag, length = np.int64(data[at]), np.int64(data[at + 1])
+            tag, length = np.int64(data[at]), np.int64(data[at + 1]) if at + 1 < end else 0x80
             if 7 < tag <= 0x7F and length <= 0x7F and (tag & 7) == BYTES:
                 number, wire, value, start = tag >> 3, BYTES, _U0, at + 2
                 stop = start + length
@@ -427,16 +467,14 @@ def _truth(kind: Any, bits: Any, at: Any, result: Any) -> None:
 
 
 @_compiled
-def _number_texts(kind: Any, bits: Any, at: Any, number: Any, which: Any) -> None:
-    """Number the texts that rows use, in the order of the layer's values, and set the number of each row's text."""
+def _number_texts(kind: Any, bits: Any, at: Any, number: Any, places: Any, which: Any) -> Any:  # noqa: PLR0917
+    """Number the texts in the order of the rows that use them, from 1 in `number`; set which text each row has."""
+    count = np.int32(0)
     for row in range(len(at)):
         place = at[row]
-        if kind[place] == STRING and bits[place] & _MAX32 > _U0:
-            number[place] = 0
-    count = 0
-    for place in range(len(number)):
-        if number[place] == 0:
+        if number[place] == 0 and kind[place] == STRING and bits[place] & _MAX32 > _U0:
+            places[count] = place
+            count += np.int32(1)
             number[place] = count
-            count += 1
-    for row in range(len(at)):
-        which[row] = number[at[row]]
+        which[row] = number[place] - 1
+    return count

@@ -18,7 +18,6 @@ import numpy as np
 from mlygeo.arrays import LARGE, interpreting
 from mlygeo.errors import FormatError
 from mlygeo.formats import mvt_layers, protobuf
-from mlygeo.formats.mvt_layers import PADDING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,11 +72,12 @@ def _inflate(data: bytes, enter: Callable[[], object]) -> bytes:
     return data
 
 
-def layers(tile: bytes) -> Iterator[tuple[bytes, int]]:
-    """Yield each layer with zeros behind it, and its length without them."""
+def layers(tile: bytes, kernel: ModuleType) -> Iterator[tuple[bytes | memoryview, int]]:
+    """Yield each layer with the zeros behind it that a kernel needs, and its length without them."""
     for number, wire, value, stop in protobuf.fields(tile, 0, len(tile)):
         if number == _LAYERS and wire == protobuf.BYTES:
-            yield b"".join((memoryview(tile)[value:stop], PADDING)), stop - value
+            layer = memoryview(tile)[value:stop]
+            yield b"".join((layer, kernel.PADDING)) if kernel.PADDING else layer, stop - value
 
 
 def guess(start: bytes) -> str | None:

@@ -31,6 +31,10 @@ COMPRESSIONS = {4: "lzma", 5: "bzip2", 6: "lz4", 7: "zstd"}
 """Compressions of blobs that are not read, by their fields."""
 
 
+_KINDS = {1: "nodes", 2: "nodes", 3: "ways", 4: "relations"}
+"""What the fields of a group hold."""
+
+
 class Nodes(NamedTuple):
     """Ids (int64), longitude and latitude (int64, units of 1e-7 degrees), and which of them are not deleted."""
 
@@ -94,6 +98,16 @@ def nodes(block: bytes) -> Iterator[Nodes]:
                 yield _placed(_dense(block[value:at]), unit, offset_x, offset_y)
         if single:
             yield _placed(_single(single), unit, offset_x, offset_y)
+
+
+def kinds(block: bytes) -> set[str]:
+    """Return what the groups of a block hold: "nodes", "ways", "relations"."""
+    found = set()
+    for number, wire, value, at in fields(block, 0, len(block)):
+        if number == 2 and wire == BYTES:
+            kind = next((each for each, *_ in fields(block, value, at)), 0)
+            found |= {_KINDS[kind]} if kind in _KINDS else set()
+    return found
 
 
 def _whole(file: BinaryIO, length: int) -> bytes:

@@ -31,7 +31,7 @@ OVERLONG = LONGEST_VARINT + 1
 _ONE = np.uint64(1)
 
 
-def varint(data: bytes, at: int, end: int) -> tuple[int, int]:
+def varint(data: bytes | memoryview, at: int, end: int) -> tuple[int, int]:
     """
     Return the number that starts at a byte, and where the next field starts.
 
@@ -52,7 +52,7 @@ def varint(data: bytes, at: int, end: int) -> tuple[int, int]:
     raise FormatError(f"the number at byte {at} is longer than 64 bits")
 
 
-def field(data: bytes, at: int, end: int) -> tuple[int, int, int, int]:
+def field(data: bytes | memoryview, at: int, end: int) -> tuple[int, int, int, int]:
     """
     Return the field that starts at a byte.
 
@@ -90,7 +90,7 @@ def field(data: bytes, at: int, end: int) -> tuple[int, int, int, int]:
     return number, wire, start, start + length
 
 
-def fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+def fields(data: bytes | memoryview, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
     """Yield the fields of a message, each as `field` returns it."""
     while at < end:
         number, wire, value, stop = field(data, at, end)

@@ -208,7 +208,7 @@ def measure(
             part = places[start : start + ROUND]
             chunks = [part[first : first + CHUNK] for first in range(0, len(part), CHUNK)]
             files = [[str(paths[place]) for place in chunk] for chunk in chunks]
-            measured = processes.each(partial(task, files), range(len(chunks)), too_often=partial(_too_often, files))
+            measured = processes.each_of(task, files, too_often=partial(_too_often, files))
             for at, found in measured:
                 for place, row in zip(chunks[at], found, strict=True):
                     rows[place] = row
@@ -249,8 +249,8 @@ def percept_decision(contrast: Floats, tone: Floats) -> tuple[Floats, Flags]:
     return score, score > CONTRAST_THRESHOLD
 
 
-def _measure_chunk(files: list[list[str]], number: int, *, side: int | None) -> list[Measured]:
-    return [measure_picture(path, side) for path in files[number]]
+def _measure_chunk(files: list[str], *, side: int | None) -> list[Measured]:
+    return [measure_picture(path, side) for path in files]
 
 
 def _too_often(files: list[list[str]], number: int) -> MlygeoError:

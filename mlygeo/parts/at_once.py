@@ -220,6 +220,8 @@ class _Pieces:
                 self.rows += len(piece)
                 kept = keep(dataset.as_part(piece), region=inputs.region, conditions=inputs.conditions)
                 lon, lat = kept.lonlat
+                if not are_cut and pa.types.is_int64(piece.type_of("id")):
+                    piece.arrow("id")  # which stays with it
                 total["kept"] += len(kept)
                 total["unplaced"] += int(np.count_nonzero(~(np.isfinite(lon) & np.isfinite(lat))))
                 yield kept

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from mlygeo import attribution, dtypes, frames
+from mlygeo import arrays, attribution, dtypes, frames
 from mlygeo.arrays import mix
 from mlygeo.errors import FrameError
 from mlygeo.parts import facts, images, plan, surroundings
@@ -579,9 +579,7 @@ def _tables(path: Path) -> Iterator[pa.Table]:
 def _vertices(first: Rows, line: Rows) -> tuple[Rows, Rows]:
     """Return the vertices of some lines, and the first of each among them."""
     counts = np.diff(first)[line]
-    ends = np.cumsum(counts)
-    vertex = np.arange(ends[-1] if len(ends) else 0) + np.repeat(first[line] - ends + counts, counts)
-    return vertex, np.concatenate(([0], ends))
+    return arrays.numbered(counts, first[line]), np.concatenate(([0], np.cumsum(counts)))
 
 
 def _streets_of(made: Plan, number: int) -> tuple[Floats, Rows, Rows]:

@@ -114,13 +114,14 @@ def quartiles(count: int, at: Callable[[Whole], Floats]) -> dict[str, float] | N
     count
         How many numbers there are.
     at
-        Returns the numbers that stand at some places among them in order, counted from 0; see `smallest`.
+        Returns the numbers that stand at some places among them in order, counted from 0; see `smallest`. It is
+        called once.
     """
     if not count:
         return None
     exact = np.array([*QUARTILES.values()]) * (count - 1)
     below = np.floor(exact).astype(np.int64)
-    low, high = at(below), at(np.minimum(below + 1, count - 1))
+    low, high = at(np.concatenate((below, np.minimum(below + 1, count - 1)))).reshape(2, -1)
     part, step = exact - below, high - low
     # From the nearer of the two, as NumPy does it.
     values = np.where(part < 0.5, low + step * part, high - step * (1 - part))

@@ -20,7 +20,6 @@ from mlygeo.errors import FrameError
 from mlygeo.parts import plan, sorting
 from mlygeo.parts.occupied import Occupied
 from mlygeo.parts.points import GivenPoints
-from mlygeo.parts.whole import index_of
 from mlygeo.progress import working
 from mlygeo.spatial import cells, geodesy, polylines
 from mlygeo.spatial.streets import even_places, even_points_of_part
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Bounds, Floats, Rows
     from mlygeo.parts.plan import Plan
-    from mlygeo.store.datasets.index import Index
     from mlygeo.store.datasets.layout import Leaves
 
 STEP = "laying"
@@ -367,7 +365,3 @@ class Laid(plan.AllParts):
         everything = United(members, "the street points", [{}] * len(members))
         attrs = {"attribution": self.plan.given["attribution"], "street_points": self.facts}
         return GivenPoints(everything, by_id=True, said=attrs)
-
-    def index(self, more: dict[str, Any]) -> Index:
-        """Return the index of the points as a dataset; `more` is noted in it."""
-        return index_of(self.plan, self.counts, more)

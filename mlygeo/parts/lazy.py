@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import math
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
@@ -32,103 +31,10 @@ POINTS_AT_ONCE = 100_000
 ROW = "mlygeo row"
 """The column that has the order of rows while they are shuffled."""
 
-GROUPS = {
-    "check_images": "folder",
-    "cut_sequences": "folder",
-    "estimate_subseconds": "folder",
-    "flag_duplicates": "sequence_id",
-    "interpolate_directions": "sequence_id",
-    "interpolate_positions": "folder",
-    "interpolate_times": "folder",
-    "split_sequences": "sequence_id",
-    "spread_subseconds": "folder",
-    "summarise": "sequence_id",
-}
-"""The steps on images in time order, and the column whose values they treat each for itself."""
-
-EACH = {"filter_images", "sun_position"}
-"""The steps that look at one row after another."""
-
 NAMING = {"cut_sequences", "split_sequences"}
 """The steps that name sequences by their first images; of those that agree, in the order of all rows."""
 
 PARTS = "take .compute() where it fits into memory, or 'mlygeo partition' and a selection over the parts"
-
-
-def has_twin(name: str, given: Mapping[str, Any]) -> bool:
-    """
-    Return whether a step has a lazy twin; another computes frames of Dask.
-
-    Parameters
-    ----------
-    name
-        The step.
-    given
-        Its arguments.
-
-    Raises
-    ------
-    InputError
-        If the step needs all rows at once.
-    """
-    if name == "street_points" and given.get("method") == "percept":
-        raise InputError(
-            "`method=percept` is not possible with a frame of Dask: its squares begin at the corner of all points",
-            hint="take `method=even`, or give the streets as a frame: .compute()",
-        )
-    return name in {"select_nearest", "street_coverage", "street_points", *EACH, *GROUPS}
-
-
-def called(
-    step: Callable[..., Any],
-    held: Mapping[str, Any],
-    options: dict[str, Any],
-    kinds: Mapping[str, tuple[Schema, ...]],
-) -> Any:
-    """
-    Return the answer of a step to frames of Dask, as one.
-
-    Parameters
-    ----------
-    step
-        The step; see `has_twin`.
-    held
-        The frames, by their parameters, such as `images` and `points`.
-    options
-        The other arguments, checked.
-    kinds
-        The schemas that name the columns of each frame.
-
-    Raises
-    ------
-    InputError
-        If the step needs all rows at once.
-    FrameError
-        If a frame lacks a column.
-    """
-    from mlygeo.parts import lazy_streets
-
-    name, own = step.__name__, partial(step, **options)
-    if name == "street_points":
-        return lazy_streets.street_points(step, held["streets"], options, kinds["streets"])
-    if name == "street_coverage":
-        return lazy_streets.street_coverage(step, held["streets"], held["images"], options, kinds)
-    if name == "select_nearest":
-        return _nearest(own, held["points"], held["images"], options, kinds)
-    images = as_lazy(held["images"], "images")
-    form = Form.of(images, "images", kinds["images"])
-    if name == "check_images":
-        own = partial(own, **_settled_track(held), now=options.get("now") or datetime.now(UTC))
-    if name in EACH:
-        return _each(own, form, images)
-    return _by_group(own, form, GROUPS[name], images)
-
-
-def _settled_track(held: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the track that images are compared with, as a frame in memory; nothing without one."""
-    from mlygeo import store
-
-    return {name: store.as_frame(value, name=f"`{name}`") for name, value in held.items() if name != "images"}
 
 
 @dataclass(frozen=True)
@@ -218,7 +124,7 @@ def like(meta: gpd.GeoDataFrame, found: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
 # One row after another
 
 
-def _each(step: Callable[..., gpd.GeoDataFrame], form: Form, images: Any) -> Any:
+def partition_by_partition(step: Callable[..., gpd.GeoDataFrame], form: Form, images: Any) -> Any:
     """Return a step on each partition."""
     meta = step(form.settled(empty(images))).iloc[:0]
     if "against_light" in meta.columns:  # unknown of some images perhaps, which all rows would tell
@@ -237,7 +143,7 @@ def _of_partition(
 # Sequences
 
 
-def _by_group(step: partial[gpd.GeoDataFrame], form: Form, column: str, images: Any) -> Any:
+def by_group(step: partial[gpd.GeoDataFrame], form: Form, column: str, images: Any) -> Any:
     """Return a step on the images of each sequence, or folder, which Dask brings together."""
     if column not in images.columns:
         raise InputError(
@@ -297,7 +203,7 @@ def _numbered(part: gpd.GeoDataFrame, partition_info: dict[str, int] | None) -> 
 # The nearest images
 
 
-def _nearest(
+def nearest_images(
     step: Callable[..., gpd.GeoDataFrame],
     points: Any,
     images: Any,

@@ -325,7 +325,10 @@ def _edge(lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
     east, north = lon[placed], lat[placed]
     turned = np.where(east < 0, east + 360, east)
     ends = [end(values) for values in (east, north, turned) for end in (np.argmin, np.argmax)]
-    rows = placed[np.union1d(ends, np.unique(codes[placed], return_index=True)[1])]
+    kinds, of = np.unique(codes[placed], return_inverse=True)
+    first = np.full(len(kinds), len(placed))
+    np.minimum.at(first, of, np.arange(len(placed)))
+    rows = placed[np.union1d(ends, first)]
     return lon[rows], lat[rows]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from mlygeo.spatial.scores import IMAGE_TERMS, PAIR_TERMS, UNKNOWN_TIME
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mlygeo.arrays import Floats, Rows, Whole
+    from mlygeo.arrays import Floats, Whole, Whole32
     from mlygeo.parts.images import Images
     from mlygeo.spatial.best import Preference
     from mlygeo.store.point_sources import Points
@@ -87,12 +87,12 @@ def image_terms(table: pa.Table, preference: Preference) -> dict[str, Floats]:
     }
 
 
-def sequences(images: Points) -> Whole:
+def sequences(images: Points) -> Whole | Whole32:
     """Return the number of the sequence of each image, -1 where it is unknown."""
     return _codes(images, "sequence_id")
 
 
-def groups(images: Points, per: str) -> Whole:
+def groups(images: Points, per: str) -> Whole | Whole32:
     """Return the number of the group of each image that is counted by itself, -1 where it is unknown."""
     if per in {"year", "month"}:
         times = images.arrow("captured_at")
@@ -121,16 +121,14 @@ def unknown(images: Points, preference: Preference, *, of_things: bool = False) 
             column = IMAGE_TERMS.get(term) or PAIR_TERMS.get(term)
             if column is None or (of_things and term == "heading"):
                 continue
-            gaps = _gaps(images, column)
-            if term == "heading":
-                gaps &= ~_panoramas(images)
-            found[f"images without '{column}', whose term {term} is 0"] = int(np.count_nonzero(gaps))
-        if "age" in preference.rule.weights:
-            late = sum(
-                int(np.count_nonzero(_values("age", part) > np.int64(preference.as_of_us or 0)))
-                for part in images.parts("captured_at")
-            )
-            found["images taken after `as_of`, whose term age is 1"] = late
+            if term == "age":
+                count, late = _ages(images, preference.as_of_us or 0)
+                found["images taken after `as_of`, whose term age is 1"] = late
+            elif term == "heading":
+                count = int(np.count_nonzero(_gaps(images, column) & ~_panoramas(images)))
+            else:
+                count = _count_gaps(images, column)
+            found[f"images without '{column}', whose term {term} is 0"] = count
     return {reason: count for reason, count in found.items() if count}
 
 
@@ -139,7 +137,7 @@ def left_out(images: Points, preference: Preference) -> dict[str, int]:
     if preference.per is None:
         return {}
     column = GROUPS[preference.per]
-    gaps = int(np.count_nonzero(_gaps(images, column)))
+    gaps = _count_gaps(images, column)
     return {f"images without '{column}', which `per` counts by": gaps} if gaps else {}
 
 
@@ -164,6 +162,8 @@ def newest(images: Points) -> int | None:
     """Return the time of the latest capture, microseconds since 1970; None where none is known."""
     if "captured_at" not in images.columns:
         return None
+    if (told := _told(images, "captured_at")) is not None:
+        return None if told[1] is None else _us(told[1])
     latest = [int(values.max()) for part in images.parts("captured_at") if len(values := _values("age", part))]
     found = max(latest, default=UNKNOWN_TIME)
     return None if found == UNKNOWN_TIME else found
@@ -174,7 +174,7 @@ def newest_of(dataset: Images) -> int | None:
     times = []
     for number, part in enumerate(dataset.index.parts):
         latest = part.max_captured_at
-        found = newest(dataset.part(number)) if latest is None else (latest - EPOCH) // timedelta(microseconds=1)
+        found = newest(dataset.part(number)) if latest is None else _us(latest)
         times += [] if found is None else [found]
     return max(times, default=None)
 
@@ -183,6 +183,43 @@ def _gaps(images: Points, column: str) -> Any:
     """Return which values of a column are unknown."""
     empty = [np.empty(0, dtype=bool)]
     return np.concatenate([*empty, *(_is_gap(part) for part in images.parts(column))])
+
+
+def _told(images: Points, column: str) -> tuple[int, Any] | None:
+    """Return what a file tells of a column without being read: its gaps and largest value; None where it does not."""
+    from mlygeo.store.point_sources import PointFile
+    from mlygeo.store.points import Conformed
+
+    held = images.points if isinstance(images, Conformed) else images
+    if not isinstance(held, PointFile) or column not in held.columns:
+        return None
+    kind = held.type_of(column)
+    is_time = pa.types.is_timestamp(kind) and kind.tz == "UTC" and kind.unit in {"s", "ms", "us"}
+    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return held.statistics(column) if is_time or is_text or pa.types.is_boolean(kind) else None
+
+
+def _ages(images: Points, as_of_us: int) -> tuple[int, int]:
+    """Return how many captures are unknown, and how many are after a date."""
+    told = _told(images, "captured_at")
+    if told is not None and (told[1] is None or _us(told[1]) <= as_of_us):
+        return told[0], 0
+    unknown = late = 0
+    for part in images.parts("captured_at"):
+        values = _values("age", part)
+        unknown += int(np.count_nonzero(values == UNKNOWN_TIME))
+        late += int(np.count_nonzero(values > np.int64(as_of_us)))
+    return unknown, late
+
+
+def _us(time: datetime) -> int:
+    return (time - EPOCH) // timedelta(microseconds=1)
+
+
+def _count_gaps(images: Points, column: str) -> int:
+    if (told := _told(images, column)) is not None:
+        return told[0]
+    return sum(int(np.count_nonzero(_is_gap(part))) for part in images.parts(column))
 
 
 def _is_gap(part: pa.Array) -> Any:
@@ -208,23 +245,35 @@ def _whole(term: str, column: pa.ChunkedArray) -> Any:
     return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64 if term == "age" else np.float64)
 
 
-def _codes(images: Points, column: str) -> Whole:
+def _codes(images: Points, column: str) -> Whole | Whole32:
     """Return numbers of the different values of a column, each of its provider, -1 where there is none."""
-    code = _numbered(images.arrow(column))
-    if "provider" in images.columns:
-        whose = _numbered(images.arrow("provider")) + 1
-        code = np.where(code >= 0, code * (int(whose.max(initial=0)) + 1) + whose, -1)
-    return code
+    code = _numbered(images, column)
+    if "provider" not in images.columns:
+        return code
+    whose = _numbered(images, "provider") + 1
+    both = code * np.int64(whose.max(initial=0) + 1) + whose
+    return np.where(code >= 0, both, -1)
 
 
-def _numbered(values: pa.ChunkedArray) -> Rows:
-    coded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
-    coded = coded.unify_dictionaries()
-    indices = [part.indices for part in coded.chunks]
-    if not indices:
-        return np.empty(0, dtype=np.int64)
-    whole = pa.chunked_array(indices).cast(pa.int64())
-    found: Rows = pc.fill_null(whole, -1).to_numpy()
+def _numbered(images: Points, column: str) -> Whole32:
+    """Return numbers of the different values of a column, -1 where there is none; only these are held for all rows."""
+    parts, own = [], []
+    for part in images.parts(column):
+        coded = part if pa.types.is_dictionary(part.type) else part.dictionary_encode()
+        parts.append(pc.fill_null(coded.indices.cast(pa.int32()), -1).to_numpy())
+        text = pa.types.is_string(coded.dictionary.type) or pa.types.is_string_view(coded.dictionary.type)
+        own.append(coded.dictionary.cast(pa.large_string()) if text else coded.dictionary)
+    if not own:
+        return np.empty(0, dtype=np.int32)
+    # What a part calls 3 is 8 in another one; and a file may have a text twice in its dictionary.
+    numbers = pc.fill_null(pa.concat_arrays(own).dictionary_encode().indices, -1).to_numpy()
+    found, start, first = np.empty(sum(map(len, parts)), dtype=np.int32), 0, 0
+    for number, values in enumerate(own):
+        codes = parts[number]
+        parts[number] = np.empty(0, dtype=np.int32)
+        among_all = np.append(numbers[first : first + len(values)], np.int32(-1))
+        among_all.take(codes, out=found[start : start + len(codes)], mode="wrap")
+        start, first = start + len(codes), first + len(values)
     return found
 
 

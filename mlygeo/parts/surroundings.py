@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlygeo import arrays
 from mlygeo.errors import InputError
 from mlygeo.parts import plan
 from mlygeo.spatial import areas, cells, polylines
@@ -154,7 +155,7 @@ def _pieces(lonlat: Floats, first: Rows, boxes: Floats, step: float) -> Floats:
     low, high = ends.min(axis=1).T, ends.max(axis=1).T
     count = np.ceil((high - low).max(axis=0) / step).astype(np.int64).clip(1)
     segment = np.repeat(np.arange(len(begin)), count)
-    piece = np.arange(len(segment)) - np.repeat(np.cumsum(count) - count, count)
+    piece = arrays.numbered(count)
     start, way = ends[segment, 0].T, (ends[:, 1] - ends[:, 0])[segment].T
     one, other = start + way * (piece / count[segment]), start + way * ((piece + 1) / count[segment])
     below, above = low - around[:2], around[2:] - high
@@ -172,6 +173,6 @@ def _met(boxes: tuple[Floats, Floats, Floats, Floats], zoom: int) -> Rows:
     down = bottom - top + 1
     count = across * down
     box = np.repeat(np.arange(len(count)), count)
-    at = np.arange(len(box)) - np.repeat(np.cumsum(count) - count, count)
+    at = arrays.numbered(count)
     x, y = (left[box] + at % across[box]) % size, top[box] + at // across[box]
     return np.unique(cells.interleave(x, y))

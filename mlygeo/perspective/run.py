@@ -151,7 +151,7 @@ def make_views(
     def too_often(number: int) -> MlygeoError:
         return FileError(f"{work[number][0]} ends its process each time", hint="move it away")
 
-    for _, results in processes.each(partial(_make, work, quality), range(len(work)), too_often=too_often):
+    for _, results in processes.each_of(partial(_make, quality), work, too_often=too_often):
         for result in results:
             keep("the views made so far are kept")
             if result.content is None:
@@ -197,9 +197,9 @@ def _tasks(views: gpd.GeoDataFrame, paths: Objects) -> tuple[dict[str, list[Want
     return tasks, refused
 
 
-def _make(work: Sequence[tuple[str, Sequence[Wanted]]], quality: int, number: int) -> list[Result]:
+def _make(quality: int, task: tuple[str, Sequence[Wanted]]) -> list[Result]:
     """Make the views of one picture; in a process of its own."""
-    path, wanted = work[number]
+    path, wanted = task
     try:
         content = Path(path).read_bytes()
         picture = decoded(content, wanted[0].lens, [each.view for each in wanted])

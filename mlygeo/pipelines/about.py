@@ -14,9 +14,9 @@ from mlygeo.pipelines.versions import LIBRARIES, libraries, version_of
 @public
 def info(*, packages: Literal["ours", "all"] = "ours") -> Job[dict[str, Any]]:
     """
-    Tell the versions of mlygeo, Python and the libraries below, for bug reports.
+    Show the versions of mlygeo, Python and their libraries, for bug reports.
 
-    No path, name or token of the machine is among them.
+    Paths, names and tokens of the machine are not shown.
 
     Parameters
     ----------

@@ -61,27 +61,26 @@ def authenticate(
     Sign in, with a token of a user, or with email, password and the token of an application.
 
     Images are uploaded as a user who has signed in. The token of an application is the client token of
-    mapillary.com/dashboard/developers; without one, a user's own token from Mapillary's site signs in
-    (`jwt`). What else is not given is asked for at a terminal, and only there. The token is kept in the
-    user's configuration folder, in a file that nobody else can read, or in the system's keyring; the
-    password is not kept. Several users can sign in; the last one is meant where none is named. Users of
-    mapillary_tools are known without signing in anew.
+    mapillary.com/dashboard/developers. Without one, sign in with a user's own token from Mapillary's site
+    (`jwt`). Everything else that is missing is asked for at a terminal. The token is kept in the user's
+    configuration folder, in a file that nobody else can read, or in the system's keyring; the password is not
+    kept. Several users can sign in; if no user is named, the last one counts. Users of mapillary_tools need not
+    sign in again.
 
-    An instance of Panoramax has no passwords: it makes a token and a link, which is shown. Whoever opens the
-    link in a browser and signs in there within ten minutes is the user of the token. It is kept by instance, and
-    goes to no other server.
+    An instance of Panoramax has no passwords: it makes a token and a link, which is shown. Whoever opens the link
+    in a browser and signs in there within ten minutes becomes the user of the token. The token is kept for this
+    instance, and is not sent to any other server.
 
     Parameters
     ----------
     user_name
-        What to call the user here. Default: the name at the service.
+        Name for the user here. Default: the name at the service.
     user_email
         Address of the account.
     user_password
-        Password of the account. Better leave it out, and type it where it is asked for; "-" reads
-        it from standard input.
+        Password of the account. Safer to leave out, and to type when asked; "-" reads it from standard input.
     jwt
-        A token of the user, in place of email and password; "-" reads it from standard input.
+        A token of the user, instead of email and password; "-" reads it from standard input.
     user_key
         Id of the user; one that the token does not belong to is an error.
     keyring
@@ -246,15 +245,15 @@ def edit_config(
     action
         "list" (default); "edit": what the options say of the user; "remove": forget the user and the token.
     user_name
-        The user in question. Default: the one that signed in last.
+        The user. Default: the one who signed in last.
     user_key
         Id of the user at Mapillary.
     organization_key
         Upload for this organization from now on; empty for none.
     organization_name
-        What to call it.
+        Name for it here.
     default
-        Make the user the one that is meant where none is named.
+        Make this the user who counts when no name is given.
 
     Returns
     -------

@@ -179,11 +179,11 @@ def at_the_door(function: Callable[P, T], name: str) -> Callable[P, T]:
 def _lazily(function: Callable[P, T], name: str, given: dict[str, Any]) -> T | None:
     """Return the answer to frames of Dask as one; None where the step has no lazy twin."""
     from mlygeo.frames import check_names
-    from mlygeo.parts import lazy
+    from mlygeo.parts import twins
     from mlygeo.pipelines import values
     from mlygeo.store.held import is_dask
 
-    if not lazy.has_twin(name, given):
+    if not twins.has_twin(name, given):
         return None
     signature, takes = _parameters(function)
     held = {each: value for each, value in given.items() if values.kinds_of(each)}
@@ -195,7 +195,7 @@ def _lazily(function: Callable[P, T], name: str, given: dict[str, Any]) -> T | N
         for each, value in given.items()
         if each not in held
     }
-    found: T = lazy.called(function, held, options, {each: values.kinds_of(each) for each in held})
+    found: T = twins.called(function, held, options, {each: values.kinds_of(each) for each in held})
     return found
 
 

@@ -44,12 +44,12 @@ def convert(
     """
     Write frames in another format.
 
-    Reads whatever `mlygeo.read_frame` reads, and writes whatever `mlygeo.write_frame` writes: GeoParquet, GeoPackage,
-    FlatGeobuf, GeoJSON, SQLite, CSV, a table of PostGIS; and tracks as .gpx, images as the tracks of their sequences.
-    What the format cannot hold is refused,
-    with the column named, before an old file is touched; what has another name there is said. Several files
-    become the layers of one GeoPackage, each under the name of its file. Of a file of OpenStreetMap (.osm.pbf, .osm, …)
-    the streets are written, as a streets frame with all components; into GeoParquet as they are read.
+    Reads what `mlygeo.read_frame` reads, and writes what `mlygeo.write_frame` writes: GeoParquet, GeoPackage,
+    FlatGeobuf, GeoJSON, SQLite, CSV, a table of PostGIS; and tracks as .gpx, images as the tracks of their
+    sequences. What the format cannot hold is an error that names the column, before an old file is touched. A
+    warning says which columns get another name there. Several files become the layers of one GeoPackage, each
+    under the name of its file. Of a file of OpenStreetMap (.osm.pbf, .osm, …) the streets are written, as a
+    streets frame that keeps unconnected streets; into GeoParquet they are written while they are read.
 
     Parameters
     ----------

@@ -53,35 +53,36 @@ def partition(
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
-    Write frames and files of any size as a dataset, in bounded memory.
+    Write frames and files of any size as a dataset, without loading all of them into memory.
 
-    A dataset is a folder of GeoParquet 1.1, `DIR/cell=q<quadkey>/part-0.parquet`, in which cells are the smaller
-    the denser the rows are, and rows of a part are ordered along a Hilbert curve. GeoPandas, PyArrow, DuckDB, Dask and
-    Polars read it. Beside it, `DIR.partitions.parquet` is its index: path, rows, box, ids, capture times and hash of
-    each part. The parts do not depend on the order of the inputs or their rows, on the number of files or of processes,
-    and neither do parts or index on where the inputs lie, or when they were last changed.
+    A dataset is a folder of GeoParquet 1.1 files, `DIR/cell=q<quadkey>/part-0.parquet`. Where rows are dense,
+    cells are smaller; the rows of a part are ordered along a Hilbert curve. GeoPandas, PyArrow, DuckDB, Dask and
+    Polars read it. Its index is beside it, `DIR.partitions.parquet`: path, number of rows, box, ids, capture
+    times and hash of each part. The parts do not depend on the order of the inputs or their rows, nor on the number
+    of files or processes; and neither parts nor index depend on where the inputs lie, or when they were last changed.
 
-    Of rows with the same id (and `provider`) one stays: that changed last (`updated_at`), then captured last, then
-    with the least longitude and latitude. How many are left out, and how many ids are told differently by several
-    rows, is in the summary. Rows without a position are kept in `DIR/cell=q`.
+    Of several rows with the same id (and `provider`) one is kept: the one that changed last (`updated_at`), then
+    the one captured last, then the one with the smallest longitude and latitude. The summary says how many rows
+    are left out, and how many ids have rows that differ. Rows without a position are kept in `DIR/cell=q`.
 
-    Streets lie in the cell of the south-western corner of their box, 250,000 in a part. They are those of
+    A street is in the cell of the south-western corner of its box; a part has 250,000 streets. They are those of
     `read_streets` with `retain_all`, and have no id that could repeat.
 
-    With a region or filters only rows in the region that meet the filters are written, those that `filter_images`
-    keeps. A row that is left out does not compete with others of the same id. With `add` the rows that are added are
-    chosen from, and those that are there stay. Files of a dataset and row groups that lie elsewhere are not read. The
-    summary tells how many rows are left out, and how many of them for lack of the value that a filter asks for.
+    With a region or filters, only the rows in the region that meet the filters are written, the same that
+    `filter_images` keeps. Rows that are left out are not compared with others of the same id. With `add`, region
+    and filters apply to the added rows only. Parts of a dataset outside the region are not read. The summary says
+    how many rows are left out, and how many of them because the value that a filter needs is missing.
 
-    A run that was killed is gone on with by the same command (that of streets begins again), and leaves nothing behind.
+    If a run was killed, the same command continues it (with streets it starts again), and nothing is left behind.
     Folders that mlygeo did not make are not touched.
 
     Parameters
     ----------
     inputs
-        GeoParquet files of points, such as images.parquet, in any CRS; or several. Files of other formats, files of
-        STAC items and frames are taken too, each of which has to fit into memory. Or one file of OpenStreetMap
-        (.osm.pbf, .osm, …): all its streets.
+        GeoParquet files of points, such as images.parquet, in any CRS; or several. Tables of text (.csv, .tsv) and
+        files of GDAL (.geojson, .geojsonl, .gpkg, .fgb, …) are taken too, and read some rows at a time where they are
+        large; so are frames, and what has to fit into memory: files of STAC items, GPX, shapefiles, and GeoJSON whose
+        features have numbers as ids. Or one file of OpenStreetMap (.osm.pbf, .osm, …): all its streets.
     output
         Folder of the dataset. Default: dataset.
     region

@@ -1,4 +1,8 @@
-"""Where a result differs on purpose from that of mapillary_tools 0.14.7; docs/mapillary_tools.md has the reasons."""
+"""
+Where a result differs on purpose from that of mapillary_tools 0.14.7.
+
+docs/moving/mapillary_tools.md has the reasons.
+"""
 
 from __future__ import annotations
 

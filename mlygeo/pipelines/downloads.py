@@ -116,10 +116,9 @@ def download(
     """
     Download the pictures of images: of a selection, a list, sequences, a user, or a region.
 
-    What is there and whole is not fetched again, so the same command goes on where an earlier
-    one stopped, however it stopped. Files appear whole or not at all. What happened to each image
-    is in the ledger of the folder, which `transfers` returns; images that are gone or failed make
-    the exit status 3.
+    Pictures that are complete are not fetched again, so the same command continues where an earlier one stopped,
+    for whatever reason. A picture is either complete or not there. A table in the folder, the ledger, says what
+    happened to each image; `transfers` returns it. If images are gone or failed, the exit status is 3.
 
     Parameters
     ----------
@@ -146,20 +145,20 @@ def download(
     user
         All images of the user with this name.
     retry_failed
-        Take up only images that failed before.
+        Fetch only images that failed before.
     computed
         With exif, take position and heading after 3D reconstruction where there are such; the
         altitude stays the original one.
     overwrite
-        Fetch everything anew, also what is there.
+        Fetch everything again, also what is there.
     max_images
         Take at most so many images, the first ones.
     workers
         How many pictures to fetch at once.
     failed_imgid_file
-        File to name the images that failed or are gone, with the reasons; imgid_file takes it.
+        File for the ids of images that failed or are gone, with the reasons; `imgid_file` reads it.
     dry_run
-        Fetch nothing; say how many images and requests it would be, how large, how long.
+        Fetch nothing; report how many images and requests it would be, how large, and how long it would take.
     tiles_only
         Only fetch the region's vector tiles, as the verb tiles does.
     pano

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from mlygeo.plotting.layers import Layer
+    from mlygeo.plotting.page import Thumbnails
     from mlygeo.progress import Progress
     from mlygeo.store import FrameLike
 
@@ -31,17 +32,20 @@ def plot(
     colour: str | None = None,
     dpi: int = 150,
     basemap: str | None = None,
+    basemap_attribution: str | None = None,
+    thumbnails: Thumbnails = "files",
+    inset: FrameLike | None = None,
     progress: Progress | None = None,
 ) -> Job[Figure]:
     """
-    Draw frames as a picture, one upon the other.
+    Draw frames as a picture, one above the other.
 
-    Streets become lines, points dots, images dots with arrows where cameras look (thinned where
-    they are dense), tracks lines coloured by speed, coverage what is covered and what is not; the
-    images of a selection are joined to the points they were chosen for where both are drawn. More
-    points than can be distinguished are counted on a lattice. A bar shows the scale, and the
-    attribution of the data is below. The colour-blind can distinguish the colours. Of more than a
-    million rows some are drawn that stand for all: one in each place, and more where more are.
+    Streets are drawn as lines, points as dots, images as dots with arrows in the direction of the camera (fewer
+    where they are dense), tracks as lines coloured by speed, coverage as covered and uncovered lines. The images
+    of a selection are joined to their points if both are drawn. Where points are too dense to distinguish, they
+    are counted in cells. There is a scale bar, and the attribution of the data below. The colours can be told
+    apart by colour-blind readers. Of more than a million rows, some are drawn that represent all: one at each
+    place, and more where there are more.
 
     The verb writes an interactive map where -o names an .html file; see `mlygeo.explore`.
 
@@ -55,10 +59,21 @@ def plot(
         Name of a column that gives the colours, in every layer that has it: times by year,
         numbers from low to high, other values as categories. Default: what suits each kind.
     dpi
-        Resolution of a picture, dots an inch.
+        Resolution of a picture, dots per inch.
     basemap
-        Address of map tiles, with {z}, {x} and {y}, for an interactive map (.html), fetched when
-        it is looked at. Default: none, and the map needs no network.
+        Address of map tiles (pictures), with {z}, {x} and {y}: for a picture they are fetched at
+        once, for an interactive map (.html) when it is looked at. Default: none, and nothing is
+        fetched. Mind the terms of whoever serves them.
+    basemap_attribution
+        Whose the base map is, which stands below the map; needed with a base map, unless it is
+        OpenStreetMap's.
+    thumbnails
+        Pictures of images on an interactive map (.html): "files" shows those that were downloaded
+        (`path`), "web" also those at the addresses that the frame holds (such as
+        `thumb_256_url`), fetched when somebody points at them, "none" none.
+    inset
+        Frame, or file of one, such as the outline of a country, that a picture shows as a small
+        map in the corner, with a frame where the large one lies.
 
     Returns
     -------
@@ -74,7 +89,7 @@ def plot(
     FrameError
         If there is nothing to draw, a frame has no CRS, or no layer has the column `colour`.
     InputError
-        If an option makes no sense, or a base map is asked for: a figure has none.
+        If an option makes no sense, or nothing says whose a base map is.
 
     Examples
     --------
@@ -93,36 +108,39 @@ def plot(
             return plotting.layers_of(drawn)
 
     def figure() -> Figure:
-        there = opened()
+        if thumbnails != "files":
+            raise InputError("`thumbnails` is of no use for a picture", hint="an interactive map (.html) has them")
+        ground = plotting.ground_of(basemap, basemap_attribution)
+        there, small = opened(), None
+        if inset is not None:
+            with running(progress):
+                small = plotting.layers_of(inset)
         noted([note for layer in there for note in layer.notes(counted=True)])
-        return plotting.draw_layers(there, title=title, dpi=dpi, colour=colour)
+        with running(progress), working("drawing"):
+            return plotting.draw_layers(there, title=title, dpi=dpi, colour=colour, ground=ground, inset=small)
 
     def noted(notes: list[str]) -> None:
         summary["notes"] = notes
         job.headline = "; ".join(["drawn", *notes])
 
-    def make() -> Figure:
-        if basemap is not None:
-            raise InputError("a figure has no base map", hint="mlygeo.explore(…, basemap=…)")
-        return figure()
-
     def write(path: Path) -> list[Path]:
         if path.suffix.lower() == ".html":
             if dpi != DPI:
                 raise InputError(f"`dpi` is of no use for {path.name}, which has no dots", hint="-o map.png")
-            plotting.check_basemap(basemap)
-            page = plotting.Map(opened(), title=title, colour=colour, basemap=basemap)
+            if inset is not None:
+                raise InputError(f"`inset` is of no use for {path.name}, which can be zoomed out", hint="-o map.png")
+            plotting.check_thumbnails(thumbnails)
+            ground = plotting.ground_of(basemap, basemap_attribution)
+            page = plotting.Map(opened(), title=title, colour=colour, ground=ground, thumbnails=thumbnails)
             written = page.save(path)
             noted(page.notes())
             return [written]
-        if basemap is not None:
-            raise InputError(f"`basemap` is for interactive maps, and {path.name} is a picture", hint="-o map.html")
         made = figure()
         with working("drawing"), store.atomic(path) as temporary:
             made.savefig(temporary)
         return [path]
 
-    job = Job(make, summary, "drawn", write)
+    job = Job(figure, summary, "drawn", write)
     return job
 
 

@@ -33,14 +33,14 @@ def estimate(
     """
     Estimate a share or mean of the streets, with its error, from points that were drawn at random.
 
-    Points stand for known lengths of street (`weight`), so that what is found at them holds for the streets, within an
-    interval: the share of the street length with each value of a column of text or truth values, or the mean of a
-    number over the length. The points are those of `streets` with `method` "random", "stratified", "grid" or
-    "per-street", or a selection for them.
+    Each point stands for a known length of street (`weight`). So a share or mean of the points, weighted,
+    estimates that of the streets, with an interval: the share of the street length with each value of a column of
+    text or truth values, or the mean of a number over the length. The points are those of `streets` with `method`
+    "random", "stratified", "grid" or "per-street", or a selection for them.
 
-    Points without a value are counted and left out. What is said then holds for the streets where there is one;
-    `points_missing` and `length_missing_m` tell how much that leaves open. A selection has no row for a point without
-    an image; with the points themselves, and the selection as `values`, these are counted, too.
+    Points without a value are counted and left out. The estimate then holds for the streets where there is a
+    value; `points_missing` and `length_missing_m` say how much remains unknown. A selection has no row for a
+    point without an image. Give the points themselves, and the selection as `values`, to count those, too.
 
     Parameters
     ----------

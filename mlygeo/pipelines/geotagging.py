@@ -59,7 +59,7 @@ def geotag_photos(
     """
     Give photos time, position, heading and altitude: their own, or those of a track or video.
 
-    What `extract_geotag_data` does to a folder, for a frame; nothing is kept or written into photos.
+    Does for a frame what `extract_geotag_data` does for a folder. Nothing is stored or written into photos.
 
     Parameters
     ----------
@@ -152,11 +152,11 @@ def cut(
     """
     Cut images into sequences, flag duplicates, derive headings, split at 500, and flag what looks wrong.
 
-    What `extract_sequence_data` does to a folder, for a frame; nothing is kept or written into photos.
+    Does for a frame what `extract_sequence_data` does for a folder. Nothing is stored or written into photos.
 
-    A dataset of images, as `partition` makes one, is cut in bounded memory and with the same answer; a folder of
-    results gets a dataset. Images that belong together, a million at most, have to fit into memory: those of a folder,
-    or where images have none, those that follow each other without a gap.
+    A dataset of images, as `partition` makes one, is cut without loading all of it, with the same result; give a
+    folder as output to get a dataset. Images that belong together, a million at most, have to fit into memory:
+    those of a folder, or if images have no folder, those that follow each other without a gap.
 
     Parameters
     ----------

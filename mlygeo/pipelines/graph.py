@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from mlygeo import plausible
 from mlygeo.errors import FrameError, InputError
 from mlygeo.pipelines.job import RECORDS_AT_ONCE, Job, joined, public_with, tally, version
 from mlygeo.pipelines.options import Access, Asking
@@ -74,7 +73,7 @@ def metadata(
         camera_parameters, make, model, width, height, quality_score, exif_orientation and the
         computed position, altitude and heading.
     dry_run
-        Ask for nothing; say how many requests it would take.
+        Ask for nothing; report how many requests it would take.
 
     Returns
     -------
@@ -98,7 +97,7 @@ def metadata(
     --------
     >>> metadata("selection.parquet", fields="altitude,camera_type,computed_geometry")
     """
-    from mlygeo import frames
+    from mlygeo import frames, plausible
     from mlygeo.net.answers import UnknownFieldError
     from mlygeo.pipelines.whose import rows_by_provider
     from mlygeo.providers import attribution_of

@@ -75,7 +75,7 @@ def download_originals(
     output
         Folder for the pictures. Default: downloads.
     user_name
-        The user to ask as, where several have signed in.
+        The user to ask as, if several have signed in.
     by_property
         How the images of the import path are known. "uuid": by what their descriptions say; since
         the service does not tell UUIDs any more, by time (to the millisecond) and place. "key": by
@@ -93,7 +93,7 @@ def download_originals(
     number_threads
         How many pictures to fetch at once.
     dry_run
-        Fetch nothing; say how many it would be.
+        Fetch nothing; report how many it would be.
 
     Returns
     -------

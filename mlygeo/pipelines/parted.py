@@ -462,23 +462,21 @@ class _Run:
                 store.remove(folder / stale)
             # Both are begun here: what is written together is of one thread.
             with store.atomic(points) as for_points, store.atomic(ids) as for_ids:
-                with (
-                    ThreadPoolExecutor(2) as pool,
-                    for_ids.open("w", encoding="utf-8", newline="\n") as file,
-                ):
+                with ThreadPoolExecutor(2) as pool, for_ids.open("wb") as file:
                     parts = pool.submit(whole.write)
                     placed = pool.submit(self._write_points, for_points, self.points.attrs | run)
-                    for words in _words(whole):
-                        file.write("\n".join([*words, ""]))
+                    told = pool.submit(self._told, whole)
+                    for lines in _lines(whole):
+                        file.write(lines)
+                    parts.result()
                     placed.result()
                 outputs = {
                     path.name: selection_lock.file_facts(held) for path, held in ((points, for_points), (ids, for_ids))
                 }
-            parts.result()
             made = whole.index(run | {"attribution": self.summary["attribution"]})
             index.write_index(made, beside)
             outputs[own_files.SELECTION] = selection_lock.index_facts(made)
-            locked = self.lock.write(folder, self.summary, self._told(whole), outputs)
+            locked = self.lock.write(folder, self.summary, told.result(), outputs)
             text = json.dumps(self.summary, indent=2, ensure_ascii=False) + "\n"
             said = store.write_text(text, folder / own_files.SUMMARY)
             _move(whole, folder, target, beside)
@@ -500,15 +498,23 @@ class _Run:
         return frames.placed(selection.points_table(whole), *whole.lonlat)
 
 
-def _words(whole: Whole) -> Iterator[list[str]]:
+def _lines(whole: Whole) -> Iterator[bytes]:
+    """Yield the lines of the list of images, some at a time."""
     import numpy as np
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     start, firsts = 0, whole.firsts
     for table in whole.tables([name for name in ("id", "provider") if name in whole.columns]):
         own_firsts = firsts[start : start + len(table)]
         start += len(table)
-        yield selection.words_of(table.take(pa.array(np.flatnonzero(own_firsts))))
+        own = table.take(pa.array(np.flatnonzero(own_firsts)))
+        if "provider" in own.column_names or not pa.types.is_integer(own["id"].type):
+            yield "\n".join([*selection.words_of(own), ""]).encode()
+        elif len(own):
+            words = own["id"].combine_chunks().cast(pa.string())
+            together = pa.ListArray.from_arrays(pa.array([0, len(words)], pa.int32()), words)
+            yield pc.binary_join(together, "\n")[0].as_buffer().to_pybytes() + b"\n"
 
 
 def _refuse_dataset(folder: Path, dataset: Images) -> None:

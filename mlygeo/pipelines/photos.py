@@ -86,7 +86,7 @@ def interpolate(
     output
         File for the frame of the photos; `.mlygeo/interpolated.parquet` in their folder unless given.
     max_time_delta
-        Seconds before the first or after the last photo with a position for which the way is extended.
+        Seconds before the first or after the last photo with a position for which the way is continued.
     file_in_path
         Table (CSV) whose times are interpolated, instead of photos.
     file_format

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlygeo import places, plausible
+from mlygeo import places
 from mlygeo.errors import FileError, FrameError, InputError
 from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job, public, version
@@ -43,23 +43,25 @@ def quality(
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
-    Tell how sharp, bright and contrasted pictures are, and where the sun was.
+    Measure how sharp, bright and contrasted pictures are, and where the sun was.
 
-    The sun needs a place, a time and a heading, and no file: `sun_altitude`, `sun_azimuth`, `sun_phase` and
-    `against_light`, as `sun_position` finds them. All else is measured in pictures, in several processes.
+    The position of the sun follows from place, time and heading, without a picture: `sun_altitude`,
+    `sun_azimuth`, `sun_phase` and `against_light`, as `sun_position` finds them. Everything else is measured in
+    pictures, by several processes.
 
-    `blur` is the variance of the Laplacian over pixels and colours: the lower, the more blurred. It depends on the
-    scene as well, so compare pictures of one kind. `contrast` is how far the 1st and the 99th percentile of grey values
-    are apart, 0 to 0.5 (black and white). `tone` is how like to a beta distribution (2, 2) brightness is spread,
-    0 to 1: low where a picture is mostly dark, mostly bright, or both. `brightness` is the mean, 0 to 255, and
-    `dark_share` the share of pixels of less than a quarter of it. `phash` is a perceptual hash: the same or different
-    in few bits for the same picture in another size or encoding. `time_doubtful` marks pictures as bright as by day
-    although by their time the sun was over 6 degrees below the horizon.
+    `blur` is the variance of the Laplacian over pixels and colours: the lower, the more blurred. It depends on
+    the scene as well, so compare similar pictures. `contrast` is the distance between the 1st and the 99th
+    percentile of grey values, 0 to 0.5 (black and white). `tone` says how similar the distribution of brightness
+    is to a beta distribution (2, 2), 0 to 1: low for pictures that are mostly dark, mostly bright, or both.
+    `brightness` is the mean, 0 to 255, and `dark_share` the share of pixels below a quarter of 255. `phash` is a
+    perceptual hash: the same, or different in few bits, for the same picture in another size or encoding.
+    `time_doubtful` marks pictures that are as bright as by day although at their time the sun was more than 6
+    degrees below the horizon.
 
     Pictures are reduced to 1,024 pixels of their longer side before they are measured (`measured_width`,
-    `measured_height`), so that pictures of several sizes compare and decoding costs little; smaller ones stay as they
-    are. What was measured is kept in the folder of the pictures (`.mlygeo/measured.parquet`), so that a run that was
-    ended goes on, and files that have not changed are not measured again.
+    `measured_height`), so that pictures of several sizes can be compared and decoding is cheap; smaller ones stay
+    as they are. The results are kept in the folder of the pictures (`.mlygeo/measured.parquet`): a run that was
+    stopped continues, and files that have not changed are not measured again.
 
     Parameters
     ----------
@@ -74,7 +76,7 @@ def quality(
         what tone exceeds 0.8 by) and whether its filter accepts the picture, with its threshold of 0.35
         (`percept_accepted`). Its check for a road, which takes a model, is left out, as with --disable-road-check.
     field_of_view
-        Horizontal field of view of cameras that do not tell theirs, degrees.
+        Horizontal field of view, degrees, of cameras for which it is not known.
     low_sun
         Largest altitude of the sun at which it can be in a picture, degrees.
     copies
@@ -103,6 +105,7 @@ def quality(
     --------
     >>> quality("DCIM", preset="percept")
     """
+    from mlygeo import plausible
     from mlygeo.pipelines import geotagging, provenance
     from mlygeo.spatial import sun
     from mlygeo.spatial.copies import BY_PLACE, flag_copies

@@ -100,17 +100,18 @@ def process(
     """
     Process photos: geotag them, cut them into sequences, flag duplicates, and write what is found into them.
 
-    Reads the photos of folders, gives them positions (their own, or from a track or videos), cuts them
-    into sequences, flags duplicates, derives missing headings along the photos kept, flags what looks wrong,
-    and writes the image description into each photo that is ready. Three files are kept beside them:
-    `images.parquet` with all photos, the failed with their reason, `sequences.parquet` with a line for each
-    sequence, and `mapillary_image_description.json`, which the official tools read too. Photos are replaced one by one
-    and only by whole ones; run again, it goes on from where it stopped, and starts from what photos said
-    when they were first read, also where they or their folder were moved or renamed since. Photos that are
-    uploaded already are not written into again, and keep their results, unless `rerun` is given.
+    Reads the photos of folders, gives them positions (their own, or from a track or videos), cuts them into
+    sequences, flags duplicates, computes missing headings along the photos kept, flags what looks wrong, and
+    writes the image description into each photo that is ready. Three files are kept beside the photos:
+    `images.parquet` with all photos, failed ones with the reason, `sequences.parquet` with a row for each
+    sequence, and `mapillary_image_description.json`, which the official tools read too. A photo is replaced only
+    by a complete new one. Run again, it continues where it stopped, and starts from what the photos said when
+    they were first read, also if they or their folder were moved or renamed since. Photos that are already
+    uploaded are not changed, and keep their results, unless `rerun` is given.
 
-    Videos among them are not changed. Each has its track in the image description file, that of the camera or of
-    a GPX file of its name beside it; one that holds no positions is counted, and is an error if it was named itself.
+    Videos among them are not changed. The track of each video, from its camera or from a GPX file of the same
+    name beside it, is written into the image description file. A video without positions is counted; if it was
+    named itself, that is an error.
 
     Parameters
     ----------

@@ -46,7 +46,7 @@ def init(
     Write the configuration of a project, so that commands in its folder need not name the region.
 
     The command line finds it in the working folder or a folder above, and names it in its first line. Without
-    options a terminal asks for what it holds. An existing file is replaced only if that is wanted.
+    options, it asks at a terminal. An existing file is replaced only if you ask for it.
 
     Parameters
     ----------

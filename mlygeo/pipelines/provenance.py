@@ -112,11 +112,19 @@ def noted(frame: gpd.GeoDataFrame, call: Call | None, summary: Mapping[str, Any]
 
 
 def of_this_call() -> dict[str, Any] | None:
-    """Return what the user has called, as `record_of` does; None while no public function runs."""
+    """
+    Return what the user has called, as `record_of` does, for what has the same bytes on any Python.
+
+    None while no public function runs.
+    """
     from mlygeo.pipelines.arguments import user_call
 
     call = user_call()
-    return None if call is None else json.loads(json.dumps(record_of(call, {})))
+    if call is None:
+        return None
+    record = record_of(call, {})
+    found: dict[str, Any] = json.loads(json.dumps({**record, "software": lasting(record["software"])}))
+    return found
 
 
 def inputs_in(call: Call) -> dict[str, Any]:

@@ -240,22 +240,26 @@ def _sampling(content: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
         "best images by a rule" if of_rule else "nearest image" if options.get("k") in {None, 1} else "nearest images"
     )
     number = "" if options.get("k") in {None, 1} else f"{options['k']} "
-    reach = "" if limit is None else f" within {limit:g} m"
+    reach = _metres(" within", limit)
     if "towards" in content["inputs"]:
         what = "of things that they look at"
     elif "points" in content["inputs"]:
         what = "of given points"
     else:
-        what = f"of points on streets, one every {options['interval']:g} m (method {options['method']})"
+        what = f"of points on streets{_metres(', one every', options.get('interval'))} (method {options.get('method')})"
     filters = ", ".join(f"{name} {value}" for name, value in summary.get("filters", {}).items())
     return f"The {number}{kind}{reach} {what}{f'; of images with {filters}' if filters else ''}."
+
+
+def _metres(text: str, value: Any) -> str:
+    """Return a text with a number of metres behind it; nothing where the lock has none."""
+    return f"{text} {value:g} m" if isinstance(value, int | float) else ""
 
 
 def _bias(content: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     """Return where there are no images, in a sentence."""
     lost = facts["points"] - facts["points_covered"]
-    limit = content["options"].get("max_distance")
-    near = "" if limit is None else f" within {limit:g} m"
+    near = _metres(" within", content["options"].get("max_distance"))
     return (
         f"{lost:,} of {counted(facts['points'], 'point')} have no image{near}; there are images only where "
         "contributors have taken and published them."

@@ -82,13 +82,12 @@ def tiles(
     """
     Fetch the vector tiles of a region, and return the images in them.
 
-    Tiles that are in the cache are not fetched again, so a second run is free and an interrupted
-    one goes on where it stopped. A tile that cannot be fetched is reported, never taken for
-    empty.
+    Tiles that are in the cache are not fetched again: a second run fetches nothing, and an interrupted run
+    continues where it stopped. A tile that cannot be fetched is reported, and never counts as empty.
 
-    The images of a country go into a dataset, in bounded memory: a folder with a part for each cell of the world, as
-    `partition` makes one, with the rows of the images frame. The same command brings it up to date, and a run that was
-    killed is gone on with.
+    The images of a whole country fit into a dataset: a folder with a part for each cell of the world, as
+    `partition` makes one. It has the rows of the images frame, and writing it needs little memory. The same
+    command brings it up to date, and continues a run that was killed.
 
     Parameters
     ----------
@@ -104,9 +103,9 @@ def tiles(
         and those that are gone from their tiles; images in tiles that could not be fetched, outside the region or
         left out by the filters stay. Only the parts concerned are written anew.
     rows_per_part
-        Most rows of a part of a dataset. Default: as many as the parts that are there have, else a million.
+        Most rows in one part of a dataset. Default: as many as its existing parts have, else a million.
     dry_run
-        Fetch nothing; say what would be fetched, and how long it would take.
+        Fetch nothing; report what would be fetched, and how long it would take.
 
     Returns
     -------
@@ -439,11 +438,11 @@ def select(
         Points frame, or a file of points of your own instead of street points: any vector file
         or GPX.
     lock
-        Make the selection of this lock again, from the same inputs with the same options: selection.lock.json, or
-        the folder that it is in. What stands against it is an error, before anything is written.
+        Make the selection of this lock again, from the same inputs with the same options: selection.lock.json,
+        or the folder that it is in. If something has changed, that is an error before anything is written.
     dry_run
-        With a dataset of images: do nothing, and say in how many parts the work is cut, whether this process makes
-        them at once, and which memory and time it takes.
+        With a dataset of images: do nothing, and report into how many parts the work is cut, whether this
+        process makes them at once, and how much memory and time it takes.
 
     Returns
     -------

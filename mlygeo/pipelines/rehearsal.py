@@ -37,41 +37,40 @@ def run_standin(
     seed: int = 0,
 ) -> Job[Server]:
     """
-    Stand in for Mapillary and Panoramax on this machine, to rehearse a job.
+    Run a local server that answers like Mapillary and Panoramax, to rehearse a job.
 
-    The address is the first line printed. Set MAPILLARY_GRAPH_API_ENDPOINT and
-    MAPILLARY_TILES_ENDPOINT to it, and MAPILLARY_UPLOAD_ENDPOINT to it with /upload behind, and
-    every verb asks the stand-in: the Graph API is at the address itself, vector tiles are under
-    /maps/vtp/. For Panoramax set MLYGEO_PANORAMAX_URL to it with /api behind, or give that as
-    `endpoint`. Each image is served as its column `provider` says, Mapillary's without the column;
-    uploads are for Mapillary alone. Nothing but this machine can reach it. It serves until it is
-    stopped.
+    This stand-in prints its address in the first line. Set MAPILLARY_GRAPH_API_ENDPOINT and
+    MAPILLARY_TILES_ENDPOINT to it, and MAPILLARY_UPLOAD_ENDPOINT to it followed by /upload; then every verb asks
+    the stand-in. The Graph API is at the address itself, vector tiles are below /maps/vtp/. For Panoramax set
+    MLYGEO_PANORAMAX_URL to it followed by /api, or give that as `endpoint`. The column `provider` of an image
+    says whose it is; without the column it is Mapillary's. Uploads work for Mapillary only. Only this machine can
+    reach the server. It runs until you stop it.
 
     Parameters
     ----------
     images
-        Images frame, or a file of one, of Mapillary, Panoramax or both: the images it has. Without
-        it has none, and takes uploads.
+        Images that it serves: a frame or its file, of Mapillary, Panoramax or both. Without it, it has none,
+        and takes uploads.
     photos
         Folder with pictures ID.jpg, at any depth, such as `mlygeo download` makes; they are
         delivered as they are, in every size. Pictures that are not there are drawn.
     port
-        Its port; 0 takes a free one.
+        Port of the server; 0 takes a free one.
     token
-        The one token that it takes; any, or none, unless given.
+        The only token that is accepted. Default: any, or none.
     store
-        Folder for what is uploaded: pictures, manifests and what became of them, to look at.
+        Folder for what is uploaded: pictures, manifests and their status.
     latency
-        Seconds before every answer; the service's own is about one.
+        Seconds before every answer; the real service takes about one.
     fail
         Share of requests that fail, 0 to 1, in every way that asking again overcomes: errors of
         the server, broken connections, bodies cut short, web pages, nonsense.
     missing
-        Share of images that are gone, 0 to 1.
+        Share of images that are reported as deleted, 0 to 1.
     url_lifetime
-        Seconds until the address of a picture expires. Default: the service's 30 days.
+        Seconds until the address of a picture expires. Default: 30 days, as at the service.
     seed
-        Another seed, other failures.
+        Number that the failures follow from; another number gives other failures.
 
     Returns
     -------

@@ -126,7 +126,7 @@ class Selection(Matched):
         return facts.facts_of(
             facts.sums_of(self.table, len(self.points)),
             images=distinct(self.keyed.ranks[self.matches.image_row]),
-            distance_m=facts.quartiles(len(nearest), np.sort(nearest).__getitem__),
+            distance_m=facts.quartiles(len(nearest), lambda places: np.partition(nearest, places)[places]),
             providers=facts.shares(self._ranked) if "provider" in self.table.column_names else None,
         )
 

@@ -62,8 +62,8 @@ def find_sequences(
     """
     Find the sequences of a user, an organization or a region, with counts, dates, camera and length.
 
-    All of them together narrow the search down. What the service did not tell, because a box holds too
-    many images or a page could not be had, is reported, never taken for empty.
+    If several are given, only sequences that match all of them are found. What the service did not return,
+    because a box has too many images or a page failed, is reported, and never counts as empty.
 
     Parameters
     ----------

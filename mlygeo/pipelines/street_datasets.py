@@ -8,6 +8,7 @@ from mlygeo.errors import FileError, InputError
 from mlygeo.locks import FolderLock
 from mlygeo.parts import run
 from mlygeo.parts.laying import Laid
+from mlygeo.parts.whole import index_of
 from mlygeo.pipelines import provenance
 from mlygeo.pipelines.datasets import frame_of
 from mlygeo.pipelines.job import Job, check_folder
@@ -101,7 +102,7 @@ def _laid(planned: Planned, dataset: Path, workers: int | None, progress: Progre
     noted = {"plan": plan.hash, "street_points": laid.facts, "written": len(laid.files), "placeless": 0}
     record = provenance.of_this_call()
     noted |= {"left_out": {}, "problems": {}, "records": [] if record is None else [record]}
-    index = laid.index(noted)
+    index = index_of(plan, laid.counts, noted)
     folder = publishing.run_folder(dataset)
     plan.parts.replace(folder / PARTS)
     publishing.publish(folder, dataset, index, new=[part.path for part in index.parts], old=[])

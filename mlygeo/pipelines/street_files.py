@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from mlygeo.progress import Progress
     from mlygeo.store.datasets.index import Index
 
+CUT = "ways of which the file lacks some nodes, which end there"
+
 STREETS_PER_PART = 250_000
 """Most streets of a part, unless it is said: one takes five times the memory of an image."""
 
@@ -33,6 +35,12 @@ def osm_file(value: Any) -> Path | None:
         return None
     path = Path(value).expanduser()
     return path if path.is_file() else None
+
+
+def _problems(attrs: dict[str, Any]) -> dict[str, int]:
+    """Return how many ways of a file are not whole, as its streets tell."""
+    cut = attrs["streets"]["ways_cut"]
+    return {CUT: cut} if cut else {}
 
 
 def write_streets(
@@ -119,6 +127,8 @@ def partition_streets(
                     raise publishing.in_the_way(dataset, grows=False)
                 return there
             with running(progress), street_batches(path, retain_all=True) as batches:
-                return lines.write(batches, dataset, folder, most=most, inputs=inputs, record=record)
+                return lines.write(
+                    batches, dataset, folder, most=most, inputs=inputs, problems=_problems, record=record
+                )
     finally:
         publishing.remove(folder)

@@ -81,34 +81,34 @@ def coverage(
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
-    Measure which share of the street length has imagery near it, how new it is, and where it lacks.
+    Measure which share of the street length has imagery near it, how new it is, and where there is none.
 
-    A place on a street is covered if an image lies within the distance of it. Covered lengths are
-    exact, and each street counts once (the two directions of an edge are one line). The summary
-    tells them by street class, year of capture, panorama or not, contributor, and provider, with a time zone
-    also by season, weekday and hour; a place that has images of two years counts for both. It also tells how
-    unevenly contributors have photographed: Gini coefficient, effective number and largest share.
+    A place on a street is covered if an image lies within the distance of it. Covered lengths are exact, and each
+    street counts once (the two directions of an edge are one line). The summary has them by street class, year of
+    capture, panorama or not, contributor, and provider, with a time zone also by season, weekday and hour; a
+    place that has images of two years counts for both. It also says how unevenly contributors have photographed:
+    Gini coefficient, effective number and largest share.
 
     Parameters
     ----------
     distance
-        Largest distance from a place on a street to an image, metres; an image just there counts.
+        Largest distance from a place on a street to an image, metres; the limit itself is included.
     by
-        Tell covered lengths apart by this; may be given several times. Default: by everything that
-        the images know; by season, weekday and hour with `time_zone` only, by district with `districts`.
+        Report covered lengths separately by this; may be given several times. Default: by everything that the
+        images have; by season, weekday and hour only with `time_zone`, by district only with `districts`.
     time_zone
         Time zone for season, weekday and hour: local, the zone of each image's place, which is the default where `by`
         asks for them; a name of the IANA database such as Europe/Berlin, UTC, or solar for the mean solar time of
         each image's place. Seasons are meteorological: winter is December to February north of the equator, June to
         August south of it.
     districts
-        Polygons of districts, a frame or its file: streets are cut at their borders, and images count where they
-        stand. What lies in no district is told, too.
+        Polygons of districts, a frame or its file: streets are cut at their borders, and images count where
+        they stand. What lies in no district is reported, too.
     district_name
         Column with the names of the districts; those of the same name are one. Default: name.
     cells
-        Tell lengths, coverage and images in cells of the world: quadkey17 for tiles of the web map of zoom 17, h3:9
-        for the hexagons of H3 of resolution 9, which need the extra `cells`.
+        Report lengths, coverage and images in cells of the world: quadkey17 for tiles of the web map of zoom
+        17, h3:9 for the hexagons of H3 of resolution 9, which need the extra `cells`.
     compare
         Compare what two sides cover, street by street: given twice, for the first and the second side. Either
         periods in ISO 8601, UTC (2021, 2021-06; 2019/2021; ../2021 is all until its end, 2022/.. all from its start),
@@ -123,8 +123,8 @@ def coverage(
     srid
         EPSG code of the projected CRS to measure in. Default: the UTM zone of the streets.
     dry_run
-        With a dataset of images: do nothing, and say in how many parts the streets are shared out, and which memory
-        and time they take.
+        With a dataset of images: do nothing, and report into how many parts the streets are divided, and how
+        much memory and time they take.
 
     Returns
     -------

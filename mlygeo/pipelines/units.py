@@ -40,9 +40,9 @@ def extract_user_data(
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
-    Note whose photos they are: the first unit of `process`.
+    Note who owns the photos: the first step of `process`.
 
-    Every unit reads and writes `images.parquet`, so that they can be run one after another.
+    Every step reads and writes `images.parquet`, so that they can be run one after another.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def extract_import_meta_data(
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
-    Note what photos and options tell of camera and files: a unit of `process`.
+    Note what photos and options say about camera and files: a step of `process`.
 
     Maker, model and orientation are those in the photos, unless given here.
 
@@ -159,7 +159,7 @@ def extract_geotag_data(
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
-    Give photos time, position and heading: a unit of `process`.
+    Give photos time, position and heading: a step of `process`.
 
     Starts from what photos said when they were first read. Sequences that were cut before are forgotten,
     for they may be wrong now.
@@ -226,11 +226,12 @@ def extract_sequence_data(
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
-    Cut photos into sequences, flag duplicates, derive headings: a unit of `process`.
+    Cut photos into sequences, flag duplicates, derive headings: a step of `process`.
 
     Photos of one folder and camera (make, model, serial number and size of its pictures) are cut where the gap to
-    the next is too large, and split at `max_images`, 6 gigapixels and 110 GiB. Photos without a heading are taken
-    to look in the direction of travel: within `duplicate_distance` of the last photo kept they are duplicates.
+    the next photo is too large, and split at `max_images`, 6 gigapixels and 110 GiB. Photos without a heading are
+    assumed to look in the direction of travel: within `duplicate_distance` of the last photo kept they are
+    duplicates.
 
     Returns
     -------
@@ -286,9 +287,9 @@ def extract_upload_params(
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
-    Write the image description file, which an upload goes by: a unit of `process`.
+    Write the image description file for the upload: a step of `process`.
 
-    Needs what the other units found.
+    It needs the results of the other steps.
 
     Returns
     -------
@@ -343,7 +344,7 @@ def exif_insert(
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
-    Write what the other units found into the photos: the last unit of `process`.
+    Write the results of the other steps into the photos: the last step of `process`.
 
     The image description goes into the tag ImageDescription of each photo that is ready; with options, time,
     position, heading and orientation go into their own tags too. A photo is replaced only by a new one that

@@ -54,19 +54,19 @@ def verify(
     progress: Progress | None = None,
 ) -> Job[pd.DataFrame]:
     """
-    Tell what vanished, moved or changed since a selection was made.
+    Report what disappeared, moved or changed since a selection was made.
 
-    `select` writes selection.lock.json beside its results. Compared with it are the files of inputs, tiles and results
-    (all of their bytes), the options that this version of mlygeo has, the versions of libraries, and the images at the
-    service: gone, moved, or with another capture time, heading, sequence, kind or creator. What cannot be compared,
-    such as streets that came from OpenStreetMap, is named. Nothing is written.
+    `select` writes selection.lock.json beside its results. This lock is compared with the files of inputs, tiles
+    and results (all of their bytes), the options of this version of mlygeo, the versions of libraries, and the
+    images at the service: gone, moved, or with another capture time, heading, sequence, kind or creator. What
+    cannot be compared, such as streets that came from OpenStreetMap, is named. Nothing is written.
 
     Parameters
     ----------
     lock
         The lock, or the folder that it is in.
     offline
-        Compare what is on this machine, and do not ask the service.
+        Compare only what is on this machine, and do not ask the service.
     max_move
         Largest distance, metres, between the position in the selection and that at the service now; an image further
         away has moved. Positions in tiles are rounded to some decimetres.
@@ -213,13 +213,15 @@ def _differs(then: gpd.GeoDataFrame, now: gpd.GeoDataFrame, name: str) -> npt.ND
     """Return which rows have another value than then, where one was known."""
     import numpy as np
 
+    from mlygeo.degrees import turn
+
     before, after = then[name], now[name]
     known = before.notna().to_numpy()
     if name == "captured_at":
         unlike = ((before - after).abs().dt.total_seconds() > LATER_S).to_numpy() | after.isna().to_numpy()
     elif name == "compass_angle":
-        turned = (before - after).to_numpy(dtype=np.float64, na_value=np.nan)
-        unlike = ~(np.abs((turned + 180.0) % 360.0 - 180.0) <= TURNED)
+        turned = turn(before, after).to_numpy(dtype=np.float64, na_value=np.nan)
+        unlike = ~(turned <= TURNED)
     else:
         unlike = (before.astype("str") != after.astype("str")).fillna(value=True).to_numpy(dtype=bool)
     found: npt.NDArray[np.bool_] = known & unlike

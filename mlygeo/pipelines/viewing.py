@@ -105,26 +105,26 @@ def views(
         Street points of the selection, with the bearing of the street. Default: street_points.parquet beside the
         selection, if it is of the same run.
     overlap
-        Make views all around instead, as few as it takes for each to share this part of its field of view with the
-        next: 0 to below 1.
+        Make views all around instead, the fewest with which each shares at least this part of its field of view
+        with the next: from 0 to below 1.
     fov
         Horizontal field of view, degrees, up to 150.
     size
         Pixels of a view, width x height.
     pitch
-        Degrees by which views look up.
+        Degrees by which views look up; negative for down.
     quality
-        Of the JPEG files, 1 to 100.
+        Quality of the JPEG files, 1 to 100.
     picture_size
         Size in which pictures are downloaded, as in the verb download.
     overwrite
-        Make all views anew.
+        Make all views again.
     workers
         Processes that make views, each of one picture at a time. Default: as many as there are processors.
     required_disk_space
-        Gigabytes that stay free on the disk; below that no view is written. Default: a tenth of the disk.
+        Gigabytes to keep free on the disk; when less is left, no view is written. Default: a tenth of the disk.
     dry_run
-        Make nothing; say how many views it would be, and what is left out.
+        Make nothing; report how many views it would be, and what is left out.
     provider
         Who serves the images, where their rows do not say it: mapillary, panoramax, or one that an installed package
         brings. Default: mapillary.

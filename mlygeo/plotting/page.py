@@ -1,9 +1,9 @@
 """
 Frames as an interactive map: one HTML file that needs neither network nor server.
 
-The page draws with WebGL 2 in its own viewer (viewer.js beside this module), so that only the data
-make the file large. Its content security policy allows no other script, and no text of a frame becomes
-HTML.
+The page draws with WebGL 2 in its own viewer (viewer.js beside this module; controls.js is what stands round
+the map), so that only the data make the file large. Its content security policy allows no other script, and no
+text of a frame becomes HTML.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ import json
 import logging
 import os
 import re
-import zlib
 from dataclasses import replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, urlsplit
 
 import numpy as np
@@ -29,6 +28,8 @@ from mlygeo.attribution import link_of, text
 from mlygeo.errors import FormatError, FrameError, InputError
 from mlygeo.formats.jpeg import ENDINGS
 from mlygeo.plotting import style, thinning
+from mlygeo.plotting.columns import Packer, field
+from mlygeo.plotting.ground import DEEPEST, ground_of
 from mlygeo.plotting.layers import BEYOND, CUT, LINES, ROUND_DEG, attribution, layers_of, links, span, together
 from mlygeo.plotting.thinning import curve, world
 from mlygeo.schemas import DEFAULT_PROVIDER
@@ -36,11 +37,13 @@ from mlygeo.schemas import DEFAULT_PROVIDER
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    import numpy.typing as npt
+    import geopandas as gpd
     import pandas as pd
 
     from mlygeo.arrays import Objects
+    from mlygeo.plotting.ground import Ground
     from mlygeo.plotting.layers import Layer
+    from mlygeo.plotting.widget import MapWidget
 
 log = logging.getLogger("mlygeo.plotting")
 
@@ -57,6 +60,24 @@ FIRST = (
 
 MOST_FIELDS = 24
 
+WHEN = ("captured_at", "time", "start")
+"""Columns of times that the page's slider is for: the first that a layer has."""
+
+WAYS = {
+    "year": ("captured_at",),
+    "creator": ("creator", "creator_username", "creator_id"),
+    "score": ("score", "quality_score"),
+}
+"""What the page can colour images by besides what suits their kind, and the columns that tell it, the best first."""
+
+Thumbnails = Literal["files", "web", "none"]
+
+ADDRESSES = ("thumb_256_url", "thumb_url", "thumb_1024_url")
+"""Columns with the address of a small picture, the smallest first."""
+
+MOST_HOSTS = 20
+"""Hosts of pictures that the page's policy names; of more it names none, and allows all."""
+
 EMBEDDED_BYTES = 8_000_000
 """Most pictures embedded in a map that is shown in a notebook."""
 
@@ -72,26 +93,8 @@ UNITS = {
 
 PICTURES = {**dict.fromkeys(ENDINGS, "jpeg"), ".png": "png", ".webp": "webp"}
 
-TYPES: dict[str, Any] = {
-    "u1": np.uint8,
-    "u2": np.uint16,
-    "u4": np.uint32,
-    "i4": np.int32,
-    "f4": np.float32,
-    "f8": np.float64,
-    "i8": np.int64,
-}
-
-UNKNOWN = np.iinfo(np.int64).min
-
-PRECISE = 100_000.0
-"""Numbers from here on are kept in eight bytes."""
-
-LEVEL = 6
-"""Compression level of zlib; the highest takes four times as long and saves two percent."""
-
-LONGEST = 500
-"""Most letters of a text in a popup."""
+LONGEST_ADDRESS = 40_000_000
+"""Most letters of the address of a picture, which may be the picture itself."""
 
 MOST_BYTES = 20_000_000
 """The largest page: a browser opens it in seconds, and mail takes it; pictures in it count apart."""
@@ -108,14 +111,17 @@ def explore(
     title: str | None = None,
     colour: str | None = None,
     basemap: str | None = None,
+    basemap_attribution: str | None = None,
+    thumbnails: Thumbnails = "files",
 ) -> Map:
     """
     Show frames on an interactive map, good for a million points; of more, a million that stand for all.
 
-    The map is one HTML page without any address in it: it works offline, from a file, and in a
-    notebook. A click on an image shows its picture where it was downloaded (`path`), its capture
-    time and a link to its page at the provider; what else the frame holds is shown too. Below the map is whose
-    the images are, by their rows where these have a `provider`, with licences and shares.
+    The map is one HTML page that fetches nothing unless asked to: it works offline, from a file, and in a
+    notebook. The pointer over an image shows its picture, a click what else the frame holds and a link to
+    its page at the provider. Images can be coloured by year, creator or score, and a slider narrows them to a
+    time. Shift and dragging picks images, whose ids can be copied; `map.widget()` has them in Python. Below the
+    map is whose the images are, by their rows where these have a `provider`, with licences and shares.
 
     Parameters
     ----------
@@ -128,8 +134,14 @@ def explore(
         numbers from low to high, other values as categories. Without it, tracks are coloured by
         speed, coverage by how much is covered.
     basemap
-        Address of map tiles, with {z}, {x} and {y}, to be fetched when the map is looked at; None
+        Address of map tiles (pictures), with {z}, {x} and {y}, to be fetched when the map is looked at; None
         shows none, and fetches nothing. Mind the terms of whoever serves them.
+    basemap_attribution
+        Whose the base map is, which stands below the map; needed with `basemap`, unless it is OpenStreetMap's.
+    thumbnails
+        "files" shows pictures that were downloaded (`path`), "web" also those at the addresses that the
+        frame holds (such as `thumb_256_url`, which the provider makes for a time), fetched when somebody
+        points at them, and "none" shows none.
 
     Returns
     -------
@@ -141,14 +153,21 @@ def explore(
     FrameError
         If there is nothing to draw.
     InputError
-        If `basemap` is no address of tiles.
+        If `basemap` is no address of tiles, or nothing says whose they are, or `thumbnails` is another word.
 
     Examples
     --------
     >>> explore([streets, selection], colour="captured_at").save("map.html")
     """
-    check_basemap(basemap)
-    made = Map(layers_of(layers), title=title, colour=colour, basemap=basemap)
+    check_thumbnails(thumbnails)
+    ground = ground_of(basemap, basemap_attribution)
+    made = Map(
+        layers_of(layers),
+        title=title,
+        colour=colour,
+        ground=ground,
+        thumbnails=thumbnails,
+    )
     for note in made.notes():
         log.warning("%s", note)
     return made
@@ -166,19 +185,29 @@ class Map:
         Text above the legend.
     colour
         Name of the column that gives the colours.
-    basemap
-        Address of map tiles.
+    ground
+        The base map.
+    thumbnails
+        Which pictures are shown.
     """
 
     def __init__(
-        self, layers: list[Layer], *, title: str | None = None, colour: str | None = None, basemap: str | None = None
+        self,
+        layers: list[Layer],
+        *,
+        title: str | None = None,
+        colour: str | None = None,
+        ground: Ground | None = None,
+        thumbnails: Thumbnails = "files",
     ) -> None:
         reached = [_on_the_map(layer) for layer in layers]
         self.layers = [layer for layer in reached if len(layer.frame)]
         if not self.layers:
             raise FrameError("there is nothing to draw: everything lies beyond 85.05° north or south", hint=POLAR)
         style.check_colour(self.layers, colour)
-        self.title, self.colour, self.basemap = title, colour, basemap
+        self.title, self.colour, self.ground, self.thumbnails = title, colour, ground, thumbnails
+        self._hosts: set[str] = set()
+        self._drawn: list[tuple[Layer, Any] | None] = []
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """
@@ -225,17 +254,69 @@ class Map:
 
     def _html(self, drawn: list[Layer], picture: Callable[[str], str | None] | None) -> str:
         packer = Packer()
+        self._hosts.clear()
+        self._drawn.clear()
         layers = [self._layer(packer, layer, picture) for layer in drawn]
         linked = links(drawn)
         if len(linked):
             layers.insert(0, _links(packer, linked))
+            self._drawn.insert(0, None)
+        ways = [way for way in WAYS if any(way == paint["by"] for layer in layers for paint in layer["paints"])]
         meta = {
             "title": self.title,
             "layers": layers,
+            "ways": [{"by": "", "title": self.colour or "kind of layer"}, *({"by": way, "title": way} for way in ways)],
             "view": _view(drawn),
-            "basemap": None if self.basemap is None else {"url": self.basemap, "zoom": 19},
+            "basemap": None if self.ground is None else {"url": self.ground.address, "zoom": DEEPEST},
         }
-        return _page(meta, packer.text(), self.attribution, self.title or "Map", self.basemap)
+        hosts = sorted(self._hosts) if len(self._hosts) <= MOST_HOSTS else ["https:"]
+        if self.ground is not None:
+            parts = urlsplit(self.ground.address)
+            hosts.append(f"{parts.scheme}://{parts.netloc}")
+        return _page(meta, packer.text(), self.attribution, self.title or "Map", hosts)
+
+    def rows(self, picked: Iterable[tuple[int, Iterable[int]]]) -> list[gpd.GeoDataFrame]:
+        """
+        Return the rows that were picked on the page that was made last, a frame for each layer that has some.
+
+        Parameters
+        ----------
+        picked
+            Number of each layer on the page, and of its rows.
+        """
+        found = []
+        for number, rows in picked:
+            if 0 <= number < len(self._drawn) and (drawn := self._drawn[number]) is not None:
+                layer, order = drawn
+                chosen = [row for row in rows if 0 <= row < len(order)]
+                if chosen:
+                    part = layer.frame.iloc[np.sort(np.asarray(order)[chosen])].copy()
+                    part.attrs = layer.frame.attrs
+                    found.append(part)
+        return found
+
+    def widget(self) -> MapWidget:
+        """
+        Return the map as a widget of Jupyter, whose `selected` is what was picked on it.
+
+        Raises
+        ------
+        DependencyError
+            If anywidget is missing: the hint names the command.
+
+        Examples
+        --------
+        >>> widget = mlygeo.explore(images).widget()
+        >>> widget  # in a cell of its own; Shift and dragging on it picks images
+        >>> widget.selected["id"]
+        """
+        from mlygeo.plotting.widget import widget_of
+
+        return widget_of(self)
+
+    def embedded(self) -> str:
+        """Return the page with pictures in it, up to a limit, as it needs them that lies in no folder."""
+        return self.html(picture=_Embedding())
 
     def notes(self) -> list[str]:
         """Return what the map does not show, or otherwise than it is, in sentences."""
@@ -245,11 +326,11 @@ class Map:
     def attribution(self) -> list[str]:
         """Whose data the map shows."""
         sources = attribution(self.layers)
-        return sources if self.basemap is None else [*sources, f"base map: {urlsplit(self.basemap).hostname}"]
+        return sources if self.ground is None else [*sources, self.ground.line]
 
     def _repr_html_(self) -> str:
         """Return the map as a notebook shows it: a page in a frame that may run its script and open links."""
-        page = html.escape(self.html(picture=_Embedding()), quote=True)
+        page = html.escape(self.embedded(), quote=True)
         return (
             f'<iframe srcdoc="{page}" sandbox="allow-scripts allow-popups" title="{html.escape(self.title or "Map")}"'
             ' style="width: 100%; height: 560px; border: 1px solid #ccc"></iframe>'
@@ -257,7 +338,7 @@ class Map:
 
     def _layer(self, packer: Packer, layer: Layer, picture: Callable[[str], str | None] | None) -> dict[str, Any]:
         with_gaps = any(other.kind == "gaps" for other in self.layers)
-        paint = style.paint(layer, self.colour, with_gaps=with_gaps)
+        paints = {"": style.paint(layer, self.colour, with_gaps=with_gaps), **_ways(layer, self.colour)}
         points = layer.is_points or (layer.kind == "tracks" and not layer.track_order()[1].any())
         found: dict[str, Any] = {
             "name": layer.name,
@@ -265,13 +346,66 @@ class Map:
             "all": layer.rows,
             "notes": layer.notes(),
             "shape": "points" if points else "lines",
-            "colours": list(paint.colours),
-            "labels": _labels(paint),
+            "extent": [f"{value:.5f}°" for value in layer.frame.total_bounds],
         }
         order = _points(packer, layer, found) if points else _lines(packer, layer, found)
-        found["index"] = None if paint.index is None else packer.add(paint.index[order], "u1")
-        found["columns"] = _fields(packer, layer, layer.frame.iloc[order], picture)
+        found["paints"] = [
+            {
+                "by": way,
+                "title": "" if paint.title == "km/h" else paint.title,
+                "colours": [style.GREY if colour == style.PALE else colour for colour in paint.colours],
+                "labels": _labels(paint),
+                "index": None if paint.index is None else packer.add(paint.index[order], "u1"),
+            }
+            for way, paint in paints.items()
+        ]
+        if layer.kind == "areas" and paints[""].labels is not None:
+            found["width"] = 4  # borders that are colours to be told apart
+        rows = layer.frame.iloc[order]
+        self._drawn.append((layer, order))
+        found["columns"] = _fields(packer, layer, rows, self._thumbnails(rows, picture))
+        when = next((field for field in found["columns"] if field.get("role") == "when"), None)
+        if when is not None:
+            known = rows[when["name"]].dropna()
+            found["taken"] = [f"{time:%Y-%m-%d %H:%M}" for time in (known.min(), known.max())]
         return found
+
+    def _thumbnails(self, rows: pd.DataFrame, picture: Callable[[str], str | None] | None) -> pd.Series | None:
+        """Return the address of the small picture of each row; None where there are none."""
+        import pandas as pd
+
+        found = pd.Series([None] * len(rows), index=rows.index, dtype=object)
+        if self.thumbnails == "none":
+            return None
+        if picture is not None and "path" in rows.columns:
+            found = rows["path"].map(lambda path: picture(str(path)) if isinstance(path, str) and path else None)
+        if self.thumbnails == "web":
+            for name in (name for name in ADDRESSES if name in rows.columns):
+                web = rows[name].map(lambda url: url if isinstance(url, str) and WEB.fullmatch(url) else None)
+                found = found.astype(object).where(found.notna(), web)
+            parts = [urlsplit(url) for url in found.dropna().unique() if WEB.fullmatch(url)]
+            self._hosts |= {f"{part.scheme}://{part.netloc}" for part in parts}
+        return None if found.isna().all() else found
+
+
+WEB = re.compile(r"(https://[A-Za-z0-9.-]+|http://127\.0\.0\.1)(:[0-9]+)?/[^\s\"'<>;]*")
+"""Addresses of pictures that the page may ask for; without encryption those on this machine, as in a rehearsal."""
+
+
+def _ways(layer: Layer, colour: str | None) -> dict[str, style.Paint]:
+    """Return the further ways to colour a layer, by their name."""
+    found = {}
+    for way, columns in WAYS.items():
+        name = next((name for name in columns if name in layer.frame.columns and layer.frame[name].notna().any()), None)
+        if name is not None and name != colour and (way != "year" or _are_times(layer.frame[name])):
+            found[way] = replace(style.paint(layer, name), title=way)
+    return found
+
+
+def _are_times(values: pd.Series) -> bool:
+    import pandas as pd
+
+    return bool(pd.api.types.is_datetime64_any_dtype(values))
 
 
 def _labels(paint: style.Paint) -> list[str] | None:
@@ -322,9 +456,6 @@ def _lines(packer: Packer, layer: Layer, found: dict[str, Any]) -> Any:
         "owners": packer.add(owners, "u4", differences=True),
         "width": {"gaps": 5, "coverage": 4, "tracks": 4}.get(layer.kind, 2.5),
     }
-    if layer.kind == "areas":
-        # Without values their colour is too pale for borders.
-        found |= {"colours": [style.GREY]} if found["labels"] is None else {"width": 4}
     return order
 
 
@@ -334,9 +465,7 @@ def _links(packer: Packer, links: Any) -> dict[str, Any]:
         "name": "chosen for",
         "rows": len(links),
         "shape": "lines",
-        "colours": [style.BLACK],
-        "labels": None,
-        "index": None,
+        "paints": [{"by": "", "title": "", "colours": [style.BLACK], "labels": None, "index": None}],
         "x": packer.add(x, "u4", differences=True),
         "y": packer.add(y, "u4", differences=True),
         "counts": packer.add(np.full(len(links), 2), "u4"),
@@ -346,32 +475,31 @@ def _links(packer: Packer, links: Any) -> dict[str, Any]:
     }
 
 
-def _fields(
-    packer: Packer, layer: Layer, frame: pd.DataFrame, picture: Callable[[str], str | None] | None
-) -> list[dict[str, Any]]:
+def _fields(packer: Packer, layer: Layer, frame: pd.DataFrame, thumbnails: pd.Series | None) -> list[dict[str, Any]]:
     names = [name for name in FIRST if name in frame.columns]
     if layer.rows <= MANY:
         names += [str(name) for name in frame.columns if name not in FIRST]
     names = [name for name in names if str(frame[name].dtype) != "geometry" and name != "licence_url"][:MOST_FIELDS]
     fields = []
-    if picture is not None and "path" in names:
-        addresses = frame["path"].map(lambda path: picture(str(path)) if isinstance(path, str) and path else None)
-        if (made := _field(packer, "thumbnail", addresses)) is not None:
-            fields.append({**made, "role": "thumbnail"})
+    if thumbnails is not None and (made := field(packer, "thumbnail", thumbnails, longest=LONGEST_ADDRESS)):
+        fields.append({**made, "role": "thumbnail"})
+    when = next((name for name in WHEN if name in names and _are_times(frame[name])), None)
     for name in names:
         # Maps are given to other people, so the author's folders must not appear in them.
         values = frame[name].map(_file_name) if name == "path" else frame[name]
-        made = _field(packer, "file" if name == "path" else name, values)
+        made = field(packer, "file" if name == "path" else name, values)
         if made is None:
             continue
         if name == "id" and layer.kind in {"images", "selection", "views"} and (pages := _pages(frame, made["kind"])):
             made |= {"role": "picture", "pages": pages}
+        if name == when and made["kind"] == "time":
+            made |= {"role": "when", "name": name}
         if name == "provider":
             made["role"] = "provider"
         if name in UNITS:
             made["unit"] = UNITS[name]
         fields.append(made)
-        if name == "licence" and (address := _field(packer, "licence address", _addresses(frame))) is not None:
+        if name == "licence" and (address := field(packer, "licence address", _addresses(frame))) is not None:
             made["role"] = "licence"
             fields.append({**address, "role": "address"})
     return fields
@@ -506,38 +634,27 @@ def _cut(geometry: Objects, end: float) -> Objects:
         )
 
 
-def check_basemap(basemap: str | None) -> None:
+def check_thumbnails(thumbnails: str) -> None:
     """
-    Raise unless an address of map tiles is one.
+    Raise unless a word says which pictures are shown.
 
     Raises
     ------
     InputError
-        If it is not.
+        If it does not.
     """
-    if basemap is None:
-        return
-    try:
-        parts = urlsplit(basemap)
-        _ = parts.port
-    except ValueError:  # a host or a port that none is
-        parts = urlsplit("")
-    sound = parts.scheme == "https" and parts.hostname and all(name in basemap for name in ("{z}", "{x}", "{y}"))
-    if not sound or any(letter in basemap for letter in "\"'<>; "):
-        raise InputError(
-            f"`basemap` is no address of map tiles: {basemap[:80]!r}",
-            hint="such as https://tile.openstreetmap.org/{z}/{x}/{y}.png",
-        )
+    if thumbnails not in {"files", "web", "none"}:
+        raise InputError(f"`thumbnails` is 'files', 'web' or 'none', not {thumbnails!r}")
 
 
-def _page(meta: dict[str, Any], data: str, attribution: list[str], title: str, basemap: str | None) -> str:
-    """Return the page with the viewer's settings (`meta`) and its packed columns (`data`)."""
-    script, sheet = _asset("viewer.js"), _asset("viewer.css")
+def _page(meta: dict[str, Any], data: str, attribution: list[str], title: str, hosts: list[str]) -> str:
+    """Return the page with the viewer's settings (`meta`), its packed columns (`data`) and where pictures come from."""
+    script, sheet = _asset("viewer.js") + _asset("controls.js"), _asset("viewer.css")
 
     def digest(text: str) -> str:
         return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
-    images = "data: blob: file: 'self'" + ("" if basemap is None else f" https://{urlsplit(basemap).netloc}")
+    images = " ".join(["data: blob: file: 'self'", *hosts])
     policy = (
         f"default-src 'none'; script-src {digest(script)}; style-src {digest(sheet)}; img-src {images};"
         " base-uri 'none'; form-action 'none'"
@@ -552,14 +669,21 @@ def _page(meta: dict[str, Any], data: str, attribution: list[str], title: str, b
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>{html.escape(style.encodable(title))}</title>",
             f"<style>{sheet}</style></head><body>",
-            '<div id="map" tabindex="0" role="application" aria-label="Map; arrow keys move it, plus and minus zoom">',
-            '<div id="tiles"></div></div>',
+            '<div id="map" tabindex="0" role="application" aria-roledescription="map" aria-label="Map"',
+            ' aria-describedby="keys"><div id="tiles"></div><div id="cross"></div><div id="frame" hidden></div></div>',
+            '<p id="keys" class="unseen">Arrow keys move the map, plus and minus zoom, Home shows everything.',
+            "Enter tells what is nearest to the middle, the space bar adds it to what is picked.</p>",
+            '<p id="status" class="unseen" role="status"></p>',
             '<details id="panel" class="box" open><summary>Legend</summary></details>',
-            '<div id="buttons" class="box"><button id="in" aria-label="Zoom in">+</button>',
-            '<button id="out" aria-label="Zoom out">&minus;</button>',
-            '<button id="all" aria-label="Show everything">&#x2922;</button></div>',
+            '<div id="buttons" class="box" role="toolbar" aria-label="Map" aria-orientation="vertical">',
+            '<button id="in" aria-label="Zoom in" title="Zoom in">+</button>',
+            '<button id="out" aria-label="Zoom out" title="Zoom out">&minus;</button>',
+            '<button id="all" aria-label="Show everything" title="Show everything">&#x2922;</button>',
+            '<button id="choose" aria-pressed="false" aria-label="Pick by drawing a box"',
+            ' title="Pick by drawing a box (or Shift and dragging)">&#x2b1a;</button></div>',
             '<div id="foot"><div id="scale" class="box"><span></span><div></div></div>',
             f'<div id="attribution" class="box">{_linked(style.encodable("  ·  ".join(attribution)))}</div></div>',
+            '<div id="hover" class="box" aria-hidden="true" hidden></div>',
             '<div id="popup" class="box" role="dialog" aria-label="What was clicked" hidden></div>',
             '<div id="problem" class="box" role="alert" hidden></div>',
             f'<script id="meta" type="application/json">{escaped}</script>',
@@ -582,110 +706,6 @@ def _linked(text: str) -> str:
     )
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=3)
 def _asset(name: str) -> str:
     return Path(__file__).with_name(name).read_text(encoding="utf-8")
-
-
-def _field(packer: Packer, name: str, values: pd.Series) -> dict[str, Any] | None:
-    """
-    Add a column that popups show.
-
-    Parameters
-    ----------
-    packer
-        The packer that the column is added to.
-    name
-        Its name.
-    values
-        Its values.
-
-    Returns
-    -------
-    field
-        Description of the column for the page; None for a column that is all null.
-    """
-    import pandas as pd
-
-    if values.isna().all():
-        return None
-    found: dict[str, Any] = {"title": name.replace("_", " ")}
-    if pd.api.types.is_datetime64_any_dtype(values):
-        plain = values.dt.tz_convert(None) if values.dt.tz is not None else values
-        seconds = plain.to_numpy(dtype="datetime64[s]").astype("int64")
-        # 0 is "unknown"; other times than the seconds of an unsigned number, from 1970 to 2106, are text.
-        shown = (seconds > 0) & (seconds < 2**32)
-        if shown[values.notna().to_numpy()].all():
-            return {**found, "kind": "time", "at": packer.add(np.where(shown, seconds, 0), "u4")}
-    elif pd.api.types.is_bool_dtype(values):
-        truth = values.astype("boolean").to_numpy(dtype=float, na_value=2.0)
-        return {**found, "kind": "truth", "at": packer.add(truth, "u1")}
-    elif pd.api.types.is_integer_dtype(values):
-        if pd.api.types.is_signed_integer_dtype(values) or values.max() < 2**63:
-            whole = values.astype("Int64").to_numpy(dtype="int64", na_value=UNKNOWN)
-            if not ((whole == UNKNOWN) & values.notna().to_numpy()).any():
-                return {**found, "kind": "whole", "at": packer.add(whole, "i8")}
-    elif pd.api.types.is_float_dtype(values):
-        numbers = values.to_numpy(dtype=float, na_value=np.nan)
-        # Four bytes hold seven digits, which suits degrees and metres of a city, and not coordinates in metres.
-        kind = "f4" if np.nanmax(np.abs(numbers)) < PRECISE else "f8"
-        return {**found, "kind": "number", "at": packer.add(numbers, kind)}
-    if (packed := _uuids(values)) is not None:
-        return {**found, "kind": "uuid", "at": packer.add(packed, "u1")}
-    words = pd.Series([None if style.is_null(value) else str(value)[:LONGEST] for value in values], dtype=object)
-    codes, known = pd.factorize(words)
-    kind = next(kind for kind in ("u1", "u2", "u4") if len(known) < np.iinfo(TYPES[kind]).max)
-    codes = np.where(codes < 0, np.iinfo(TYPES[kind]).max, codes)
-    return {**found, "kind": "text", "at": packer.add(codes, kind), "words": [style.encodable(word) for word in known]}
-
-
-def _uuids(values: pd.Series) -> npt.NDArray[np.uint8] | None:
-    """Return the bytes of UUIDs in lower case, 16 a row, zeros for null; None where a value is anything else."""
-    plain = values.dropna()
-    if not len(plain) or not all(isinstance(value, str) and _UUID.fullmatch(value) for value in plain):
-        return None
-    packed = bytes.fromhex("".join([value if isinstance(value, str) else _NIL for value in values]).replace("-", ""))
-    return np.frombuffer(packed, dtype=np.uint8)
-
-
-_NIL = "0" * 32
-
-_UUID = re.compile(f"(?!{_NIL[:8]}-0000-0000)[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}")
-"""UUIDs whose 16 bytes stand for them; the one of zeros means null."""
-
-
-# Columns as text that the page unpacks: planes of bytes, and differences where neighbours are similar.
-
-
-class Packer:
-    """Collects columns, and returns their bytes; each method returns the position of its column for the page."""
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-        self._size = 0
-
-    def add(self, values: npt.NDArray[Any], kind: str, *, differences: bool = False) -> list[Any]:
-        """
-        Add a column.
-
-        Parameters
-        ----------
-        values
-            Numbers, in the type of that kind.
-        kind
-            One of `TYPES`.
-        differences
-            Store differences from the row before, which are small where neighbours are similar.
-        """
-        values = np.ascontiguousarray(values, dtype=TYPES[kind])
-        if differences and len(values):
-            values = np.concatenate((values[:1], np.diff(values)))
-        planes = values.view(np.uint8).reshape(len(values), values.itemsize).T
-        at, self._size = self._size, self._size + planes.size
-        self._parts.append(planes.tobytes())
-        return [at, len(values), kind, int(differences)]
-
-    def text(self) -> str:
-        """Return all added columns as text."""
-        packer = zlib.compressobj(LEVEL)
-        return base64.b64encode(b"".join([*(packer.compress(part) for part in self._parts), packer.flush()])).decode()

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 import math
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlygeo import frames
 from mlygeo.extras import missing
+from mlygeo.plotting import ground as base
 from mlygeo.plotting import style
 from mlygeo.plotting.layers import attribution, layers_of, links, span, turned
 from mlygeo.progress import counted
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 
     from mlygeo import store
     from mlygeo.arrays import Floats
+    from mlygeo.plotting.ground import Ground
     from mlygeo.plotting.layers import Layer
     from mlygeo.plotting.style import Paint
 
@@ -45,12 +50,30 @@ APART = "  ·  "
 LONGEST_LINE = 110
 """Letters of a line of attributions that fit under a map."""
 
+INSET = 0.28
+"""Longer side of the small map, as a part of the shorter side of the figure."""
+
+AS_TEXT = {"svg.fonttype": "none", "pdf.fonttype": 42, "ps.fonttype": 42, "svg.hashsalt": "mlygeo"}
+"""Text of vector pictures stays text, which programs for drawings can edit; names in them do not change by chance."""
+
+UNDATED: dict[str, dict[str, None]] = {
+    "svg": {"Date": None},
+    "pdf": {"CreationDate": None},
+}
+"""What would differ each time a picture is written."""
+
 ARROWS = 28
 """Headings are thinned to one in each of so many squares along the longer side."""
 
 
 def draw(
-    layers: Iterable[store.FrameLike], *, title: str | None = None, dpi: int = 150, colour: str | None = None
+    layers: Iterable[store.FrameLike],
+    *,
+    title: str | None = None,
+    dpi: int = 150,
+    colour: str | None = None,
+    ground: Ground | None = None,
+    inset: store.FrameLike | None = None,
 ) -> Figure:
     """
     Draw frames on top of each other; see `mlygeo.plot`.
@@ -65,22 +88,57 @@ def draw(
     drawn = layers_of(layers)
     for note in (note for layer in drawn for note in layer.notes(counted=True)):
         log.warning("%s", note)
-    return draw_layers(drawn, title=title, dpi=dpi, colour=colour)
+    return draw_layers(
+        drawn, title=title, dpi=dpi, colour=colour, ground=ground, inset=None if inset is None else layers_of(inset)
+    )
 
 
-def draw_layers(drawn: list[Layer], *, title: str | None, dpi: int, colour: str | None) -> Figure:
-    """Draw layers on top of each other; see `draw`."""
+@lru_cache(maxsize=1)
+def _figure() -> Any:
+    """Return the class of figures, which exists only where Matplotlib does."""
     try:
+        from matplotlib import rc_context
         from matplotlib.figure import Figure as MatplotlibFigure
     except ImportError as error:
         raise missing("pictures need Matplotlib", "plot") from error
+
+    class MapFigure(MatplotlibFigure):  # type: ignore[misc]
+        """A figure that is written with text that stays text, and as the same bytes each time."""
+
+        def savefig(
+            self,
+            fname: Any,
+            *,
+            format: str | None = None,  # noqa: A002 - Matplotlib's name
+            metadata: dict[str, Any] | None = None,
+            **more: object,
+        ) -> None:
+            ending = format or Path(str(fname)).suffix.lstrip(".").lower()
+            undated = UNDATED.get(ending, {})
+            with rc_context(AS_TEXT):
+                super().savefig(fname, format=format, metadata={**undated, **(metadata or {})}, **more)
+
+    return MapFigure
+
+
+def draw_layers(
+    drawn: list[Layer],
+    *,
+    title: str | None,
+    dpi: int,
+    colour: str | None,
+    ground: Ground | None = None,
+    inset: list[Layer] | None = None,
+) -> Figure:
+    """Draw layers on top of each other; see `draw`."""
+    figure: Figure = _figure()(dpi=dpi, layout="constrained")
     style.check_colour(drawn, colour)
-    figure = MatplotlibFigure(dpi=dpi, layout="constrained")
     axes = figure.add_subplot()
     west, east = span(drawn)
     _fit(axes, drawn, west, east)
     figure.set_size_inches(*_size(axes))
     limits = axes.get_xlim(), axes.get_ylim()
+    notes = [] if ground is None else _draw_ground(axes, ground, dots=figure.get_figwidth() * dpi)
     with_gaps = any(layer.kind == "gaps" for layer in drawn)
     for layer in drawn:
         _draw_layer(axes, layer, style.paint(layer, colour, with_gaps=with_gaps), west)
@@ -90,8 +148,10 @@ def draw_layers(drawn: list[Layer], *, title: str | None, dpi: int, colour: str 
     _draw_headings(axes, drawn, west)
     by_values = colour is not None and any(colour in layer.frame.columns for layer in drawn)
     _finish(axes, title, colour if by_values else None)
+    if inset is not None:
+        _draw_inset(figure, axes, inset, drawn, west)
     figure.supxlabel(
-        style.printable(_in_lines([*attribution(drawn), *_said(drawn)])),
+        style.printable(_in_lines([*attribution([*drawn, *(inset or [])]), *notes, *_said(drawn)])),
         parse_math=False,
         fontsize=SMALL,
         x=0.99,
@@ -100,6 +160,72 @@ def draw_layers(drawn: list[Layer], *, title: str | None, dpi: int, colour: str 
         gid="attribution",
     )
     return figure
+
+
+def _draw_ground(axes: Axes, ground: Ground, *, dots: float) -> list[str]:
+    """Draw a base map below everything; return whose it is, and what it lacks."""
+    (west, east), (south, north) = axes.get_xlim(), axes.get_ylim()
+    image, extent, missing = base.picture(ground, (west, south, east, north), dots=dots)
+    axes.imshow(image, extent=extent, zorder=-1, aspect=axes.get_aspect(), interpolation="bilinear", gid="base map")
+    lacks = f"{counted(missing, 'tile')} of the base map {'is' if missing == 1 else 'are'} missing"
+    if missing:
+        log.warning("%s", lacks)
+    return [ground.line, *([lacks] if missing else [])]
+
+
+def _draw_inset(figure: Figure, axes: Axes, layers: list[Layer], drawn: list[Layer], west: float) -> None:
+    """Draw where the map lies on a smaller one, in the corner where the map has least to hide."""
+    from matplotlib.patches import Rectangle
+
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    begin, end = span(layers)
+    turn = 360.0 * round(((begin + end) - (left + right)) / 720.0)  # the antimeridian may lie between the two
+    left, right = left + turn, right + turn
+    bounds = np.array([layer.frame.total_bounds for layer in layers])
+    start, end = min(begin, left), max(end, right)
+    south, north = min(bounds[:, 1].min(), low), max(bounds[:, 3].max(), high)
+    squeeze = max(math.cos(math.radians((south + north) / 2)), 0.01)
+    wide, tall = (end - start) * squeeze, north - south
+    shape = (INSET, INSET * tall / wide) if wide >= tall else (INSET * wide / tall, INSET)
+    inches = figure.get_size_inches()
+    share = np.array([side * min(inches) / full for side, full in zip(shape, inches, strict=True)])
+    small = axes.inset_axes((*_emptiest_corner(axes, drawn, west, share), *share), zorder=8)
+    small.set_gid("inset")
+    for layer in layers:
+        part = replace(layer, name="")
+        _draw_layer(small, part, style.Paint((style.PALE if layer.kind == "areas" else style.GREY,)), begin)
+    # A rectangle that is a dot on the small map would not be seen.
+    least = 0.03 * max(end - start, (north - south) / squeeze)
+    middle, centre = (left + right) / 2, (low + high) / 2
+    across, up = max(right - left, least), max(high - low, least * squeeze)
+    small.add_patch(
+        Rectangle(
+            (middle - across / 2, centre - up / 2), across, up, fill=False, edgecolor=style.VERMILION, linewidth=1.6,
+            zorder=9, gid="extent",
+        )
+    )  # fmt: skip
+    margin = 0.04
+    small.set_xlim(start - margin * (end - start), end + margin * (end - start))
+    small.set_ylim(south - margin * tall, north + margin * tall)
+    small.set_aspect(1 / squeeze)
+    small.set(xticks=[], yticks=[], xlabel="", ylabel="", facecolor="white")
+
+
+def _emptiest_corner(axes: Axes, drawn: list[Layer], west: float, share: Floats) -> Floats:
+    """Return the lower left of a box in the corner of the axes with the fewest vertices; the bar has one for itself."""
+    import shapely
+
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    vertices = np.concatenate([shapely.get_coordinates(layer.geometry) for layer in drawn])
+    at = np.column_stack(
+        [(turned(vertices[:, 0], west) - left) / (right - left), (vertices[:, 1] - low) / (high - low)]
+    )
+    edge = 0.015
+    far = 1 - edge - share
+    corners = [far, np.array([edge, far[1]]), np.array([far[0], edge])]
+    return min(
+        corners, key=lambda corner: int(((at >= corner - edge) & (at <= corner + share + edge)).all(axis=1).sum())
+    )
 
 
 def _in_lines(parts: list[str]) -> str:

@@ -136,7 +136,8 @@ def _of_values(values: pd.Series, name: str) -> Paint:
         years = values.dt.year
         return _ordered(years, name)
     plain = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_complex_dtype(values)
-    if pd.api.types.is_bool_dtype(values) or not plain:
+    is_key = name == "id" or name.endswith("_id")  # a number in name only, of which none is more than another
+    if pd.api.types.is_bool_dtype(values) or not plain or is_key:
         return _categories(values, name)
     numbers = values.to_numpy(dtype=float, na_value=np.nan)
     whole = pd.api.types.is_integer_dtype(values)
@@ -186,7 +187,13 @@ def scaled(numbers: Floats, name: str) -> Paint:
 def _categories(values: pd.Series, name: str) -> Paint:
     import pandas as pd
 
-    words = pd.Series([None if is_null(value) else printable(str(value)) for value in values], dtype=object)
+    known: Any
+    try:
+        number, known = pd.factorize(values)
+    except TypeError:  # lists and the like
+        number, known = pd.factorize(np.array([None if is_null(value) else str(value) for value in values], object))
+    texts = np.array([None if is_null(value) else printable(str(value)) for value in known] + [None], dtype=object)
+    words = pd.Series(texts[number], dtype=object)
     counts = words.value_counts()
     top = list(counts.index[: MOST_CATEGORIES if len(counts) <= MOST_CATEGORIES else MOST_CATEGORIES - 1])
     codes = pd.Index(top, dtype=object).get_indexer(pd.Index(words)).astype(np.int64)

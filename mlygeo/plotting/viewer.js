@@ -5,12 +5,14 @@
 (() => {
   const WORLD = 2 ** 32;
   const EARTH_M = 40075016.686;
-  const FEW = 50000; // points that are drawn while the map moves, where all are too many
+  const SLOW_MS = 40; // where a picture of all points takes longer, a part of them is drawn while the map moves
+  const FEW = 20000; // points of a layer that are drawn even then
+  const ALL_TIMES = [0, 4294967295];
   const meta = JSON.parse(document.getElementById("meta").textContent);
   const box = document.getElementById("map");
   const canvas = document.createElement("canvas");
   box.append(canvas);
-  const state = { x: 0, y: 0, zoom: 1, ready: false, slow: false, loaded: false, rest: 150 };
+  const state = { x: 0, y: 0, zoom: 1, ready: false, loaded: false, drawn: 0, bears: Infinity, rest: 150, span: ALL_TIMES };
 
   // ---- data: zlib'ed columns, each as planes of bytes, some as differences --------------------------------
   async function unpack(text) {
@@ -59,7 +61,6 @@
     for (const layer of meta.layers) {
       const x = column(all, layer.x);
       const y = column(all, layer.y);
-      layer.classes = layer.index ? column(all, layer.index) : null;
       layer.visible = true;
       if (layer.shape === "points") {
         layer.xy = new Uint32Array(2 * x.length);
@@ -83,7 +84,12 @@
           from++;
         }
       }
-      for (const field of layer.columns) field.values = column(all, field.at);
+      for (const field of layer.columns) {
+        field.values = column(all, field.at);
+        if (field.role === "when") layer.when = field.values; // seconds, 0 where unknown
+      }
+      for (const paint of layer.paints) paint.classes = paint.index ? column(all, paint.index) : null;
+      layer.paint = layer.paints[0];
     }
   }
 
@@ -91,11 +97,11 @@
   const HEAD = `#version 300 es
     precision highp float; precision highp int;
     uniform uvec2 centre; uniform vec2 rest; uniform float unit; uniform vec2 half_size;
-    uniform vec4 palette[16];
+    uniform vec4 palette[16]; uniform uvec2 span;
     vec2 pixels(uvec2 place) { uvec2 d = place - centre; return (vec2(ivec2(d)) - rest) * unit; }
     vec4 clip(vec2 p) { return vec4(p.x / half_size.x, -p.y / half_size.y, 0.0, 1.0); }`;
   const POINTS = [`${HEAD}
-    in uvec2 place; in uint kind; in uint heading; in uint pano;
+    in uvec2 place; in uint kind; in uint heading; in uint pano; in uint when;
     uniform float radius; uniform bool arrows;
     out vec4 colour; out float look; out float size; flat out uint ring;
     void main() {
@@ -103,6 +109,7 @@
       look = arrows && heading != 65535u && pano == 0u ? float(heading) * 6.28318531 / 65534.0 : -1.0;
       size = look >= 0.0 ? radius * 6.0 : radius * 2.0 + 2.0;
       gl_PointSize = size; gl_Position = clip(pixels(place));
+      if (when < span.x || when > span.y) gl_Position = vec4(2.0, 2.0, 2.0, 1.0);
     }`, `#version 300 es
     precision highp float; precision highp int;
     in vec4 colour; in float look; in float size; flat in uint ring; uniform float radius;
@@ -122,7 +129,7 @@
       discard;
     }`];
   const LINES = [`${HEAD}
-    in vec2 corner; in uvec2 from; in uvec2 to; in uint kind; uniform float width;
+    in vec2 corner; in uvec2 from; in uvec2 to; in uint kind; in uint when; uniform float width;
     out vec4 colour;
     void main() {
       colour = palette[kind];
@@ -130,6 +137,7 @@
       d = l > 0.0 ? d / l : vec2(1.0, 0.0);
       vec2 side = vec2(-d.y, d.x) * corner.y * width * 0.5;
       gl_Position = clip(mix(a, b, corner.x) + side + d * (corner.x - 0.5) * width * 0.6);
+      if (when < span.x || when > span.y) gl_Position = vec4(2.0, 2.0, 2.0, 1.0);
     }`, `#version 300 es
     precision highp float;
     in vec4 colour; out vec4 shown; void main() { shown = colour; }`];
@@ -153,7 +161,7 @@
   function whole(used, name, data, size, type, stride, offset, divisor) {
     const at = used.input(name);
     if (at < 0) return;
-    if (!data) { gl.disableVertexAttribArray(at); gl.vertexAttribI4ui(at, name === "heading" ? 65535 : 0, 0, 0, 0); return; }
+    if (!data) { gl.disableVertexAttribArray(at); return; }
     gl.bindBuffer(gl.ARRAY_BUFFER, data);
     gl.enableVertexAttribArray(at);
     gl.vertexAttribIPointer(at, size, type, stride, offset);
@@ -175,40 +183,76 @@
     lineProgram = program(LINES);
     const corners = buffer(new Float32Array([0, -1, 0, 1, 1, -1, 1, 1]));
     for (const layer of meta.layers) {
-      layer.array = gl.createVertexArray();
-      gl.bindVertexArray(layer.array);
       if (layer.shape === "points") {
-        const parts = [buffer(layer.xy), buffer(layer.classes), buffer(layer.look), buffer(layer.pano)];
-        // The same buffers, of which only every so many-th point is read: for while the map moves.
-        layer.every = Math.min(31, Math.ceil(layer.xy.length / 2 / FEW));
-        layer.thin = gl.createVertexArray();
-        for (const [array, step] of [[layer.thin, layer.every], [layer.array, 1]]) {
-          gl.bindVertexArray(array);
-          whole(pointProgram, "place", parts[0], 2, gl.UNSIGNED_INT, 8 * step, 0, 0);
-          whole(pointProgram, "kind", parts[1], 1, gl.UNSIGNED_BYTE, step, 0, 0);
-          whole(pointProgram, "heading", parts[2], 1, gl.UNSIGNED_SHORT, 2 * step, 0, 0);
-          whole(pointProgram, "pano", parts[3], 1, gl.UNSIGNED_BYTE, step, 0, 0);
-        }
+        layer.buffers = { place: buffer(layer.xy), heading: buffer(layer.look), pano: buffer(layer.pano), when: buffer(layer.when) };
       } else {
-        const ends = buffer(layer.ends);
-        let kinds = null;
-        if (layer.classes) {
-          kinds = new Uint8Array(layer.owner.length);
-          for (let i = 0; i < kinds.length; i++) kinds[i] = layer.classes[layer.owner[i]];
-        }
-        whole(lineProgram, "from", ends, 2, gl.UNSIGNED_INT, 16, 0, 1);
-        whole(lineProgram, "to", ends, 2, gl.UNSIGNED_INT, 16, 8, 1);
-        whole(lineProgram, "kind", buffer(kinds), 1, gl.UNSIGNED_BYTE, 1, 0, 1);
-        const corner = lineProgram.input("corner");
-        gl.bindBuffer(gl.ARRAY_BUFFER, corners);
-        gl.enableVertexAttribArray(corner);
-        gl.vertexAttribPointer(corner, 2, gl.FLOAT, false, 0, 0);
+        layer.buffers = { ends: buffer(layer.ends), when: buffer(layer.when && ofSegments(layer, layer.when, Uint32Array)), corners };
       }
+      colourBy(layer, layer.paint);
     }
     gl.bindVertexArray(null);
   }
 
+  // The values of rows, for each segment of a layer of lines.
+  function ofSegments(layer, values, Type) {
+    const found = new Type(layer.owner.length);
+    for (let i = 0; i < found.length; i++) found[i] = values[layer.owner[i]];
+    return found;
+  }
+
+  function colourBy(layer, paint) {
+    layer.paint = paint;
+    const parts = layer.buffers;
+    if (parts.kind) gl.deleteBuffer(parts.kind);
+    const classes = paint.classes && layer.shape === "lines" ? ofSegments(layer, paint.classes, Uint8Array) : paint.classes;
+    parts.kind = buffer(classes);
+    layer.array = layer.shape === "points" ? pointArray(layer, 1, layer.array) : lineArray(layer, layer.array);
+    layer.thinEvery = 0;
+  }
+
+  // The same buffers, of which only every so many-th point is read: for while the map moves.
+  function pointArray(layer, step, old) {
+    if (old) gl.deleteVertexArray(old);
+    const made = gl.createVertexArray(), parts = layer.buffers;
+    gl.bindVertexArray(made);
+    whole(pointProgram, "place", parts.place, 2, gl.UNSIGNED_INT, 8 * step, 0, 0);
+    whole(pointProgram, "kind", parts.kind, 1, gl.UNSIGNED_BYTE, step, 0, 0);
+    whole(pointProgram, "heading", parts.heading, 1, gl.UNSIGNED_SHORT, 2 * step, 0, 0);
+    whole(pointProgram, "pano", parts.pano, 1, gl.UNSIGNED_BYTE, step, 0, 0);
+    whole(pointProgram, "when", parts.when, 1, gl.UNSIGNED_INT, 4 * step, 0, 0);
+    gl.bindVertexArray(null);
+    return made;
+  }
+
+  function lineArray(layer, old) {
+    if (old) gl.deleteVertexArray(old);
+    const made = gl.createVertexArray(), parts = layer.buffers;
+    gl.bindVertexArray(made);
+    whole(lineProgram, "from", parts.ends, 2, gl.UNSIGNED_INT, 16, 0, 1);
+    whole(lineProgram, "to", parts.ends, 2, gl.UNSIGNED_INT, 16, 8, 1);
+    whole(lineProgram, "kind", parts.kind, 1, gl.UNSIGNED_BYTE, 1, 0, 1);
+    whole(lineProgram, "when", parts.when, 1, gl.UNSIGNED_INT, 4, 0, 1);
+    const corner = lineProgram.input("corner");
+    gl.bindBuffer(gl.ARRAY_BUFFER, parts.corners);
+    gl.enableVertexAttribArray(corner);
+    gl.vertexAttribPointer(corner, 2, gl.FLOAT, false, 0, 0);
+    gl.bindVertexArray(null);
+    return made;
+  }
+
+  // Those that were picked have a black rim: a larger dot below each.
+  function showPicked(places) {
+    if (state.picked) { gl.deleteBuffer(state.picked.buffers.place); gl.deleteVertexArray(state.picked.array); }
+    state.picked = null;
+    if (places.length) {
+      state.picked = { buffers: { place: buffer(places) }, count: places.length / 2 };
+      state.picked.array = pointArray(state.picked, 1);
+    }
+    redraw();
+  }
+
   const rgb = (text) => [1, 3, 5].map((i) => parseInt(text.slice(i, i + 2), 16) / 255).concat(1);
+  const CONES_FROM = 16.5; // zoom
   const pixelsPerUnit = () => (256 * 2 ** state.zoom) / WORLD;
   const radiusOf = (layer) => Math.min(8, Math.max(1.5, layer.radius + (state.zoom - 15) * 0.9));
 
@@ -222,12 +266,17 @@
       let seen = run < layer.boxes.length / 4 && south >= state.y - high && north <= state.y + high;
       seen = seen && [-WORLD, 0, WORLD].some((turn) => east + turn >= state.x - wide && west + turn <= state.x + wide);
       if (seen && from < 0) from = run * RUN;
-      if (!seen && from >= 0) { gl.drawArrays(gl.POINTS, from, Math.min(count, run * RUN) - from); from = -1; }
+      if (!seen && from >= 0) {
+        const to = Math.min(count, run * RUN);
+        gl.drawArrays(gl.POINTS, from, to - from);
+        state.drawn += to - from;
+        from = -1;
+      }
     }
   }
 
-  function draw(thin) {
-    const started = performance.now();
+  function draw(every) {
+    if (every === 1) state.drawn = 0;
     const ratio = window.devicePixelRatio || 1;
     const wide = Math.round(box.clientWidth * ratio), high = Math.round(box.clientHeight * ratio);
     if (canvas.width !== wide || canvas.height !== high) { canvas.width = wide; canvas.height = high; }
@@ -237,26 +286,42 @@
     gl.enable(gl.BLEND);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
     const x = Math.floor(state.x), y = Math.floor(state.y);
-    for (const layer of meta.layers) {
-      if (!layer.visible) continue;
-      const used = layer.shape === "points" ? pointProgram : lineProgram;
+    const begin = (used, colours, span) => {
       gl.useProgram(used.made);
-      gl.bindVertexArray(layer.array);
       // Generic values belong to the context, not to the layer, so they are set anew.
-      if (!layer.classes) gl.vertexAttribI4ui(used.input("kind"), 0, 0, 0, 0);
+      for (const [name, value] of [["kind", 0], ["heading", 65535], ["pano", 0], ["when", 0]]) {
+        if (used.input(name) >= 0) gl.vertexAttribI4ui(used.input(name), value, 0, 0, 0);
+      }
       gl.uniform2ui(used.uniform("centre"), x >>> 0, y >>> 0);
       gl.uniform2f(used.uniform("rest"), state.x - x, state.y - y);
       gl.uniform1f(used.uniform("unit"), pixelsPerUnit() * ratio);
       gl.uniform2f(used.uniform("half_size"), wide / 2, high / 2);
-      gl.uniform4fv(used.uniform("palette"), layer.colours.flatMap(rgb));
+      gl.uniform4fv(used.uniform("palette"), colours.flatMap(rgb));
+      gl.uniform2ui(used.uniform("span"), ...span);
+    };
+    const rims = () => {
+      begin(pointProgram, ["#000000"], ALL_TIMES);
+      gl.uniform1f(pointProgram.uniform("radius"), (Math.max(...meta.layers.map((layer) => layer.radius ? radiusOf(layer) : 0)) + 2.5) * ratio);
+      gl.uniform1i(pointProgram.uniform("arrows"), 0);
+      gl.bindVertexArray(state.picked.array);
+      gl.drawArrays(gl.POINTS, 0, state.picked.count);
+    };
+    let rimmed = !state.picked;
+    for (const layer of meta.layers) {
+      if (layer.shape === "points" && !rimmed) { rims(); rimmed = true; }
+      if (!layer.visible) continue;
+      const used = layer.shape === "points" ? pointProgram : lineProgram;
+      begin(used, layer.paint.colours, layer.when ? state.span : ALL_TIMES);
+      gl.bindVertexArray(layer.array);
       if (layer.shape === "points") {
-        if (!layer.look) gl.vertexAttribI4ui(used.input("heading"), 65535, 0, 0, 0);
-        if (!layer.pano) gl.vertexAttribI4ui(used.input("pano"), 0, 0, 0, 0);
         gl.uniform1f(used.uniform("radius"), radiusOf(layer) * ratio);
-        gl.uniform1i(used.uniform("arrows"), state.zoom >= 16.5 ? 1 : 0);
-        if (thin && layer.every > 1) {
+        gl.uniform1i(used.uniform("arrows"), state.zoom >= CONES_FROM ? 1 : 0);
+        const step = Math.min(every, Math.ceil(layer.xy.length / 2 / FEW));
+        if (step > 1) {
+          if (layer.thinEvery !== step) layer.thin = pointArray(layer, step, layer.thin);
+          layer.thinEvery = step;
           gl.bindVertexArray(layer.thin);
-          gl.drawArrays(gl.POINTS, 0, Math.floor((layer.xy.length / 2 - 1) / layer.every) + 1);
+          gl.drawArrays(gl.POINTS, 0, Math.floor((layer.xy.length / 2 - 1) / step) + 1);
         } else {
           drawRuns(layer);
         }
@@ -265,14 +330,11 @@
         gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, layer.owner.length);
       }
     }
+    if (!rimmed) rims();
     gl.bindVertexArray(null);
     drawTiles();
     drawScale();
     placePopup();
-    if (!thin) {
-      gl.finish();
-      state.slow = performance.now() - started > 40;
-    }
     if (!state.ready) {
       state.ready = true;
       document.documentElement.dataset.drawn = String(Math.round(performance.now()));
@@ -280,17 +342,25 @@
     document.documentElement.dataset.frames = String(Number(document.documentElement.dataset.frames || 0) + 1);
   }
 
-  // Where drawing everything is slow, a part is drawn while the map moves, and everything once it rests.
-  let asked = false, rest = 0;
+  // Where drawing everything is slow, a part is drawn while the map moves, and everything once it rests. What
+  // the machine bears is told by the time from frame to frame, which no command of WebGL tells.
+  let asked = false, rest = 0, last = 0, every = 1;
   function redraw(moving) {
     if (asked || !state.loaded) return; // before the data is there, nothing can be drawn
     asked = true;
-    requestAnimationFrame(() => {
+    requestAnimationFrame((now) => {
       asked = false;
-      const thin = Boolean(moving) && state.ready && state.slow;
       clearTimeout(rest);
-      if (thin) rest = setTimeout(() => redraw(false), state.rest);
-      draw(thin);
+      const gap = now - last;
+      if (moving && last && gap < 2000 && state.drawn > FEW) {
+        const fits = (state.drawn / every) * (SLOW_MS / gap);
+        if (gap > SLOW_MS) state.bears = Math.max(FEW, Math.min(state.bears, fits));
+        else if (every > 1 && gap < SLOW_MS / 2) state.bears *= 1.1;
+      }
+      every = moving && state.ready ? Math.min(31, Math.max(1, Math.ceil(state.drawn / state.bears))) : 1; // strides end at 255 bytes
+      if (every > 1) rest = setTimeout(() => redraw(false), state.rest);
+      draw(every);
+      last = moving ? now : 0;
     });
   }
 
@@ -338,20 +408,25 @@
   // The difference of two places, the short way round.
   const across = (a, b) => { const d = a - b; return d > WORLD / 2 ? d - WORLD : d < -WORLD / 2 ? d + WORLD : d; };
 
-  function pick(px, py) {
+  const inTime = (layer, row) => !layer.when || (layer.when[row] >= state.span[0] && layer.when[row] <= state.span[1]);
+
+  function pick(px, py, further = 0) {
     const unit = pixelsPerUnit();
     const x = state.x + (px - box.clientWidth / 2) / unit, y = state.y + (py - box.clientHeight / 2) / unit;
     for (const layer of [...meta.layers].reverse()) {
       if (!layer.visible) continue;
-      const reach = (layer.shape === "points" ? Math.max(8, radiusOf(layer) + 3) : 7) / unit;
+      const reach = (layer.shape === "points" ? Math.max(8, radiusOf(layer) + 3) : 7) / unit + further / unit;
       let best = reach * reach, found = -1, at = null;
       if (layer.shape === "points") {
-        const xy = layer.xy;
-        for (let i = 0, j = 0; j < xy.length; i++, j += 2) {
-          const dy = xy[j + 1] - y;
-          if (dy > reach || dy < -reach) continue;
-          const dx = across(xy[j], x), square = dx * dx + dy * dy;
-          if (square < best) { best = square; found = i; at = [xy[j], xy[j + 1]]; }
+        const xy = layer.xy, boxes = layer.boxes;
+        for (let run = 0; run < boxes.length / 4; run++) {
+          if (boxes[4 * run + 3] < y - reach || boxes[4 * run + 1] > y + reach) continue;
+          for (let i = run * RUN, j = 2 * i; j < Math.min(xy.length, 2 * (run + 1) * RUN); i++, j += 2) {
+            const dy = xy[j + 1] - y;
+            if (dy > reach || dy < -reach) continue;
+            const dx = across(xy[j], x), square = dx * dx + dy * dy;
+            if (square < best && inTime(layer, i)) { best = square; found = i; at = [xy[j], xy[j + 1]]; }
+          }
         }
       } else {
         const ends = layer.ends;
@@ -361,7 +436,7 @@
           const square = dx * dx + dy * dy;
           const share = square ? Math.min(1, Math.max(0, -(ax * dx + ay * dy) / square)) : 0;
           const ox = ax + share * dx, oy = ay + share * dy;
-          if (ox * ox + oy * oy < best) { best = ox * ox + oy * oy; found = layer.owner[i]; at = [x + ox, y + oy]; }
+          if (ox * ox + oy * oy < best && inTime(layer, layer.owner[i])) { best = ox * ox + oy * oy; found = layer.owner[i]; at = [x + ox, y + oy]; }
         }
       }
       if (found >= 0) return { layer, row: found, at };
@@ -387,7 +462,8 @@
 
   let shown = null;
   const popup = document.getElementById("popup");
-  function show(hit) {
+  function show(hit, { byKey = false } = {}) {
+    if (!hit && popup.contains(document.activeElement)) box.focus();
     shown = hit;
     popup.hidden = !hit;
     if (!hit) return;
@@ -408,8 +484,8 @@
       if (value === null) continue;
       if (field.role === "thumbnail") {
         const image = document.createElement("img");
-        image.alt = "the picture";
-        image.addEventListener("error", () => image.remove());
+        image.alt = `the picture${said(hit.layer, hit.row, "when") ? `, ${said(hit.layer, hit.row, "when")}` : ""}`;
+        image.addEventListener("error", () => { image.replaceWith("(its picture is not to be had)"); });
         image.addEventListener("load", placePopup);
         image.src = value;
         popup.append(image);
@@ -441,7 +517,14 @@
       }
     }
     placePopup();
+    if (byKey) close.focus();
   }
+
+  // The values of a row in words: of the field of a role or a title, null where there is none.
+  const said = (layer, row, name) => {
+    const field = layer.columns.find((one) => one.role === name || one.title === name);
+    return field ? text(field, row) : null;
+  };
 
   function placePopup() {
     if (!shown) return;
@@ -477,8 +560,10 @@
 
   const fingers = new Map();
   let moved = 0;
+  const choosing = (event) => state.choosing || event.shiftKey;
   const place = (event) => { const at = box.getBoundingClientRect(); return [event.clientX - at.left, event.clientY - at.top]; };
   canvas.addEventListener("pointerdown", (event) => {
+    if (!fingers.size && choosing(event)) { state.box = [place(event), place(event)]; }
     canvas.setPointerCapture(event.pointerId);
     if (!fingers.size) moved = 0;
     fingers.set(event.pointerId, place(event));
@@ -488,6 +573,12 @@
     const before = fingers.get(event.pointerId);
     if (!before) return;
     const now = place(event);
+    if (state.box) {
+      state.box[1] = now;
+      state.onBox?.(state.box, false);
+      fingers.set(event.pointerId, now);
+      return;
+    }
     fingers.set(event.pointerId, now);
     const dx = now[0] - before[0], dy = now[1] - before[1];
     moved += Math.abs(dx) + Math.abs(dy);
@@ -505,12 +596,22 @@
     const was = fingers.get(event.pointerId);
     fingers.delete(event.pointerId);
     if (!fingers.size) box.classList.remove("moving");
-    if (was && !fingers.size && moved < 5 && event.type === "pointerup") show(pick(...place(event)));
+    if (state.box) {
+      const [from, to] = state.box;
+      state.box = null;
+      const drawn = event.type === "pointerup" && Math.hypot(from[0] - to[0], from[1] - to[1]) >= 5;
+      state.onBox?.(drawn ? [from, to] : null, true);
+      if (drawn || event.type !== "pointerup") return;
+    }
+    if (was && !fingers.size && moved < 5 && event.type === "pointerup") {
+      const hit = pick(...place(event));
+      if (hit || !choosing(event)) show(hit);
+      state.onPick?.(hit, event.ctrlKey || event.metaKey || choosing(event));
+    }
   };
   canvas.addEventListener("pointerup", up);
   canvas.addEventListener("pointercancel", up);
   box.addEventListener("wheel", (event) => {
-    if (event.target.closest("#panel, #popup")) return;
     event.preventDefault();
     zoomAt(...place(event), -event.deltaY * (event.deltaMode ? 0.05 : 0.0025));
   }, { passive: false });
@@ -521,56 +622,24 @@
       ArrowLeft: () => moveTo(state.x - step, state.y, state.zoom), ArrowRight: () => moveTo(state.x + step, state.y, state.zoom),
       ArrowUp: () => moveTo(state.x, state.y - step, state.zoom), ArrowDown: () => moveTo(state.x, state.y + step, state.zoom),
       "+": () => moveTo(state.x, state.y, state.zoom + 1), "-": () => moveTo(state.x, state.y, state.zoom - 1),
-      Escape: () => show(null),
+      Escape: () => show(null), Home: fit, Enter: () => atCentre(false), " ": () => atCentre(true),
     };
+    if (event.target !== box || event.ctrlKey || event.metaKey || event.altKey) return;
     if (keys[event.key]) { keys[event.key](); event.preventDefault(); }
   });
+  // The nearest to the cross in the middle: for those without a mouse.
+  function atCentre(add) {
+    const hit = pick(...half(), 40);
+    show(hit, { byKey: !add });
+    state.onPick?.(hit, add);
+    state.say?.(hit ? [hit.layer.name, said(hit.layer, hit.row, "id"), said(hit.layer, hit.row, "when")].filter(Boolean).join(", ") : "nothing near the middle of the map");
+  }
+  popup.addEventListener("keydown", (event) => { if (event.key === "Escape") show(null); });
   const half = () => [box.clientWidth / 2, box.clientHeight / 2];
   document.getElementById("in").addEventListener("click", () => zoomAt(...half(), 1));
   document.getElementById("out").addEventListener("click", () => zoomAt(...half(), -1));
   document.getElementById("all").addEventListener("click", fit);
   window.addEventListener("resize", () => redraw());
-
-  function legend() {
-    const panel = document.getElementById("panel");
-    const small = window.matchMedia("(max-width: 600px), (max-height: 420px)");
-    const fold = () => { panel.open = !small.matches; }; // on a phone it would hide the map
-    small.addEventListener("change", fold);
-    fold();
-    if (meta.title) { const head = document.createElement("h1"); head.textContent = meta.title; panel.append(head); }
-    for (const layer of [...meta.layers].reverse()) {
-      const label = document.createElement("label");
-      const tick = document.createElement("input");
-      tick.type = "checkbox";
-      tick.checked = true;
-      tick.addEventListener("change", () => { layer.visible = tick.checked; show(null); redraw(); });
-      const key = (colour) => {
-        const made = document.createElement("span");
-        made.className = layer.shape === "points" ? "key" : "key line";
-        made.style.background = colour;
-        return made;
-      };
-      label.append(tick, " ");
-      if (!layer.labels) label.append(key(layer.colours[0]));
-      const all = (layer.all ?? layer.rows).toLocaleString("en"), drawn = layer.rows.toLocaleString("en");
-      label.append(`${layer.name} (${drawn === all ? "" : `${drawn} of `}${all})`);
-      panel.append(label);
-      for (const words of layer.notes || []) {
-        const note = document.createElement("p");
-        note.textContent = words;
-        panel.append(note);
-      }
-      if (layer.labels) {
-        const list = document.createElement("ul");
-        layer.labels.forEach((words, i) => {
-          const item = document.createElement("li");
-          item.append(key(layer.colours[i]), words);
-          list.append(item);
-        });
-        panel.append(list);
-      }
-    }
-  }
 
   (async () => {
     try {
@@ -578,8 +647,8 @@
       load(await unpack(holder.textContent.trim()));
       holder.remove();
       prepare();
-      legend();
       state.loaded = true;
+      window.mlygeo.controls();
       fit();
     } catch (error) {
       const problem = document.getElementById("problem");
@@ -588,5 +657,8 @@
       document.documentElement.dataset.problem = error.message;
     }
   })();
-  window.mlygeo = { state, moveTo, pick, meta };
+  window.mlygeo = {
+    state, moveTo, pick, meta, box, canvas, show, said, text, redraw, colourBy, showPicked, inTime, place, pixelsPerUnit, across, latitude,
+    WORLD, ALL_TIMES, CONES_FROM,
+  };
 })();

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mlygeo.arrays import Whole
+
+log = logging.getLogger("mlygeo.osm")
 
 FORMATS = {".pbf": "pbf", ".osm": "osm", ".xml": "osm", ".gz": "osm.gz", ".bz2": "osm.bz2"}
 """libosmium's format for each ending of an OpenStreetMap file."""
@@ -127,17 +130,41 @@ def _of_pbf(path: Path, block: int) -> Iterator[Nodes]:
     pyosmium gives them one by one, which takes ten times as long (2.7 µs for each, measured).
     """
     held: list[osm_pbf.Nodes] = []
-    count = 0
+    count, kinds = 0, set[str]()
     with path.open("rb") as file:
         for data in osm_pbf.blocks(file):
+            kinds |= osm_pbf.kinds(data)
             for found in osm_pbf.nodes(data):
                 held.append(found)
                 count += len(found.id)
             if count >= block:
                 yield _joined(held)
                 held, count = [], 0
+    _check_end(path, kinds)
     if held:
         yield _joined(held)
+
+
+def _check_end(path: Path, kinds: set[str]) -> None:
+    """
+    Raise where a file has nodes and no ways; warn where it has ways and no relations, which come last.
+
+    A download that was cut off between two blobs looks like a whole file otherwise.
+    """
+    import osmium
+
+    if kinds == {"nodes"}:
+        raise FormatError(
+            f"{path.name} has nodes and no ways, which follow them: its end is missing",
+            hint="fetch it again, and compare its size or checksum with that of the server",
+        )
+    with osmium.io.Reader(osmium.io.File(str(path), "pbf"), osmium.osm.NOTHING) as reader:
+        is_sorted = reader.header().get("sorting", "") == "Type_then_ID"
+    if is_sorted and "ways" in kinds and "relations" not in kinds:
+        log.warning(
+            "%s ends with its ways, and has no relations: either these were filtered out, or its end is missing, and"
+            " streets with it (compare its size or checksum with that of the server)", path.name,
+        )  # fmt: skip
 
 
 def _joined(several: list[osm_pbf.Nodes]) -> Nodes:

@@ -18,6 +18,7 @@ import time
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar
 
 from mlygeo import systems
+from mlygeo.degrees import turn
 from mlygeo.formats import exif, positions, times
 from mlygeo.formats.jpeg import Head, read_head
 from mlygeo.formats.tiff import Field, Fields
@@ -141,7 +142,7 @@ def _photo(path: str, head: Head, filesize: int, modified_ns: int = -1) -> Photo
     if head.xmp is not None:
         place = _alike(place, xmp.position(doubts), _compare_places, doubts)
         heading = _alike(heading, xmp.heading(doubts), _compare_headings, doubts)
-        if heading is not None and (pose := xmp.pose_heading()) is not None and exif.turn(pose, heading) > TURNED_DEG:
+        if heading is not None and (pose := xmp.pose_heading()) is not None and turn(pose, heading) > TURNED_DEG:
             doubts.append(f"the heading of its panorama is another ({pose:.4g}°)")
         height_m = _alike(height_m, xmp.altitude(doubts), _compare_altitudes, doubts)
         turned = _orientation(xmp.whole("tiff:Orientation"), doubts)
@@ -541,7 +542,7 @@ def _compare_places(mine: tuple[float, float], other: tuple[float, float]) -> st
 
 
 def _compare_headings(mine: float, other: float) -> str | None:
-    apart = exif.turn(other, mine)
+    apart = turn(other, mine)
     return f"its XMP has another heading ({other:.4g}°)" if apart > TURNED_DEG else None
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from mlygeo import frames
+from mlygeo.arrays import numbered
 from mlygeo.errors import FrameError
 from mlygeo.progress import working
 from mlygeo.readers import several
@@ -253,7 +254,7 @@ class StreetEdges:
         enter, leave = np.where(used["backward"], last, first), np.where(used["backward"], first, last)
         rows["start"], rows["end"] = vertices.id[enter], vertices.id[leave]
         step = np.where(used["backward"], -1, 1)
-        at_vertex = np.repeat(enter, rows["nodes"]) + np.repeat(step, rows["nodes"]) * _count(rows["nodes"])
+        at_vertex = np.repeat(enter, rows["nodes"]) + np.repeat(step, rows["nodes"]) * numbered(rows["nodes"])
         places = np.empty(len(at_vertex), dtype=_PLACE)
         places["x"], places["y"] = vertices.x[at_vertex], vertices.y[at_vertex]
         self._add(rows, places, {block.first_way + row: texts[row] for row in np.unique(vertices.way[first]).tolist()})
@@ -337,7 +338,7 @@ class StreetEdges:
         # where two links meet, their common node stands once
         skipped = (rows["position"] > 0).astype(np.int64)
         nodes = rows["nodes"] - skipped
-        at = np.repeat(place + skipped, nodes) + _count(nodes)
+        at = np.repeat(place + skipped, nodes) + numbered(nodes)
         places, edge = self._places.take(bucket)[at], np.repeat(edge, nodes)
         lon, lat = places["x"] / DEGREE, places["y"] / DEGREE
         ways, texts = self._ways_of(bucket)
@@ -447,15 +448,10 @@ def _numbered(order: Whole, v: Whole, kind: npt.NDArray[np.int8]) -> tuple[Whole
     start = np.flatnonzero(~same)
     count = np.diff([*start, len(v)])
     key = np.empty(len(v), dtype=np.int64)
-    key[by_node] = _count(count)
+    key[by_node] = numbered(count)
     lead = np.empty(len(v), dtype=np.int64)
     lead[by_node] = np.repeat(by_node[start], count)
     return np.lexsort((key, lead, kind[lead], order)), key
-
-
-def _count(counts: Whole) -> Whole:
-    """Number so many things from 0 in each group."""
-    return np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
 
 
 def _lengths(lon: Floats, lat: Floats, edge: Whole) -> Floats:

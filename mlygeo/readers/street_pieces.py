@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from mlygeo.arrays import numbered
 from mlygeo.errors import FormatError
 from mlygeo.progress import working
 from mlygeo.readers import osm_files
@@ -106,9 +107,9 @@ class Block:
         there is no such edge the number has no meaning.
         """
         vertices = self.vertices
-        count, first = runs(vertices.piece)
+        count, _ = runs(vertices.piece)
         nodes = np.repeat(count, count)
-        step = np.arange(len(vertices.id)) - np.repeat(first, count)
+        step = numbered(count)
         base = (self.ways["place"][vertices.way] << WIDTH) + 2 * (vertices.offset - step)
         back = np.where(self.flow == BACKWARD, nodes - 2 - step, nodes - 1 + step)
         return base + step, base + back
@@ -339,8 +340,8 @@ class Pieces:
         kept = kept[np.repeat(count > 1, count)]
         count, first = runs(run[kept])
         piece = np.repeat(np.arange(len(count)), count)
-        of_way, start = runs(way[kept])
-        offset = np.arange(len(kept)) - np.repeat(start, of_way)
+        of_way, _ = runs(way[kept])
+        offset = numbered(of_way)
         last = np.zeros(len(kept), dtype=bool)
         last[first + count - 1] = True
         if number == len(self._first_piece) - 1:

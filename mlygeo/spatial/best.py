@@ -22,7 +22,7 @@ from mlygeo.spatial.nearest import Matches
 from mlygeo.spatial.scores import Rule, Scoring, along_street, decay, is_wanted
 
 if TYPE_CHECKING:
-    from mlygeo.arrays import Flags, Floats, Rows, Whole
+    from mlygeo.arrays import Flags, Floats, Rows, Whole, Whole32
     from mlygeo.spatial.grid import PairTest
     from mlygeo.spatial.planes import InPlane
     from mlygeo.spatial.projection import Projection
@@ -111,8 +111,8 @@ class Compared:
     bearing: Floats | None = None
     heading: Floats | None = None
     pano: Flags | None = None
-    sequence: Whole | None = None
-    group: Whole | None = None
+    sequence: Whole | Whole32 | None = None
+    group: Whole | Whole32 | None = None
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,8 @@ def match(
     counts once for a point, where it comes first.
 
     With the term `same_sequence`, images are chosen twice: first without the term; then the term is 1 for the images
-    of the sequence of that image which the nearest other point (ties: lowest id) got first.
+    of the sequence of that image which the nearest other point (ties: lowest id) got first. The term takes nothing
+    from an image, so that of all others only those of that sequence can come before what was chosen first.
 
     Parameters
     ----------
@@ -212,13 +213,17 @@ def match(
     )  # fmt: skip
     unit_m = nearest.unit_of(projection, point_xy, image_xy)
     parts = [_InPlane.of(plane, points, preference, known, unit_m) for plane in planes]
-    wanted = np.full(len(points[0]), -1, dtype=np.int64)
+    wanted = np.full(len(points[0]), -1, dtype=np.int32)
+    first = None
     if preference.rule is not None and "same_sequence" in preference.rule.weights and len(key_rank):
         if point_id is None:
             point_id = np.arange(len(points[0]))
         first = _gathered([part.pairs(1, wanted) for part in parts])
         wanted = _wanted(first, known.sequence, _neighbours(points, point_id, projection, point_xy))
-    point, image, square, score = _gathered([part.pairs(k, wanted) for part in parts])
+    if first is None or k > 1 or known.group is not None:
+        point, image, square, score = _gathered([part.pairs(k, wanted) for part in parts])
+    else:
+        point, image, square, score = _gathered([part.pairs_again(first, wanted) for part in parts])
     rank = np.arange(len(point)) - np.searchsorted(point, point) + 1
     distance_m = np.sqrt(square) * unit_m
     found = Best(Matches(point, image, distance_m, rank))
@@ -239,6 +244,11 @@ Pairs = tuple["Rows", "Rows", "Floats", "Floats"]
 """Rows of points and images, squared distances, and scores."""
 
 
+def _nothing(points: int, k: int) -> tuple[Floats, Floats, Rows]:
+    """Return scores, squared distances and rows of images of which none is found yet, shape (points, k)."""
+    return np.full((points, k), -1.0), np.full((points, k), np.inf), np.full((points, k), -1, dtype=np.int64)
+
+
 class _Filled(NamedTuple):
     """What is compared, arrays throughout."""
 
@@ -246,7 +256,7 @@ class _Filled(NamedTuple):
     bearing: Floats
     heading: Floats
     pano: Flags
-    sequence: Whole
+    sequence: Whole32
     group: Whole | None
 
 
@@ -257,9 +267,16 @@ def _filled(compared: Compared, points: int, images: int) -> _Filled:
         nearest.known_degrees(compared.bearing, points),
         nearest.known_degrees(compared.heading, images),
         np.zeros(images, dtype=bool) if compared.pano is None else np.ascontiguousarray(compared.pano, dtype=bool),
-        np.full(images, -1) if compared.sequence is None else np.ascontiguousarray(compared.sequence, dtype=np.int64),
-        compared.group,
+        np.full(images, -1, dtype=np.int32) if compared.sequence is None else _small(compared.sequence),
+        None if compared.group is None else np.ascontiguousarray(compared.group, dtype=np.int64),
     )
+
+
+def _small(numbers: Whole | Whole32) -> Whole32:
+    """Return numbers of sequences in half the memory; -1 stays."""
+    if numbers.dtype != np.int32 and len(numbers) and numbers.max() > np.iinfo(np.int32).max:
+        numbers = np.where(numbers < 0, -1, np.unique(numbers, return_inverse=True)[1])
+    return np.ascontiguousarray(numbers, dtype=np.int32)
 
 
 @dataclass(frozen=True)
@@ -284,7 +301,7 @@ class _InPlane:
                 np.inf if most is None else most / unit_m for most in (preference.max_along, preference.max_across)
             )
             strip = StripTest(plane.points, plane.images, east, north, along, across)
-        none, number, rule = np.empty(0), np.empty(0, dtype=np.int64), preference.rule
+        none, number, rule = np.empty(0), np.empty(0, dtype=np.int32), preference.rule
         shares = {} if rule is None else rule.shares
         by_heading, by_sequence = shares.get("heading", 0.0), shares.get("same_sequence", 0.0)
         scoring = Scoring(
@@ -295,7 +312,8 @@ class _InPlane:
             plane.of_images(compared.pano) if by_heading else np.empty(0, dtype=bool),
             number, plane.of_images(compared.sequence) if by_sequence else number,
         )  # fmt: skip
-        return cls(plane, strip, scoring, None if compared.group is None else plane.of_images(compared.group))
+        group = compared.group
+        return cls(plane, strip, scoring, None if group is None else plane.of_images(group))
 
     @property
     def test(self) -> PairTest | None:
@@ -304,35 +322,55 @@ class _InPlane:
             return self.plane.test
         return self.strip if self.plane.test is None else Both(self.plane.test, self.strip)
 
-    def pairs(self, k: int, wanted: Whole) -> Pairs:
+    def pairs(self, k: int, wanted: Whole32) -> Pairs:
         """Return the pairs of k images each, by rows among all, in the order of points and ranks."""
-        scoring = self.scoring
-        if scoring.same_sequence:
-            # Before it is known which sequences are wanted, the term has no weight.
-            known = bool((wanted >= 0).any())
-            scoring = replace(
-                scoring, wanted=self.plane.of_points(wanted), same_sequence=scoring.same_sequence if known else 0.0
-            )
+        scoring = self._scoring(wanted)
         if self.group is not None:
             point, image, square, score = self._of_groups(k, scoring, self.group)
         else:
             point, image, score = knn.each_id_once(
-                lambda ask, only: self._search(ask, only, scoring), self.plane.key_rank, k
-            )
+                lambda ask, only: self._search(only, scoring, _nothing(len(self.plane.points[0]), ask)),
+                self.plane.key_rank, k,
+            )  # fmt: skip
             square = self._squares(point, image)
         return self.plane.points_among_all(point), self.plane.images_among_all(image), square, score
+
+    def pairs_again(self, first: Pairs, wanted: Whole32) -> Pairs:
+        """Return the pairs of an image each, of those and the images of the sequences that are wanted."""
+        scoring = self._scoring(wanted)
+        _, point, image = self._here(first[0], first[1])
+        found = scores, squares, rows = _nothing(len(self.plane.points[0]), 1)
+        squares[point, 0], rows[point, 0] = self._squares(point, image), image
+        scores[point, 0] = scoring(point, image, squares[point, 0])
+        if scoring.same_sequence:
+            self._search(np.flatnonzero(scoring.wanted >= 0), scoring, found, again=True)
+        point = np.flatnonzero(rows[:, 0] >= 0)
+        image, score = rows[point, 0], scores[point, 0]
+        square = self._squares(point, image)
+        return self.plane.points_among_all(point), self.plane.images_among_all(image), square, score
+
+    def _scoring(self, wanted: Whole32) -> Scoring:
+        """Return how pairs are scored, where it is known which sequences are wanted; before, the term has no weight."""
+        if not self.scoring.same_sequence:
+            return self.scoring
+        weight = self.scoring.same_sequence if (wanted >= 0).any() else 0.0
+        return replace(self.scoring, wanted=self.plane.of_points(wanted), same_sequence=weight)
+
+    def _here(self, point: Rows, image: Rows) -> tuple[Rows, Rows, Rows]:
+        """Return which pairs are of points in this plane, and the rows of their points and images here."""
+        here = np.arange(len(point))
+        if self.plane.point_rows is not None:
+            here = np.flatnonzero(np.isin(point, self.plane.point_rows))
+        images = image[here]
+        if self.plane.image_rows is not None:
+            images = np.searchsorted(self.plane.image_rows, images)
+        return here, self.plane.points_here(point[here]), images
 
     def fill_offsets(self, point: Rows, image: Rows, offsets: Floats) -> None:
         """Fill in how far images are ahead of their points and to the right of them, of the pairs that are here."""
         if self.strip is None:
             return
-        here = np.arange(len(point))
-        if self.plane.point_rows is not None:
-            here = np.flatnonzero(np.isin(point, self.plane.point_rows))
-        points = self.plane.points_here(point[here])
-        images = image[here]
-        if self.plane.image_rows is not None:
-            images = np.searchsorted(self.plane.image_rows, images)
+        here, points, images = self._here(point, image)
         offsets[:, here] = self.strip.offsets(points, images)
 
     def _squares(self, point: Rows, image: Rows) -> Floats:
@@ -340,15 +378,27 @@ class _InPlane:
         square: Floats = dx * dx + dy * dy
         return square
 
-    def _search(self, k: int, only: Rows | None, scoring: Scoring) -> tuple[Floats, Rows]:
-        """Return scores and rows of the k best images of points, shape (points, k)."""
+    def _search(
+        self, only: Rows | None, scoring: Scoring, found: tuple[Floats, Floats, Rows], *, again: bool = False
+    ) -> tuple[Floats, Rows]:
+        """
+        Return scores and rows of the k best images of points, shape (points, k).
+
+        They are filled into what was found, scores, squared distances and rows. To search again is to look at images
+        of the sequences that are wanted, which may come before what was found.
+        """
         plane = self.plane
-        shape = len(plane.points[0]), k
-        scores, squares, rows = np.full(shape, -1.0), np.full(shape, np.inf), np.full(shape, -1, dtype=np.int64)
+        scores, squares, rows = found
+        k = rows.shape[1]
         code = kernel("mlygeo.spatial.best_numba", len(plane.key_rank) * knn.SAVED_S, compiled=plane.compiled)
         if code is None:
 
             def keep(point: Rows, image: Rows, square: Floats) -> None:
+                if again:
+                    same = scoring.sequence[image] == scoring.wanted[point]
+                    own = np.unique(point[same])
+                    point, image = np.append(point[same], own), np.append(image[same], rows[own, 0])
+                    square = np.append(square[same], squares[own, 0])
                 score = scoring(point, image, square)
                 order = np.lexsort((image, plane.key_rank[image], square, -score, point))
                 point = point[order]
@@ -368,7 +418,7 @@ class _InPlane:
                 code.search(
                     plane.points, images, plane.key_rank, only=own, chosen=near, box=box,
                     limit_square=knn.largest_square(plane.limit), heading=plane.test, strip=self.strip,
-                    scoring=scoring, scores=scores, squares=squares, rows=rows, first=first,
+                    scoring=scoring, scores=scores, squares=squares, rows=rows, first=first, again=again,
                 )  # fmt: skip
         return scores, rows
 
@@ -426,16 +476,18 @@ def _neighbours(
     return neighbour
 
 
-def _wanted(first: Pairs, sequence: Whole, neighbour: Rows) -> Whole:
+def _wanted(first: Pairs, sequence: Whole32, neighbour: Rows) -> Whole32:
     """Return the number of the sequence of the image that the neighbour of each point got; -1 for none."""
-    of_point = np.full(len(neighbour), -1, dtype=np.int64)
+    of_point = np.full(len(neighbour), -1, dtype=np.int32)
     # With groups a point has several pairs, of which the first counts.
     best = np.flatnonzero(np.diff(first[0], prepend=-1))
     of_point[first[0][best]] = sequence[first[1][best]]
-    return np.where(neighbour >= 0, of_point[np.maximum(neighbour, 0)], -1) if len(neighbour) else of_point
+    of_point = of_point[np.maximum(neighbour, 0)] if len(neighbour) else of_point
+    of_point[neighbour < 0] = -1
+    return of_point
 
 
-def _terms(rule: Rule, matches: Matches, compared: _Filled, wanted: Whole) -> dict[str, Floats]:
+def _terms(rule: Rule, matches: Matches, compared: _Filled, wanted: Whole32) -> dict[str, Floats]:
     """Return the terms of pairs that have a weight."""
     point, image = matches.point_row, matches.image_row
     found = {}

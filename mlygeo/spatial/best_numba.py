@@ -126,6 +126,13 @@ def _gather(  # noqa: PLR0917 - compiled code takes arrays one by one
         highest[cell] = most
 
 
+@CODE.function("i4[:]", "i4[:]", "i8", "i8", "i8", "u1[:]")
+def _mark(sequence: Any, rows: Any, first: int, begin: int, end: int, marks: Any) -> None:  # noqa: PLR0917
+    """Bring a byte of the sequences of images into the order of cells: it tells most of them apart."""
+    for entry in range(begin, end):
+        marks[entry] = np.uint8(sequence[first + rows[entry]] & 0xFF)
+
+
 @CODE.function("f8", "f8", returns="f8")
 def _off_street(heading: float, bearing: float) -> Any:
     """Return the degrees between a camera and a street, both of whose directions count; NaN where unknown."""
@@ -139,8 +146,8 @@ def _off_street(heading: float, bearing: float) -> Any:
     "u1", "f8[:]", "f8[:]", "u1[:]", "f8",
     "u1", "f8[:]", "f8[:]", "f8", "f8",
     "f8", "f8", "f8", "f8", "f8[:]", "f8[:]", "u1[:]",
-    "i8[:]", "i8[:]", "f8[:]", "u1[:]", "u1[:]", "f8",
-    "f8[:]", "f8", "f8[:]", "f8[:,:]", "f8[:,:]", "i8[:,:]",
+    "i4[:]", "i4[:]", "f8[:]", "u1[:]", "u1[:]", "f8",
+    "f8[:]", "f8", "f8[:]", "f8[:,:]", "f8[:,:]", "i8[:,:]", "u1", "u1[:]",
 )  # fmt: skip
 def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
 
@@ -150,13 +157,14 @@ def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
     narrow: int, east: Any, north: Any, along: float, across: float,
     distance: float, by_heading: float, by_sequence: float, scale: float, street: Any, camera: Any, around: Any,
     wanted: Any, sequence: Any, own: Any, coarse: Any, highest: Any, best: float,
-    bounds: Any, per_m: float, powers: Any, scores: Any, squares: Any, found: Any,
+    bounds: Any, per_m: float, powers: Any, scores: Any, squares: Any, found: Any, again: bool, marks: Any,
 ) -> None:  # fmt: skip
     k = squares.shape[1]
     plain = distance == 0.0 and by_heading == 0.0 and by_sequence == 0.0 and best == 0.0
     step, more = 1.0 / STEPS, by_heading + by_sequence + ROUNDING
     for number in range(begin, end):
         point = points[number]
+        mark = np.uint8(wanted[point] & 0xFF) if again else np.uint8(0)
         qx, qy = x[point], y[point]
         column, line = int((qx - west) / side), int((qy - south) / side)
         is_full = found[point, k - 1] >= 0
@@ -221,6 +229,8 @@ def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
                             entry = lead
                             if turn > starts[cell]:
                                 entry = turn if turn > lead else turn - 1
+                            if again and marks[entry] != mark:
+                                continue
                             if is_full and bound + coarse[entry] * step < worst:
                                 continue
                             dx = grid_x[entry] - qx
@@ -231,10 +241,12 @@ def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
                             root = np.sqrt(square)
                             if is_full and bounds[int(root * per_m)] + coarse[entry] * step < worst:
                                 continue
+                            image = first_row + rows[entry]
+                            if again and sequence[image] != wanted[point]:
+                                continue
                             score = 0.0
                             if distance > 0:
                                 score += distance * _decay(root / scale, powers)
-                            image = first_row + rows[entry]
                             alone = own[image]
                             if is_full and score + alone + more < worst:
                                 continue
@@ -301,6 +313,7 @@ def search(
     squares: Floats,
     rows: Rows,
     first: int = 0,
+    again: bool = False,
 ) -> None:
     """
     Find the best images of points.
@@ -317,6 +330,8 @@ def search(
         What was found in other images, of which the best stay; filled in place.
     first
         As there.
+    again
+        Whether only images of the sequences that are wanted are looked at; then all points have an image.
     """
     points, key_rank = (given(points[0]), given(points[1])), given(key_rank)
     grid = grid_numba.build(images, chosen, box)
@@ -329,6 +344,12 @@ def search(
     in_threads(
         lambda start, stop: _gather(grid.starts, grid.rows, coarse, start, stop, ordered, highest),
         len(highest), max(4096, -(-len(highest) // workers())), "cells",
+    )  # fmt: skip
+    sequence = given(scoring.sequence)
+    marks = np.empty(len(grid.rows) if again else 0, dtype=np.uint8)
+    in_threads(
+        lambda start, stop: _mark(sequence, grid.rows, first, start, stop, marks),
+        len(marks), max(4096, -(-len(marks) // workers())), "images",
     )  # fmt: skip
     only = grid_numba.by_cell(points, only, grid)
     nothing = given(np.empty(0))
@@ -346,8 +367,7 @@ def search(
     bounds = given(bounds + scoring.distance * decay(least / scoring.scale, compiled=False))
     rest: tuple[Any, ...] = (
         first, key_rank, limit_square, SLACK * grid.side, *grid_numba.headings(heading), *sides, *weights, *terms,
-        given(scoring.sequence), own, ordered, highest, best, bounds, per_m, _POWERS, scores, squares,
-        rows,
+        sequence, own, ordered, highest, best, bounds, per_m, _POWERS, scores, squares, rows, again, marks,
     )  # fmt: skip
     share = max(4096, -(-len(only) // (4 * workers())))
     in_threads(lambda start, stop: _search(*grid, *points, only, start, stop, *rest), len(only), share, "points")

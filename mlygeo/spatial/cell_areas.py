@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlygeo import arrays
 from mlygeo.errors import InputError
 from mlygeo.spatial import cells, districts, pieces
 
@@ -153,7 +154,7 @@ class Hexagons:
         count = np.ceil(lines.step[of.vertex + 1] / apart).astype(np.int64) + 1
         _check(int(count.sum()))
         segment = np.repeat(np.arange(len(count)), count)
-        share = (np.arange(len(segment)) - np.repeat(np.cumsum(count) - count, count)) / (count[segment] - 1).clip(1)
+        share = arrays.numbered(count) / (count[segment] - 1).clip(1)
         lon, lat = of.lon[segment] + share * of.east[segment], of.lat[segment] + share * of.north[segment]
         touched = np.unique(self.of(lon, lat)[0]).tolist()
         near = sorted({each for cell in touched for each in h3.grid_disk(cell, 1)})
@@ -191,7 +192,7 @@ def _each(low: Whole, high: Whole) -> tuple[Whole, Whole]:
     """Return for each pair the numbers above the lower one up to the higher one, and which pair they are of."""
     count = high - low
     pair = np.repeat(np.arange(len(count)), count)
-    return pair, np.arange(len(pair)) - np.repeat(np.cumsum(count) - count, count) + low[pair] + 1
+    return pair, arrays.numbered(count, low + 1)
 
 
 def _check(cuts: int) -> None:

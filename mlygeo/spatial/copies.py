@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mlygeo import frames, keys
+from mlygeo import arrays, frames, keys
 from mlygeo.arrays import GOLDEN, mix
 from mlygeo.errors import FrameError, InputError
 from mlygeo.progress import working
@@ -284,7 +284,7 @@ def _candidates(facts: _Facts, max_distance: float, max_time: float) -> Iterator
                 )
             for some in _shares(count):
                 first = np.repeat(some, count[some])
-                within = np.arange(len(first)) - np.repeat(np.cumsum(count[some]) - count[some], count[some])
+                within = arrays.numbered(count[some])
                 one, other = rows[first + start], rows[sorted_rows[within + begin[first]]]
                 if not (later or north or east):
                     # In its own cell each pair stands twice, and each image beside itself.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from mlygeo import frames
+from mlygeo import arrays, frames
 from mlygeo.arrays import in_threads
 from mlygeo.errors import InputError
 from mlygeo.progress import working
@@ -260,7 +260,7 @@ def _advance_together(test: _Test, begin: Rows, end: Rows, keeper: Rows) -> tupl
     while len(at) >= FEW_CHAINS:
         count = np.minimum(width, end - at)
         offset = np.cumsum(count) - count
-        rows = np.arange(count.sum()) - np.repeat(offset - at, count)
+        rows = arrays.numbered(count, at)
         same = test(np.repeat(kept, count), rows)
         # The first row of each window that is no duplicate, or its end.
         stop = np.minimum.reduceat(np.where(same, np.iinfo(np.int64).max, rows), offset)

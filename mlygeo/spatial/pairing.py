@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlygeo import arrays
 from mlygeo.spatial import knn
 from mlygeo.spatial.grid import HoldTest
 
@@ -295,7 +296,7 @@ class _Around:
             stop = max(int(np.searchsorted(total, done + CHUNK_PAIRS, side="right")), at + 1)
             count = counts[at:stop]
             one = np.repeat(some[at:stop], count)
-            offset = np.arange(len(one)) - np.repeat(np.cumsum(count) - count, count)
+            offset = arrays.numbered(count)
             other = self.rows[np.repeat(start[at:stop], count) + offset]
             east, north = sources[0][one] - targets[0][other], sources[1][one] - targets[1][other]
             apart = east * east + north * north

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from mlygeo import arrays
 from mlygeo.arrays import in_threads
 from mlygeo.spatial import polylines
 from mlygeo.spatial.grid import SMALLEST_CELL_M, Box, Grid, build
@@ -308,8 +309,7 @@ class _Search:
         assert grid is not None  # noqa: S101 - `run` asks before
         counts = np.diff(lines.first)[chosen] - 1
         owner = np.repeat(np.arange(len(chosen)), counts)
-        ends = np.cumsum(counts)
-        vertex = np.arange(ends[-1]) + np.repeat(lines.first[chosen] - ends + counts, counts)
+        vertex = arrays.numbered(counts, lines.first[chosen])
         hits = self._hits(grid, vertex, owner)
 
         length = lines.length[chosen]
@@ -363,9 +363,8 @@ class _Search:
         np.clip(low, 0, grid.lines - 1, out=low)
         np.clip(high, 0, grid.lines - 1, out=high)
         count = high - low + 1
-        ends = np.cumsum(count)
         segment = np.repeat(np.arange(len(vertex)), count)
-        line = np.arange(ends[-1]) + np.repeat(low - ends + count, count)
+        line = arrays.numbered(count, low)
         # The part of a segment that comes near a row of cells limits how far to search along that row.
         bottom = grid.south + line * grid.height - reach
         rise = np.where(y1 == y0, 1.0, y1 - y0)[segment]
@@ -395,8 +394,7 @@ class _Search:
         share = np.divide(1.0, step, out=np.zeros(len(step)), where=step > 0)
         east = np.where(step > 0, (lines.x[at + 1] - lines.x[at]) * share, 1.0)
         north = (lines.y[at + 1] - lines.y[at]) * share
-        ends = np.cumsum(lengths)
-        entry = np.arange(ends[-1]) + np.repeat(begin - ends + lengths, lengths)
+        entry = arrays.numbered(lengths, begin)
         window = np.repeat(np.arange(len(lengths)), lengths)
         dx = grid.x[entry] - lines.x[at][window]
         dy = grid.y[entry] - lines.y[at][window]
@@ -485,7 +483,7 @@ def substrings(
     tail, before = _places(lines, lonlat, projection, line, stop)
     inside = np.maximum(before - after, 0)
     part = np.repeat(np.arange(len(line)), inside)
-    vertex = np.arange(inside.sum()) + np.repeat(after + 1 - np.cumsum(inside) + inside, inside)
+    vertex = arrays.numbered(inside, after + 1)
     between = (lines.along[vertex] > start[part]) & (lines.along[vertex] < stop[part])
     part, vertex = part[between], vertex[between]
     owner = np.concatenate((np.arange(len(line)), part, np.arange(len(line))))

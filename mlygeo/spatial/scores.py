@@ -23,7 +23,7 @@ from mlygeo.spatial.grid import heading_difference
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mlygeo.arrays import Flags, Floats, Rows, Whole
+    from mlygeo.arrays import Flags, Floats, Rows, Whole32
 
 IMAGE_TERMS = {
     "resolution": "width", "age": "captured_at", "quality_score": "quality_score", "panorama": "is_pano",
@@ -281,8 +281,8 @@ class Scoring:
     bearing: Floats
     camera: Floats
     pano: Flags
-    wanted: Whole
-    sequence: Whole
+    wanted: Whole32
+    sequence: Whole32
 
     def __call__(self, points: Rows, images: Rows, squares: Floats) -> Floats:
         """Return the scores of pairs; `mlygeo.spatial.best_numba` does the same, in the same order."""
@@ -303,7 +303,7 @@ def along_street(camera: Floats, bearing: Floats, pano: Flags) -> Floats:
     return found
 
 
-def is_wanted(wanted: Whole, sequence: Whole) -> Floats:
+def is_wanted(wanted: Whole32, sequence: Whole32) -> Floats:
     """Return the term `same_sequence` of pairs."""
     same: Flags = (wanted == sequence) & (wanted >= 0)
     return same.astype(np.float64)

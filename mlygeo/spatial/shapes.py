@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from mlygeo import arrays
 from mlygeo.arrays import through_pyproj
 from mlygeo.errors import RegionError
 from mlygeo.spatial import boxes
@@ -270,9 +271,10 @@ def refined(
     pieces = np.maximum(np.ceil(length / longest), 1.0)
     if pieces.sum() + len(given.line) > MOST_CORNERS:
         return None
-    edge = np.repeat(np.arange(len(begins)), pieces.astype(np.int64))
+    count = pieces.astype(np.int64)
+    edge = np.repeat(np.arange(len(begins)), count)
     width = 1 / pieces[edge]
-    place = (np.arange(len(edge)) - np.repeat(np.cumsum(pieces) - pieces, pieces.astype(np.int64))) * width
+    place = arrays.numbered(count) * width
 
     def at(share: Floats) -> Floats:
         return mapped(start[edge] + reach[edge] * share[:, None])

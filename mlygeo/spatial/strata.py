@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from mlygeo import arrays
 from mlygeo.errors import FrameError, InputError
 from mlygeo.spatial import cells, polylines
 from mlygeo.spatial.pieces import micrometres
@@ -364,7 +365,7 @@ class _Segments:
         lines = network.lines
         counts = (np.diff(lines.first) - 1)[rows]
         row = np.repeat(rows, counts)
-        within = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
+        within = arrays.numbered(counts)
         at = lines.first[row] + within
         ends = lines.x[at], lines.y[at], lines.x[at + 1], lines.y[at + 1]
         return cls(row, *ends, lines.along[at], lines.along[at + 1] - lines.along[at])
@@ -428,7 +429,7 @@ class _Segments:
         place = np.append(piece + begin / 2, np.inf)
         low, high = np.searchsorted(place, every + start / 2), np.searchsorted(place, every + stop / 2)
         counts = np.maximum(high - low, 0)
-        at = np.repeat(low, counts) + np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        at = arrays.numbered(counts, low)
         none = np.iinfo(np.int64).max
         least = np.full(len(piece), none)
         np.minimum.at(least, at, np.repeat(code, counts))
@@ -491,7 +492,7 @@ def _crossings(start: Floats, stop: Floats) -> tuple[Whole, Floats]:
         )
     counts = counts.astype(np.int64)
     segment = np.repeat(np.arange(len(start)), counts)
-    border = first[segment] + np.arange(len(segment)) - np.repeat(np.cumsum(counts) - counts, counts)
+    border = arrays.numbered(counts, first)
     return segment, (border - start[segment]) / (stop - start)[segment]
 
 
@@ -519,7 +520,7 @@ def _by_hexagon(network: Network, segments: _Segments, resolution: int) -> Stret
         )
     counts = parts.astype(np.int64) + 1
     segment = np.repeat(np.arange(len(segments)), counts)
-    number = np.arange(len(segment)) - np.repeat(np.cumsum(counts) - counts, counts)
+    number = arrays.numbered(counts)
     lon, lat = network.projection.inverse(*segments.at(segment, number / parts[segment]))
     touched = {h3.latlng_to_cell(*place, resolution) for place in zip(lat.tolist(), lon.tolist(), strict=True)}
     # A corner that a street cuts off between two of these places is of a neighbour.

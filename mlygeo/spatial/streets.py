@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from mlygeo import frames
+from mlygeo import arrays, frames
 from mlygeo.arrays import through_pyproj
 from mlygeo.errors import InputError
 from mlygeo.progress import working
@@ -321,7 +321,7 @@ def _spread(parts: Floats, each: int) -> tuple[Whole, Whole]:
         )
     counts = np.where(parts > 0, parts + each, 0).astype("int64")
     line = np.repeat(np.arange(len(parts)), counts)
-    return line, np.arange(len(line)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return line, arrays.numbered(counts)
 
 
 def _percept_points(network: Network, parts: Floats, interval: float) -> Laid:

@@ -15,6 +15,7 @@ import numpy as np
 
 from mlygeo import frames
 from mlygeo.arrays import in_threads
+from mlygeo.degrees import turn
 from mlygeo.errors import InputError
 from mlygeo.progress import working
 from mlygeo.spatial import lenses
@@ -260,6 +261,6 @@ def _against(altitude: Floats, azimuth: Floats, heading: Floats, angles: Floats,
     """Return which images look against the light, and of which this is unknown."""
     low = (altitude >= LIMITS[-1]) & (altitude <= low_sun)
     everywhere = angles >= 360
-    apart = np.abs(np.mod(azimuth - heading + 180.0, 360.0) - 180.0)
+    apart = turn(azimuth, heading)
     lit = low & (everywhere | (apart <= angles / 2))
     return lit, np.isnan(altitude) | (low & ~everywhere & np.isnan(heading))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlygeo import frames
+from mlygeo import arrays, frames
 from mlygeo.errors import InputError
 from mlygeo.progress import working
 from mlygeo.spatial import ordering
@@ -222,7 +222,7 @@ def estimate_subseconds(images: gpd.GeoDataFrame, *, sub_second_interval: float)
     starts = order.starts()
     if not len(starts):
         return images
-    place = np.arange(len(order)) - np.repeat(starts, np.diff(starts, append=len(order)))
+    place = arrays.numbered(np.diff(starts, append=len(order)))
     after = place * (sub_second_interval * SECOND_MS)
     second = order.time_ms // SECOND_MS * SECOND_MS
     earliest = np.maximum.reduceat(second - after, starts)
@@ -260,7 +260,7 @@ def _runs(order: Order) -> tuple[Rows, Rows, Rows]:
 
 def _spread(time: Rows, room: Rows, count: Rows) -> Rows:
     """Return the times of all images of all runs, whole milliseconds."""
-    number = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    number = arrays.numbered(count)
     spread: Rows = np.repeat(time, count) + number * np.repeat(room, count) // np.repeat(count, count)
     return spread
 

@@ -16,6 +16,7 @@ from urllib.parse import quote
 import numpy as np
 
 from mlygeo import frames
+from mlygeo.degrees import turn
 from mlygeo.errors import FrameError, InputError
 from mlygeo.progress import working
 from mlygeo.schemas import DEFAULT_PROVIDER
@@ -329,7 +330,8 @@ class _Facing:
 
 def _apart(one: Floats, other: Floats) -> Floats:
     """Return the angle between headings, 0 where one is unknown."""
-    return np.nan_to_num(np.abs((one - other + 180.0) % 360.0 - 180.0))
+    apart: Floats = np.nan_to_num(turn(one, other))
+    return apart
 
 
 def _joined(doubts: dict[str, Flags], rows: int) -> Objects:

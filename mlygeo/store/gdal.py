@@ -8,6 +8,7 @@ import logging
 import shutil
 import warnings
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -18,6 +19,8 @@ from mlygeo.errors import FileError, FormatError, FrameError
 from mlygeo.store import columns as described
 from mlygeo.store import extents, geojson, lost, no_frames
 from mlygeo.store.atomic import file_error
+from mlygeo.store.gdal_dtypes import Told
+from mlygeo.store.whole_ids import WholeIds
 
 if TYPE_CHECKING:
     import sqlite3
@@ -65,6 +68,9 @@ _PADDING = 1e-6
 """Degrees by which the box for a driver is wider: drivers round boxes to 32 bits."""
 
 
+ROWS_AT_ONCE = 100_000
+"""Rows of a long layer that are read at once."""
+
 NO_FEATURE = "lines that are no features"
 """Reason for which rows of a file with a feature a line are left out."""
 
@@ -99,43 +105,26 @@ def read(
     """
     import geopandas as gpd
 
-    if path.suffix.lower() == ".mvt":
-        raise no_frames.tile(path, [*layers(path)])
-    about = geojson.description_of(path) if DRIVERS.get(path.suffix.lower(), "").startswith("GeoJSON") else None
-    options: dict[str, Any] = {}
-    info: Mapping[str, Any] = {}
-    with _gdal(path):
-        import pyogrio
-
-        if about is not None and layer is None:
-            options["DATE_AS_STRING"] = "YES"
-        elif not _is_collection(path) or layer is not None:
-            options["layer"] = chosen_layer(path, layer)
-            info = pyogrio.read_info(path, layer=options["layer"])
-            about = _description_of(path, options["layer"], info)
-    is_geojson = str(info.get("driver") or DRIVERS.get(path.suffix.lower())).startswith("GeoJSON")
-    is_stated, crs = geojson.named_crs(path) if is_geojson else (False, None)
-    names = None if about is None else described.written_names(about)
-    if info.get("driver") == "ESRI Shapefile":
-        names = lost.whole_names([str(name) for name in info["fields"]], path.name)
+    found_layer = _Layer.of(path, layer)
+    about, names, options = found_layer.about, found_layer.names, found_layer.options
     if columns is not None:
         written = {name: name for name in columns} if names is None else names
         options["columns"] = [written[name] for name in columns if name in written]
     with _gdal(path):
-        if bbox is not None and info:
-            options |= _prefilter(path, str(options["layer"]), info, bbox)
-        source = _source(path, is_described=about is not None, is_geojson=is_geojson)
+        import pyogrio
+
+        if bbox is not None and found_layer.info:
+            options |= _prefilter(path, str(options["layer"]), found_layer.info, bbox)
+        source = _source(path, is_described=about is not None, is_geojson=found_layer.is_geojson)
         if source is not path:
             options.pop("layer", None)  # there is one, which the file's name gives
         meta, table = pyogrio.raw.read_arrow(source, datetime_as_string=True, **options)
-        found = _frame_of(meta, table, path, is_described=about is not None)
-        found = found.set_crs(crs, allow_override=True) if is_stated else found
-        if about is None and path.suffix.lower() in geojson.LINES:
-            _count_lost_lines(found, path)
+        found = found_layer.placed(_frame_of(meta, table, path, is_described=about is not None))
+        if about is None and path.suffix.lower() in geojson.LINES and (lines := _count_lost_lines(path)):
+            found.attrs["left_out"] = {**found.attrs.get("left_out", {}), NO_FEATURE: lines}
         if path.suffix.lower() == ".gpx":
             found = lost.with_sound_points(found, path, str(options["layer"]))
-    if about is None and names is not None:
-        found = found.rename(columns={written: name for name, written in names.items()})
+    found = found_layer.named(found)
     if columns is not None:
         _must_have(columns, found, names, path, options.get("layer"))
     if about is not None:
@@ -146,6 +135,60 @@ def read(
         found = gpd.GeoDataFrame(found[[name for name in found.columns if name in kept]])
         found.attrs = attrs
     return found
+
+
+@dataclass
+class _Layer:
+    """A layer of a file: what tells how it is read, and what it stands for."""
+
+    options: dict[str, Any]
+    info: Mapping[str, Any]
+    about: dict[str, Any] | None
+    """The description of the frame that mlygeo wrote."""
+    names: dict[str, str] | None
+    is_geojson: bool
+    stated: tuple[bool, Any]
+    """Whether the file says its CRS itself, and which."""
+
+    @classmethod
+    def of(cls, path: Path, layer: str | None) -> _Layer:
+        """Find a layer; see `read`."""
+        if path.suffix.lower() == ".mvt":
+            raise no_frames.tile(path, [*layers(path)])
+        about = geojson.description_of(path) if DRIVERS.get(path.suffix.lower(), "").startswith("GeoJSON") else None
+        options: dict[str, Any] = {}
+        info: Mapping[str, Any] = {}
+        with _gdal(path):
+            import pyogrio
+
+            if about is not None and layer is None:
+                options["DATE_AS_STRING"] = "YES"
+            elif not _is_collection(path) or layer is not None:
+                options["layer"] = chosen_layer(path, layer)
+                info = pyogrio.read_info(path, layer=options["layer"])
+                about = _description_of(path, options["layer"], info)
+        is_geojson = str(info.get("driver") or DRIVERS.get(path.suffix.lower())).startswith("GeoJSON")
+        stated = geojson.named_crs(path) if is_geojson else (False, None)
+        names = None if about is None else described.written_names(about)
+        if info.get("driver") == "ESRI Shapefile":
+            names = lost.whole_names([str(name) for name in info["fields"]], path.name)
+        return cls(options, info, about, names, is_geojson, stated)
+
+    def placed(self, found: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+        """Return rows in the CRS that the file says."""
+        is_stated, crs = self.stated
+        return found.set_crs(crs, allow_override=True) if is_stated else found
+
+    def named(self, found: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+        """Return rows with the names of columns that the file could not have."""
+        if self.about is None and self.names is not None:
+            return found.rename(columns={written: name for name, written in self.names.items()})
+        return found
+
+    def finished(self, found: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+        """Return rows as the frame that was written had them."""
+        found = self.named(self.placed(found))
+        return found if self.about is None else described.decode(found, self.about, None)
 
 
 def write(frame: gpd.GeoDataFrame, path: Path) -> None:
@@ -489,7 +532,15 @@ def _quoted(name: str) -> str:
 
 def _frame_of(meta: Mapping[str, Any], table: pa.Table, path: Path, *, is_described: bool) -> gpd.GeoDataFrame:
     """Return the frame of what GDAL has read, without rows whose geometry is damaged."""
-    import geopandas as gpd
+    attributes, wkb = _columns_of(meta, table, path)
+    shapes, damaged = _shapes(wkb, path)
+    told = Told(meta, is_described=is_described)
+    told.add(attributes)
+    return _joined(meta, told.applied(attributes), shapes, damaged)
+
+
+def _columns_of(meta: Mapping[str, Any], table: pa.Table, path: Path) -> tuple[pd.DataFrame, Objects]:
+    """Return the attributes of what GDAL has read, and the geometry as WKB."""
     import pandas as pd
     import pyarrow as pa
 
@@ -500,32 +551,18 @@ def _frame_of(meta: Mapping[str, Any], table: pa.Table, path: Path, *, is_descri
     wkb = table.column(place)
     if isinstance(wkb.type, pa.BaseExtensionType):
         wkb = pa.chunked_array([chunk.storage for chunk in wkb.chunks], wkb.type.storage_type)
-    shapes, damaged = _shapes(wkb.to_numpy(), path)
     table = table.remove_column(place)
     integers = {kind: pd.Int64Dtype() for kind in (pa.int64(), pa.int32(), pa.int16(), pa.uint8(), pa.int8())}
     mapper = {**integers, pa.bool_(): pd.BooleanDtype()}
     # A file may have a column of the name that the geometry has.
-    attributes = (
-        table.to_pandas(types_mapper=mapper.get) if table.num_columns else pd.DataFrame(index=range(len(shapes)))
-    )
-    plain: dict[str, pd.Series] = {}
-    times = {
-        name
-        for name, dtype in zip(meta["fields"], meta["dtypes"], strict=True)
-        if dtype is not None and str(dtype).startswith("datetime") and dtype != "datetime64[D]"
-    }
-    nested = {name for name, kind in zip(meta["fields"], meta["ogr_subtypes"], strict=True) if kind == "OFSTJSON"}
-    for name in attributes.columns:
-        values = attributes[name]
-        if isinstance(values.dtype, pd.Int64Dtype) and not values.isna().any():
-            plain[name] = values.astype("int64")
-        elif isinstance(values.dtype, pd.BooleanDtype) and not values.isna().any():
-            plain[name] = values.astype("bool")
-        elif name in times and not is_described:
-            plain[name] = _times(values)
-        elif name in nested and not is_described:
-            plain[name] = _parsed(values)
-    attributes = attributes.assign(**plain)
+    if not table.num_columns:
+        return pd.DataFrame(index=range(len(wkb))), wkb.to_numpy()
+    return table.to_pandas(types_mapper=mapper.get), wkb.to_numpy()
+
+
+def _joined(meta: Mapping[str, Any], attributes: pd.DataFrame, shapes: Objects, damaged: Any) -> gpd.GeoDataFrame:
+    import geopandas as gpd
+
     name = next(
         each for each in ("geometry", str(meta["geometry_name"] or "shape"), "geometry_1") if each not in attributes
     )
@@ -535,6 +572,99 @@ def _frame_of(meta: Mapping[str, Any], table: pa.Table, path: Path, *, is_descri
         found = found[~damaged].reset_index(drop=True)
         found.attrs["left_out"] = {described.DAMAGED: int(damaged.sum())}
     return found
+
+
+class LongLayer:
+    """
+    A layer of any length, read some rows at a time in two passes: the rows, dtypes and faults of `read`.
+
+    Parameters
+    ----------
+    path
+        The file.
+    layer
+        Name of the layer. None reads the only one that has geometry.
+    folder
+        Where a copy is kept in a form of which GDAL loses nothing; the caller removes it.
+
+    Raises
+    ------
+    FormatError, FrameError
+        As `read` raises them.
+    """
+
+    def __init__(self, path: Path, layer: str | None, folder: Path) -> None:
+        self.path = path
+        self._layer = _Layer.of(path, layer)
+        self._source = path
+        if self._layer.about is not None and path.suffix.lower() in geojson.LINES:
+            self._source = geojson.collect(path, folder / f"{path.name}.json")
+            self._layer.options.pop("layer", None)
+        self._ids = WholeIds()
+        self._damaged = self._there = 0
+        self._first_damaged = -1
+        self._reason = ""
+        self._told: Told | None = None
+        self._look_through()
+
+    @staticmethod
+    def is_possible(path: Path) -> bool:
+        """Return whether a file is read so: not one that is written anew for GDAL, or is looked at as a whole."""
+        if path.suffix.lower() in {".gpx", ".mvt", ".shp"} or path.is_dir():
+            return False
+        is_geojson = DRIVERS.get(path.suffix.lower(), "").startswith("GeoJSON")
+        return not is_geojson or geojson.description_of(path) is not None or not geojson.has_ids(path)
+
+    def frames(self) -> Iterator[gpd.GeoDataFrame]:
+        """Yield the rows, with the columns and dtypes of all."""
+        told = self._told
+        for meta, table in self._tables():
+            if told is not None:
+                attributes, wkb = _columns_of(meta, table, self.path)
+                shapes, damaged = _read_shapes(wkb)
+                yield self._ids.applied(self._finished(_joined(meta, told.applied(attributes), shapes, damaged)))
+
+    def _look_through(self) -> None:
+        rows = 0
+        for meta, table in self._tables(quiet=False):
+            attributes, wkb = _columns_of(meta, table, self.path)
+            self._told = self._told or Told(meta, is_described=self._layer.about is not None)
+            self._told.add(attributes)
+            shapes, damaged = _read_shapes(wkb)
+            self._there += sum(value is not None for value in wkb)
+            if damaged.any() and not self._damaged:
+                self._first_damaged = rows + int(np.flatnonzero(damaged)[0])
+                self._reason = _why(wkb, damaged)
+            self._damaged += int(damaged.sum())
+            rows += len(shapes)
+            found = self._finished(_joined(meta, attributes, shapes, damaged))
+            self._ids.add({name: found[name] for name in (*WholeIds.NAMES, "provider") if name in found.columns})
+        if self._damaged and self._damaged == self._there:
+            raise _all_damaged(self.path, self._first_damaged, self._reason)
+        if self._damaged:
+            described.warn_of_lost(self._damaged, self._first_damaged, self.path.name, self._reason)
+        if self._layer.about is None and self.path.suffix.lower() in geojson.LINES:
+            _count_lost_lines(self.path)
+
+    def _tables(self, *, quiet: bool = True) -> Iterator[tuple[Mapping[str, Any], pa.Table]]:
+        import pyarrow as pa
+        import pyogrio
+
+        with (
+            _gdal(self.path, quiet=quiet),
+            pyogrio.raw.open_arrow(
+                self._source, datetime_as_string=True, batch_size=ROWS_AT_ONCE, use_pyarrow=True, **self._layer.options
+            ) as (meta, reader),
+        ):
+            some = False
+            for batch in reader:
+                some = True
+                yield meta, pa.Table.from_batches([batch])
+            if not some:
+                yield meta, pa.Table.from_batches([], reader.schema)
+
+    def _finished(self, found: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+        return self._layer.finished(found)
 
 
 def _geometry_place(table: pa.Table, name: str) -> int | None:
@@ -554,47 +684,36 @@ def _geometry_place(table: pa.Table, name: str) -> int | None:
 
 def _shapes(wkb: Objects, path: Path) -> tuple[Objects, Any]:
     """Return geometries, and which are damaged."""
-    import shapely
-
-    shapes = np.asarray(shapely.from_wkb(wkb, on_invalid="ignore"))
-    there = np.fromiter((value is not None for value in wkb), bool, len(wkb))
-    damaged = there & shapely.is_missing(shapes)
+    shapes, damaged = _read_shapes(wkb)
     if damaged.any():
-        row = int(np.flatnonzero(damaged)[0])
-        reason = "it is damaged"
-        try:
-            shapely.from_wkb(wkb[row])
-        except shapely.errors.GEOSException as error:
-            reason = _line(error).partition(": ")[2] or _line(error)
-        if damaged.sum() == there.sum():
-            raise FormatError(f"{path.name}: the geometry of row {row + 1} is damaged ({reason})")
+        reason = _why(wkb, damaged)
+        if damaged.sum() == sum(value is not None for value in wkb):
+            raise _all_damaged(path, int(np.flatnonzero(damaged)[0]), reason)
         described.warn_of_damage(damaged, path.name, reason)
     return shapes, damaged
 
 
-def _times(values: pd.Series) -> pd.Series:
-    """Return times from ISO 8601: in their zone, in UTC where zones differ; as text where only some have one."""
-    import pandas as pd
+def _read_shapes(wkb: Objects) -> tuple[Objects, Any]:
+    import shapely
 
-    known = values.dropna().astype("str")
-    zoned = known.str.contains(r"(?:Z|[+-]\d\d(?::?\d\d)?)$", regex=True)
-    if not pd.api.types.is_string_dtype(values.dtype) or (zoned.any() and not zoned.all()):
-        return values
+    shapes = np.asarray(shapely.from_wkb(wkb, on_invalid="ignore"))
+    there = np.fromiter((value is not None for value in wkb), bool, len(wkb))
+    return shapes, there & shapely.is_missing(shapes)
+
+
+def _why(wkb: Objects, damaged: Any) -> str:
+    """Return what is wrong with the first geometry that is damaged."""
+    import shapely
+
     try:
-        same_zone = known.str.extract(r"(Z|[+-]\d\d(?::?\d\d)?)$")[0].unique().size <= 1
-        times: pd.Series = pd.to_datetime(values, format="ISO8601", utc=bool(zoned.any()) and not same_zone)
-        coarse: pd.Series = times.dt.as_unit("ms")
-    except (ValueError, OverflowError):
-        return values
-    return coarse
+        shapely.from_wkb(wkb[int(np.flatnonzero(damaged)[0])])
+    except shapely.errors.GEOSException as error:
+        return _line(error).partition(": ")[2] or _line(error)
+    return "it is damaged"
 
 
-def _parsed(values: pd.Series) -> pd.Series:
-    """Return lists and objects of JSON; as text where one is none."""
-    try:
-        return values.astype(object).map(json.loads, na_action="ignore")
-    except (ValueError, TypeError, RecursionError):
-        return values
+def _all_damaged(path: Path, row: int, reason: str) -> FormatError:
+    return FormatError(f"{path.name}: the geometry of row {row + 1} is damaged ({reason})")
 
 
 def _must_have(
@@ -616,16 +735,16 @@ def _must_have(
     raise FrameError(f"{path.name} has no column {', '.join(missing)} (it has {', '.join(available)})")
 
 
-def _count_lost_lines(found: gpd.GeoDataFrame, path: Path) -> None:
-    """Count lines of a file with a feature a line that are none, which GDAL passes over, and warn of them."""
+def _count_lost_lines(path: Path) -> int:
+    """Return how many lines of a file with a feature a line are none, which GDAL passes over, and warn of them."""
     import pyogrio
 
     info = pyogrio.read_info(path, force_feature_count=True)
-    lost = geojson.count_records(path) - int(info["features"]) if info["driver"] == "GeoJSONSeq" else 0
-    if lost > 0:
-        said = "1 line was" if lost == 1 else f"{lost:,} lines were"
+    lines = geojson.count_records(path) - int(info["features"]) if info["driver"] == "GeoJSONSeq" else 0
+    if lines > 0:
+        said = "1 line was" if lines == 1 else f"{lines:,} lines were"
         log.warning("%s: %s left out, which no feature can be read from", path.name, said)
-        found.attrs["left_out"] = {**found.attrs.get("left_out", {}), NO_FEATURE: lost}
+    return max(lines, 0)
 
 
 def _gpx_layer(path: Path) -> str:

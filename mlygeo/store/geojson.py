@@ -135,16 +135,16 @@ def _crs_of(member: Any, name: str) -> CRS:
     return CRS.from_epsg(4326) if found.equals(CRS.from_epsg(4326), ignore_axis_order=True) else found
 
 
-def _outermost(path: Path) -> Iterator[bytes]:
+def _outermost(path: Path) -> Iterator[bytes | mmap.mmap]:
     """Yield the objects of a file that may have a member `crs`: the whole, or each line of one of lines."""
     # Of an empty file there is no map.
     with path.open("rb") as file, suppress(ValueError), mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as seen:
         if all(seen.find(key) < 0 for key in _CRS):
             return
-    if path.suffix.lower() in LINES:
-        yield from (record for record in _records(path) if any(key in record for key in _CRS))
-        return
-    yield path.read_bytes()
+        if path.suffix.lower() in LINES:
+            yield from (record for record in _records(path) if any(key in record for key in _CRS))
+        else:
+            yield seen
 
 
 _CRS = (b'"crs"', b'"CRS"')
@@ -157,7 +157,7 @@ _LONGEST_CRS = 1 << 16
 """Bytes within which the member has to end."""
 
 
-def _members(content: bytes) -> Iterator[Any]:
+def _members(content: bytes | mmap.mmap) -> Iterator[Any]:
     """Yield the values of the outermost members `crs` of a JSON object."""
     decoder = json.JSONDecoder()
     for place in _at_depth(content, _CRS, {1}):
@@ -171,7 +171,7 @@ def _members(content: bytes) -> Iterator[Any]:
             yield text[:80]
 
 
-def _at_depth(content: bytes, names: tuple[bytes, ...], wanted: set[int]) -> Iterator[int]:
+def _at_depth(content: bytes | mmap.mmap, names: tuple[bytes, ...], wanted: set[int]) -> Iterator[int]:
     """
     Yield where names of members stand that so many brackets enclose.
 
@@ -191,7 +191,9 @@ def _at_depth(content: bytes, names: tuple[bytes, ...], wanted: set[int]) -> Ite
         steps[outside & ((letters == ord("}")) | (letters == ord("]")))] = -1
         depths = np.cumsum(steps, dtype=np.int64) + depth
         opens = np.flatnonzero((letters == ord('"')) & ~outside & np.isin(depths, [*wanted]))
-        yield from (start + int(place) for place in opens if content.startswith(names, start + int(place)))
+        longest = max(map(len, names))
+        found = (start + place for place in opens.tolist())
+        yield from (place for place in found if content[place : place + longest].startswith(names))
         depth, in_text, start = int(depths[-1]), bool(quotes[-1] % 2), stop
 
 
@@ -253,6 +255,22 @@ def with_ids(path: Path) -> bytes | None:
     return json.dumps(found).encode()
 
 
+def has_ids(path: Path) -> bool:
+    """Return whether features have ids of their own that may be whole numbers, of which `with_ids` makes text."""
+    with path.open("rb") as file, suppress(ValueError), mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as seen:
+        if _IDS.search(seen) is None:
+            return False
+        if path.suffix.lower() not in LINES:
+            return any(_IDS.match(seen, place) for place in _at_depth(seen, (b'"id"',), {1, 3}))
+        return any(
+            _IDS.match(record, place)
+            for record in _records(path)
+            if _IDS.search(record)
+            for place in _at_depth(record, (b'"id"',), {1})
+        )
+    return False
+
+
 def _loaded(content: bytes) -> dict[str, Any] | None:
     """Return a JSON object; None where it is something else, of which GDAL says what is wrong."""
     try:
@@ -264,21 +282,44 @@ def _loaded(content: bytes) -> dict[str, Any] | None:
 
 def collected(path: Path) -> bytes:
     """Return the features of a file with a line each as one collection, of which GDAL reads texts as they are."""
-    empty = b'{"type": "FeatureCollection"'
-    lines = [line for line in _records(path) if not line.startswith(empty)]
-    return b'{"type": "FeatureCollection", "features": [' + b",".join(lines) + b"]}"
+    return b"".join(_collected(path))
+
+
+def collect(path: Path, target: Path) -> Path:
+    """Write what `collected` returns to another file, a feature at a time; return that."""
+    with target.open("wb") as file:
+        file.writelines(_collected(path))
+    return target
+
+
+def _collected(path: Path) -> Iterator[bytes]:
+    empty, separator = b'{"type": "FeatureCollection"', b""
+    yield b'{"type": "FeatureCollection", "features": ['
+    for line in _records(path):
+        if not line.startswith(empty):
+            yield separator + line
+            separator = b","
+    yield b"]}"
 
 
 def count_records(path: Path) -> int:
     """Return how many features a file with a line each should have: what stands in its lines, or between separators."""
-    return len(_records(path))
+    return sum(1 for _ in _records(path))
 
 
-def _records(path: Path) -> list[bytes]:
-    """Return the texts of a file with a line each, or with separators (RFC 8142) before them."""
-    content = path.read_bytes()
-    parts = (part.strip() for part in content.split(b"\x1e" if b"\x1e" in content else b"\n"))
-    return [part for part in parts if part]
+def _records(path: Path) -> Iterator[bytes]:
+    """Yield the texts of a file with a line each, or with separators (RFC 8142) before them."""
+    separator = b"\n"
+    # Of an empty file there is no map.
+    with path.open("rb") as file, suppress(ValueError), mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as seen:
+        separator = b"\x1e" if seen.find(b"\x1e") >= 0 else separator
+    rest = b""
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            *whole, rest = (rest + piece).split(separator)
+            yield from filter(None, map(bytes.strip, whole))
+    if rest := rest.strip():
+        yield rest
 
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False)

@@ -73,7 +73,11 @@ class Points(Protocol):
         """Return an attribute of all rows."""
 
     def parts(self, name: str) -> Iterator[pa.Array]:
-        """Yield an attribute of all rows, part after part, for where the whole need not be held."""
+        """
+        Yield an attribute of all rows, part after part, for where the whole need not be held.
+
+        Text of few values may come as codes of a dictionary.
+        """
 
     def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
         """Return attributes of chosen rows."""
@@ -291,6 +295,10 @@ class PointFile(_Placed):
 
     def pieces(self, most: int) -> Iterator[PointFile]:
         """Yield the points of some row groups at a time, in their order, with so many rows or one row group each."""
+        if len(self) <= most or len(self._groups) == 1:
+            if len(self._groups):
+                yield self  # whose coordinates are read once
+            return
         start = 0
         while start < len(self._groups):
             stop, rows = start + 1, self._rows[start]
@@ -373,11 +381,37 @@ class PointFile(_Placed):
     def _providers(self) -> pa.ChunkedArray:
         return self._file.read_coded("provider", self._groups)
 
+    def statistics(self, name: str) -> tuple[int, Any] | None:
+        """Return how many rows have no value of an attribute, and the largest value; None where the file tells not."""
+        leaf, metadata = self._file.leaves.get(name), self._file.file.metadata
+        if leaf is None:
+            return None
+        found = [metadata.row_group(group).column(leaf).statistics for group in self._groups]
+        if not found or not all(each is not None and each.has_null_count for each in found):
+            return None
+        known = [each for each, rows in zip(found, self._rows, strict=True) if each.null_count < rows]
+        if not all(each.has_min_max for each in known):
+            return None
+        try:
+            return sum(each.null_count for each in found), max((each.max for each in known), default=None)
+        except (ValueError, OverflowError):  # a time beyond the years of Python
+            return None
+
     def parts(self, name: str) -> Iterator[pa.Array]:
-        """Yield an attribute of all rows, row group after row group; raise FrameError if there is no such column."""
+        """
+        Yield an attribute of all rows, row group after row group; text that is stored as codes comes as these.
+
+        Raises
+        ------
+        FrameError
+            If there is no such column.
+        """
         _must_have(name, self.columns, self.name)
+        coded = name != "id" and self._file.is_coded(name, self._groups)
 
         def decode(group: int) -> pa.ChunkedArray:
+            if coded:
+                return self._file.read_coded(name, [group])
             return self._file.read([group], [name], use_threads=False).column(0)
 
         with ThreadPoolExecutor(THREADS) as pool:

@@ -401,7 +401,8 @@ class Conformed(_Of):
     def parts(self, name: str) -> Iterator[pa.Array]:
         """Yield an attribute of all rows, part after part."""
         for part in self.points.parts(name):
-            yield from self._in_dtype(name, pa.chunked_array([part])).chunks
+            is_text = pa.types.is_dictionary(part.type) and self._form.dtype(name) in {None, "str"}
+            yield from [part] if is_text and name != "provider" else self._in_dtype(name, _plain([part])).chunks
 
     def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
         """Return attributes of chosen rows."""
@@ -526,6 +527,10 @@ def ids_of(points: Points, column: str) -> Whole:
     except (ValueError, TypeError, OverflowError) as error:
         hint = frames.SAY_PROVIDER if column == "id" and pd.api.types.is_string_dtype(held) else None
         raise FrameError(f"{points.name}: column '{column}' holds no ids ({error})", hint=hint) from error
+
+
+def _plain(parts: list[pa.Array]) -> pa.ChunkedArray:
+    return in_plain(pa.chunked_array(parts))
 
 
 def in_plain(values: pa.ChunkedArray) -> pa.ChunkedArray:

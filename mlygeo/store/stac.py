@@ -76,7 +76,10 @@ _PICTURE = re.compile(r"^https?://[^?#]*/(?:hd|sd|thumb)\.(?:jpg|webp)(?:[?#].*)
 
 _NUMBER = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,15})?")
 
-_LOOKED_AT = 100
+WITHOUT_ID, TWICE = "without an id", "there twice"
+"""Reasons for which items are left out."""
+
+LOOKED_AT = 100
 """Rows that tell whose a table is."""
 
 _TIME = (
@@ -162,12 +165,9 @@ def to_images(
         raise FormatError(
             f"{name} has no STAC items, but is {what}", hint="a table of items has the columns id and datetime"
         )
-    ids = _ids(table["id"])
-    known = table["id"].notna() & (ids != "")
-    if table["id"].dtype == object:
-        known &= ~table["id"].map(pd.api.types.is_list_like).astype(bool)
+    ids, known = ids_of(table["id"])
     first = ~ids.duplicated()
-    left_out = {"without an id": int((~known).sum()), "there twice": int((known & ~first).sum())}
+    left_out = {WITHOUT_ID: int((~known).sum()), TWICE: int((known & ~first).sum())}
     kept = table.assign(id=ids)[known & first].reset_index(drop=True)
     read = _Table(kept, is_panoramax=is_panoramax)
     columns = read.columns()
@@ -189,11 +189,33 @@ def to_images(
     schema = frames.IMAGES.of_any_provider if read.is_panoramax else frames.IMAGES
     images = frames.conform(frame, schema)
     images.attrs = dict(table.attrs)
+    if counts := warn_of(left_out, name):
+        images.attrs["left_out"] = {**images.attrs.get("left_out", {}), **counts}
+    return frames.attribute(images, *(("Panoramax, licence by picture",) if read.is_panoramax else ()))
+
+
+def warn_of(left_out: dict[str, int], name: str) -> dict[str, int]:
+    """Log how many items are left out, by reason; return those of which some are."""
     counts = {reason: count for reason, count in left_out.items() if count}
     if counts:
         log.warning("%s: left out %s", name, ", ".join(f"{count:,} {reason}" for reason, count in counts.items()))
-        images.attrs["left_out"] = {**images.attrs.get("left_out", {}), **counts}
-    return frames.attribute(images, *(("Panoramax, licence by picture",) if read.is_panoramax else ()))
+    return counts
+
+
+def ids_of(column: pd.Series[Any]) -> tuple[pd.Series[Any], pd.Series[Any]]:
+    """Return the ids of items as texts by which they are compared, and which items have one."""
+    import pandas as pd
+
+    ids = _ids(column)
+    known = column.notna() & (ids != "")
+    if column.dtype == object:
+        known &= ~column.map(pd.api.types.is_list_like).astype(bool)
+    return ids, known
+
+
+def are_panoramax(table: gpd.GeoDataFrame) -> bool:
+    """Return whether items are those of Panoramax; the first hundred of all tell."""
+    return _Table(table, is_panoramax=None).is_panoramax
 
 
 class _Table:
@@ -215,7 +237,7 @@ class _Table:
         sequence = next((each for each in ("collection", "sequence_id") if each in self._table.columns), None)
         if not len(self._table) or sequence is None or not {"id", "assets"} <= {*self._table.columns}:
             return False
-        some = self._table.iloc[:_LOOKED_AT]
+        some = self._table.iloc[:LOOKED_AT]
         uuids = (some[each].astype("str").str.fullmatch(_UUID).fillna(value=False).all() for each in ("id", sequence))
         return all(uuids) and all(_are_its_assets(_plain(each)) for each in some["assets"])
 

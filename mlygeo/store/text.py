@@ -208,7 +208,16 @@ def _is_wkt(frame: gpd.GeoDataFrame, name: str) -> bool:
 
 
 class Head:
-    """A cell of the head of a table."""
+    """
+    A cell of the head of a table.
+
+    Parameters
+    ----------
+    text
+        What it says.
+    is_quoted
+        Whether it is in quotes; then an apostrophe before a formula is taken off.
+    """
 
     def __init__(self, text: str, *, is_quoted: bool) -> None:
         self.is_quoted = is_quoted

@@ -46,10 +46,13 @@ class WholeIds:
         self._first: str | None = None
         self._numbers = self._words = 0
         self._odd: str | None = None
+        self._is_text = True
         self._settled: dict[str, str] | None = None
 
     def add(self, columns: Mapping[str, pd.Series]) -> None:
         """Take the columns of further rows into account."""
+        import pandas as pd
+
         if "provider" in columns:
             self._providers |= dict.fromkeys(
                 name if isinstance(name := keys.provider_name(each), str) else None
@@ -67,6 +70,7 @@ class WholeIds:
         self._first = next((each for each in ("id", "creator_id") if each in columns), None)
         if self._first is not None and str(columns[self._first].dtype) in _TEXTS:
             words = columns[self._first].dropna()
+            self._is_text = self._is_text and (not len(words) or pd.api.types.is_string_dtype(words))
             look = frames.look_like_numbers(words)
             self._words += len(words)
             self._numbers += int(np.count_nonzero(look))
@@ -92,7 +96,7 @@ class WholeIds:
         known = {name for name in self._providers if name is not None}
         if known - {DEFAULT_PROVIDER}:
             return False
-        if self._first is None or not self._words:
+        if self._first is None or not self._words or not self._is_text:
             return True
         if known:
             return None not in self._providers or self._numbers == self._words

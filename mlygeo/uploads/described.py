@@ -27,6 +27,7 @@ from stat import S_ISREG
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlygeo import places
+from mlygeo.degrees import turn
 from mlygeo.errors import FileError, FormatError, FrameError
 from mlygeo.photos.import_folder import IMAGES_FILE, photos_of
 from mlygeo.places import COPIES, STATE_FOLDER
@@ -353,7 +354,8 @@ def _with_derived(images: gpd.GeoDataFrame | None, records: gpd.GeoDataFrame | N
 
 
 def _same(one: pd.Series, other: pd.Series) -> pd.Series:
-    return abs((one - other + 180) % 360 - 180) <= ROUNDED
+    found: pd.Series = turn(one, other) <= ROUNDED
+    return found
 
 
 def _personal() -> tuple[str, ...]:

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from mlygeo.degrees import turn
 from mlygeo.errors import FormatError, InputError, ServiceError
-from mlygeo.formats.exif import turn
 from mlygeo.net.answers import GoneError
 from mlygeo.net.http import StoppedError
 from mlygeo.net.workers import WorkerPool
@@ -699,7 +699,7 @@ def _relative_headings(images: gpd.GeoDataFrame | None) -> dict[str, int]:
     for folder, group in angles.groupby(derived["path"].map(os.path.dirname)):
         some = group.dropna().to_numpy()  # most of them: where a sequence was split, the last photo looks another way
         middle = 0.0 if not len(some) else _median_angle(some)
-        if round(middle) and np.mean(np.abs((some - middle + 180) % 360 - 180) <= ALIKE) > 0.5:
+        if round(middle) and np.mean(turn(some, middle) <= ALIKE) > 0.5:
             looks[str(folder)] = round(middle)
     return looks
 

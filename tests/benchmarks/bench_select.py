@@ -33,7 +33,7 @@ found.to_parquet(output)
 WITHOUT_NUMBA = "import sys; sys.modules['numba'] = None; "
 """A module that is None cannot be imported: as if the extra were not installed."""
 
-OURS = "import sys; from mlygeo.cli import main; sys.exit(main(sys.argv[1:]))"
+OURS = "import sys; from mlygeo.cli import main; sys.exit(main())"
 
 STAGES = """
 import json, sys, time
@@ -157,7 +157,8 @@ import os, subprocess, sys, time
 started = time.perf_counter()
 process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
 _, status, usage = os.wait4(process.pid, 0)
-print(time.perf_counter() - started, usage.ru_maxrss / 1024, os.waitstatus_to_exitcode(status))
+cpu = usage.ru_utime + usage.ru_stime
+print(time.perf_counter() - started, usage.ru_maxrss / 1024, cpu, os.waitstatus_to_exitcode(status))
 """
 """
 Starts a program from a small one: until it is loaded, a program counts as large as the one that started it, and
@@ -165,14 +166,14 @@ this one has made the data.
 """
 
 
-def run(command: list[str]) -> tuple[float, float]:
-    """Return wall seconds and peak memory (MB) of a process, of that alone."""
+def run(command: list[str]) -> tuple[float, float, float]:
+    """Return wall seconds, peak memory (MB) and processor seconds of a process, of that alone."""
     measured = [sys.executable, "-S", "-c", MEASURED, *command]
     said = subprocess.run(measured, check=True, stdout=subprocess.PIPE, text=True).stdout
-    seconds, megabytes, status = map(float, said.split())
+    seconds, megabytes, cpu, status = map(float, said.split())
     if status:
         raise SystemExit(f"{command[2][:60]!r} failed with {status:g}")
-    return seconds, megabytes
+    return seconds, megabytes, cpu
 
 
 def compare(images: int, points: int, rounds: int, *, far: bool) -> None:
@@ -191,7 +192,7 @@ def compare(images: int, points: int, rounds: int, *, far: bool) -> None:
             "mlygeo[speed]": [sys.executable, "-c", OURS, *ours, "-o", f"{folder}/numba"],
             "from a dataset": [sys.executable, "-c", OURS, *of_dataset, "-o", f"{folder}/dataset"],
         }
-        figures: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
+        figures: dict[str, list[tuple[float, float, float]]] = {way: [] for way in ways}
         run(ways["mlygeo[speed]"])  # compiles and caches the kernels
         for number in range(rounds):
             for way in list(ways) if number % 2 == 0 else reversed(ways):
@@ -200,15 +201,16 @@ def compare(images: int, points: int, rounds: int, *, far: bool) -> None:
             f"{folder}/{way}" for way in ("numpy/selection.parquet", "numba/selection.parquet", "dataset/selection")
         ]
         agree(f"{folder}/plain.parquet", *found)
-        seconds, memory = (
-            {way: statistics.median(figure[place] for figure in taken) for way, taken in figures.items()}
-            for place in (0, 1)
+        seconds, memory, cpu = (
+            {way: end(figure[place] for figure in taken) for way, taken in figures.items()}
+            for place, end in ((0, statistics.median), (1, max), (2, min))
         )
         for way in ways:
             ratio = seconds["plain GeoPandas"] / seconds[way]
             share = memory[way] / memory["plain GeoPandas"]
             print(
-                f"  {way:16} {seconds[way]:7.2f} s  {ratio:5.1f}x   {memory[way]:6.0f} MB  {share:5.2f} of the plain memory"
+                f"  {way:16} {seconds[way]:7.2f} s  {ratio:5.1f}x   {cpu[way]:6.2f} s of processors (least)"
+                f"  {cpu['plain GeoPandas'] / cpu[way]:5.1f}x   {memory[way]:6.0f} MB  {share:5.2f} of the plain memory"
             )
         for way, before in (("NumPy", WITHOUT_NUMBA), ("[speed]", "")):
             command = [sys.executable, "-c", before + STAGES, *files, f"{folder}/stages"]

@@ -22,6 +22,7 @@ NAMES = (
     "bench_video",
     "bench_coverage",
     "bench_map",
+    "bench_map_libraries",
     "bench_download",
     "bench_pictures",
     "bench_quality",

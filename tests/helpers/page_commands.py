@@ -44,7 +44,7 @@ def check_options(command):
         assert cli.program.get_command(click.Context(cli.program), words[1]) is not None, command
         return
     words = old_tools.translated(words[1:])
-    context = click.Context(cli.program, info_name="mlygeo")
+    context = click.Context(cli.program, info_name="mlygeo", **cli.program.context_settings)
     try:
         _, verb, rest = cli.program.resolve_command(context, words)
         if not {"--help", "-h"} & set(rest):

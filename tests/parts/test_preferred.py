@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from helpers.over_parts import PLACES, country, facts, frame_bytes, over_parts
 from hypothesis import Phase, given, settings
@@ -9,6 +10,12 @@ from hypothesis import strategies as st
 
 import mlygeo
 from mlygeo.errors import FrameError, InputError
+from mlygeo.frames import IMAGES
+from mlygeo.parts import preferred
+from mlygeo.schemas import PREFERRED_BY
+from mlygeo.spatial.best import Preference
+from mlygeo.spatial.scores import Rule
+from mlygeo.store.points import Conformed, open_points
 
 RULE = """
 [weights]
@@ -79,3 +86,42 @@ def test_a_column_that_a_rule_needs_is_named_where_it_is_missing():
         over_parts(points, images.drop(columns="captured_at"), prefer="newest", srid=25832)
     with pytest.raises(FrameError, match="no column 'bearing'"):
         over_parts(points.drop(columns="bearing"), images, max_along=9.0, srid=25832)
+
+
+@pytest.mark.parametrize(
+    "written", [{}, {"write_statistics": False}, {"use_dictionary": False}, {"row_group_size": 7}], ids=str
+)
+def test_what_a_file_says_of_its_columns_is_what_its_rows_say(tmp_path, written):
+    _, images = world(3, text=False, around=PLACES[0][0])
+    images.to_parquet(tmp_path / "images.parquet", **written)
+    file, frame = (
+        Conformed(open_points(each, name="images"), IMAGES) for each in (tmp_path / "images.parquet", images)
+    )
+    assert preferred.newest(file) == preferred.newest(frame)
+    rule = Rule(dict.fromkeys(PREFERRED_BY, 1.0))
+    for as_of_us in (preferred.newest(frame), preferred.newest(frame) - 1, 0):
+        counts = [preferred.unknown(each, Preference(rule, as_of_us)) for each in (file, frame)]
+        assert counts[0] == counts[1]
+        assert sum("after `as_of`" in reason for reason in counts[0]) == (as_of_us != preferred.newest(frame))
+        assert (
+            counts[0]["images without 'sequence_id', whose term same_sequence is 0"] == images.sequence_id.isna().sum()
+        )
+    numbers = preferred.sequences(file)
+    assert (numbers >= 0).tolist() == images.sequence_id.notna().tolist()
+    pairs = set(zip(numbers.tolist(), images.sequence_id.fillna("none").tolist(), strict=True))
+    assert len(pairs) == len(set(numbers.tolist())) == images.sequence_id.nunique() + 1
+
+
+def test_a_text_that_a_file_has_twice_in_its_dictionary_is_one_sequence():
+    """As another program may write it; and a part without any."""
+    parts = [["a", "b", None, "c"], [None] * 4, ["c", "a", "d", "b"]]
+    table = pa.table({"sequence_id": pa.array([text for part in parts for text in part])})
+    twice = pa.DictionaryArray.from_arrays(pa.array([0, 1, 2, None], pa.int8()), pa.array(["c", "a", "c"]))
+
+    class Points:
+        columns = ("sequence_id",)
+
+        def parts(self, name):
+            yield from [*table[name].chunks, twice, pa.nulls(2, pa.string_view())]
+
+    assert preferred.sequences(Points()).tolist() == [0, 1, -1, 2, -1, -1, -1, -1, 2, 0, 3, 1, 2, 0, 2, -1, -1, -1]

@@ -75,6 +75,7 @@ OTHERS = frozenset(
         "zip",
         "download-originals",
         "post-process",
+        "demo",
     }
 )
 """A selection has its lock, a copy the record of its source; the video has no file here, and the rest no frame."""

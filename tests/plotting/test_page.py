@@ -375,7 +375,7 @@ def test_many_points_open_and_pan(browser, tmp_path):
     shown = []
     for rest in (1_000_000, 1):
         browser.ask(
-            f"mlygeo.state.slow = true; mlygeo.state.rest = {rest}; mlygeo.moveTo(mlygeo.state.x + 1, mlygeo.state.y, mlygeo.state.zoom)"
+            f"mlygeo.state.bears = 30000; mlygeo.state.rest = {rest}; mlygeo.moveTo(mlygeo.state.x + 1, mlygeo.state.y, mlygeo.state.zoom)"
         )
         browser.ask("new Promise(done => setTimeout(done, 400))")
         shown.append(browser.screenshot())
@@ -391,26 +391,30 @@ def test_the_verb_writes_a_map_or_a_picture(capsys, tmp_path, selection):
         status = cli.main(["map", *map(str, files), "--title", "T", "-o", str(tmp_path / f"map{ending}")])
         assert status == 0, capsys.readouterr().err
         assert (tmp_path / f"map{ending}").read_bytes().startswith(start)
-    assert cli.main(["map", str(files[0]), "--basemap", "https://a/{z}/{x}/{y}", "-o", str(tmp_path / "x.png")]) == 2
-    assert "--basemap" in capsys.readouterr().err
-    assert not (tmp_path / "x.png").exists()
+    for option, ending in (
+        ("--thumbnails=none", "png"),
+        (f"--inset={files[0]}", "html"),
+        ("--basemap=https://a/{z}/{x}/{y}", "png"),
+    ):
+        target = tmp_path / f"x.{ending}"
+        assert cli.main(["map", str(files[0]), option, "-o", str(target)]) == 2
+        assert option.split("=")[0] in capsys.readouterr().err
+        assert not target.exists()
 
 
 def test_a_base_map_is_asked_for_by_name_only(tmp_path, images):
     address = "https://tiles.example.org/{z}/{x}/{y}.png"
-    text = plotting.explore(images, basemap=address).html()
-    assert "img-src data: blob: file: &#x27;self&#x27; https://tiles.example.org" in text
-    assert "base map: tiles.example.org" in text
+    text = plotting.explore(images, basemap=address, basemap_attribution="Acme").html()
+    assert "img-src data: blob: file: &#x27;self&#x27; https://tiles.example.org;" in text
+    assert "base map: Acme" in text
     assert "https://tiles.example.org" not in plotting.explore(images).html()
     for wrong in ("http://a/{z}/{x}/{y}", "https://a/b.png", "https://a/{z}/{x}/{y}' onload='", "javascript:{z}{x}{y}"):
         with pytest.raises(InputError, match="no address of map tiles"):
-            plotting.explore(images, basemap=wrong)
+            plotting.explore(images, basemap=wrong, basemap_attribution="Acme")
     with pytest.raises(FormatError, match="written as"):
         plotting.explore(images).save(tmp_path / "map.png")
     with pytest.raises(FrameError, match="nothing to draw"):
         plotting.explore([images.iloc[:0]])
-    with pytest.raises(InputError, match="figure has no base map"):
-        mlygeo.plot(images, basemap=address)
 
 
 def sized(browser, wide, high):

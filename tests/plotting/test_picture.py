@@ -299,3 +299,77 @@ def test_areas_have_the_colours_of_a_column():
     assert used <= shown
     alone = mlygeo.plot([cells])
     assert not used <= {tuple(each) for each in pixels(alone).reshape(-1, 3)}
+
+
+@pytest.fixture
+def outline(images):
+    """A polygon far larger than the images lie in."""
+    west, south, east, north = images.total_bounds
+    return gpd.GeoDataFrame(geometry=[shapely.box(west - 3, south - 2, east + 1, north + 2)], crs=4326)
+
+
+def test_a_small_map_shows_where_the_large_one_lies(images, outline):
+    figure = plotting.draw([images], inset=outline)
+    plain = pixels(plotting.draw([images]))
+    seen = pixels(figure)
+    axes = figure.axes[0]
+    small = next(child for child in axes.child_axes if child.get_gid() == "inset")
+    extent = next(patch for patch in small.patches if patch.get_gid() == "extent")
+    (west, south), (east, north) = extent.get_bbox().min, extent.get_bbox().max
+    box = images.total_bounds
+    assert west <= box[0] < box[2] <= east
+    assert south <= box[1] < box[3] <= north
+    assert small.get_xlim()[0] <= outline.total_bounds[0] < outline.total_bounds[2] <= small.get_xlim()[1]
+    inside, around = small.get_window_extent(), axes.get_window_extent()
+    assert around.x0 <= inside.x0 < inside.x1 <= around.x1
+    assert around.y0 <= inside.y0 < inside.y1 <= around.y1
+    assert max(inside.width, inside.height) < 0.45 * min(around.width, around.height)
+    drawn = extent.get_window_extent()
+    assert max(drawn.width, drawn.height) >= 3, "however small, it is seen"
+    assert seen.shape == plain.shape
+    assert (seen != plain).mean() > 0.002
+
+
+@pytest.mark.parametrize("ending", ["svg", "pdf", "png", "eps"])
+def test_a_picture_is_the_same_bytes_each_time(tmp_path, images, ending):
+    import warnings
+
+    for name in "ab":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            plotting.draw([images.iloc[:50]], title="Images").savefig(tmp_path / f"{name}.{ending}")
+    first, second = ((tmp_path / f"{name}.{ending}").read_bytes() for name in "ab")
+    if ending == "eps":  # its comment with the name of the file and the date is Matplotlib's own
+        first, second = (
+            b"\n".join(line for line in content.splitlines() if not line.startswith(b"%%"))
+            for content in (first, second)
+        )
+    assert first == second
+
+
+def test_text_of_vector_pictures_can_be_edited(tmp_path, images):
+    figure = plotting.draw([images.iloc[:50]], title="Images of Stuttgart")
+    figure.savefig(tmp_path / "a.svg")
+    text = (tmp_path / "a.svg").read_text(encoding="utf-8")
+    assert ">Images of Stuttgart</text>" in text
+    assert "<dc:date>" not in text
+    figure.savefig(tmp_path / "a.pdf")
+    content = (tmp_path / "a.pdf").read_bytes()
+    assert b"/FontFile2" in content, "TrueType, not outlines of type 3"
+    assert b"/Type3" not in content
+    assert b"CreationDate" not in content
+
+
+def test_what_the_reader_sets_wins(tmp_path, images):
+    plotting.draw([images.iloc[:5]]).savefig(tmp_path / "a.svg", metadata={"Title": "Mine"})
+    assert "<dc:title>Mine</dc:title>" in (tmp_path / "a.svg").read_text(encoding="utf-8")
+
+
+def test_headings_are_arrows_in_the_legend_too(images):
+    from matplotlib.patches import FancyArrow
+
+    figure = plotting.draw([images])
+    pixels(figure)
+    legend = figure.axes[0].get_legend()
+    assert "camera looks" in [text.get_text() for text in legend.get_texts()]
+    assert legend.findobj(FancyArrow)

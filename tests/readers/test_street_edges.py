@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import random
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -17,11 +20,14 @@ import pytest
 from conftest import DATA
 from geopandas.testing import assert_geodataframe_equal
 from helpers import osm_pbf
+from helpers.command_line import run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import mlygeo
 from mlygeo.errors import FileError, FormatError, FrameError, InputError
+from mlygeo.formats import osm_pbf as osm_pbf_bytes
+from mlygeo.formats import protobuf
 from mlygeo.readers import several, street_graph
 from mlygeo.readers.osm_files import NO_STREETS
 from mlygeo.readers.street_edges import COLUMNS, LOST, TAGS, StreetEdges
@@ -130,7 +136,7 @@ def test_any_small_map_gives_the_edges_of_osmnx(tmp_path, seed, retain_all, rows
     write(path, *small_map(random.Random(seed)))
     try:
         found = in_parts(path, retain_all=retain_all, rows=rows)
-    except FrameError:
+    except (FrameError, FormatError):  # no streets, or no ways at all
         found = None
     assert_same(found, by_osmnx(path, retain_all=retain_all))
 
@@ -390,3 +396,43 @@ def test_a_killed_run_leaves_nothing_wrong(tmp_path, verb):
     assert len(mlygeo.read_frame(output)) == len(read_streets(HELSINKI, retain_all=True))
     left = {path.name for path in tmp_path.iterdir()} - {"spilled"}
     assert left == {output.name} | ({"streets.partitions.parquet"} if verb == "partition" else set())
+
+
+def blobs(path):
+    """Return the blobs of a file, each with its header."""
+    content, found, at = path.read_bytes(), [], 0
+    while at < len(content):
+        (length,) = struct.unpack(">I", content[at : at + 4])
+        head = content[at + 4 : at + 4 + length]
+        size = next(value for number, _, value, _ in protobuf.fields(head, 0, len(head)) if number == 3)
+        stop = at + 4 + length + size
+        found.append(content[at:stop])
+        at = stop
+    return found
+
+
+def test_a_download_that_ends_between_blobs_is_told(tmp_path, caplog):
+    whole = blobs(AMSTERDAM)
+    held = [set().union(*map(osm_pbf_bytes.kinds, osm_pbf_bytes.blocks(io.BytesIO(blob)))) for blob in whole]
+    assert held[-1] == {"relations"}
+    ways = [number for number, kinds in enumerate(held) if "ways" in kinds]
+    path = tmp_path / "cut.osm.pbf"
+    path.write_bytes(b"".join(whole[: ways[0]]))
+    for read in (lambda: mlygeo.street_network(path=path), lambda: mlygeo.partition(path, tmp_path / "set")):
+        with pytest.raises(FormatError, match="has nodes and no ways, which follow them: its end is missing"):
+            read()
+    assert [each.name for each in tmp_path.iterdir()] == ["cut.osm.pbf"]
+    path.write_bytes(b"".join(whole[: ways[-1] + 1]))
+    assert len(mlygeo.street_network(path=path))
+    assert "ends with its ways, and has no relations" in caplog.text
+    caplog.clear()
+    assert len(mlygeo.street_network(path=AMSTERDAM))
+    assert "relations" not in caplog.text
+
+
+def test_ways_that_lack_nodes_are_counted_in_a_dataset(tmp_path, capsys):
+    status, out, err = run(capsys, "partition", HELSINKI, "-o", tmp_path / "set", "--json")
+    assert status == 0, err
+    cut = mlygeo.street_network(path=HELSINKI, retain_all=True).attrs["streets"]["ways_cut"]
+    assert json.loads(out)["problems"] == {"ways of which the file lacks some nodes, which end there": cut}
+    assert cut > 100

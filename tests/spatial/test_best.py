@@ -132,6 +132,38 @@ def test_any_preference_gives_what_a_loop_over_all_pairs_gives(
 
 
 @given(
+    seed=st.integers(0, 10**6), points=st.integers(2, 30), images=st.integers(1, 300), weights=WEIGHTS,
+    weight=st.sampled_from([1e-17, 1e-3, 0.3, 5.0]), limit=st.sampled_from([9.0, 40.0, 1000.0]),
+    most=st.sampled_from([None, 30.0]), along=st.sampled_from([None, 30.0]), spread=st.sampled_from([3.0, 20.0]),
+    sequences=st.sampled_from([1, 3, 300, 2**40]),
+)  # fmt: skip
+@settings(deadline=None, max_examples=120)
+def test_of_the_second_choice_only_images_of_the_wanted_sequence_are_looked_at(
+    seed, points, images, weights, weight, limit, most, along, spread, sequences
+):
+    """Of two images, which are searched among all once more, the first is the one."""
+    rng, (plon, plat, px, py), (ilon, ilat, ix, iy) = scene(seed, points, images, spread)
+    rule = Rule({**weights, "same_sequence": weight}, distance_m=10.0)
+    ids, point_id = rng.permutation(images), rng.permutation(points)
+    own = rng.integers(0, 4, images) / 8 * rule.shares.get("resolution", 0.0)
+    bearing = np.where(rng.random(points) < 0.2, np.nan, rng.integers(0, 8, points) * 45.0)
+    heading = np.where(rng.random(images) < 0.2, np.nan, rng.integers(0, 360, images).astype(float))
+    sequence = np.maximum(rng.integers(-1, sequences, images), rng.integers(-1, 1, images) * sequences)
+    compared = Compared(own, bearing, heading, rng.random(images) < 0.2, sequence)
+    bits = set()
+    for compiled, k in itertools.product(KERNELS, (1, 2)):
+        found = best.match(
+            plon, plat, ilon, ilat, ids, projection=geodesy.projection(SRID), k=k, point_id=point_id,
+            preference=Preference(rule, max_along=along), compared=compared, max_distance=limit,
+            max_heading_difference=most, compiled=compiled, point_xy=(px, py), image_xy=(ix, iy),
+        )  # fmt: skip
+        first = found.matches.rank == 1
+        told = [*vars(found.matches).values(), found.score, found.ahead_m, found.right_m, *found.terms.values()]
+        bits.add(tuple(b"" if values is None else values[first].tobytes() for values in told))
+    assert len(bits) == 1
+
+
+@given(
     seed=st.integers(0, 10**6), points=st.integers(2, 30), srid=st.sampled_from([SRID, None]), grouped=st.booleans()
 )  # fmt: skip
 @settings(deadline=None, max_examples=30)

@@ -391,3 +391,11 @@ def test_near_a_pole_and_round_the_world_there_is_no_reach():
     assert geodesy.projection(5041).reach((0.0, 88.0, 1.0, 88.9), 50_000) is None
     assert geodesy.projection(3857).reach((-180.0, 0.0, 180.0, 1.0), 10) is None
     assert geodesy.projection(3857).reach((0.0, 0.0, 1.0, 1.0), np.inf) is None
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (5, 1), (3, 4)])
+def test_destinations_have_the_shape_of_what_is_given(shape):
+    turn = np.linspace(0, 300, shape[0] * shape[1]).reshape(shape)
+    lon, lat = geodesy.destination(9.0, 48.0, turn, 50.0)
+    assert lon.shape == lat.shape == shape
+    np.testing.assert_allclose(geodesy.distance(9.0, 48.0, lon.ravel(), lat.ravel()), 50.0, atol=1e-6)

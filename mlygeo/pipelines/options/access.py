@@ -31,17 +31,18 @@ class Access:
     Parameters
     ----------
     token
-        Access token. Better in a file or in the environment, where no other user can see it.
+        Access token. Safer in a file or in the environment, where other users cannot see it.
     token_file
-        File with the access token. Default: the environment (MAPILLARY_ACCESS_TOKEN), then
-        token.txt here, then token.txt in the user's configuration folder.
+        File with the access token. Default: the environment variable MAPILLARY_ACCESS_TOKEN, then token.txt in
+        the working folder, then token.txt in the user's configuration folder.
     service
-        The service to speak to; made from the others unless given.
+        The service to ask; made from the other parameters unless given.
     provider
-        Who serves the images: mapillary, panoramax, or one that an installed package brings. Several give the
-        images of all. Default: mapillary.
+        Provider of the images: mapillary, panoramax, or one that an installed package adds. Given several
+        times, the images of all. Default: mapillary.
     endpoint
-        Address of the server to ask, such as https://panoramax.ign.fr/api; for providers that have several.
+        Address of the server to ask, such as https://panoramax.ign.fr/api; for providers that have several
+        servers.
     """
 
     token: str | None
@@ -236,8 +237,8 @@ class Server:
     provider
         The provider: mapillary or panoramax. Default: mapillary.
     endpoint
-        Address of the instance of Panoramax, such as https://panoramax.openstreetmap.fr/api. Default:
-        MLYGEO_PANORAMAX_URL of the environment.
+        Address of the instance of Panoramax, such as https://panoramax.openstreetmap.fr/api. Default: the
+        environment variable MLYGEO_PANORAMAX_URL.
     """
 
     provider: str | None
@@ -270,14 +271,14 @@ class SignedIn:
     Parameters
     ----------
     token
-        Access token of the user. Better sign in, or use a file.
+        Access token of the user. It is safer to sign in, or to use a file.
     token_file
-        File with the access token. Default: of the user that signed in last.
+        File with the access token. Default: the token of the user who signed in last.
     config_file
-        Credentials file; only users in it are meant then. Default: the one that MAPILLARY_CONFIG_PATH
-        of the environment names, else credentials.json in the user's configuration folder.
+        Credentials file; only the users in it count then. Default: the file that the environment variable
+        MAPILLARY_CONFIG_PATH names, else credentials.json in the user's configuration folder.
     service
-        The service to speak to, with the token of a user; made from the above unless given.
+        The service to ask, with the token of a user; made from the other parameters unless given.
     """
 
     token: str | None

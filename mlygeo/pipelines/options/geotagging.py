@@ -32,32 +32,32 @@ class Geotagging:
     ----------
     geotag_source
         Where positions come from. exif: the photos. gpx, nmea, csv: a track. {videos}: the telemetry of videos.
-        exiftool_runtime: what ExifTool reads in the files; exiftool_xml: what it read (-X -n -ee). Of several, with
-        commas or given several times, a file takes the first that has its time and position; or JSON objects as of
-        mapillary_tools.
+        exiftool_runtime: the program ExifTool, run on the files; exiftool_xml: what it wrote before (-X -n
+        -ee). Of several, separated by commas or given several times, a file takes the first that has its time
+        and position. JSON objects of mapillary_tools work, too.
     geotag_source_path
-        The track or video, or a folder of them; the folder of photos is searched unless given. Of exiftool_xml the
-        files, or their folder.
+        The track or video, or a folder of them. Default: the folder of photos is searched. With exiftool_xml:
+        the files that ExifTool wrote, or their folder.
     video_geotag_source
-        The same for the videos among photos; it comes before `geotag_source`. native: what their cameras recorded. gpx,
-        nmea, csv: a log beside the video, of the same name, unless its path is named.
+        The same for the videos among photos; it comes before `geotag_source`. native: what their cameras
+        recorded. gpx, nmea, csv: a log beside the video with the same name, unless its path is given.
     local_time
-        Photos' times that do not tell their offset from UTC are local time of the photo's place (of this machine
-        where it has no position), not UTC.
+        Read times of photos without an offset from UTC as local time of the photo's place (of this machine, if
+        its position is unknown), not as UTC.
     sub_second_interval
-        Seconds from one photo to the next, of a camera that writes whole seconds only; 0 spreads photos
-        of one second evenly within it.
+        Seconds from one photo to the next, for cameras that write whole seconds only; 0 spreads the photos of
+        one second evenly over it.
     offset_time
         Seconds by which the camera's clock is ahead of the GPS device's; subtracted from capture times.
     offset_angle
         Angle from the direction of travel to that of the camera, degrees clockwise; added to headings.
     interpolation_offset_time
-        Seconds that are added to capture times to find the place on the track: offset_time with the
-        other sign, as mapillary_tools has it today.
+        Seconds to add to capture times to find the place on the track: offset_time with the opposite sign, as
+        in mapillary_tools today.
     use_gps_start_time
-        The camera's clock is of no use: the first photo is taken to be where the track starts.
+        Ignore the date and time of the camera's clock: the first photo was taken where the track starts.
     max_gap
-        Longest gap of the track that positions are taken from, seconds; all are bridged unless given.
+        Longest gap in the track across which positions are interpolated, seconds. Default: no limit.
     """
 
     geotag_source: Sources
@@ -166,28 +166,28 @@ class Cutting:
     Parameters
     ----------
     cutoff_distance
-        Largest gap inside a sequence, metres.
+        Distance from one image to the next above which a new sequence starts, metres.
     cutoff_time
-        Largest gap inside a sequence, seconds.
+        Time from one image to the next above which a new sequence starts, seconds.
     max_images
-        Most images in a sequence, duplicates not counted.
+        Largest number of images in a sequence, without duplicates.
     interpolate_directions
-        Derive all headings from the way that was travelled; otherwise only the missing ones.
+        Compute all headings from the direction of travel. Default: only those that are missing.
     offset_angle
         Angle from the direction of travel to that of the camera, degrees clockwise; added to derived
         headings.
     keep_duplicates
-        Flag no duplicates.
+        Do not flag duplicates.
     duplicate_distance
         Largest distance of a duplicate from the last image kept, metres.
     duplicate_angle
         Largest difference of their headings, degrees.
     max_speed
-        Apparent speed above which an image is flagged, kilometres an hour.
+        Speed from one image to the next above which an image is flagged, kilometres an hour.
     preset
-        Cut sequences and flag duplicates by the rules of a service that does it itself: panoramax. Its limits count
-        where the options do not give others: sequences end at gaps of 100 m or 300 s, whatever the number of
-        images and the camera, and a duplicate is within 1 m and 60° of any earlier image kept of its sequence.
+        Cut sequences and flag duplicates by the rules of a service that does this itself: panoramax. Options
+        that you give come before its limits: sequences end at gaps of 100 m or 300 s, with any number of images
+        and cameras, and an image is a duplicate within 1 m and 60° of any earlier image kept in its sequence.
         Default: the rules of Mapillary's tools.
     endpoint
         Address of the instance of Panoramax whose limits count for `preset`; it is asked for them.

@@ -36,25 +36,26 @@ class Shared:
     Parameters
     ----------
     region
-        A `Region`, a bounding box (west, south, east, north), a configuration file, a polygon
-        file or a shapely polygon. Without one, the streets or points say where.
+        A `Region`, a bounding box (west, south, east, north), a configuration file, a polygon file or a shapely
+        polygon. Without one, the region is where the streets or points are.
     streets
         Streets frame, or a file of streets: .osm.pbf, .osm, .osm.gz, .osm.bz2, .graphml or any
         vector file of lines. Default: OpenStreetMap, asked over the network.
     images
-        Images frame, or a file of images with an `id`, instead of the region's vector tiles. A dataset, as
-        `partition` makes one, is worked on part by part, in bounded memory and with the same answer.
+        Images frame, or a file of images with an `id`, instead of the region's vector tiles. Of a dataset, as
+        `partition` makes one, images are read part by part: memory does not grow with the dataset, and the
+        result is the same.
     retain_all
-        Keep street networks that are not connected with the largest one.
+        Keep streets that are not connected to the largest street network.
     config_file
-        Credentials file; one of mapillary_tools stays one. Default: the one that MAPILLARY_CONFIG_PATH
-        of the environment names, else credentials.json in the user's configuration folder.
+        Credentials file; a file of mapillary_tools keeps its form. Default: the file that the environment
+        variable MAPILLARY_CONFIG_PATH names, else credentials.json in the user's configuration folder.
     progress
         Where progress is shown; None shows none.
     import_path
         The folder of photos, with its subfolders; or one photo.
     header
-        Its first row names the columns.
+        The first row has the names of the columns.
     """
 
 
@@ -79,9 +80,10 @@ class Filters:
     min_quality
         Take images of at least this quality score, 0 to 1.
     where
-        Take images that meet this condition on any of their columns, such as "blur >= 100 and sun_altitude > 0":
-        comparisons (=, !=, <, <=, >, >=), "in ('a', 'b')", "is null" and "is not null", joined by and, or, not and
-        parentheses. Text and times stand in quotes. Images of which this is unknown are left out and counted.
+        Take images that meet this condition on any of their columns, such as "blur >= 100 and sun_altitude >
+        0": comparisons (=, !=, <, <=, >, >=), "in ('a', 'b')", "is null" and "is not null", joined by and, or,
+        not and parentheses. Put text and times in quotes. Images for which a value is missing, so that the
+        condition is unknown, are left out and counted.
     """
 
     pano: bool | None
@@ -115,23 +117,22 @@ class TileOptions:
     Parameters
     ----------
     tile_list_file
-        Work only on the tiles named in this file, a cache file name a line; may be given several
-        times.
+        Use only the tiles that this file names, one cache file name per line; may be given several times.
     tile_cache
-        Folder of the tile cache; raw vector tiles, or the GeoJSON files that
-        percept-vsvi-filter left. Default: the configuration file's, else the user's cache folder.
+        Folder for vector tiles, or with the GeoJSON files of percept-vsvi-filter; tiles in it are not fetched
+        again. Default: the folder in the configuration file, else the user's cache folder.
     computed
-        Take positions after 3D reconstruction instead of the original ones.
+        Use the positions that the provider computed by 3D reconstruction, instead of the original ones.
     overwrite
-        Fetch every tile anew.
+        Fetch every tile again.
     max_age
-        Fetch tiles anew that are older than so many days.
+        Fetch tiles again that are older than this many days.
     workers
-        How many tiles to fetch at once. Where a dataset of images is worked on part by part instead, the number of
-        processes that do so; unless it is given, this one does all itself.
+        How many tiles to fetch at once. With a dataset of images that is processed part by part: the number of
+        processes. Default there: this process alone.
     geojson
-        Store the tiles as GeoJSON files without an ending, as percept-vsvi-filter left them and its tutorial
-        reads them, in place of vector tiles.
+        Store the tiles as GeoJSON files instead of vector tiles, without an ending, as percept-vsvi-filter
+        names them and its tutorial reads them.
     """
 
     tile_list_file: PathLike | Iterable[PathLike] | None
@@ -158,10 +159,10 @@ class Plane:
     Parameters
     ----------
     srid
-        EPSG code of the projected CRS to measure in. Default: the UTM zone of the streets, and for
-        distances that of each point.
+        EPSG code of the projected coordinate reference system (CRS) in which distances are measured, such as
+        25832. Default: the UTM zone of the streets, and for distances that of each point.
     force_srid
-        Go on although the region lies outside the CRS's area of use.
+        Go on although the region lies outside the area for which the CRS is made.
     """
 
     srid: int | None
@@ -183,9 +184,9 @@ class StreetPoints:
     interval
         Distance between street points, metres.
     method
-        "even": points in the middles of equal parts of every street, so that every place on a
-        street is within the interval of a point. "percept": as percept-vsvi-filter makes them,
-        which leaves out streets shorter than the interval.
+        "even": each street is cut into equal parts with a point in the middle of each, so that every place on a
+        street is within the interval of a point. "percept": the points of percept-vsvi-filter, which has none
+        on streets shorter than the interval.
     """
 
     interval: float
@@ -205,15 +206,15 @@ class Matching:
     Parameters
     ----------
     max_distance
-        Largest distance from point to image, metres; an image just there counts. None ("inf" on
-        the command line) sets no limit.
+        Largest distance from point to image, metres; the limit itself is included. None ("inf" on the command
+        line): no limit.
     k
         How many images for each point.
     unique
-        Let each image serve one point only.
+        Use each image for one point only.
     max_heading_difference
-        Largest angle between camera and street, degrees, either way along the street;
-        panoramas look every way and always pass.
+        Largest angle between the direction of the camera and that of the street (either way), degrees.
+        Panoramas always pass.
     """
 
     max_distance: float | None
@@ -244,16 +245,17 @@ class Preferring:
     ----------
     prefer
         Take the images with the highest score instead of the nearest: by a rule, "project-sidewalk" (distance,
-        resolution, age and the neighbour's sequence) or "newest", or by a file of weights (JSON or TOML).
+        resolution, age, and the sequence of the neighbouring point's image) or "newest", or by a file of
+        weights (JSON or TOML).
     as_of
-        The date from which ages count (ISO 8601; a year, month, week or day counts to its end). Default: the newest
-        of the images, before any filter.
+        Date from which the age of images is counted (ISO 8601; a year, month, week or day counts to its end).
+        Default: the capture time of the newest image, before any filter.
     max_along
         Largest distance from point to image along the street, metres, ahead or back.
     max_across
         Largest distance from point to image across the street, metres, to either side.
     per
-        Count `k` for each "year" or "month" of capture (UTC), "sequence" or "creator" by itself.
+        Choose `k` images for each "year" or "month" of capture (UTC), "sequence" or "creator" separately.
     """
 
     prefer: PathLike | None
@@ -311,14 +313,15 @@ class Towards:
     Parameters
     ----------
     towards
-        Take images that look at these things instead of images near street points: a frame or any vector file of
-        points, lines or footprints. Of a footprint the nearest place of its outline counts.
+        Choose images that look at these things, instead of images near street points: a frame or vector file of
+        points, lines or building footprints. Of a footprint, the nearest place on its outline counts.
     min_distance
-        Least distance from image to thing, metres; an image just there counts. Default: none.
+        Smallest distance from image to thing, metres; the limit itself is included. Default: none.
     apart
-        Least angle between the directions in which the images of a thing look at it, degrees.
+        Smallest angle between the directions from which the images of one thing look at it, degrees.
     field_of_view
-        Horizontal field of view of flat images whose camera does not tell it, degrees. Without it they are left out.
+        Horizontal field of view of flat images, degrees, used where neither image nor camera gives it. Without
+        this option, such images are left out.
     """
 
     towards: Any
@@ -377,15 +380,15 @@ class Spread:
     Parameters
     ----------
     scheduler
-        Address of a running Dask scheduler, such as tcp://10.0.0.1:8786, whose workers do the parts; they need
-        mlygeo, and the folders under the same paths.
+        Address of a running Dask scheduler, such as tcp://10.0.0.1:8786, whose workers process the parts. They
+        need mlygeo, and the same folders under the same paths.
     executor
-        Any executor of `concurrent.futures` that does the parts. It is not shut down.
+        An executor of `concurrent.futures` that processes the parts. It is not shut down.
     client
-        A Dask client, whose workers do the parts. It is not closed.
+        A Dask client whose workers process the parts. It is not closed.
     part
-        Do a share of the parts only, such as 3/8 for the third of eight, and bring nothing together; for arrays of
-        jobs. When all shares are done, the same command without it does the rest.
+        Process only a share of the parts, such as 3/8 for the third of eight; for job arrays on a cluster. When
+        all shares are done, the same command without this option brings the results together.
     """
 
     scheduler: str | None

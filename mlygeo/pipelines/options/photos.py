@@ -34,8 +34,8 @@ class PhotoFolder:
     output
         Folder for the frames; `.mlygeo` in the folder of photos unless given.
     rerun
-        Read photos again that were read before, but for those that were written into, forget those that are
-        gone, and replace the results of uploaded photos too.
+        Read photos again that were read before (except those that tags were written into), forget those that
+        are gone, and also replace the results of uploaded photos.
     skip_subfolders
         Leave out photos in subfolders.
     dry_run
@@ -57,9 +57,9 @@ class MetaData:
     Parameters
     ----------
     device_make
-        Maker of the camera; wins over what photos say.
+        Maker of the camera; replaces what the photos say.
     device_model
-        Model of the camera; wins over what photos say.
+        Model of the camera; replaces what the photos say.
     add_file_name
         Keep the whole path of each photo in its description, not just its name.
     exclude_import_path
@@ -67,16 +67,16 @@ class MetaData:
     exclude_path
         With --add-file-name: leave out this part of the path.
     windows_path
-        With --add-file-name: write backslashes for slashes.
+        With --add-file-name: write backslashes instead of slashes.
     add_import_date
         Add the time of this run to the meta data.
     orientation
-        Degrees that pictures are stored turned by, clockwise: 0, 90, 180 or 270 (EXIF's 1, 8, 3 and 6, as
-        in the older tools); wins over what photos say.
+        Degrees by which the stored pictures are turned clockwise: 0, 90, 180 or 270 (EXIF's 1, 8, 3 and 6, as
+        in the older tools); replaces what the photos say.
     gps_accuracy
         Accuracy of the positions, metres.
     camera_uuid
-        Name that tells this camera from others; wins over the serial numbers that photos hold.
+        Name that identifies this camera; replaces the serial numbers in the photos.
     custom_meta_data
         More meta data, as "name,type,value;name,type,value"; types are string, double, long, date and
         boolean.
@@ -116,21 +116,21 @@ class Insertion:
     skip_exif_insert
         Write nothing into photos; the image description file is enough for an upload.
     keep_original
-        Leave photos as they are, and write tags into copies, in `processed_images` beside the frames; the next
-        run replaces all of them.
+        Leave photos as they are, and write the tags into copies, in `processed_images` beside the frames; the
+        next run replaces all copies.
     overwrite_all_exif_tags
-        Write time, position, heading and orientation into their own tags too.
+        Also write time, position, heading and orientation into their EXIF tags.
     overwrite_exif_time_tag
-        Write the capture time into its own tags too: the camera's clock stays, with the offset from
+        Also write the capture time into its EXIF tags. The clock time of the camera stays, with the offset from
         UTC that makes it right, unless the time was corrected.
     overwrite_exif_gps_tag
-        Write position and altitude into their own tags too.
+        Also write position and altitude into their EXIF tags.
     overwrite_exif_direction_tag
-        Write the heading into its own tag too.
+        Also write the heading into its EXIF tag.
     overwrite_exif_orientation_tag
-        Write the orientation into its own tag too.
+        Also write the orientation into its EXIF tag.
     desc_path
-        Where the image description file goes, one for all folders; a dash prints it. Default:
+        File for the image descriptions, one for all folders; a dash prints them. Default:
         `mapillary_image_description.json` in each folder of photos.
     """
 
@@ -176,7 +176,7 @@ class Sorting:
     Parameters
     ----------
     summarize
-        Sum up what was processed and uploaded.
+        Print a summary of what was processed and uploaded.
     list_file_status
         List the photos by status.
     save_as_json
@@ -194,7 +194,7 @@ class Sorting:
     split_import_path
         Folder that photos are moved into; the folder of photos unless given.
     push_images
-        Accepted for older scripts: uploads are finished as they are made, and nothing waits to be pushed.
+        Accepted for older scripts, without effect: uploads are finished as they are made.
     """
 
     summarize: bool

@@ -43,12 +43,12 @@ class PictureForm:
         "sequence": SEQUENCE/ID.jpg. "time": YYYYMMDD_HHMMSS_SEQUENCE/YYYYMMDD_HHMMSS_mmm.jpg, UTC.
         "flat": images/ID.jpg with jsons/ID.json.
     exif
-        Write position, time, heading, camera, creator, licence, and as JSON all else that the
-        service says into the files; the image data stay as they are.
+        Write position, time, heading, camera, creator and licence into the files, and everything else that the
+        service says as JSON. The image data are not changed.
     quality
-        Encode the pictures anew with this quality, 1 to 100. Default: as they come.
+        Encode the pictures again with this quality, 1 to 100. Default: keep them as delivered.
     format
-        "jpg": as they come. "webp": encoded anew.
+        "jpg": as delivered. "webp": encoded again.
     """
 
     size: Size
@@ -85,8 +85,8 @@ class Downloading:
     num_retries
         How often to try again before an image counts as failed.
     required_disk_space
-        Gigabytes that stay free on the disk; below that the download stops. Default: a tenth of
-        the disk, and what is missing by an estimate has to fit before it begins.
+        Gigabytes to keep free on the disk; the download stops when less is left. Default: a tenth of the disk,
+        and the estimated download has to fit before it starts.
     """
 
     overwrite: bool

@@ -26,29 +26,29 @@ class Sampling:
     Parameters
     ----------
     n
-        How many points: of all with "random" and "stratified" (in each stratum where the allocation is "equal"), in
-        each cell with "grid", on each street with "per-street". Default of the last two: 2, with which the error of
-        an estimate is known without assumptions.
+        How many points: in all with "random" and "stratified" (in each stratum if the allocation is "equal"),
+        in each cell with "grid", on each street with "per-street". Default of the last two: 2, the fewest from
+        which an error can be computed.
     seed
-        Number that the points follow from: the same streets and seed give the same points, on any machine and in any
-        order of the rows.
+        Number that the random points follow from: the same streets and the same seed give the same points, on
+        any machine and in any order of the rows.
     by
-        With "stratified", column of the streets whose values are the strata, such as highway; beside `strata` the
-        column of the polygons with their names. Default of the latter: name if there is one, else polygons are
+        With "stratified": the column of the streets whose values are the strata, such as highway. Beside
+        `strata`: the column with the names of the polygons; default: name if there is one, else polygons are
         numbered from 1.
     strata
-        With "stratified", polygons that are the strata: a frame or any polygon file. Streets are cut at their borders;
-        what lies in no polygon is left out, and its length told.
+        With "stratified": polygons that are the strata, a frame or any polygon file. Streets are cut at their
+        borders. Streets outside all polygons are left out, and their length is reported.
     cell
-        With "grid", the cells: a number of metres for squares in the plane of `srid`, tiles of the web map such as
-        quadkey17, or hexagons of H3 such as h3:9.
+        With "grid": squares of this many metres in the plane of `srid`, tiles of the web map, such as
+        quadkey17, or hexagons of H3, such as h3:9.
     allocation
-        With "stratified", "proportional" shares out `n` points by the length of the strata, at least one to each;
-        "equal" gives `n` to each. Or a file (or dict) with the number of points of each stratum: a table with the
-        columns stratum and n (.csv), or an object (.json). Default: proportional.
+        With "stratified": "proportional" shares out `n` points by the length of the strata, at least one for
+        each; "equal" gives each `n`. Or a file (or dict) with the number of points of each stratum: a table
+        with the columns stratum and n (.csv), or an object (.json). Default: proportional.
     n_streets
-        With "per-street", how many streets to draw, with chances proportional to their lengths; one that is drawn
-        twice gets twice as many points. Default: all streets, each once.
+        With "per-street": how many streets to draw, with chances proportional to their lengths. A street that
+        is drawn twice gets twice as many points. Default: all streets, each once.
     """
 
     n: int | None

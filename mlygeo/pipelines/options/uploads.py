@@ -20,11 +20,11 @@ class User:
     Parameters
     ----------
     user_name
-        Mapillary user that the photos are uploaded as.
+        Mapillary user under whose name the photos are uploaded.
     organization_name
-        Name of the organization that they belong to.
+        Name of the organization to which they belong.
     organization_key
-        Key of the organization that they belong to.
+        Key of the organization to which they belong.
     private
         Mark them as private imagery of the organization.
     """
@@ -61,19 +61,19 @@ class Uploading:
     Parameters
     ----------
     reupload
-        Upload also what was uploaded before.
+        Also upload what was uploaded before.
     manual_done
-        Upload everything, but do not finish the uploads: a terminal asks for that at the end; else
-        the same command without this option finishes them.
+        Upload everything, but do not finish the uploads. At a terminal you are then asked whether to finish
+        them; else the same command without this option finishes them.
     file_types
         Only files of these types, with commas between: image, zip, gopro, blackvue, camm, and video for
         all videos. Default: all.
     number_threads
-        Threads that prepare and send images; four of them send at once. Default: NUMBER_THREADS of
-        the environment, else 5.
+        Threads that prepare and send images; four of them send at once. Default: the environment variable
+        NUMBER_THREADS, else 5.
     max_attempts
-        How often a request is tried until it counts as failed, tries in which bytes got through
-        apart. Default: MAX_ATTEMPTS of the environment, else 50.
+        How often a request is tried before it counts as failed; a try that sent some bytes does not count.
+        Default: the environment variable MAX_ATTEMPTS, else 50.
     """
 
     reupload: bool

@@ -27,7 +27,8 @@ class Recorded:
     source
         Where the positions of a video are taken from. "auto": the first that has any of {telemetry}.
     max_dop
-        Leave out positions of a video whose dilution of precision is above this.
+        Leave out positions of a video with a dilution of precision (DOP) above this; the larger it is, the less
+        exact the position.
     keep_outliers
         Keep positions of a video that lie far from the others.
     """
@@ -86,17 +87,17 @@ class VideoSampling:
     video_sample_interval
         Seconds of the video from one frame to the next.
     video_sample_distance
-        Metres along the track from one frame to the next, instead of seconds; 0 takes every frame on the track. Below
-        zero it is as if not given, as in mapillary_tools.
+        Metres along the track from one frame to the next, instead of seconds; 0 takes every frame on the track.
+        A negative number counts as not given, as in mapillary_tools.
     video_start_time
-        Time of the start of the video, which its further chapters follow: milliseconds since 1970 (UTC),
-        YYYY_MM_DD_HH_MM_SS_mmm in UTC, or ISO 8601 with an offset from UTC. Default: the time of the GPS in the video,
+        Start of the video, which its further chapters follow: milliseconds since 1970 (UTC),
+        YYYY_MM_DD_HH_MM_SS_mmm in UTC, or ISO 8601 with an offset from UTC. Default: the GPS time in the video,
         else the creation time in the file.
     video_duration_ratio
-        Seconds of time to one second of the video: 0.5 for a video in slow motion at half the pace of life.
+        Real seconds in one second of the video: 0.5 for a video in slow motion at half speed.
     track
-        Where the videos went, by the times of their frames: a GPX, NMEA or CSV log, a tracks frame, or
-        another video. Default: what the camera recorded in the video.
+        Track along which the videos were recorded, matched by the times of their frames: a GPX, NMEA or CSV
+        log, a tracks frame, or another video. Default: what the camera recorded in the video.
     """
 
     video_sample_interval: float
@@ -138,10 +139,11 @@ class VideoFrames:
         Folder for the frames, VIDEO.mp4/VIDEO_000001.jpg and so on. Default:
         mapillary_sampled_video_frames beside the videos.
     decoder
-        "pyav" decodes by itself; "ffmpeg", or the path of such a program, has that program decode, for
-        hardware and formats that PyAV was not built for.
+        "pyav" is built in; "ffmpeg", or the path of such a program, uses that program, for hardware and formats
+        that PyAV does not support.
     hardware
-        Hardware that decodes, as the decoder names it: vaapi, cuda, videotoolbox, d3d11va, … Default: none.
+        Hardware that decodes, by the name that the decoder has for it: vaapi, cuda, videotoolbox, d3d11va, …
+        Default: none.
     """
 
     import_path: PathLike | None

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 import numpy as np
 
 from mlygeo import frames, places, rows, store
+from mlygeo.degrees import turn
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.formats import exif
 from mlygeo.formats.jpeg import read_head
@@ -320,10 +321,10 @@ def _plain_numbers(images: gpd.GeoDataFrame, columns: list[str]) -> pd.DataFrame
         far = np.full(len(images), np.nan)
         far[kept] = geodesy.distance(lon[kept], lat[kept], lon[there], lat[there])
         heading = images["compass_angle"].to_numpy(dtype=np.float64)
-        turn = np.full(len(images), np.nan)
+        turned = np.full(len(images), np.nan)
         with np.errstate(invalid="ignore"):  # infinite ones
-            turn[kept] = np.abs((heading[kept] - heading[there] + 180) % 360 - 180)
-        table = table.assign(duplicate_distance_m=far, duplicate_angle=turn)
+            turned[kept] = turn(heading[kept], heading[there])
+        table = table.assign(duplicate_distance_m=far, duplicate_angle=turned)
     if "captured_at" in columns and isinstance(images["captured_at"].dtype, pd.DatetimeTZDtype):
         times = images["captured_at"].dt.as_unit("ms")
         table["captured_at"] = times.astype("int64").astype("Int64").mask(times.isna())

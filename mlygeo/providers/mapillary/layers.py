@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     import geopandas as gpd
-    import numpy.typing as npt
     import pyarrow as pa
 
     from mlygeo.arrays import Flags, Floats, Whole
@@ -108,7 +107,7 @@ def read_tile(data: bytes, x: int, y: int, zoom: int = 14) -> gpd.GeoDataFrame:
     --------
     >>> read_tile(Path("mly1_public_8574_5735_14.mvt").read_bytes(), 8574, 5735)
     """
-    return _frame(decode(data, x, y, zoom))
+    return _read_tile(data, x, y, zoom, kernel=mvt_tiles.kernel())
 
 
 def decode(data: bytes, x: int, y: int, zoom: int = 14) -> pa.Table:
@@ -174,6 +173,10 @@ def check(data: bytes, x: int, y: int, zoom: int = 14) -> None:
         pass
 
 
+def _read_tile(data: bytes, x: int, y: int, zoom: int, *, kernel: ModuleType) -> gpd.GeoDataFrame:
+    return _frame(list(_parts(data, (x, y, zoom), kernel)), f"tile {zoom}/{x}/{y}")
+
+
 def _decode(data: bytes, x: int, y: int, zoom: int, *, kernel: ModuleType, keep: Keep | None = None) -> pa.Table:
     return _images_table(_parts(data, (x, y, zoom), kernel), f"tile {zoom}/{x}/{y}", keep)
 
@@ -186,7 +189,7 @@ def _parts(data: bytes, address: tuple[int, int, int], kernel: ModuleType) -> It
     names: list[bytes] = []
     try:
         with mvt_tiles.opened(data) as tile:
-            for layer, end in mvt_tiles.layers(tile):
+            for layer, end in mvt_tiles.layers(tile, kernel):
                 yield from _decode_layer(layer, end, address, kernel, names)
     except FormatError as error:
         what = mvt_tiles.guess(bytes(data[:512]))
@@ -198,7 +201,7 @@ def _parts(data: bytes, address: tuple[int, int, int], kernel: ModuleType) -> It
 
 
 def _decode_layer(
-    layer: bytes, end: int, address: tuple[int, int, int], kernel: ModuleType, names: list[bytes]
+    layer: bytes | memoryview, end: int, address: tuple[int, int, int], kernel: ModuleType, names: list[bytes]
 ) -> Iterator[Images]:
     """Yield the images of a layer, in its order; none of a layer of another name."""
     index = kernel.index(layer, end)
@@ -218,7 +221,7 @@ def _decode_layer(
     values = kernel.Values(layer, kind, bits)
     for first in range(0, max(len(starts), 1), ROWS_AT_A_TIME):
         rows = slice(first, first + ROWS_AT_A_TIME)
-        features = kernel.features(layer, (starts[rows], stops[rows]), column_of_key, len(kind), len(PROPERTIES))
+        features = kernel.features(layer, (starts[rows], stops[rows]), column_of_key, len(kind) - 1, len(PROPERTIES))
         yield _images(features, values, index.extent, address)
 
 
@@ -248,34 +251,33 @@ def _images(
     )
 
 
-def _frame(table: pa.Table) -> gpd.GeoDataFrame:
-    """Return the images frame of a table; its columns have the schema's dtypes as they are made."""
+def _frame(parts: list[Images], where: str) -> gpd.GeoDataFrame:
+    """Return the images frame of the parts of a tile; their arrays become its columns, as far as they can uncopied."""
     import geopandas as gpd
     import pandas as pd
-    import pyarrow as pa
     from geopandas.array import GeometryArray
 
-    def own(column: pa.Array) -> npt.NDArray[Any]:
-        return column.to_numpy(zero_copy_only=False, writable=True)  # type: ignore[no-any-return]
-
-    columns: dict[str, Any] = {}
-    for name in table.column_names:
-        column = table[name].combine_chunks()
-        if name in {"creator_id", "organization_id"}:
-            columns[name] = pd.arrays.IntegerArray(own(column.fill_null(0)), own(column.is_null()))
-        elif column.type in {pa.int64(), pa.float64()}:
-            columns[name] = own(column)
-        elif column.type == pa.string():
-            columns[name] = column.to_pandas().astype("str")  # pyarrow 22 makes objects of an empty one
-        else:
-            columns[name] = column.to_pandas()
-    points = frames.points(columns.pop("lon"), columns.pop("lat"))
-    columns["geometry"] = GeometryArray(points, crs=frames.CRS)
-    return frames.attribute(
-        gpd.GeoDataFrame(columns, geometry="geometry", copy=False),
-        frames.MAPILLARY,
-        images_without_id=int(table.schema.metadata[b"images_without_id"]),
-    )
+    images = _plausible(_joined(parts))
+    times, has_time = images.captured_at
+    times = times.view("datetime64[ms]")
+    times[~has_time] = np.datetime64("NaT")
+    is_pano, says = images.is_pano
+    _log(where, len(images.id), images.without_id, images.without_position)
+    columns: dict[str, Any] = {
+        "id": images.id,
+        "sequence_id": pd.array(images.sequence_id, dtype="str"),
+        "captured_at": pd.DatetimeIndex(times).tz_localize("UTC"),
+        "compass_angle": images.compass_angle,
+        "is_pano": is_pano if says.all() else pd.arrays.BooleanArray(is_pano, ~says),
+    }
+    for name, (numbers, known) in (("creator_id", images.creator_id), ("organization_id", images.organization_id)):
+        columns[name] = pd.arrays.IntegerArray(numbers, ~known)
+    if not np.isnan(images.quality_score).all():
+        columns["quality_score"] = images.quality_score
+    with frames.unsearched():
+        columns["geometry"] = GeometryArray(frames.points(images.lon, images.lat), crs=frames.CRS)
+        frame = gpd.GeoDataFrame(columns, geometry="geometry", copy=False)
+        return frames.attribute(frame, frames.MAPILLARY, images_without_id=images.without_id)
 
 
 class Images(NamedTuple):
@@ -329,6 +331,13 @@ def _images_table(parts: Iterable[Images], where: str, keep: Keep | None = None)
         table = keep(table)
     if not has_quality:
         table = table.drop_columns(["quality_score"])
+    _log(where, images, without_id, without_position)
+    return table.replace_schema_metadata(
+        {"images_without_id": str(without_id), "images_without_position": str(without_position)}
+    )
+
+
+def _log(where: str, images: int, without_id: int, without_position: int) -> None:
     if without_id or without_position:
         log.warning(
             "%s: %d images, left out %d without a usable id and %d without a position",
@@ -336,9 +345,36 @@ def _images_table(parts: Iterable[Images], where: str, keep: Keep | None = None)
         )  # fmt: skip
     else:
         log.debug("%s: %s", where, counted(images, "image"))
-    return table.replace_schema_metadata(
-        {"images_without_id": str(without_id), "images_without_position": str(without_position)}
-    )
+
+
+def _joined(parts: list[Images]) -> Images:
+    """Return the images of some parts as those of one."""
+    import pyarrow as pa
+
+    if len(parts) < 2:
+        return parts[0] if parts else _no_images()
+
+    def joined(columns: tuple[Any, ...]) -> Any:
+        first = columns[0]
+        if isinstance(first, int):
+            return sum(columns)
+        if isinstance(first, tuple):
+            return tuple(map(np.concatenate, zip(*columns, strict=True)))
+        return pa.concat_arrays(columns) if isinstance(first, pa.Array) else np.concatenate(columns)
+
+    return Images(*map(joined, zip(*parts, strict=True)))
+
+
+def _plausible(images: Images) -> Images:
+    """Return images whose times are in the range of dates, or unknown, and whose angles are in [0, 360)."""
+    captured_at, known = images.captured_at
+    angle = images.compass_angle
+    outside = (angle < 0) | (angle >= 360)
+    if outside.any():
+        # The remainder of a tiny negative angle is 360 itself.
+        angle[outside] = np.mod(angle[outside], 360) % 360
+    known = known & (captured_at >= _FIRST_MS) & (captured_at <= _LAST_MS)
+    return images._replace(captured_at=(captured_at, known), compass_angle=angle)
 
 
 def _columns(images: Images) -> pa.Table:
@@ -348,19 +384,13 @@ def _columns(images: Images) -> pa.Table:
         values, known = column
         return pa.array(values, mask=None if known.all() else ~known).cast(to)
 
-    captured_at, known = images.captured_at
-    known = known & (captured_at >= _FIRST_MS) & (captured_at <= _LAST_MS)
-    angle = images.compass_angle
-    outside = (angle < 0) | (angle >= 360)
-    if outside.any():
-        # The remainder of a tiny negative angle is 360 itself.
-        angle[outside] = np.mod(angle[outside], 360) % 360
+    images = _plausible(images)
     return pa.table(
         {
             "id": images.id,
             "sequence_id": images.sequence_id,
-            "captured_at": nullable((captured_at, known), pa.timestamp("ms", tz="UTC")),
-            "compass_angle": angle,
+            "captured_at": nullable(images.captured_at, pa.timestamp("ms", tz="UTC")),
+            "compass_angle": images.compass_angle,
             "is_pano": nullable(images.is_pano, pa.bool_()),
             "creator_id": nullable(images.creator_id, pa.int64()),
             "organization_id": nullable(images.organization_id, pa.int64()),

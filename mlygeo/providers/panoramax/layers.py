@@ -150,7 +150,7 @@ def _decode(data: bytes, x: int, y: int, zoom: int, *, instance: str | None, ker
     parts = []
     try:
         with mvt_tiles.opened(data) as tile:
-            for layer, end in mvt_tiles.layers(tile):
+            for layer, end in mvt_tiles.layers(tile, kernel):
                 index = kernel.index(layer, end)
                 names.append(index.name)
                 if index.name == LAYER:
@@ -172,7 +172,7 @@ class Pictures(NamedTuple):
     left_out: dict[str, int]
 
 
-def _pictures(layer: bytes, index: Any, address: tuple[int, int, int], kernel: ModuleType) -> Pictures:
+def _pictures(layer: bytes | memoryview, index: Any, address: tuple[int, int, int], kernel: ModuleType) -> Pictures:
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -187,7 +187,7 @@ def _pictures(layer: bytes, index: Any, address: tuple[int, int, int], kernel: M
         kind[odd], bits[odd] = odd_value(layer, int(value_starts[odd]), int(value_stops[odd]))
     known = {name.encode(): column for column, name in enumerate(PROPERTIES)}
     column_of_key = np.array([known.get(key, -1) for key in index.keys], dtype=np.int8)
-    features = kernel.features(layer, index.features, column_of_key, len(kind), len(PROPERTIES))
+    features = kernel.features(layer, index.features, column_of_key, len(kind) - 1, len(PROPERTIES))
     values = kernel.Values(layer, kind, bits, longest=LONGEST_TEXT)
 
     ids = values.text(features.value_of[0])

@@ -113,7 +113,7 @@ def _of_texts(words: pa.StringArray | pa.BinaryArray) -> Words:
         return _mixed(found)
     some = np.flatnonzero(length)
     first = (starts - starts[0])[some]
-    place = np.arange(len(letters)) - np.repeat(first, length[some])
+    place = arrays.numbered(length[some])
     factors = _mixed(np.arange(int(length.max()), dtype=np.uint64))
     found[some] += np.add.reduceat(letters.astype(np.uint64) * factors[place], first)
     return _mixed(found)

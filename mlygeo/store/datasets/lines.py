@@ -30,7 +30,7 @@ from mlygeo.store.parquet.files import footer_sha256
 from mlygeo.store.parquet.writing import boxes, free_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     import geopandas as gpd
@@ -90,6 +90,7 @@ def write(
     *,
     most: int,
     inputs: str,
+    problems: Callable[[dict[str, Any]], dict[str, int]],
     record: dict[str, Any] | None = None,
 ) -> Index:
     """
@@ -107,6 +108,8 @@ def write(
         Most rows of a part.
     inputs
         Hash of what the lines are made of.
+    problems
+        Makes of the `attrs` of the parts how many lines are in doubt, by reason.
     record
         What the run was asked for, JSON; None where that is unknown.
 
@@ -123,7 +126,7 @@ def write(
     np.add.at(total, np.searchsorted(found, codes), counts)
     leaves = layout.leaves(found, total, most)
     parts: list[Part] = []
-    left_out = attrs.get("left_out") or {}
+    left_out, in_doubt = attrs.get("left_out") or {}, problems(attrs)
     with pa.OSFile(str(_scattered(folder, schema, leaves))) as source, working("writing the parts") as step:
         step.begin(rows, "rows")
         reader = pa.ipc.open_file(source)
@@ -138,7 +141,7 @@ def write(
             step.advance(len(table))
     more = {
         "inputs": [inputs], "form": "lines", "gaps": [], "placeless": 0, "left_out": left_out,
-        "problems": {}, "shown": {}, "written": len(parts), "records": [record] if record else [],
+        "problems": in_doubt, "shown": {}, "written": len(parts), "records": [record] if record else [],
     }  # fmt: skip
     index = Index(tuple(parts), found, total, most, layout.VERSION, more)
     publishing.publish(folder, dataset, index, new=[part.path for part in parts], old=[])

@@ -15,8 +15,8 @@ import pyarrow as pa
 
 from mlygeo import degrees, store
 from mlygeo.errors import FileError, FrameError
-from mlygeo.store import stac, text
-from mlygeo.store.datasets import files
+from mlygeo.store import gdal, stac, text
+from mlygeo.store.datasets import files, items
 from mlygeo.store.datasets.form import Form, plain
 from mlygeo.store.datasets.source import Source, Span
 from mlygeo.store.long_tables import LongTable
@@ -50,6 +50,9 @@ STAC_BYTES_PER_ROW = 2_500
 
 LONG_BYTES = 32_000_000
 """Bytes from which on a file of text is read some rows at a time, which reads it twice."""
+
+ITEMS_AT_ONCE = 100_000
+"""STAC items that are read at once, but whole row groups."""
 
 MUCH_MEMORY = 1_000_000_000
 """Bytes beyond which it is told that a file is read as a whole."""
@@ -115,13 +118,20 @@ def sources(
             if not stac.is_stac(source.schema.names):
                 found.append(source)
                 continue
+            if source.rows > ITEMS_AT_ONCE:
+                must_fit(file.name, max(source.groups) * STAC_BYTES_PER_ROW)
+                for frame in items.images(file, ITEMS_AT_ONCE):
+                    found.append(
+                        _of_frame(frame, folder, len(found), generation=generation, choice=choice, name=file.name)
+                    )
+                continue
             must_fit(file.name, source.rows * STAC_BYTES_PER_ROW)
             frame = store.read_frame(files.Listing(file.name, (file,)), frame="images")
         else:
             if isinstance(file.path, Path) and file.path.is_file():
                 size = file.path.stat().st_size
-                if size > LONG_BYTES and file.path.suffix.lower() in text.SEPARATORS:
-                    found += _of_table(file, folder, len(found), generation=generation, choice=choice)
+                if size > LONG_BYTES and (long := _long(file, file.path, folder)) is not None:
+                    found += _of_long(long, file, folder, len(found), generation=generation, choice=choice)
                     continue
                 must_fit(file.name, size * MEMORY_PER_BYTE)
             frame = store.read_frame(files.Listing(file.name, (file,)))
@@ -372,19 +382,34 @@ def _heights(values: pa.ChunkedArray, file: GeoFile) -> int:
     return int(shapely.has_z(shapes).sum())
 
 
-def _of_table(file: files.File, folder: Path, number: int, *, generation: int, choice: Choice | None) -> list[Source]:
-    """Write a long table of text to files, some rows to each, and return those."""
-    if file.layer is not None:
-        raise FrameError(f"{file.name} has no layers", hint="leave out the layer")
-    table = LongTable(Path(str(file.path)), folder)
+def _long(file: files.File, path: Path, folder: Path) -> LongTable | gdal.LongLayer | None:
+    """Return a long file of text or of GDAL, to be read some rows at a time; None for one that is read as a whole."""
+    if path.suffix.lower() in text.SEPARATORS:
+        if file.layer is not None:
+            raise FrameError(f"{file.name} has no layers", hint="leave out the layer")
+        return LongTable(path, folder)
+    return gdal.LongLayer(path, file.layer, folder) if gdal.LongLayer.is_possible(path) else None
+
+
+def _of_long(
+    long: LongTable | gdal.LongLayer,
+    file: files.File,
+    folder: Path,
+    number: int,
+    *,
+    generation: int,
+    choice: Choice | None,
+) -> list[Source]:
+    """Write the rows of a long file to files, some to each, and return those."""
     found: list[Source] = []
-    for frame in table.frames():
+    for frame in long.frames():
         said = {name: value for name, value in file.keys.items() if name not in frame.columns}
         source = _of_frame(
             frame.assign(**said), folder, number + len(found), generation=generation, choice=choice, name=file.name
         )
         found.append(source)
-    return [replace(source, attrs={**source.attrs, **table.attrs}) for source in found]
+    more = long.attrs if isinstance(long, LongTable) else {}
+    return [replace(source, attrs={**source.attrs, **more}) for source in found]
 
 
 def _of_frame(frame: Any, folder: Path, number: int, *, generation: int, choice: Choice | None, name: str) -> Source:

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import shapely
 from conftest import DATA, STUTTGART
+from geopandas.testing import assert_geodataframe_equal
 from helpers.hostile_server import million_images
 
 import mlygeo
@@ -197,3 +198,4 @@ def test_a_tile_read_in_parts_is_the_tile_read_at_once(rows, monkeypatch):
     monkeypatch.setattr(layers, "ROWS_AT_A_TIME", len(whole) // rows)
     parts = layers.decode(data, 8574, 5735)
     assert parts.combine_chunks().equals(whole.combine_chunks(), check_metadata=True)
+    assert_geodataframe_equal(layers.read_tile(data, 8574, 5735), frames.from_arrow(whole, frames.IMAGES))

@@ -1,0 +1,150 @@
+"""GeoJSON and other files of GDAL read some rows at a time give the rows, dtypes and errors of those read whole."""
+
+import json
+import logging
+import tempfile
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+import mlygeo
+from mlygeo import store
+from mlygeo.errors import MlygeoError
+from mlygeo.store import gdal
+from mlygeo.store.datasets import sources
+
+VALUES = {
+    "id": ["5", "900719925474099312", "7a", "007", None, 5, 900719925474099312],
+    "creator_id": ["12", 12, None, "b"],
+    "provider": ["mapillary", "panoramax", None],
+    "when": ["2024-05-01T10:00:00Z", "2024-05-01T10:00:00+02:00", "2024-05-01T10:00:00", "2024-05-01", "soon", None],
+    "value": [1, 2.5, None, 2**40, "x", True],
+    "flag": [True, False, None],
+    "nested": [[1, 2], {"a": 1}, None, "text"],
+}
+PLACES = [[9.0, 48.0], [9.5, 48.5, 3.0], None, [], [189.0, 48.0]]
+
+
+@st.composite
+def features(draw):
+    names = [name for name in VALUES if draw(st.booleans())]
+    few = {name: draw(st.lists(st.sampled_from(VALUES[name]), min_size=1, max_size=2)) for name in names}
+    places = draw(st.lists(st.sampled_from(PLACES), min_size=1, max_size=2))
+    found = []
+    for _ in range(draw(st.integers(1, 9))):
+        place = draw(st.sampled_from(places))
+        geometry = None if place is None else {"type": "Point", "coordinates": place}
+        properties = {name: draw(st.sampled_from(few[name])) for name in names if draw(st.integers(0, 8))}
+        found.append({"type": "Feature", "properties": properties, "geometry": geometry})
+    return found
+
+
+def facts(read, caplog):
+    """Return what comes of reading, and what was said."""
+    caplog.clear()
+    try:
+        found = read()
+    except MlygeoError as error:
+        return None, f"{type(error).__name__}: {error}", error.hint, []
+    said = sorted({record.getMessage() for record in caplog.records if record.levelno > logging.INFO})
+    return found, None, None, said
+
+
+def in_pieces(path, folder):
+    pieces = list(gdal.LongLayer(path, None, folder).frames())
+    for piece in pieces:
+        assert [*piece.columns] == [*pieces[0].columns]
+    held = [piece for piece in pieces if len(piece)] or pieces[:1]
+    return pd.concat(held, ignore_index=True)
+
+
+def assert_same(found, expected):
+    assert found.dtypes.to_dict() == expected.dtypes.to_dict()
+    assert found.crs == expected.crs
+    pd.testing.assert_frame_equal(
+        pd.DataFrame(found.drop(columns=found.geometry.name)),
+        pd.DataFrame(expected.drop(columns=expected.geometry.name)),
+        check_exact=True,
+    )
+    wanted = expected.geometry.where(~expected.geometry.is_empty, None)
+    assert found.geometry.where(~found.geometry.is_empty, None).to_wkb().tolist() == wanted.to_wkb().tolist()
+
+
+@given(rows=features(), as_lines=st.booleans(), crs=st.sampled_from([None, None, "EPSG:25832"]),
+       at_once=st.sampled_from([1, 3, 100]), odd_line=st.booleans())  # fmt: skip
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture],
+          phases=[Phase.explicit, Phase.reuse, Phase.generate])  # fmt: skip
+def test_features_at_a_time_are_those_of_the_whole(caplog, rows, as_lines, crs, at_once, odd_line):
+    caplog.set_level(logging.WARNING)
+    member = {} if crs is None else {"crs": {"type": "name", "properties": {"name": crs}}}
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gdal, "ROWS_AT_ONCE", at_once)
+        path = Path(folder) / ("rows.geojsonl" if as_lines else "rows.geojson")
+        if as_lines:
+            lines = [json.dumps(row) for row in rows]
+            path.write_text("\n".join([*lines, '{"type": "Fea'] if odd_line else lines) + "\n")
+        else:
+            path.write_text(json.dumps({"type": "FeatureCollection", **member, "features": rows}))
+        assert gdal.LongLayer.is_possible(path)
+        expected = facts(lambda: store.read_frame(path), caplog)
+        found = facts(lambda: in_pieces(path, Path(folder)), caplog)
+        assert found[1:] == expected[1:]
+        if expected[1] is None:
+            assert_same(found[0], expected[0])
+
+
+def images(count):
+    rng = np.random.default_rng(4)
+    frame = gpd.GeoDataFrame(
+        {
+            "id": 10**15 + rng.permutation(count),
+            "captured_at": pd.to_datetime(rng.integers(1.5e9, 1.7e9, count), unit="s", utc=True).as_unit("ms"),
+            "is_pano": rng.random(count) < 0.3,
+            "creator_id": pd.array(np.where(rng.random(count) < 0.3, None, 7), dtype="Int64"),
+            "sequence_id": pd.Series([f"s{number % 7}" for number in range(count)], dtype="str"),
+        },
+        geometry=gpd.points_from_xy(rng.uniform(9, 10, count), rng.uniform(48, 49, count)),
+        crs=4326,
+    )
+    frame.loc[3, "geometry"] = None
+    return frame
+
+
+@pytest.mark.parametrize("ending", [".geojson", ".geojsonl", ".gpkg", ".fgb", ".sqlite"])
+@pytest.mark.parametrize("by", ["mlygeo", "others"])
+def test_a_dataset_of_a_long_file_has_the_bytes_of_a_short_one(tmp_path, monkeypatch, ending, by):
+    path, frame = tmp_path / f"images{ending}", images(500)
+    if by == "mlygeo":
+        mlygeo.write_frame(frame, path)
+    else:
+        driver = {".geojsonl": "GeoJSONSeq", ".sqlite": "SQLite"}.get(ending)
+        frame.drop(columns="creator_id")[frame.geometry.notna()].to_file(path, **({"driver": driver} if driver else {}))
+    mlygeo.partition(path, tmp_path / "short", rows_per_part=100)
+    monkeypatch.setattr(sources, "LONG_BYTES", 0)
+    monkeypatch.setattr(gdal, "ROWS_AT_ONCE", 90)
+    looked = []
+    monkeypatch.setattr(gdal.LongLayer, "_look_through", lambda self, run=gdal.LongLayer._look_through: (
+        looked.append(self.path), run(self)))  # fmt: skip
+    mlygeo.partition(path, tmp_path / "long", rows_per_part=100)
+    assert looked == [path]
+    short, long = (
+        {file.relative_to(top).as_posix(): file.read_bytes() for file in top.rglob("*.parquet")}
+        for top in (tmp_path / "short", tmp_path / "long")
+    )
+    assert short == long
+    assert len(short) > 3
+
+
+def test_ids_of_features_that_are_numbers_are_read_as_a_whole(tmp_path):
+    rows = [{"type": "Feature", "id": 10**15 + number, "properties": {"a": 1},
+             "geometry": {"type": "Point", "coordinates": [9, 48]}} for number in range(3)]  # fmt: skip
+    path = tmp_path / "rows.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": rows}))
+    assert not gdal.LongLayer.is_possible(path)
+    path.with_suffix(".geojsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert not gdal.LongLayer.is_possible(path.with_suffix(".geojsonl"))
