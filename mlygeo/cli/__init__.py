@@ -49,6 +49,9 @@ log = logging.getLogger("mlygeo")
 
 SOME_FAILED, INTERRUPTED = 3, 130
 
+COMPLETION = "_MLYGEO_COMPLETE"
+"""Environment variable by which a shell asks for completions, without words."""
+
 LONGEST_VALUE = 100
 """Letters of a value that messages show."""
 
@@ -644,7 +647,7 @@ def _main(arguments: list[str] | None, statuses: mapillary_tools.Command | None)
         if given[:1] and given[0] in mapillary_tools.NAMES:
             return mapillary_tools.run(given[1:], main)
         words = old_tools.translated(given)
-        if not words:
+        if not words and COMPLETION not in os.environ:
             click.echo(sections.greeting(mlygeo.__version__))
             return 0
         status = program.main(words, prog_name="mlygeo", standalone_mode=False, obj=statuses)

@@ -16,6 +16,7 @@ def publication(**facts):
         "bounds": (9.0, 48.0, 10.0, 49.0), "period": ("2024-01-01", "2024-02-01"),
         "files": (table, PublishedFile("image_ids.txt", "ids", 3, "b" * 64)), "sources": (Source("x", "c" * 64),),
         "command": "mlygeo.select(k=2)", "software": {"mlygeo": "0.1.0", "numpy": "2.4"},
+        "crs": "EPSG:4326", "sampling": "A point every 50 m.", "bias": "Where nobody took images.",
     }  # fmt: skip
     return Publication(**{**given, **facts})
 
