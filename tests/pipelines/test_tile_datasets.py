@@ -150,8 +150,8 @@ def test_the_rows_are_those_of_the_images_frame(
         region = middle.buffer(0.012).intersection(shapely.box(*region))
     given = {"tile_cache": folder / "cache", "provider": provider, **options}
     frame = mlygeo.tiles(region, **given)
-    # Where images that are left out stand for all others of a provider, the types are still those of its images.
-    assume(pool > 5 or "panoramax" not in names or "panoramax" in set(frame["provider"]))
+    # Where images that are left out stand for all others of a provider, types and attribution are still those of all.
+    assume(pool > 5 or "panoramax" not in names or set(frame["provider"]) == set(names))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tile_datasets, "BYTES_AT_ONCE", at_once)
