@@ -214,9 +214,10 @@ class Reading:
         if listed is not None and not isinstance(listed, list):
             self._note("providers", listed)
             listed = None
-        producers = [
-            each for each in listed or [] if isinstance(each, dict) and "producer" in (each.get("roles") or [])
-        ]
+        providers = [each for each in listed or [] if isinstance(each, dict)]
+        for roles in (each["roles"] for each in providers if not isinstance(each.get("roles") or [], list)):
+            self._note("providers", roles)
+        producers = [each for each in providers if isinstance(each.get("roles"), list) and "producer" in each["roles"]]
         accounts = [each for each in producers if UUIDS.find(each.get("id")) is not None]
         first = (accounts or producers or [{}])[0]
         yield "creator_id", UUIDS.find(first.get("id"))

@@ -119,9 +119,9 @@ class TestAtOnce:
         users.keep(User("jane", "token-of-jane"))
         users.keep(User("joe", "token-of-joe"))
         seen = []
-        replaced = Path.replace
+        replaced = os.replace
         monkeypatch.setattr(
-            Path, "replace", lambda path, target: seen.append(json.loads(path.read_text())) or replaced(path, target)
+            os, "replace", lambda path, target: seen.append(json.loads(path.read_text())) or replaced(path, target)
         )
         users.alter("jane", lambda user: user.with_organizations({"city": "2"}))
         assert [result["default"] for result in seen] == ["joe"]
@@ -162,8 +162,8 @@ class TestModes:
 
     def test_the_temporary_file_is_closed_to_others_too(self, tmp_path, monkeypatch):
         seen = []
-        replaced = Path.replace
-        monkeypatch.setattr(Path, "replace", lambda path, target: seen.append(mode(path)) or replaced(path, target))
+        replaced = os.replace
+        monkeypatch.setattr(os, "replace", lambda path, target: seen.append(mode(path)) or replaced(path, target))
         before = os.umask(0)
         try:
             Credentials(tmp_path / "config").keep(User("jane", "token-of-jane"))
