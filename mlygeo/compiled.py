@@ -71,7 +71,7 @@ class Function:
         self.call: Callable[..., Any] | None = None
 
     def __call__(self, *given: Any) -> Any:
-        """Call the function; TypeError where an array has another type, or gaps."""
+        """Call the function; TypeError where an array has another type."""
         if self.call is None:
             self._library.load()
         assert self.call is not None  # noqa: S101 - for the type checker: `load` has set it
@@ -84,10 +84,14 @@ class Function:
         code = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, *kinds)(address)
 
         def call(*given: Any) -> Any:
-            flat = [one for each, value in zip(self._parameters, given, strict=True) for one in each.flat(value)]
+            taken = [each.taken(value) for each, value in zip(self._parameters, given, strict=True)]
+            flat = [one for each, value in zip(self._parameters, taken, strict=True) for one in each.flat(value)]
             result, error = found(), ctypes.c_void_p()
             if code(ctypes.byref(result), ctypes.byref(error), *flat) not in DONE:
                 raise ArithmeticError(f"{self.name} has failed")
+            for value, copy in zip(given, taken, strict=True):
+                if copy is not value and isinstance(value, np.ndarray) and value.flags.writeable:
+                    value[...] = copy  # it may be one that the code fills in
             return None if self.returns is None else result.value
 
         self.call = call
@@ -130,13 +134,17 @@ class _Parameter:
     def of(cls, kind: str) -> _Parameter:
         return cls(kind[:2], kind.count(":"))
 
-    def flat(self, value: Any) -> Iterable[Any]:
-        """Return what machine code is given for a value."""
+    def taken(self, value: Any) -> Any:
+        """Return a value as machine code takes it: an array with gaps, such as a column of a table, as a copy."""
         if not self.axes:
-            return (float(value) if self.code == "f8" else int(value),)
-        if value.dtype != self._dtype or value.ndim != self.axes or not value.flags.c_contiguous:
+            return float(value) if self.code == "f8" else int(value)
+        if value.dtype != self._dtype or value.ndim != self.axes:
             raise TypeError(f"{self.code} of {self.axes} axes is needed, and not {value.dtype} of {value.ndim}")
-        return (value.ctypes.data, *value.shape)
+        return value if value.flags.c_contiguous and value.flags.aligned else np.array(value, order="C")
+
+    def flat(self, value: Any) -> Iterable[Any]:
+        """Return the numbers that machine code is given for a value that it takes."""
+        return (value.ctypes.data, *value.shape) if self.axes else (value,)
 
     def numba_types(self, numba: Any) -> list[Any]:
         own = getattr(numba.types, CODES[self.code])
