@@ -181,6 +181,12 @@ QUALITY = Schema(
         Column("sun_azimuth", "float64", "direction of the sun, degrees; NaN when unknown"),
         Column("sun_phase", "str", "day, civil, nautical or astronomical twilight, or night; null when unknown"),
         Column("against_light", "bool", "whether a low sun is in the field of view; null when unknown"),
+        Column("horizon_slope", "float64", "degrees by which the horizon rises to the right; NaN when unknown"),
+        Column(
+            "horizon_height",
+            "float64",
+            "share of the height above it, in the middle; NaN when unknown",
+        ),
         Column("blur", "float64", "variance of the Laplacian; the lower, the more blurred", optional=True),
         Column("contrast", "float64", "range of the middle 98 % of grey values, 0 to 0.5", optional=True),
         Column("tone", "float64", "likeness of the spread of brightness to an even one, 0 to 1", optional=True),

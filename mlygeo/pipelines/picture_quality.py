@@ -46,8 +46,11 @@ def quality(
     Measure how sharp, bright and contrasted pictures are, and where the sun was.
 
     The position of the sun follows from place, time and heading, without a picture: `sun_altitude`,
-    `sun_azimuth`, `sun_phase` and `against_light`, as `sun_position` finds them. Everything else is measured in
-    pictures, by several processes.
+    `sun_azimuth`, `sun_phase` and `against_light`, as `sun_position` finds them. Where the tilt of the camera is
+    known (`computed_rotation`, or `pitch` and `roll`), the horizon follows from it: `horizon_slope`, degrees by
+    which it rises to the right, and `horizon_height`, the share of the picture's height from the top at which it
+    crosses the middle; hills and buildings are not known. Everything else is measured in pictures, by several
+    processes.
 
     `blur` is the variance of the Laplacian over pixels and colours: the lower, the more blurred. It depends on
     the scene as well, so compare similar pictures. `contrast` is the distance between the 1st and the 99th
@@ -109,6 +112,7 @@ def quality(
     from mlygeo.pipelines import geotagging, provenance
     from mlygeo.spatial import sun
     from mlygeo.spatial.copies import BY_PLACE, flag_copies
+    from mlygeo.spatial.horizon import horizon
 
     sun.check_options(field_of_view=field_of_view, low_sun=low_sun)
     if workers is not None and workers < 1:
@@ -118,6 +122,8 @@ def quality(
     if files is None:
         of_no_use(("preset", "workers"), "without pictures: name their folder with `pictures`")
     result = sun.sun_position(base, field_of_view=field_of_view, low_sun=low_sun)
+    slope, height = horizon(base)
+    result = result.assign(horizon_slope=slope, horizon_height=height)
     phases = result["sun_phase"].value_counts()
     summary: dict[str, Any] = {
         "images": len(result),
@@ -128,6 +134,7 @@ def quality(
         "field_of_view": field_of_view,
         "field_of_view_assumed": int(sun.widths(base, field_of_view)[1].sum()),
         "low_sun": low_sun,
+        "horizon_unknown": int(result["horizon_slope"].isna().sum()),
     }
     failed: list[str] = []
     if files is not None:

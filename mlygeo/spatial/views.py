@@ -156,7 +156,7 @@ def plan_views(
     offsets = offsets_of(directions, fov=fov, width=width, height=height, pitch=pitch, overlap=overlap)
     base = _base(images, relative_to)
     found = lenses.lenses_of(images)
-    facing = _Facing.of(images)
+    facing = Facing.of(images)
     size = lenses.sizes_of(images)
     reasons = np.select(
         [
@@ -258,7 +258,7 @@ def _base(images: gpd.GeoDataFrame, relative_to: str) -> Floats:
     if relative_to == NORTH:
         return np.zeros(len(images))
     if relative_to == CAMERA:
-        return _Facing.of(images).heading
+        return Facing.of(images).heading
     column = base_column(images.columns, relative_to)
     if column is None:
         named = " or ".join(map(repr, OF_STREETS if relative_to == STREET else [relative_to]))
@@ -283,7 +283,7 @@ def _unknown_kind(images: gpd.GeoDataFrame, found: Lenses) -> Flags:
     return np.asarray(unknown)
 
 
-class _Facing:
+class Facing:
     """How cameras stood: angles, where these come from, and what is in doubt of them; each of shape (n,)."""
 
     def __init__(self, heading: Floats, pitch: Floats, roll: Floats, tilt_source: Objects, warning: Objects) -> None:
@@ -291,7 +291,7 @@ class _Facing:
         self.tilt_source, self.warning = tilt_source, warning
 
     @classmethod
-    def of(cls, images: gpd.GeoDataFrame) -> _Facing:
+    def of(cls, images: gpd.GeoDataFrame) -> Facing:
         """Return how the cameras of images stood."""
         computed, measured = frames.reals(images, "computed_compass_angle"), frames.reals(images, "compass_angle")
         heading = np.where(np.isnan(computed), measured, computed)
@@ -368,7 +368,7 @@ class _Shape(NamedTuple):
         return np.stack([x, y, np.full_like(x, self.focal)], axis=1)
 
 
-def _not_shown(row: Rows, heading: Floats, shape: _Shape, *, size: Floats, found: Lenses, facing: _Facing) -> Objects:
+def _not_shown(row: Rows, heading: Floats, shape: _Shape, *, size: Floats, found: Lenses, facing: Facing) -> Objects:
     """Return why views of flat pictures are left out; "" for those that stay, and for views of panoramas."""
     lost = np.full(len(row), "", dtype=object)
     flat = np.flatnonzero(found.kind[row] != SPHERICAL)
@@ -414,7 +414,7 @@ def _of_views(heading: Floats, shape: _Shape) -> dict[str, Any]:
     }
 
 
-def _of_sources(row: Rows, found: Lenses, facing: _Facing) -> dict[str, Any]:
+def _of_sources(row: Rows, found: Lenses, facing: Facing) -> dict[str, Any]:
     """Return the columns that say how the pictures were taken that views are cut from."""
     return {
         "source_heading": facing.heading[row],

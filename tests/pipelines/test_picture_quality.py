@@ -20,7 +20,7 @@ from mlygeo.standin import serve
 
 PHOTOS = Path(__file__).parents[1] / "data/photos"
 STREET = 1138211467256565
-SUN = ["sun_altitude", "sun_azimuth", "sun_phase", "against_light"]
+SUN = ["sun_altitude", "sun_azimuth", "sun_phase", "against_light", "horizon_slope", "horizon_height"]
 PERCEPT = json.loads((PHOTOS.parent / "percept_filter.json").read_text())
 
 
