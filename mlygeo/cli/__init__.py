@@ -180,6 +180,17 @@ class _VerbCommand(click.Command):
             return _failed(error, self.params, ctx.obj)
 
 
+class _Words(click.Argument):
+    """The words of a verb without an option; help tells what they are, which click does from 8.5 on only."""
+
+    def __init__(self, name: str, text: str, **attributes: Any) -> None:
+        super().__init__([name], nargs=-1, **attributes)
+        self.help = text
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str]:
+        return self.make_metavar(ctx), self.help or ""
+
+
 def _collecting(parameter: click.Parameter) -> click.Parameter:
     """Return an option like this one that takes several values."""
     if not isinstance(parameter, click.Option) or parameter.count:
@@ -721,7 +732,7 @@ def _options_of(
         if name == arguments:
             required = parameter.default is inspect.Parameter.empty
             optional: dict[str, Any] = {} if required else {"default": None, "callback": _none_if_no_words}
-            made.append(click.Argument([name], nargs=-1, required=required, metavar=words, **optional))
+            made.append(_Words(name, texts[name], required=required, metavar=words, **optional))
         elif name not in PYTHON_ONLY:
             made.append(_option(name, str(parameter.annotation), parameter.default, texts[name]))
     return made

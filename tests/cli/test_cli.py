@@ -89,7 +89,10 @@ def test_every_option_has_help_and_every_verb_an_example(capsys, verb):
     assert status == 0
     assert f"Example:\n    {verb.example}" in out
     for option in cli._command(verb).params:
-        assert getattr(option, "help", "file") or option.name == verb.arguments
+        assert option.help
+        if option.name == verb.arguments:
+            words = " ".join(out.split("\nOptions:\n")[1].split())
+            assert words.startswith(f"{verb.words} {' '.join(option.help.split())[:30]}"), "what they are comes first"
 
 
 def test_help_lists_all_verbs(capsys):
