@@ -381,6 +381,7 @@
         if (!image) {
           image = new Image();
           image.alt = "";
+          image.addEventListener("error", (event) => { event.target.style.visibility = "hidden"; }); // no sign of a broken picture
           image.src = meta.basemap.url.replace("{z}", level).replace("{x}", ((col % count) + count) % count).replace("{y}", row);
           tiles.set(name, image);
           holder.append(image);

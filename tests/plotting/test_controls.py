@@ -382,6 +382,21 @@ def test_a_base_map_lies_below(browser, tmp_path, row_of_five, server):
     assert browser.problems() == []
 
 
+def test_tiles_that_cannot_be_fetched_stay_empty(browser, tmp_path, row_of_five, server):
+    server.asked.clear()
+    options = {"basemap": f"{server.at}/none/{{z}}/{{x}}/{{y}}.png", "basemap_attribution": "Tiles: Acme, CC0"}
+    show(browser, tmp_path, row_of_five, **options)
+    browser.ask(
+        "Promise.all([...document.querySelectorAll('#tiles img')].map(i => i.complete || new Promise(done => { i.onload = i.onerror = done; })))"
+    )
+    with_base = browser.screenshot()
+    assert server.asked
+    show(browser, tmp_path, row_of_five)
+    without = browser.screenshot()
+    above = slice(150, 300), slice(100, 600)  # between the controls and the images
+    assert (with_base[above] == without[above]).all(), "no sign of a broken picture"
+
+
 def test_a_picture_has_a_base_map_where_it_belongs(tmp_path, row_of_five, server):
     pytest.importorskip("matplotlib", reason="pictures need mlygeo[plot]")
     frame = row_of_five[["geometry"]]
