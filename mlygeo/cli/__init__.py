@@ -109,6 +109,9 @@ SIDES = ("west", "south", "east", "north")
 MENTION = re.compile(r"`([a-z]\w*)(?:=([^`]+))?`")
 """A parameter as messages name it: `interval`, `srid=25832`, `force_srid=True`."""
 
+LONE_NUMBERS = re.compile(r"arguments? \((-?\d+(\.\d+)?[ )])+$|option '-\d'")
+"""What click says of numbers behind the first of a box that was typed with spaces."""
+
 QUOTES = "\"'"
 
 SHOWN_AS = {"columns": "NAME", "provider": "NAME", "compare": "PERIOD|PROVIDER"}
@@ -237,8 +240,8 @@ class _Verbs(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
             near = _nearest_verb(args[0])
-            meant = f"did you mean '{near}'? " if near else ""
-            raise click.UsageError(f"there is no verb '{args[0]}'; {meant}'mlygeo --help' lists them", ctx)
+            meant = f"; did you mean '{near}'?" if near else ""
+            raise click.UsageError(f"there is no verb '{args[0]}'{meant}", ctx)
         return super().resolve_command(ctx, args)
 
 
@@ -695,7 +698,10 @@ def _usage_hint(error: click.UsageError) -> str | None:
     is_of_others = isinstance(error, click.NoSuchOption) and error.option_name in {"--provider", "--endpoint"}
     if is_of_others and path.endswith(" download-originals"):
         return "originals of Panoramax are public: 'mlygeo download --size original --provider panoramax'"
-    return f"'{path} --help' shows the options"
+    takes_box = error.ctx is not None and any(each.name == "bbox" for each in error.ctx.command.params)
+    if takes_box and LONE_NUMBERS.search(error.format_message()):
+        return "the numbers of a box have commas between them and no spaces: --bbox 9.16,48.76,9.18,48.78"
+    return f"'{path} --help' {'lists the verbs' if path == 'mlygeo' else 'shows the options'}"
 
 
 def _failed(error: MlygeoError, parameters: Sequence[click.Parameter], statuses: mapillary_tools.Command | None) -> int:

@@ -231,6 +231,8 @@ def test_addresses_of_pictures_are_asked_for_only_if_that_is_wanted(browser, tmp
         )
     with pytest.raises(InputError, match="thumbnails"):
         plotting.explore(web, thumbnails="all")
+    with pytest.raises(InputError, match="of no use: no layer has a column thumb_256_url"):
+        plotting.explore(row_of_five, thumbnails="web")
     made = plotting.explore(web.assign(thumb_256_url=f"{server.at}/thumb.jpg"), thumbnails="web")
     browser.open(made.save(tmp_path / "map.html").as_uri())
     server.asked.clear()
