@@ -209,7 +209,7 @@ class Map:
         if thumbnails == "web" and not any(name in layer.frame.columns for layer in self.layers for name in ADDRESSES):
             raise InputError(
                 f"`thumbnails=web` is of no use: no layer has a column {', '.join(ADDRESSES[:-1])} or {ADDRESSES[-1]}",
-                hint=f"`mlygeo metadata FILE --fields {ADDRESSES[0]}` adds it",
+                hint=f"add {ADDRESSES[0]} with 'mlygeo metadata', as one of its fields",
             )
         self.title, self.colour, self.ground, self.thumbnails = title, colour, ground, thumbnails
         self._hosts: set[str] = set()
@@ -504,6 +504,7 @@ def _fields(packer: Packer, layer: Layer, frame: pd.DataFrame, thumbnails: pd.Se
             made["role"] = "provider"
         if name in UNITS:
             made["unit"] = UNITS[name]
+            made["title"] = made["title"].removesuffix(" m")  # the value has it
         fields.append(made)
         if name == "licence" and (address := field(packer, "licence address", _addresses(frame))) is not None:
             made["role"] = "licence"
