@@ -69,7 +69,7 @@ def _verb_page(verb: Verb) -> str:
         "## Options\n",
     ]
     for title, shown in sections.of_options(command, _context()):
-        given = [each for each in shown if isinstance(each, click.Option) and "--help" not in each.opts]
+        given = [each for each in shown if "--help" not in each.opts]
         rows = "\n".join(f"<tr><td>{_named(option)}</td><td>{_said(option)}</td></tr>" for option in given)
         head = "<thead><tr><th>option</th><th>what it does</th></tr></thead>"
         table = f"<table>{head}<tbody>\n{rows}\n</tbody></table>"
@@ -83,8 +83,10 @@ def _written(verb: Verb) -> str:
     return f"{verb.output_help} Without `-o`: {place}."
 
 
-def _named(option: click.Option) -> str:
-    """Return how an option is typed: its names, and what its value is."""
+def _named(option: click.Parameter) -> str:
+    """Return how an option is typed: its names, and what its value is; of words without an option, what they are."""
+    if not isinstance(option, click.Option):
+        return f"<code>{html.escape(option.make_metavar(_context()))}</code>"
     first, *others = option.opts
     value = ""
     if isinstance(option.type, click.Choice) and not option.is_flag:
@@ -95,9 +97,9 @@ def _named(option: click.Option) -> str:
     return "<br>".join(f"<code>{html.escape(each)}</code>" for each in shown)
 
 
-def _said(option: click.Option) -> str:
+def _said(option: click.Parameter) -> str:
     """Return what an option does, the values it takes, and its default."""
-    text = html.escape(re.sub(r"\s*\[default: [^\]]*\]$", "", option.help or ""))
+    text = html.escape(re.sub(r"\s*\[default: [^\]]*\]$", "", getattr(option, "help", None) or ""))
     text = re.sub(r"&quot;([^&\s]*)&quot;", r"<code>\1</code>", text)
     extra = []
     if isinstance(option.type, click.Choice) and not option.is_flag:
@@ -105,6 +107,8 @@ def _said(option: click.Option) -> str:
         extra.append(f"One of {values}.")
     if option.required:
         extra.append("Required.")
+    if not isinstance(option, click.Option):
+        return " ".join([text, *extra])
     default = option.get_default(_context())
     if option.show_default and not option.is_flag and default not in {None, ()}:
         shown = ", ".join(map(str, default)) if isinstance(default, list | tuple) else default

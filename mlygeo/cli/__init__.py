@@ -109,6 +109,9 @@ SIDES = ("west", "south", "east", "north")
 MENTION = re.compile(r"`([a-z]\w*)(?:=([^`]+))?`")
 """A parameter as messages name it: `interval`, `srid=25832`, `force_srid=True`."""
 
+LONE_NUMBERS = re.compile(r"arguments? \((-?\d+(\.\d+)?[ )])+$|option '-\d'")
+"""What click says of numbers behind the first of a box that was typed with spaces."""
+
 QUOTES = "\"'"
 
 SHOWN_AS = {"columns": "NAME", "provider": "NAME", "compare": "PERIOD|PROVIDER"}
@@ -180,6 +183,17 @@ class _VerbCommand(click.Command):
             return _failed(error, self.params, ctx.obj)
 
 
+class _Words(click.Argument):
+    """The words of a verb without an option; help tells what they are, which click does from 8.5 on only."""
+
+    def __init__(self, name: str, text: str, **attributes: Any) -> None:
+        super().__init__([name], nargs=-1, **attributes)
+        self.help = text
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str]:
+        return self.make_metavar(ctx), self.help or ""
+
+
 def _collecting(parameter: click.Parameter) -> click.Parameter:
     """Return an option like this one that takes several values."""
     if not isinstance(parameter, click.Option) or parameter.count:
@@ -226,8 +240,8 @@ class _Verbs(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
             near = _nearest_verb(args[0])
-            meant = f"did you mean '{near}'? " if near else ""
-            raise click.UsageError(f"there is no verb '{args[0]}'; {meant}'mlygeo --help' lists them", ctx)
+            meant = f"; did you mean '{near}'?" if near else ""
+            raise click.UsageError(f"there is no verb '{args[0]}'{meant}", ctx)
         return super().resolve_command(ctx, args)
 
 
@@ -684,7 +698,10 @@ def _usage_hint(error: click.UsageError) -> str | None:
     is_of_others = isinstance(error, click.NoSuchOption) and error.option_name in {"--provider", "--endpoint"}
     if is_of_others and path.endswith(" download-originals"):
         return "originals of Panoramax are public: 'mlygeo download --size original --provider panoramax'"
-    return f"'{path} --help' shows the options"
+    takes_box = error.ctx is not None and any(each.name == "bbox" for each in error.ctx.command.params)
+    if takes_box and LONE_NUMBERS.search(error.format_message()):
+        return "the numbers of a box have commas between them and no spaces: --bbox 9.16,48.76,9.18,48.78"
+    return f"'{path} --help' {'lists the verbs' if path == 'mlygeo' else 'shows the options'}"
 
 
 def _failed(error: MlygeoError, parameters: Sequence[click.Parameter], statuses: mapillary_tools.Command | None) -> int:
@@ -721,7 +738,7 @@ def _options_of(
         if name == arguments:
             required = parameter.default is inspect.Parameter.empty
             optional: dict[str, Any] = {} if required else {"default": None, "callback": _none_if_no_words}
-            made.append(click.Argument([name], nargs=-1, required=required, metavar=words, **optional))
+            made.append(_Words(name, texts[name], required=required, metavar=words, **optional))
         elif name not in PYTHON_ONLY:
             made.append(_option(name, str(parameter.annotation), parameter.default, texts[name]))
     return made

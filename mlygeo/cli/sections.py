@@ -71,6 +71,7 @@ def of_options(command: click.Command, ctx: click.Context) -> list[tuple[str, li
 
     titles = _titles()
     options = [option for option in command.get_params(ctx) if option.get_help_record(ctx) is not None]
+    options.sort(key=lambda option: not isinstance(option, click.Argument))
     about = [COMMON if "--help" in option.opts else titles.get(str(option.name), OWN) for option in options]
     lone = {title for title in about if about.count(title) < LEAST} - {COMMON}
     shown = [OWN if title in lone else title for title in about]

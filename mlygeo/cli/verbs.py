@@ -589,7 +589,7 @@ VERBS = (
 
 MEANT = {
     "check": "doctor", "clip": "views", "crop": "views", "diagnose": "doctor", "draw": "map", "example": "demo",
-    "export": "convert", "fetch": "tiles", "get": "download", "help": "--help", "images": "tiles",
+    "explore": "map", "export": "convert", "fetch": "tiles", "get": "download", "help": "--help", "images": "tiles",
     "login": "authenticate", "nearest": "select", "network": "streets", "points": "streets", "plot": "map",
     "sample": "select", "search": "find-sequences", "sequences": "find-sequences", "sign-in": "authenticate",
     "split": "cut", "tutorial": "demo", "validate": "verify", "versions": "info",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from mlygeo.errors import FileError, InputError
 from mlygeo.pipelines.job import Job, public
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from mlygeo.plotting.layers import Layer
-    from mlygeo.plotting.page import Thumbnails
     from mlygeo.progress import Progress
     from mlygeo.store import FrameLike
 
@@ -33,7 +32,7 @@ def plot(
     dpi: int = 150,
     basemap: str | None = None,
     basemap_attribution: str | None = None,
-    thumbnails: Thumbnails = "files",
+    thumbnails: Literal["files", "web", "none"] = "files",
     inset: FrameLike | None = None,
     progress: Progress | None = None,
 ) -> Job[Figure]:

@@ -108,7 +108,7 @@ def init(
     if not values and all(value is None for value in given.values()):
         if not may_ask():
             raise InputError(
-                "nothing says where, and there is no terminal to ask at", hint="give `bbox`, `region_file` or `place`"
+                "no region, and there is no terminal to ask at", hint="give `bbox`, `region_file` or `place`"
             )
         values = _asked_region(target)
         given |= {key: _asked(question) or None for key, question in QUESTIONS}

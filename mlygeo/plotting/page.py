@@ -153,7 +153,8 @@ def explore(
     FrameError
         If there is nothing to draw.
     InputError
-        If `basemap` is no address of tiles, or nothing says whose they are, or `thumbnails` is another word.
+        If `basemap` is no address of tiles, or nothing says whose they are, or `thumbnails` is another word, or
+        asks for addresses that no layer has.
 
     Examples
     --------
@@ -205,6 +206,11 @@ class Map:
         if not self.layers:
             raise FrameError("there is nothing to draw: everything lies beyond 85.05° north or south", hint=POLAR)
         style.check_colour(self.layers, colour)
+        if thumbnails == "web" and not any(name in layer.frame.columns for layer in self.layers for name in ADDRESSES):
+            raise InputError(
+                f"`thumbnails=web` is of no use: no layer has a column {', '.join(ADDRESSES[:-1])} or {ADDRESSES[-1]}",
+                hint=f"add {ADDRESSES[0]} with 'mlygeo metadata', as one of its fields",
+            )
         self.title, self.colour, self.ground, self.thumbnails = title, colour, ground, thumbnails
         self._hosts: set[str] = set()
         self._drawn: list[tuple[Layer, Any] | None] = []
@@ -498,6 +504,7 @@ def _fields(packer: Packer, layer: Layer, frame: pd.DataFrame, thumbnails: pd.Se
             made["role"] = "provider"
         if name in UNITS:
             made["unit"] = UNITS[name]
+            made["title"] = made["title"].removesuffix(" m")  # the value has it
         fields.append(made)
         if name == "licence" and (address := field(packer, "licence address", _addresses(frame))) is not None:
             made["role"] = "licence"

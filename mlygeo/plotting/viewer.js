@@ -381,6 +381,7 @@
         if (!image) {
           image = new Image();
           image.alt = "";
+          image.addEventListener("error", (event) => { event.target.style.visibility = "hidden"; }); // no sign of a broken picture
           image.src = meta.basemap.url.replace("{z}", level).replace("{x}", ((col % count) + count) % count).replace("{y}", row);
           tiles.set(name, image);
           holder.append(image);
@@ -456,7 +457,11 @@
       case "truth": return value > 1 ? null : value ? "yes" : "no";
       case "time": return value === 0 ? null : new Date(value * 1000).toISOString().replace("T", " ").replace(".000Z", " UTC");
       case "whole": return value === -9223372036854775808n ? null : value.toString();
-      default: return Number.isNaN(value) ? null : `${+value.toPrecision(field.at[2] === "f8" ? 15 : 7)}${field.unit || ""}`;
+      default: {
+        if (Number.isNaN(value)) return null;
+        if (field.unit) return `${+value.toFixed(2)}${field.unit}`; // centimetres, hundredths of a degree
+        return `${+value.toPrecision(field.at[2] === "f8" ? 15 : 7)}`;
+      }
     }
   }
 

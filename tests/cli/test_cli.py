@@ -89,7 +89,10 @@ def test_every_option_has_help_and_every_verb_an_example(capsys, verb):
     assert status == 0
     assert f"Example:\n    {verb.example}" in out
     for option in cli._command(verb).params:
-        assert getattr(option, "help", "file") or option.name == verb.arguments
+        assert option.help
+        if option.name == verb.arguments:
+            words = " ".join(out.split("\nOptions:\n")[1].split())
+            assert words.startswith(f"{verb.words} {' '.join(option.help.split())[:30]}"), "what they are comes first"
 
 
 def test_help_lists_all_verbs(capsys):
@@ -330,6 +333,7 @@ def test_words_near_in_meaning_name_verbs():
     [
         ("selct", "select"),
         ("fetch", "tiles"),
+        ("explore", "map"),
         ("login", "authenticate"),
         ("points", "streets"),
         ("diagnos", "doctor"),
@@ -348,6 +352,23 @@ def test_a_mistyped_word_gets_a_suggestion(capsys, words, meant):
     assert (status, out) == (2, "")
     assert f"'{meant}'" in err
     assert len([line for line in err.splitlines() if line.startswith("error: ")]) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        ("tiles --bbox 9.16 48.76 9.18 48.78", "commas between them and no spaces: --bbox 9.16,48.76,9.18,48.78"),
+        ("tiles --bbox -9.16 -48.76 9.18 48.78", "commas between them"),
+        ("download-originals 5 -4", "'mlygeo download-originals --help' shows the options"),
+        ("tiles there", "'mlygeo tiles --help' shows the options"),
+        ("tiles 2024-06", "'mlygeo tiles --help' shows the options"),
+        ("there", "'mlygeo --help' lists the verbs"),
+    ],
+)
+def test_a_word_too_many_gets_a_hint(capsys, words, hint):
+    status, _, err = run(capsys, *words.split())
+    assert status == 2
+    assert hint in err.split("hint: ")[1]
 
 
 @pytest.mark.parametrize(

@@ -231,6 +231,8 @@ def test_addresses_of_pictures_are_asked_for_only_if_that_is_wanted(browser, tmp
         )
     with pytest.raises(InputError, match="thumbnails"):
         plotting.explore(web, thumbnails="all")
+    with pytest.raises(InputError, match="of no use: no layer has a column thumb_256_url"):
+        plotting.explore(row_of_five, thumbnails="web")
     made = plotting.explore(web.assign(thumb_256_url=f"{server.at}/thumb.jpg"), thumbnails="web")
     browser.open(made.save(tmp_path / "map.html").as_uri())
     server.asked.clear()
@@ -380,6 +382,21 @@ def test_a_base_map_lies_below(browser, tmp_path, row_of_five, server):
     assert browser.ask("document.getElementById('attribution').textContent") == "base map: Tiles: Acme, CC0"
     assert all(path.startswith("/tiles/") for path in server.asked)
     assert browser.problems() == []
+
+
+def test_tiles_that_cannot_be_fetched_stay_empty(browser, tmp_path, row_of_five, server):
+    server.asked.clear()
+    options = {"basemap": f"{server.at}/none/{{z}}/{{x}}/{{y}}.png", "basemap_attribution": "Tiles: Acme, CC0"}
+    show(browser, tmp_path, row_of_five, **options)
+    browser.ask(
+        "Promise.all([...document.querySelectorAll('#tiles img')].map(i => i.complete || new Promise(done => { i.onload = i.onerror = done; })))"
+    )
+    with_base = browser.screenshot()
+    assert server.asked
+    show(browser, tmp_path, row_of_five)
+    without = browser.screenshot()
+    above = slice(150, 300), slice(100, 600)  # between the controls and the images
+    assert (with_base[above] == without[above]).all(), "no sign of a broken picture"
 
 
 def test_a_picture_has_a_base_map_where_it_belongs(tmp_path, row_of_five, server):

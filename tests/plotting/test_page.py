@@ -81,6 +81,19 @@ def test_a_selection_is_drawn_offline(browser, tmp_path, selection):
     )
 
 
+def test_values_with_a_unit_are_shown_as_people_read_them(browser, tmp_path, images):
+    first = images.iloc[[0]].assign(distance_m=58.49114, compass_angle=27.3336334, weight=27.3336334, id=2**55)
+    show(browser, tmp_path, first)
+    browser.click(*at(browser, first.geometry.iloc[0].x, first.geometry.iloc[0].y))
+    rows = "[...document.querySelectorAll('#popup tr')].map(row => [...row.children].map(cell => cell.innerText))"
+    shown = dict(browser.ask(rows))
+    assert shown["distance"] == "58.49 m"
+    assert shown["compass angle"] == "27.33°"
+    assert shown["weight"] == "27.33363", "what it is in is not known, so seven digits are shown"
+    lines = browser.ask("document.querySelector('#popup a').getClientRects().length")
+    assert lines == 1, "an id stands in one line"
+
+
 def test_a_click_shows_the_picture_the_date_and_the_way_to_mapillary(browser, tmp_path, images):
     from PIL import Image
 

@@ -196,7 +196,9 @@ class GeoFile:
         _check_size(self.file, self.size, path)
         names = self.file.schema_arrow.names
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise FormatError(f"{called(path)} has several columns called {', '.join(map(repr, twice))}")
+            raise FormatError(
+                f"{called(path)} has several columns called {', '.join(map(repr, twice))}", hint="rename them"
+            )
 
     def __len__(self) -> int:
         """Return the number of rows."""

@@ -327,8 +327,9 @@ def test_geometry_nested_as_deep_as_sense_has_it_is_read(tmp_path):
 def test_names_that_are_there_twice(tmp_path):
     table = pa.table([pa.array([1]), pa.array([2]), wkb(POINTS[:1])], names=["id", "id", "geometry"])
     pq.write_table(table.replace_schema_metadata({"geo": json.dumps(geo_of())}), tmp_path / "x.parquet")
-    with pytest.raises(FormatError, match="several columns called 'id'"):
+    with pytest.raises(FormatError, match="several columns called 'id'") as caught:
         store.read_frame(tmp_path / "x.parquet")
+    assert caught.value.hint == "rename them"
 
 
 def test_a_small_file_that_would_fill_the_memory(tmp_path):
