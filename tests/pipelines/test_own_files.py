@@ -316,6 +316,7 @@ def test_no_verb_replaces_what_it_reads(tmp_path, monkeypatch, capsys, verb):
         ("geotag", "images.parquet", "--geotag-source", "gpx"),
         ("convert", "images.parquet", "edges.gpkg", "-o", "link.parquet"),
         ("map", "images.parquet", "map.png", "-o", "map.png"),
+        ("convert", "images.parquet", "new/../images.parquet"),
         ("select", "--points", "out/street_points.parquet", "--images", "images.parquet", "-o", "out"),
         ("select", "--lock", "out/selection.lock.json", "-o", "out"),
         ("select", "--lock", "out", "-o", "images.parquet"),
