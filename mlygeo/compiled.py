@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("mlygeo.compiled")
 
-VERSION = 1
+VERSION = 2
 """Version of the files of machine code."""
 
 CODES = {"f8": "float64", "i8": "int64", "i4": "int32", "u1": "uint8", "u8": "uint64"}
@@ -76,6 +76,12 @@ class Function:
             self._library.load()
         assert self.call is not None  # noqa: S101 - for the type checker: `load` has set it
         return self.call(*given)
+
+    @property
+    def constants(self) -> list[tuple[str, Any]]:
+        """The numbers, by name, that its code holds and that may stand in another module."""
+        named = ((name, self.body.__globals__.get(name)) for name in self.body.__code__.co_names)
+        return [(name, value) for name, value in named if isinstance(value, int | float | tuple)]
 
     def use_code(self, address: int) -> None:
         """Take the machine code at an address."""
@@ -281,6 +287,7 @@ class Library:
         found = hashlib.sha256(f"{VERSION} {np.__version__} {llvm.llvm_version_info} {machine}".encode())
         for path in (self._file, Path(__file__), self._numba):
             found.update(path.read_bytes())
+        found.update(repr([each.constants for each in self._functions]).encode())
         return found.hexdigest()
 
 
@@ -372,17 +379,24 @@ def _read(path: Path, key: str) -> _Content | None:
     try:
         head, _, code = path.read_bytes().partition(b"\n")
         said = json.loads(head)
-        if said["key"] == key and said["sha256"] == hashlib.sha256(code).hexdigest():
-            return said["functions"], said["needed"], code
+        content = said["functions"], said["needed"], code
+        if said["key"] == key and said["sha256"] == _hash(content):
+            return content
     except (OSError, ValueError, KeyError, TypeError):
         pass
     return None
 
 
+def _hash(content: _Content) -> str:
+    """Return a hash of machine code, and of the names that lead to it: a wrong one would call anything."""
+    functions, needed, code = content
+    return hashlib.sha256(json.dumps([functions, needed]).encode() + code).hexdigest()
+
+
 def _write(paths: list[Path], key: str, content: _Content) -> None:
     """Write a file of machine code to the first place that is writable; RuntimeError where none is."""
     functions, needed, code = content
-    head = {"key": key, "sha256": hashlib.sha256(code).hexdigest(), "functions": functions, "needed": needed}
+    head = {"key": key, "sha256": _hash(content), "functions": functions, "needed": needed}
     for path in paths:
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,11 @@
 """Machine code that is made once and loaded without Numba, against the functions in Python that it is made of."""
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -102,6 +104,46 @@ def test_a_damaged_file_is_made_again(tmp_path, damage):
     file.write_bytes(damage(before))
     assert answers(module(tmp_path)) == EXPECTED
     assert len(file.read_bytes()) == len(before)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda head: head["functions"].update(half="mlygeo_other"),
+        lambda head: head["functions"].update(half=head["functions"]["divide"]),
+        lambda head: head["functions"].clear(),
+        lambda head: head["needed"].append("no_such_symbol"),
+    ],
+    ids=["an unknown name", "the name of another function", "no names", "a symbol that is not there"],
+)
+def test_a_file_whose_names_are_damaged_is_made_again(tmp_path, change):
+    assert answers(module(tmp_path)) == EXPECTED
+    (file,) = (tmp_path / "__pycache__").glob("*.machine")
+    before = file.read_bytes()
+    head, _, code = before.partition(b"\n")
+    said = json.loads(head)
+    change(said)
+    file.write_bytes(json.dumps(said).encode() + b"\n" + code)
+    script = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+import kernels_of_a_test as made
+print(made.half(5.0))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "2.5"), done.stderr
+    again = json.loads(file.read_bytes().partition(b"\n")[0])
+    assert [again[name] for name in ("functions", "needed")] == [
+        json.loads(head)[name] for name in ("functions", "needed")
+    ]
+
+
+def test_a_number_of_another_module_that_has_changed_is_compiled_anew(tmp_path, monkeypatch):
+    source = SOURCE.replace("x / 2", "x / PARTS").replace("CODE =", "from numbers_of_a_test import PARTS\nCODE =")
+    monkeypatch.setitem(sys.modules, "numbers_of_a_test", types.SimpleNamespace(PARTS=2))
+    assert module(tmp_path, source).half(5.0) == 2.5
+    monkeypatch.setitem(sys.modules, "numbers_of_a_test", types.SimpleNamespace(PARTS=4))
+    assert module(tmp_path, source).half(5.0) == 1.25
 
 
 def test_a_changed_function_is_compiled_anew(tmp_path):

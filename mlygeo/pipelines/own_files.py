@@ -158,7 +158,8 @@ def refuse_inputs(function: str, target: Path, given: Mapping[str, Any]) -> None
     InputError
         Naming the file, and the option that reads it.
     """
-    there = [path for path in written(function, target, given) if path.exists()]
+    # A path may lead through a folder that writing makes first, as `new/../images.parquet` does.
+    there = [path for path in written(function, target, given) if path.resolve().exists()]
     for name, value in given.items() if there else ():
         for each in _read(function, name, value):
             if (path := next((path for path in there if _are_same(each, path)), None)) is not None:
@@ -169,7 +170,7 @@ def refuse_inputs(function: str, target: Path, given: Mapping[str, Any]) -> None
 
 def _are_same(one: Path, other: Path) -> bool:
     try:
-        return one.samefile(other)
+        return one.samefile(other.resolve())
     except (OSError, ValueError):  # there is none
         return False
 

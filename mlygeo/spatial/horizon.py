@@ -30,15 +30,15 @@ def horizon(images: gpd.GeoDataFrame) -> tuple[Floats, Floats]:
     Returns
     -------
     slope
-        Degrees by which the horizon rises to the right: by how much the camera leans to the right. Float64 of shape
-        (n,); NaN where the tilt is unknown.
+        Degrees, within ±180, by which the horizon rises to the right: by how much the camera leans to the right.
+        Float64 of shape (n,); NaN where the tilt is unknown.
     height
         Where it crosses the middle column: share of the picture's height from the top, below 0 or above 1 where it lies
         outside. NaN also where the lens or the size of a flat picture is unknown, and where the lens does not see it.
     """
     facing = Facing.of(images)
     rows = np.arange(len(images))
-    _, down, ahead = np.moveaxis(facing.matrices(rows)[:, :, 2], -1, 0)  # straight up, in the axes of the camera
+    right, down, ahead = np.moveaxis(facing.matrices(rows)[:, :, 2], -1, 0)  # straight up, in the axes of the camera
     found, size = lenses.lenses_of(images), lenses.sizes_of(images)
     with np.errstate(divide="ignore", invalid="ignore"):
         level = np.stack([np.zeros(len(rows)), -ahead / down, np.ones(len(rows))], axis=-1)
@@ -47,4 +47,7 @@ def horizon(images: gpd.GeoDataFrame) -> tuple[Floats, Floats]:
         round_ = 0.5 + np.degrees(np.arctan(level[:, 1])) / 180.0
     height = np.where(found.kind == lenses.SPHERICAL, round_, flat)
     known = np.isfinite(facing.roll) & np.isfinite(facing.pitch)
-    return np.where(known, facing.roll, np.nan), np.where(known, height, np.nan)
+    with np.errstate(invalid="ignore"):
+        usual = (np.abs(facing.roll) <= 180.0) & (np.abs(facing.pitch) <= 90.0)
+    slope = np.where(usual, facing.roll, np.degrees(np.arctan2(-right, -down)))  # 350 degrees are -10
+    return np.where(known, slope, np.nan), np.where(known, height, np.nan)

@@ -165,6 +165,11 @@ class LongTable:
             for place, column in enumerate(found.values()):
                 column.add(table.column(place), self.rows)
             self.rows += table.num_rows
+            last = table
+        if self.rows:
+            with self._source.open("rb") as file:
+                file.seek(max(0, self._source.stat().st_size - text.END))
+                text.check_closed(last, file.read(), self.path, self.rows)
         self._quoted([*found.values()], head)
         doubtful = [column for column in found.values() if len(column.settle()) > 0]
         while doubtful and (misfit := self._misfit(doubtful)) is not None:

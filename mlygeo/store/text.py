@@ -71,6 +71,9 @@ _FORMULA = r"[=+\-@\t\r]"
 LONG_WORD = 1000
 """Letters of a word that is too long for Arrow as one that means null."""
 
+END = 1 << 16
+"""Bytes at the end of a file among which is the last that is no line end."""
+
 _GUARDED = re.compile(rf"'?{_FORMULA}|''")
 _GUARD = re.compile(rf"'(?={_FORMULA}|')")
 _WHOLE = r"^-?(?:0|[1-9][0-9]*)$"
@@ -440,11 +443,23 @@ def _table(content: bytes, names: list[str], separator: str, path: Path, *, null
 
     block = max(1 << 20, min(len(content) + 1, 1 << 30))
     try:
-        return arrow.read_csv(
+        table = arrow.read_csv(
             pa.BufferReader(content.lstrip(b"\r\n")), **options_of(len(names), separator, block=block, nulls=nulls)
         )
     except (pa.ArrowException, OSError, ValueError) as error:
         raise no_table(path, error) from error
+    check_closed(table, content[-END:], path, len(table))
+    return table
+
+
+def check_closed(table: pa.Table, end: bytes, path: Path, rows: int) -> None:
+    """Raise where the last cell of so many rows has taken the rest of the file for its own: its quote is not closed."""
+    last = table.column(table.num_columns - 1)[-1].as_py() if len(table) else None
+    if last and {"\n", "\r"} & {*last} and (seen := end.rstrip()) and not seen.endswith(b'"'):
+        raise FormatError(
+            f"{path.name}: a quote in row {rows} is not closed, and takes in all that follows",
+            hint='close it, or double it (""), where it is part of a text',
+        )
 
 
 def no_table(path: Path, error: Exception) -> FormatError:

@@ -288,7 +288,8 @@ def test_no_verb_replaces_what_it_reads(tmp_path, monkeypatch, capsys, verb):
             for given in (path, tmp_path / "link.parquet", path.parent / ".." / path.parent.name / path.name):
                 words = [str(given)] if flag is None else [flag, str(given)]
                 words += ["--bbox", "9,48,10,49"] if verb.takes_region and name != "region_file" else []
-                words += ["photos"] if flag and verb.arguments in {"import_path", "images", "videos", "inputs"} else []
+                needs_more = verb.arguments in {"import_path", "images", "videos", "inputs", "layers"}
+                words += ["photos"] if flag and needs_more else []
                 words += [word for option in NEEDED if option[0] in flags and option[0] != flag for word in option]
                 status, _, said = run(capsys, verb.name, *words, "-o", str(target))
                 count += 1
@@ -297,7 +298,7 @@ def test_no_verb_replaces_what_it_reads(tmp_path, monkeypatch, capsys, verb):
         assert {each: each.read_bytes() for each in tmp_path.rglob("*") if each.is_file()} == before
         path.unlink()
     assert not wrong, "\n".join(wrong)
-    assert count
+    assert count or not [*reading_options(verb)]
 
 
 @pytest.mark.parametrize(
@@ -316,6 +317,7 @@ def test_no_verb_replaces_what_it_reads(tmp_path, monkeypatch, capsys, verb):
         ("geotag", "images.parquet", "--geotag-source", "gpx"),
         ("convert", "images.parquet", "edges.gpkg", "-o", "link.parquet"),
         ("map", "images.parquet", "map.png", "-o", "map.png"),
+        ("convert", "images.parquet", "new/../images.parquet"),
         ("select", "--points", "out/street_points.parquet", "--images", "images.parquet", "-o", "out"),
         ("select", "--lock", "out/selection.lock.json", "-o", "out"),
         ("select", "--lock", "out", "-o", "images.parquet"),

@@ -64,6 +64,14 @@ def test_a_slope_is_seen_in_the_picture_as_it_is_told():
         assert np.degrees(np.arctan2(-(y[1] - y[0]), x[1] - x[0])) == pytest.approx(roll)
 
 
+def test_angles_beyond_the_usual_ones_are_the_same_tilt():
+    """Rolls from 0 to 360, and a camera that is turned over both ways, which stands upright."""
+    pitch, roll = [12.0, 12.0, -348.0, 180.0, 168.0], [350.0, -10.0, -370.0, 180.0, 170.0]
+    slope, height = horizon(images(pitch, roll, is_pano=True))
+    assert slope == pytest.approx([-10, -10, -10, 0, -10])
+    assert height == pytest.approx([height[1], height[1], height[1], 0.5, height[1]])
+
+
 def test_what_is_unknown_is_nan():
     flat = {"is_pano": False, "camera_type": "perspective", "width": 4.0, "height": 3.0}
     slope, height = horizon(images([1.0, np.nan], [2.0, 2.0], camera_parameters="[0.5, 0, 0]", **flat))

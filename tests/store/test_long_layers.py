@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import mlygeo
 from mlygeo import store
-from mlygeo.errors import MlygeoError
+from mlygeo.errors import FrameError, MlygeoError
 from mlygeo.store import gdal
 from mlygeo.store.datasets import sources
 
@@ -138,6 +138,19 @@ def test_a_dataset_of_a_long_file_has_the_bytes_of_a_short_one(tmp_path, monkeyp
     )
     assert short == long
     assert len(short) > 3
+
+
+@pytest.mark.parametrize("size", [0, 32_000_000])
+def test_a_position_that_is_none_is_told_by_its_row_in_the_file(tmp_path, monkeypatch, size):
+    monkeypatch.setattr(sources, "LONG_BYTES", size)
+    monkeypatch.setattr(gdal, "ROWS_AT_ONCE", 4)
+    rows = [{"type": "Feature", "properties": {"a": 1},
+             "geometry": {"type": "Point", "coordinates": [500 if number == 9 else 9, 48]}}
+            for number in range(12)]  # fmt: skip
+    path = tmp_path / "rows.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": rows}))
+    with pytest.raises(FrameError, match=r"^rows\.geojson: row 10 lies at 500, 48"):
+        mlygeo.partition(path, tmp_path / "parts")
 
 
 def test_ids_of_features_that_are_numbers_are_read_as_a_whole(tmp_path):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import mlygeo
 from mlygeo import store
-from mlygeo.errors import MlygeoError
+from mlygeo.errors import FormatError, MlygeoError
 from mlygeo.store import long_tables
 from mlygeo.store.datasets import sources
 
@@ -118,6 +118,22 @@ def test_rows_at_a_time_are_those_of_the_whole(caplog, table, block, at_once):
             )  # fmt: skip
             assert found[0].geometry.to_wkb().tolist() == expected[0].geometry.to_wkb().tolist()
             assert found[0].attrs.get("in_doubt") == expected[0].attrs.get("in_doubt")
+
+
+@pytest.mark.parametrize("block", [40, 1 << 20])
+@pytest.mark.parametrize("end", ["", "\n", "\r\n\n"])
+def test_a_quote_that_is_not_closed_is_no_text_of_all_rows_after_it(tmp_path, monkeypatch, block, end):
+    monkeypatch.setattr(long_tables, "BLOCK", block)
+    lines = ["lon,lat,word", *(f"9,48,{number}" for number in range(20))]
+    path = tmp_path / "rows.csv"
+    lines[8] = '9,48,"two\nlines"'
+    path.write_text("\n".join([*lines, '9,48,"last\nline"']) + end)
+    assert len(store.read_frame(path)) == sum(map(len, long_tables.LongTable(path, tmp_path).frames())) == 21
+    lines[12] = '9,48,"twelve'
+    path.write_text("\n".join(lines) + end)
+    for read in (store.read_frame, lambda path: long_tables.LongTable(path, tmp_path)):
+        with pytest.raises(FormatError, match="a quote in row 12 is not closed"):
+            read(path)
 
 
 @pytest.mark.parametrize("quotes", ['"', ""])

@@ -61,6 +61,10 @@ class Source:
         Which rows of it are meant; None for all.
     chosen
         The row groups that may have such rows, ascending; None for all.
+    of
+        Name of the file that a frame in memory was read from; empty for others.
+    first
+        Number of the first row in that file.
     """
 
     path: Path | Remote
@@ -79,6 +83,8 @@ class Source:
     hides: bool = False
     choice: Choice | None = None
     chosen: tuple[int, ...] | None = None
+    of: str = ""
+    first: int = 0
 
     @property
     def rows(self) -> int:
@@ -98,7 +104,7 @@ class Source:
     @property
     def name(self) -> str:
         """What messages call it."""
-        return "the frame" if self.is_held else called(self.path)
+        return self.of or "the frame" if self.is_held else called(self.path)
 
     @property
     def is_held(self) -> bool:

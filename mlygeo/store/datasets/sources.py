@@ -135,7 +135,8 @@ def sources(
                     continue
                 must_fit(file.name, size * MEMORY_PER_BYTE)
             frame = store.read_frame(files.Listing(file.name, (file,)))
-        found.append(_of_frame(frame, folder, len(found), generation=generation, choice=choice, name=file.name))
+        source = _of_frame(frame, folder, len(found), generation=generation, choice=choice, name=file.name)
+        found.append(replace(source, of=file.name))
     if held:
         frame = store.as_frame(held if len(held) > 1 else held[0], name="the inputs")
         found.append(
@@ -292,10 +293,10 @@ def read(
         if "provider" in names and form.provider is not None and "id" not in here:
             here.append("id")
         crs = metadata.crs_of(file.primary, source.name)
-        rows = 0
+        rows, before = 0, source.first + sum(source.groups[: span.first])
         for table in _tables(file, span, [*here, file.primary.name], threads=threads):
+            lon, lat, problems = _positions(table[file.primary.name], file, crs, source.name, first=before + rows)
             rows += len(table)
-            lon, lat, problems = _positions(table[file.primary.name], file, crs, source.name)
             attributes = _attributes(table, here, file)
             for name, value in source.keys.items():
                 attributes[name] = pa.chunked_array([pa.array([value] * len(table), pa.scalar(value).type)])
@@ -354,7 +355,9 @@ def _as_wkb(values: pa.ChunkedArray, encoding: str, file: GeoFile) -> pa.Chunked
     return pa.chunked_array([pa.array(shapely.to_wkb(shapes, byte_order=1, flavor="iso"), pa.binary())])
 
 
-def _positions(values: pa.ChunkedArray, file: GeoFile, crs: Any, name: str) -> tuple[Floats, Floats, dict[str, int]]:
+def _positions(
+    values: pa.ChunkedArray, file: GeoFile, crs: Any, name: str, *, first: int = 0
+) -> tuple[Floats, Floats, dict[str, int]]:
     problems: dict[str, int] = {}
     plain = encodings.plain_points(values)
     if plain is None:
@@ -362,7 +365,7 @@ def _positions(values: pa.ChunkedArray, file: GeoFile, crs: Any, name: str) -> t
         if high := _heights(values, file):
             problems[FLAT] = high
     lon, lat = encodings.to_lonlat(*plain, crs, name)
-    degrees.check(lon, lat, name, hint="is the CRS another one?")
+    degrees.check(lon, lat, name, hint="is the CRS another one?", first=first)
     unknown = ~(np.isfinite(lon) & np.isfinite(lat))
     if unknown.any():
         lon, lat = np.where(unknown, np.nan, lon), np.where(unknown, np.nan, lat)
@@ -407,7 +410,7 @@ def _of_long(
         source = _of_frame(
             frame.assign(**said), folder, number + len(found), generation=generation, choice=choice, name=file.name
         )
-        found.append(source)
+        found.append(replace(source, of=file.name, first=sum(each.rows for each in found)))
     more = long.attrs if isinstance(long, LongTable) else {}
     return [replace(source, attrs={**source.attrs, **more}) for source in found]
 
