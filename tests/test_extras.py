@@ -16,6 +16,7 @@ import mlygeo
 from mlygeo import extras, plotting
 from mlygeo.errors import DependencyError, FormatError
 from mlygeo.parts import run
+from mlygeo.plotting import picture
 from mlygeo.providers import keyrings
 from mlygeo.readers import video
 from mlygeo.spatial import cells
@@ -123,7 +124,7 @@ def test_a_clone_that_nobody_installed(tmp_path, monkeypatch):
     assert extras.install_hint("video") == "pip install '.[video]', in the clone of mlygeo"
 
 
-def test_the_command_works_here(tmp_path):
+def test_the_command_works_here():
     """pip itself understands it, in the environment of the tests."""
     for name in ("hatchling", "pip"):
         pytest.importorskip(name, reason=f"{name} is not installed")
@@ -131,8 +132,14 @@ def test_the_command_works_here(tmp_path):
     while words[0] in {"uv", "pip"}:
         words = words[1:]
     target = [sys.executable, "-m", "pip", *words, "--dry-run", "--no-deps", "--no-index", "--no-build-isolation", "-q"]
-    found = subprocess.run(target, capture_output=True, text=True, cwd=tmp_path)
+    found = subprocess.run(target, capture_output=True, text=True)  # where the path in the command is right
     assert found.returncode == 0, found.stderr
+
+
+def drawn_anew():
+    """Draw as a process does that has drawn nothing yet."""
+    picture._figure.cache_clear()
+    plotting.draw([mlygeo.read_frame(STREETS)])
 
 
 STREETS = STUTTGART / "stuttgart_osm_edges.gpkg"
@@ -140,7 +147,8 @@ USES = {
     "video": (["av"], sampling.library),
     "osm": (["osmium"], lambda: mlygeo.street_network(path=DATA / "osm" / "helsinki_centre.osm.pbf")),
     "keyring": (["keyring"], keyrings.Keyring),
-    "plot": (["matplotlib"], lambda: plotting.draw([mlygeo.read_frame(STREETS)])),
+    "plot": (["matplotlib"], drawn_anew),
+    "notebook": (["anywidget"], lambda: mlygeo.explore([mlygeo.read_frame(STREETS)]).widget()),
     "postgis": (["psycopg"], lambda: mlygeo.read_frame("postgresql://localhost/streets?table=images")),
     "cells": (["h3"], cells.h3),
     "scale": (["dask", "distributed", "dask_geopandas"], lambda: run._dask(None, "tcp://127.0.0.1:9").__enter__()),

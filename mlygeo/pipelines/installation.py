@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from mlygeo import places
+from mlygeo import places, systems
 from mlygeo.errors import MlygeoError, NetworkError
 from mlygeo.extras import install_hint
 from mlygeo.pipelines.job import Job, public, version
@@ -290,11 +290,7 @@ def _disk(folder: Path) -> list[Check]:
 
 def _links(folder: Path) -> str | None:
     (folder / "file").write_bytes(b"")
-    try:
-        os.link(folder / "file", folder / "link")
-    except OSError:
-        return "has no hard links"
-    return None
+    return None if systems.linked(folder / "link", folder / "file") else "has no hard links"
 
 
 def _locks(folder: Path) -> str | None:

@@ -431,7 +431,7 @@ def _must_be_here(text: str, name: str, takes: Takes) -> None:
     kinds = takes.kinds | (takes.items.kinds if takes.items is not None else frozenset())
     if not paths.is_url(text) or kinds & {"frame", "geodataframe", "table"} or name in ADDRESSED:
         return
-    if name == "output" and is_table(text):  # of PostGIS
+    if name in {"output", "path"} and is_table(text):  # of PostGIS, which `write_frame` takes as a path
         return
     raise FileError(
         f"{paths.shown(text)} is an address, and `{name}` takes a path on this machine",

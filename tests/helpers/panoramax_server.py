@@ -289,7 +289,8 @@ def _sphere(jpeg: bytes) -> bytes:
 
 def _template(programs: Path) -> Path:
     """Return the folder of a server that does not run, set up at the first use."""
-    version = hashlib.sha256(Path(__file__).read_bytes() + str(programs).encode()).hexdigest()[:12]
+    made_of = [Path(__file__).read_bytes(), str(programs).encode(), *real_pictures().values()]
+    version = hashlib.sha256(b"".join(made_of)).hexdigest()[:12]
     template = CACHE / f"template-{version}"
     CACHE.mkdir(parents=True, exist_ok=True, mode=0o755)
     with filelock.FileLock(CACHE / "lock"):

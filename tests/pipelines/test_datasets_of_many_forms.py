@@ -133,13 +133,13 @@ def test_text_ids_have_one_form_in_however_many_files(cut, provider, tmp_path):
 def test_a_file_that_does_not_fit_into_memory_is_refused_before_it_is_read(tmp_path):
     if free_memory() is None:
         pytest.skip("this system does not tell its memory")
-    path = tmp_path / "huge.csv"
-    path.write_text("id,lon,lat\n1,9,48\n", encoding="utf-8")
+    path = tmp_path / "huge.gpx"
+    path.write_text("<gpx>", encoding="utf-8")
     os.truncate(path, 4 << 40)  # of which nothing is on disk
     for dry_run in (True, False):
-        with pytest.raises(FileError, match=r"huge\.csv is read as a whole, which needs about [\d,.]+ GB of memory"):
+        with pytest.raises(FileError, match=r"huge\.gpx is read as a whole, which needs about [\d,.]+ GB of memory"):
             mlygeo.partition(path, tmp_path / "d", dry_run=dry_run)
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["huge.csv"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["huge.gpx"]
 
 
 def test_a_file_that_needs_much_memory_is_told(caplog):

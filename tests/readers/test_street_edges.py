@@ -305,7 +305,7 @@ def test_a_truncated_file_is_one_line_or_ends_between_blobs(tmp_path, share):
 def test_a_file_of_places_alone_has_no_streets(tmp_path):
     path = tmp_path / "a.osm.pbf"
     write(path, [(1, (9, 48))], [])
-    with pytest.raises(FrameError, match="holds no streets"):
+    with pytest.raises(FormatError, match="has nodes and no ways"):
         read_streets(path)
 
 
