@@ -5,15 +5,11 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pyarrow.fs as pafs
 import pytest
-
-STARTS_S = 60.0
+from helpers.listening import listening
 
 BUCKET = "streets"
 
@@ -63,17 +59,5 @@ def gcs_server(folder):
         port = free.getsockname()[1]
     log = Path(folder) / "gcs.log"
     words = ["start", "--host=127.0.0.1", f"--port={port}", "--in-memory", f"--default-bucket={BUCKET}"]
-    with log.open("wb") as file:
-        process = subprocess.Popen([sys.executable, "-m", "gcp_storage_emulator", *words], stdout=file, stderr=file)
-    try:
-        deadline = time.monotonic() + STARTS_S
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, "the server does not start"
-            time.sleep(0.05)
+    with listening(["gcp_storage_emulator", *words], port, log):
         yield GcsServer(f"127.0.0.1:{port}", log)
-    finally:
-        process.terminate()
-        process.wait(30)

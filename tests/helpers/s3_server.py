@@ -5,15 +5,11 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
-import subprocess
-import sys
-import time
 import urllib.request
 from pathlib import Path
 
 import pytest
-
-STARTS_S = 60.0
+from helpers.listening import listening
 
 
 class S3Server:
@@ -81,19 +77,5 @@ def s3_server(folder):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = Path(folder) / "s3.log"
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], stdout=file, stderr=file
-        )
-    try:
-        deadline = time.monotonic() + STARTS_S
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, "the server does not start"
-            time.sleep(0.05)
+    with listening(["moto.server", "-H", "127.0.0.1", "-p", str(port)], port, log):
         yield S3Server(f"http://127.0.0.1:{port}", log)
-    finally:
-        process.terminate()
-        process.wait(30)
