@@ -52,8 +52,8 @@ def ask(tasks: list[dict], folder: Path) -> dict:
     """
     Return what QGIS finds; see `qgis_reader.py`.
 
-    A task is a file to open (`path`, or `uri` and `provider`; `layer`, `style`, `rows`), or a picture to draw
-    (`picture`, `layers`, `extent` in degrees, `size` in pixels, `crs`, `dpi`).
+    A task is a file to open (`path`, or `uri` and `provider`, or `photos` for a folder of them; `layer`, `style`,
+    `rows`), or a picture to draw (`picture`, `layers`, `extent` in degrees, `size` in pixels, `crs`, `dpi`).
     """
     home = folder / "qgis"
     home.mkdir()
@@ -105,9 +105,11 @@ def differences(frame, layer: dict, *, more_fields: bool = False, is_text: bool 
         found.append(f"extent: {layer['extent']} instead of {shapely.total_bounds(shapes)}")
     for row, (values, place) in enumerate(zip(layer["rows"], layer["places"], strict=True)):
         seen = dict(zip(layer["fields"], values, strict=True))
-        for name in seen.keys() & columns:
-            if not _is_same(seen[name], frame[name].iloc[row], frame[name].dtype, is_text=is_text):
-                found.append(f"row {row}, {name}: {seen[name]!r} instead of {frame[name].iloc[row]!r}")
+        found += [
+            f"row {row}, {name}: {seen[name]!r} instead of {frame[name].iloc[row]!r}"
+            for name in seen.keys() & columns
+            if not _is_same(seen[name], frame[name].iloc[row], frame[name].dtype, is_text=is_text)
+        ]
         if not _is_same_place(place, shapes[row]):
             found.append(f"row {row}: at {place} instead of {shapes[row]}")
     return found

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from osgeo import gdal, ogr
+from qgis.analysis import QgsNativeAlgorithms
 from qgis.core import (
     NULL,
     Qgis,
@@ -26,6 +27,8 @@ from qgis.core import (
     QgsFeatureRequest,
     QgsMapRendererParallelJob,
     QgsMapSettings,
+    QgsProcessingContext,
+    QgsProcessingFeedback,
     QgsProject,
     QgsProviderRegistry,
     QgsProviderSublayerDetails,
@@ -79,7 +82,9 @@ def plain(value):
 
 def layers_of(task):
     """Return the layers that a file gives, with its style where the task names one."""
-    if "uri" in task:
+    if "photos" in task:
+        found = [photos_in(task["photos"])]
+    elif "uri" in task:
         found = [QgsVectorLayer(task["uri"], task.get("name", "layer"), task["provider"])]
     else:
         options = QgsProviderSublayerDetails.LayerOptions(QgsCoordinateTransformContext())
@@ -91,6 +96,18 @@ def layers_of(task):
             if not is_applied:
                 said.append(f"{task['style']}: {text}")
     return found
+
+
+def photos_in(folder):
+    """Return the layer that Import Geotagged Photos makes of a folder."""
+    context, feedback = QgsProcessingContext(), QgsProcessingFeedback()
+    context.setProject(QgsProject.instance())
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("native:importphotos")
+    words = {"FOLDER": folder, "RECURSIVE": True, "OUTPUT": "memory:"}
+    results, is_done = algorithm.run(words, context, feedback)
+    if not is_done:
+        said.append(f"{folder}: {feedback.textLog()}")
+    return context.takeResultLayer(results["OUTPUT"])
 
 
 def facts(layer, task):
@@ -165,6 +182,7 @@ def main():
     QgsApplication.setPrefixPath(os.environ.get("QGIS_PREFIX_PATH", "/usr"), True)
     application = QgsApplication([], False)
     application.initQgis()
+    QgsApplication.processingRegistry().addProvider(QgsNativeAlgorithms())
     listen()
     tasks = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     about = {"qgis": Qgis.QGIS_VERSION.split("-")[0], "gdal": gdal.__version__}
