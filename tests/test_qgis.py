@@ -131,6 +131,11 @@ def _delimited(path, frame):
 
 
 def test_qgis_opens_tables_of_postgis(kinds, database, tmp_path):
+    """Times are shown in the zone of the session, which is the server's unless somebody says otherwise."""
+    import psycopg
+
+    with psycopg.connect(database) as connection:
+        connection.execute("ALTER DATABASE postgres SET timezone TO 'UTC'")
     for kind, frame in kinds.items():
         mlygeo.write_frame(frame, f"{database}?table={kind}")
     answers = qgis_oracle.ask([_table(database, *each) for each in kinds.items()], tmp_path)["answers"]

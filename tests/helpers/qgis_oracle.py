@@ -80,7 +80,8 @@ def differences(frame, layer: dict, *, more_fields: bool = False, is_text: bool 
     """
     Return in what a layer, as QGIS shows it, is not the frame that was written.
 
-    It may have more fields, as GPX has. In tables of text truth values are words.
+    It may have more fields, as GPX has. Of a table of text QGIS guesses the types: truth values are words for QGIS 3.22,
+    and numbers 0 and 1 truth values for QGIS 3.40.
     """
     if not layer["valid"]:
         return [f"QGIS cannot open it: {layer['error']}"]
@@ -117,6 +118,8 @@ def differences(frame, layer: dict, *, more_fields: bool = False, is_text: bool 
 
 def _is_same(seen, written, dtype, *, is_text: bool) -> bool:
     """Return whether a value is the one in the frame; numbers of ids may be text, lists are JSON."""
+    if is_text and (isinstance(seen, bool) or isinstance(written, bool | np.bool_)):
+        return seen == (written if isinstance(seen, bool) else str(written))
     if isinstance(written, list | dict | np.ndarray):
         return seen is not None and json.loads(seen) == json.loads(json.dumps(written, default=np.ndarray.tolist))
     if pd.isna(written):
@@ -125,7 +128,7 @@ def _is_same(seen, written, dtype, *, is_text: bool) -> bool:
         early = None if seen is None else written - pd.Timestamp(seen.removesuffix("Z"), tz="UTC")
         return early is not None and pd.Timedelta(0) <= early < EARLIER
     if pd.api.types.is_bool_dtype(dtype):
-        return seen == str(written) if is_text else isinstance(seen, bool) and seen == written
+        return isinstance(seen, bool) and seen == written
     if pd.api.types.is_integer_dtype(dtype):
         return type(seen) in {int, str} and str(seen) == str(written)
     if pd.api.types.is_float_dtype(dtype):

@@ -52,7 +52,8 @@ def listen():
             said.append(f"{levels[level]} of {tag}: {text}")
 
     def from_gdal(kind, _, text):
-        if kind >= gdal.CE_Warning:
+        # QGIS 3.40 tries whether a .json is a picture; a file that does not open has no layers, which is seen.
+        if kind >= gdal.CE_Warning and "not recognized as being in a supported file format" not in text:
             said.append(f"GDAL: {text}")
 
     QgsApplication.messageLog().messageReceived[str, str, Qgis.MessageLevel].connect(from_qgis)
