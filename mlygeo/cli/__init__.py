@@ -344,8 +344,8 @@ def program() -> None:
     """
     Street-level imagery as GeoDataFrames: from a region to a selection of images.
 
-    'mlygeo VERB --help' explains a verb. Results are GeoParquet and open in QGIS, DuckDB and
-    GeoPandas.
+    'mlygeo VERB --help' explains a verb. Results are GeoParquet, for DuckDB and GeoPandas,
+    or GeoPackage, for QGIS.
     """
 
 

@@ -346,7 +346,7 @@ VERBS = (
         "Upload images that were processed, archives of them, and videos with positions.",
         "mlygeo upload photos --user-name jane",
         ".mlygeo/upload_history.parquet in the import path",
-        "File for the history of what was uploaded, as a frame.",
+        "File for the history of what was uploaded, a table (.parquet).",
         takes_region=False,
         arguments="import_path",
         words="DIR|FILE...",
