@@ -39,7 +39,7 @@ window.mlygeo.controls = () => {
   const keys = make("div", panel);
 
   function key(layer, colour) {
-    const made = make("span", null, undefined, { class: layer.shape === "points" ? "key" : "key line", "aria-hidden": "true" });
+    const made = make("span", null, undefined, { class: layer.shape === "points" ? "key" : layer.fill ? "key area" : "key line", "aria-hidden": "true" });
     made.style.background = colour;
     return made;
   }

@@ -435,6 +435,12 @@ def vertices(geometry: Objects) -> int:
 LINES = frozenset({"streets", "sequences", "coverage", "gaps", "areas", "views"})
 """Kinds of layers that are drawn as the lines that they hold."""
 
+FILLED = frozenset({"areas", "views"})
+"""Kinds of layers of polygons."""
+
+LINKED = "image chosen for a point"
+"""What the lines from selected images to their street points are called."""
+
 VIEWS = frozenset({"view", "compass_angle", "field_of_view", "pitch", "path"})
 """Columns of views; see `mlygeo.schemas.VIEWS`."""
 

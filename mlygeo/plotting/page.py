@@ -30,7 +30,19 @@ from mlygeo.formats.jpeg import ENDINGS
 from mlygeo.plotting import style, thinning
 from mlygeo.plotting.columns import Packer, field
 from mlygeo.plotting.ground import DEEPEST, ground_of
-from mlygeo.plotting.layers import BEYOND, CUT, LINES, ROUND_DEG, attribution, layers_of, links, span, together
+from mlygeo.plotting.layers import (
+    BEYOND,
+    CUT,
+    FILLED,
+    LINES,
+    LINKED,
+    ROUND_DEG,
+    attribution,
+    layers_of,
+    links,
+    span,
+    together,
+)
 from mlygeo.plotting.thinning import curve, world
 from mlygeo.schemas import DEFAULT_PROVIDER
 
@@ -101,6 +113,9 @@ MOST_BYTES = 20_000_000
 
 FEWEST = 10_000
 """Rows that are shown however large they make the page."""
+
+HALF, FAINT = 0.5, 0.25
+"""How much filled areas hide of what lies below: those whose colour tells something, and the others."""
 
 POLAR = "write a picture (.png), which reaches the poles"
 
@@ -365,8 +380,8 @@ class Map:
             }
             for way, paint in paints.items()
         ]
-        if layer.kind == "areas" and paints[""].labels is not None:
-            found["width"] = 4  # borders that are colours to be told apart
+        if "rings" in found:
+            found["strength"] = FAINT if paints[""].labels is None else HALF
         rows = layer.frame.iloc[order]
         self._drawn.append((layer, order))
         found["columns"] = _fields(packer, layer, rows, self._thumbnails(rows, picture))
@@ -437,10 +452,11 @@ def _points(packer: Packer, layer: Layer, found: dict[str, Any]) -> Any:
 
 
 def _lines(packer: Packer, layer: Layer, found: dict[str, Any]) -> Any:
-    """Add lines; each belongs to a row, and an area is drawn by its border."""
+    """Add lines; each belongs to a row. Areas are their rings, which the page fills."""
     import shapely
 
     order: Any = np.arange(len(layer.frame))
+    rings = None
     if layer.kind == "tracks":
         # One piece of the track for each position but the first, so that each piece has its own colour and popup.
         order, follows = layer.track_order()
@@ -449,10 +465,12 @@ def _lines(packer: Packer, layer: Layer, found: dict[str, Any]) -> Any:
         coordinates = np.stack([places[owners - 1], places[owners]], axis=1).reshape(-1, 2)
         counts = np.full(len(owners), 2)
     else:
-        geometry = layer.geometry
-        polygons = shapely.get_dimensions(geometry) == 2
-        geometry = np.where(polygons, shapely.boundary(geometry), geometry) if polygons.any() else geometry
-        parts, owners = shapely.get_parts(geometry, return_index=True)
+        parts, owners = shapely.get_parts(layer.geometry, return_index=True)
+        if layer.kind in FILLED:
+            areas = shapely.get_dimensions(parts) == 2  # what is cut at the end of the map may leave a line
+            owners = owners[areas]
+            parts, polygon = shapely.get_rings(parts[areas], return_index=True)
+            rings, owners = np.bincount(polygon, minlength=len(owners)), owners[polygon]
         coordinates, counts = shapely.get_coordinates(parts), shapely.get_num_coordinates(parts)
     x, y = world(*coordinates.T)
     found |= {
@@ -460,15 +478,17 @@ def _lines(packer: Packer, layer: Layer, found: dict[str, Any]) -> Any:
         "y": packer.add(y, "u4", differences=True),
         "counts": packer.add(counts, "u4"),
         "owners": packer.add(owners, "u4", differences=True),
-        "width": {"gaps": 5, "coverage": 4, "tracks": 4}.get(layer.kind, 2.5),
+        "width": {"gaps": 5, "coverage": 4, "tracks": 4, "areas": 1.5, "views": 1.5}.get(layer.kind, 2.5),
     }
+    if rings is not None:
+        found["rings"] = packer.add(rings, "u4")
     return order
 
 
 def _links(packer: Packer, links: Any) -> dict[str, Any]:
     x, y = world(*links.reshape(-1, 2).T)
     return {
-        "name": "chosen for",
+        "name": LINKED,
         "rows": len(links),
         "shape": "lines",
         "paints": [{"by": "", "title": "", "colours": [style.BLACK], "labels": None, "index": None}],
@@ -656,7 +676,9 @@ def check_thumbnails(thumbnails: str) -> None:
 
 def _page(meta: dict[str, Any], data: str, attribution: list[str], title: str, hosts: list[str]) -> str:
     """Return the page with the viewer's settings (`meta`), its packed columns (`data`) and where pictures come from."""
-    script, sheet = _asset("viewer.js") + _asset("controls.js"), _asset("viewer.css")
+    filled = any("rings" in layer for layer in meta["layers"])
+    scripts = (*(("fills.js", "earcut.min.js") if filled else ()), "viewer.js", "controls.js")
+    script, sheet = "".join(_asset(name) for name in scripts), _asset("viewer.css")
 
     def digest(text: str) -> str:
         return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
@@ -713,6 +735,6 @@ def _linked(text: str) -> str:
     )
 
 
-@lru_cache(maxsize=3)
+@lru_cache(maxsize=8)
 def _asset(name: str) -> str:
     return Path(__file__).with_name(name).read_text(encoding="utf-8")

@@ -8,6 +8,9 @@
   const SLOW_MS = 40; // where a picture of all points takes longer, a part of them is drawn while the map moves
   const FEW = 20000; // points of a layer that are drawn even then
   const ALL_TIMES = [0, 4294967295];
+  // The difference of two places, the short way round.
+  const across = (a, b) => { const d = a - b; return d > WORLD / 2 ? d - WORLD : d < -WORLD / 2 ? d + WORLD : d; };
+  const fills = window.mlygeoFills; // there if something is filled
   const meta = JSON.parse(document.getElementById("meta").textContent);
   const box = document.getElementById("map");
   const canvas = document.createElement("canvas");
@@ -83,6 +86,12 @@
           }
           from++;
         }
+        if (layer.rings) {
+          const rings = column(all, layer.rings), firsts = [];
+          for (let polygon = 0, ring = 0; polygon < rings.length; ring += rings[polygon++]) firsts.push(owners[ring]);
+          layer.fill = fills.triangles(x, y, counts, rings, across);
+          layer.fill.owner = layer.fill.polygon.map((polygon) => firsts[polygon]);
+        }
       }
       for (const field of layer.columns) {
         field.values = column(all, field.at);
@@ -142,7 +151,7 @@
     precision highp float;
     in vec4 colour; out vec4 shown; void main() { shown = colour; }`];
 
-  let gl, pointProgram, lineProgram;
+  let gl, pointProgram, lineProgram, fillProgram;
 
   function program([vertex, fragment]) {
     const made = gl.createProgram();
@@ -168,11 +177,11 @@
     gl.vertexAttribDivisor(at, divisor);
   }
 
-  function buffer(values) {
+  function buffer(values, target = gl.ARRAY_BUFFER) {
     if (!values) return null;
     const made = gl.createBuffer();
-    gl.bindBuffer(gl.ARRAY_BUFFER, made);
-    gl.bufferData(gl.ARRAY_BUFFER, values, gl.STATIC_DRAW);
+    gl.bindBuffer(target, made);
+    gl.bufferData(target, values, gl.STATIC_DRAW);
     return made;
   }
 
@@ -181,6 +190,7 @@
     if (!gl) throw new Error("this browser has no WebGL 2, which the map needs");
     pointProgram = program(POINTS);
     lineProgram = program(LINES);
+    if (fills) fillProgram = program(fills.program(HEAD));
     const corners = buffer(new Float32Array([0, -1, 0, 1, 1, -1, 1, 1]));
     for (const layer of meta.layers) {
       if (layer.shape === "points") {
@@ -193,10 +203,10 @@
     gl.bindVertexArray(null);
   }
 
-  // The values of rows, for each segment of a layer of lines.
-  function ofSegments(layer, values, Type) {
-    const found = new Type(layer.owner.length);
-    for (let i = 0; i < found.length; i++) found[i] = values[layer.owner[i]];
+  // The values of rows, for each segment of a layer of lines, or each vertex of what is filled.
+  function ofSegments({ owner }, values, Type) {
+    const found = new Type(owner.length);
+    for (let i = 0; i < found.length; i++) found[i] = values[owner[i]];
     return found;
   }
 
@@ -208,6 +218,30 @@
     parts.kind = buffer(classes);
     layer.array = layer.shape === "points" ? pointArray(layer, 1, layer.array) : lineArray(layer, layer.array);
     layer.thinEvery = 0;
+    if (layer.fill) {
+      const when = layer.when && ofSegments(layer.fill, layer.when, Uint32Array);
+      layer.fill.array = fillArray(layer.fill, paint.classes && ofSegments(layer.fill, paint.classes, Uint8Array), when, layer.fill.array);
+    }
+  }
+
+  function fillArray(fill, kind, when, old) {
+    if (old) gl.deleteVertexArray(old);
+    for (const name of ["kind", "when"]) if (fill.buffers?.[name]) gl.deleteBuffer(fill.buffers[name]);
+    const made = gl.createVertexArray();
+    fill.buffers = { place: buffer(fill.place), first: buffer(fill.first), off: buffer(fill.off), ...fill.buffers, kind: buffer(kind), when: buffer(when) };
+    gl.bindVertexArray(made);
+    whole(fillProgram, "place", fill.buffers.place, 2, gl.UNSIGNED_INT, 8, 0, 0);
+    whole(fillProgram, "first", fill.buffers.first, 1, gl.UNSIGNED_INT, 4, 0, 0);
+    whole(fillProgram, "kind", fill.buffers.kind, 1, gl.UNSIGNED_BYTE, 1, 0, 0);
+    whole(fillProgram, "when", fill.buffers.when, 1, gl.UNSIGNED_INT, 4, 0, 0);
+    const off = fillProgram.input("off");
+    gl.bindBuffer(gl.ARRAY_BUFFER, fill.buffers.off);
+    gl.enableVertexAttribArray(off);
+    gl.vertexAttribPointer(off, 1, gl.FLOAT, false, 0, 0);
+    fill.buffers.index ??= buffer(fill.index, gl.ELEMENT_ARRAY_BUFFER);
+    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, fill.buffers.index);
+    gl.bindVertexArray(null);
+    return made;
   }
 
   // The same buffers, of which only every so many-th point is read: for while the map moves.
@@ -307,6 +341,13 @@
       gl.drawArrays(gl.POINTS, 0, state.picked.count);
     };
     let rimmed = !state.picked;
+    for (const layer of meta.layers) { // below all lines and points
+      if (!layer.visible || !layer.fill) continue;
+      begin(fillProgram, layer.paint.colours, layer.when ? state.span : ALL_TIMES);
+      gl.uniform1f(fillProgram.uniform("strength"), layer.strength);
+      gl.bindVertexArray(layer.fill.array);
+      gl.drawElements(gl.TRIANGLES, layer.fill.index.length, gl.UNSIGNED_INT, 0);
+    }
     for (const layer of meta.layers) {
       if (layer.shape === "points" && !rimmed) { rims(); rimmed = true; }
       if (!layer.visible) continue;
@@ -406,9 +447,6 @@
   }
 
   // ---- what was clicked ----------------------------------------------------------------------------------
-  // The difference of two places, the short way round.
-  const across = (a, b) => { const d = a - b; return d > WORLD / 2 ? d - WORLD : d < -WORLD / 2 ? d + WORLD : d; };
-
   const inTime = (layer, row) => !layer.when || (layer.when[row] >= state.span[0] && layer.when[row] <= state.span[1]);
 
   function pick(px, py, further = 0) {
@@ -441,6 +479,11 @@
         }
       }
       if (found >= 0) return { layer, row: found, at };
+    }
+    for (const layer of [...meta.layers].reverse()) { // what is filled lies below points and lines
+      if (!layer.visible || !layer.fill) continue;
+      const row = fills.holding(layer, x, y, across, (owner) => inTime(layer, owner));
+      if (row >= 0) return { layer, row, at: [x, y] };
     }
     return null;
   }
