@@ -579,10 +579,21 @@
     const unit = pixelsPerUnit();
     const x = box.clientWidth / 2 + across(shown.at[0], state.x) * unit;
     const y = box.clientHeight / 2 + (shown.at[1] - state.y) * unit;
-    const left = Math.min(Math.max(10, x + 12), Math.max(10, box.clientWidth - popup.offsetWidth - 10));
-    const top = Math.min(Math.max(10, y - popup.offsetHeight - 12), Math.max(10, box.clientHeight - popup.offsetHeight - 40));
+    const [right, above] = free(popup.offsetWidth);
+    const most = Math.max(10, right - popup.offsetWidth - 10), beside = x - popup.offsetWidth - 12;
+    const left = x + 12 > most && beside >= 10 ? Math.min(beside, most) : Math.min(Math.max(10, x + 12), most);
+    const top = Math.min(Math.max(above, y - popup.offsetHeight - 12), Math.max(above, box.clientHeight - popup.offsetHeight - 40));
     popup.style.left = `${left}px`;
     popup.style.top = `${top}px`;
+  }
+
+  // Where something so wide may end on the right, and begin at the top, so that the legend stays to be seen: beside
+  // it, or below where it is folded.
+  function free(wide) {
+    const panel = document.getElementById("panel"), at = panel.getBoundingClientRect(), from = box.getBoundingClientRect();
+    const left = at.left - from.left;
+    if (panel.open && left >= wide + 70) return [left, 10];
+    return [box.clientWidth, panel.open || left >= wide + 70 ? 10 : at.bottom - from.top + 10];
   }
 
   // ---- moving about --------------------------------------------------------------------------------------
@@ -601,9 +612,12 @@
 
   function fit() {
     const [west, north, wide, high] = meta.view;
-    const across = Math.max(box.clientWidth - 60, 60), down = Math.max(box.clientHeight - 100, 60);
-    const zoom = Math.log2(Math.min(across / wide, down / high) * (WORLD / 256));
-    moveTo(west + wide / 2, north + high / 2, Math.min(zoom, 18));
+    // Beside the legend, unless that takes more than a third of the map.
+    const panel = document.getElementById("panel"), legend = panel.open ? panel.offsetWidth + 10 : 0;
+    const beside = legend < box.clientWidth / 3 ? legend : 0;
+    const across = Math.max(box.clientWidth - beside - 60, 60), down = Math.max(box.clientHeight - 100, 60);
+    const zoom = Math.min(18, Math.log2(Math.min(across / wide, down / high) * (WORLD / 256)));
+    moveTo(west + wide / 2 + (beside / 2) * (WORLD / 256) / 2 ** zoom, north + high / 2, zoom);
   }
 
   const fingers = new Map();
@@ -706,7 +720,7 @@
     }
   })();
   window.mlygeo = {
-    state, moveTo, pick, meta, box, canvas, show, said, text, redraw, colourBy, showPicked, inTime, place, pixelsPerUnit, across, latitude,
+    state, moveTo, pick, free, meta, box, canvas, show, said, text, redraw, colourBy, showPicked, inTime, place, pixelsPerUnit, across, latitude,
     WORLD, ALL_TIMES, CONES_FROM,
   };
 })();
