@@ -612,9 +612,9 @@
 
   function fit() {
     const [west, north, wide, high] = meta.view;
-    // Beside the legend, unless that takes more than a third of the map.
+    // Beside the legend, unless that takes more than a third of the map; the whole world has only one middle.
     const panel = document.getElementById("panel"), legend = panel.open ? panel.offsetWidth + 10 : 0;
-    const beside = legend < box.clientWidth / 3 ? legend : 0;
+    const beside = legend < box.clientWidth / 3 && wide < WORLD / 4 ? legend : 0;
     const across = Math.max(box.clientWidth - beside - 60, 60), down = Math.max(box.clientHeight - 100, 60);
     const zoom = Math.min(18, Math.log2(Math.min(across / wide, down / high) * (WORLD / 256)));
     moveTo(west + wide / 2 + (beside / 2) * (WORLD / 256) / 2 ** zoom, north + high / 2, zoom);
