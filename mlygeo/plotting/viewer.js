@@ -11,6 +11,7 @@
   // The difference of two places, the short way round.
   const across = (a, b) => { const d = a - b; return d > WORLD / 2 ? d - WORLD : d < -WORLD / 2 ? d + WORLD : d; };
   const fills = window.mlygeoFills; // there if something is filled
+  let ground = null; // there if there is a base map
   const meta = JSON.parse(document.getElementById("meta").textContent);
   const box = document.getElementById("map");
   const canvas = document.createElement("canvas");
@@ -151,7 +152,7 @@
     precision highp float;
     in vec4 colour; out vec4 shown; void main() { shown = colour; }`];
 
-  let gl, pointProgram, lineProgram, fillProgram;
+  let gl, pointProgram, lineProgram, fillProgram, corners;
 
   function program([vertex, fragment]) {
     const made = gl.createProgram();
@@ -191,7 +192,7 @@
     pointProgram = program(POINTS);
     lineProgram = program(LINES);
     if (fills) fillProgram = program(fills.program(HEAD));
-    const corners = buffer(new Float32Array([0, -1, 0, 1, 1, -1, 1, 1]));
+    corners = buffer(new Float32Array([0, -1, 0, 1, 1, -1, 1, 1]));
     for (const layer of meta.layers) {
       if (layer.shape === "points") {
         layer.buffers = { place: buffer(layer.xy), heading: buffer(layer.look), pano: buffer(layer.pano), when: buffer(layer.when) };
@@ -201,6 +202,27 @@
       colourBy(layer, layer.paint);
     }
     gl.bindVertexArray(null);
+  }
+
+  // What is filled, and lines, of one colour and without rows: the base map.
+  function drawGround(begin, ratio) {
+    for (const shape of ground?.shown() ?? []) {
+      const used = shape.fill ? fillProgram : lineProgram;
+      if (!shape.array && shape.fill) shape.array = fillArray(shape.fill);
+      if (!shape.array) {
+        shape.buffers = { ends: buffer(shape.ends), corners };
+        shape.array = lineArray(shape);
+      }
+      begin(used, [shape.colour], ALL_TIMES);
+      gl.bindVertexArray(shape.array);
+      if (shape.fill) {
+        gl.uniform1f(used.uniform("strength"), 1);
+        gl.drawElements(gl.TRIANGLES, shape.fill.index.length, gl.UNSIGNED_INT, 0);
+      } else {
+        gl.uniform1f(used.uniform("width"), widthOf(shape) * ratio);
+        gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, shape.ends.length / 4);
+      }
+    }
   }
 
   // The values of rows, for each segment of a layer of lines, or each vertex of what is filled.
@@ -288,6 +310,7 @@
   const rgb = (text) => [1, 3, 5].map((i) => parseInt(text.slice(i, i + 2), 16) / 255).concat(1);
   const CONES_FROM = 16.5; // zoom
   const pixelsPerUnit = () => (256 * 2 ** state.zoom) / WORLD;
+  const widthOf = (layer) => layer.width * Math.min(1.6, Math.max(0.6, (state.zoom - 8) / 7));
   const radiusOf = (layer) => Math.min(8, Math.max(1.5, layer.radius + (state.zoom - 15) * 0.9));
 
   function drawRuns(layer) {
@@ -341,6 +364,7 @@
       gl.drawArrays(gl.POINTS, 0, state.picked.count);
     };
     let rimmed = !state.picked;
+    drawGround(begin, ratio);
     for (const layer of meta.layers) { // below all lines and points
       if (!layer.visible || !layer.fill) continue;
       begin(fillProgram, layer.paint.colours, layer.when ? state.span : ALL_TIMES);
@@ -367,13 +391,13 @@
           drawRuns(layer);
         }
       } else {
-        gl.uniform1f(used.uniform("width"), layer.width * ratio * Math.min(1.6, Math.max(0.6, (state.zoom - 8) / 7)));
+        gl.uniform1f(used.uniform("width"), widthOf(layer) * ratio);
         gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, layer.owner.length);
       }
     }
     if (!rimmed) rims();
     gl.bindVertexArray(null);
-    drawTiles();
+    ground?.drawTiles();
     drawScale();
     placePopup();
     if (!state.ready) {
@@ -405,36 +429,7 @@
     });
   }
 
-  // ---- base map, scale bar -------------------------------------------------------------------------------
-  const tiles = new Map();
-  function drawTiles() {
-    if (!meta.basemap) return;
-    const holder = document.getElementById("tiles");
-    const level = Math.max(0, Math.min(meta.basemap.zoom, Math.round(state.zoom)));
-    const count = 2 ** level, side = WORLD / count, unit = pixelsPerUnit();
-    const left = state.x - box.clientWidth / 2 / unit, top = state.y - box.clientHeight / 2 / unit;
-    const wanted = new Set();
-    for (let row = Math.max(0, Math.floor(top / side)); row <= Math.min(count - 1, Math.floor((top + box.clientHeight / unit) / side)); row++) {
-      for (let col = Math.floor(left / side); col <= Math.floor((left + box.clientWidth / unit) / side); col++) {
-        const name = `${level}/${col}/${row}`;
-        wanted.add(name);
-        let image = tiles.get(name);
-        if (!image) {
-          image = new Image();
-          image.alt = "";
-          image.addEventListener("error", (event) => { event.target.style.visibility = "hidden"; }); // no sign of a broken picture
-          image.src = meta.basemap.url.replace("{z}", level).replace("{x}", ((col % count) + count) % count).replace("{y}", row);
-          tiles.set(name, image);
-          holder.append(image);
-        }
-        const scale = (side * unit) / 256;
-        image.style.width = image.style.height = "256px";
-        image.style.transform = `translate(${(col * side - left) * unit}px, ${(row * side - top) * unit}px) scale(${scale})`;
-      }
-    }
-    for (const [name, image] of tiles) if (!wanted.has(name)) { image.remove(); tiles.delete(name); }
-  }
-
+  // ---- scale bar -----------------------------------------------------------------------------------------
   const latitude = (y) => (Math.atan(Math.sinh(Math.PI * (1 - (2 * y) / WORLD))) * 180) / Math.PI;
   function drawScale() {
     const metres = (Math.cos((latitude(state.y) * Math.PI) / 180) * EARTH_M) / (256 * 2 ** state.zoom);
@@ -706,6 +701,7 @@
   (async () => {
     try {
       const holder = document.getElementById("data");
+      ground = window.mlygeoGround?.({ meta, state, box, WORLD, unpack, column, pixelsPerUnit, redraw });
       load(await unpack(holder.textContent.trim()));
       holder.remove();
       prepare();

@@ -491,7 +491,7 @@ def test_tiles_are_laid_where_their_latitude_is(monkeypatch):
     def tile(_, address):
         zoom, _, row = (int(part) for part in address.split("/"))
         asked.append((zoom, row))
-        rows = np.array([ground._latitude(row + (number + 0.5) / 256, zoom) for number in range(256)])
+        rows = np.array([ground.latitude(row + (number + 0.5) / 256, zoom) for number in range(256)])
         return np.repeat(np.where(rows > border, 0, 255).astype(np.uint8)[:, None, None], 256, axis=1).repeat(3, axis=2)
 
     monkeypatch.setattr(ground, "_tile", tile)
