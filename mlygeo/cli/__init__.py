@@ -114,7 +114,7 @@ LONE_NUMBERS = re.compile(r"arguments? \((-?\d+(\.\d+)?[ )])+$|option '-\d'")
 
 QUOTES = "\"'"
 
-SHOWN_AS = {"columns": "NAME", "provider": "NAME", "compare": "PERIOD|PROVIDER"}
+SHOWN_AS = {"columns": "NAME", "provider": "NAME", "compare": "PERIOD|PROVIDER", "basemap": "URL|FILE"}
 """What several words of an option are called in its help; unless they stand here, ids, or text for people's names."""
 
 PYTHON_ONLY = frozenset({"region", "service", "progress", "output", "executor", "client"})
@@ -139,7 +139,7 @@ METAVARS = {
 BLANKS = frozenset({"delimiter"})
 """Options whose value may be white space."""
 
-INPUTS = frozenset({"FILE", "DIR"})
+INPUTS = frozenset({"FILE", "DIR", "URL|FILE"})
 """What options are of which the value may be any name that a file can have."""
 
 MAY_BE_EMPTY = frozenset({"jwt", "user_password"})
@@ -459,7 +459,7 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
             files = job.write(target)
     wait = job.wait() if job.wait is not None else None
     _say(in_flags(job.headline, parameters), quiet=quiet)
-    if files:
+    if files and job.headline.partition(", ")[0] != str(files[0]):  # which may have said it
         _say("  ".join(str(file) for file in files), quiet=quiet)
     if as_json:
         click.echo(json.dumps(_summary(job, parameters), indent=2, ensure_ascii=False))
@@ -773,12 +773,13 @@ def _option(name: str, annotation: str, default: Any, text: str) -> click.Option
     if kind == "FrameLike" and default is None:
         return click.Option([name, flag, *others], multiple=True, callback=_one_or_several, metavar="FILE", help=text)
     types: dict[str, Any] = {"int": int, "float": REAL}
+    one = SHOWN_AS.get(name, "FILE") if kind == "PathLike" else METAVARS.get(kind, "TEXT")
     return click.Option(
         [name, flag, *others],
         type=types.get(kind, str),
         default=default,
         show_default=default is not None and not isinstance(default, float),
-        metavar="DIR" if text.startswith("Folder") else METAVARS.get(kind, "TEXT"),
+        metavar="DIR" if text.startswith("Folder") else one,
         help=f"{text}  [default: {default:g}]" if isinstance(default, float) else text,
     )
 
