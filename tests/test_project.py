@@ -76,6 +76,12 @@ def test_the_changelog_knows_this_version():
     assert f"version: {PROJECT['project']['version']}" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
 
 
+def test_the_paper_cites_each_of_its_references():
+    cited = re.findall(r"\[@(\w+)\]", (ROOT / "paper.md").read_text(encoding="utf-8"))
+    listed = re.findall(r"^@\w+\{(\w+),", (ROOT / "paper.bib").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted({*cited}) == sorted(listed)
+
+
 CORE = PROJECT["project"]["dependencies"]
 EXTRAS = PROJECT["project"]["optional-dependencies"]
 
