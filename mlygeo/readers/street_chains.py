@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mlygeo.readers.street_pieces import ALONG, BACKWARD, BOTH, END, JOINT, runs
+from mlygeo.arrays import runs
+from mlygeo.readers.street_pieces import ALONG, BACKWARD, BOTH, END, JOINT
 from mlygeo.store.spilled import Spilled
 
 if TYPE_CHECKING:

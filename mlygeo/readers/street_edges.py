@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from mlygeo import frames
-from mlygeo.arrays import numbered
+from mlygeo.arrays import numbered, runs
 from mlygeo.errors import FrameError
 from mlygeo.progress import working
 from mlygeo.readers import several
 from mlygeo.readers.osm_files import DEGREE
 from mlygeo.readers.street_chains import CHAIN, Chains
-from mlygeo.readers.street_pieces import ALONG, BACKWARD, BOTH, END, JOINT, ODD, ROWS, Pieces, runs, within
+from mlygeo.readers.street_pieces import ALONG, BACKWARD, BOTH, END, JOINT, ODD, ROWS, Pieces, within
 from mlygeo.store.spilled import Spilled, bounds
 
 if TYPE_CHECKING:
