@@ -129,13 +129,47 @@ def numbered(count: Whole, start: Any = 0) -> Whole:
 
 
 def runs(values: npt.NDArray[Any]) -> tuple[Whole, Whole]:
-    """Return how often each value stands in a row, and where it begins to."""
+    """
+    Return the runs of equal values.
+
+    Parameters
+    ----------
+    values
+        Shape (n,), of any type that compares.
+
+    Returns
+    -------
+    count, first
+        How often the value of each run stands in a row, and where the run starts, shape (g,).
+
+    Examples
+    --------
+    >>> runs(np.array([7, 7, 4]))
+    (array([2, 1]), array([0, 2]))
+    """
     import numpy as np
 
     if not len(values):
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
     first = np.flatnonzero(np.concatenate(([True], values[1:] != values[:-1])))
-    return np.diff([*first, len(values)]), first
+    return np.diff(first, append=len(values)), first
+
+
+def within_runs(values: npt.NDArray[Any]) -> Whole:
+    """
+    Return the number of each value within its run of equal values, from 0.
+
+    Parameters
+    ----------
+    values
+        Shape (n,), of any type that compares.
+
+    Examples
+    --------
+    >>> within_runs(np.array([7, 7, 4]))
+    array([0, 1, 0])
+    """
+    return numbered(runs(values)[0])
 
 
 def distinct(values: Whole) -> int:
