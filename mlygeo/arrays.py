@@ -128,6 +128,34 @@ def numbered(count: Whole, start: Any = 0) -> Whole:
     return numbers
 
 
+def sums_before(steps: Whole, count: Whole, start: Any = 0) -> Whole:
+    """
+    Return for each thing in groups, which stand one group after another, the sum of those before it in its group.
+
+    Parameters
+    ----------
+    steps
+        What each thing adds, int64, shape (n,).
+    count
+        How many things each group has, shape (g,), n together.
+    start
+        The sum where each group begins, shape (g,), or of all.
+
+    Examples
+    --------
+    >>> sums_before(np.array([5, 7, 9]), np.array([2, 1]))
+    array([0, 5, 0])
+    """
+    import numpy as np
+
+    total: Whole = np.cumsum(steps)
+    total -= steps
+    first = np.cumsum(count) - count
+    some = count > 0
+    total += np.repeat(np.broadcast_to(start, first.shape)[some] - total[first[some]], count[some])
+    return total
+
+
 def runs(values: npt.NDArray[Any]) -> tuple[Whole, Whole]:
     """
     Return the runs of equal values.

@@ -59,3 +59,14 @@ def test_runs_are_those_of_itertools(values):
     assert first.tolist() == [sum(expected[:number]) for number in range(len(expected))]
     within = arrays.within_runs(np.array(values, dtype=np.int64))
     assert within.tolist() == [place for each in expected for place in range(each)]
+
+
+@given(st.lists(st.tuples(st.lists(st.integers(0, 9), max_size=4), st.integers(-9, 9)), max_size=20))
+def test_sums_in_groups_are_those_of_a_plain_loop(groups):
+    steps = np.array([step for each, _ in groups for step in each], dtype=np.int64)
+    count = np.array([len(each) for each, _ in groups], dtype=np.int64)
+    start = np.array([each for _, each in groups], dtype=np.int64)
+    plain = [[sum(each[:place]) for place in range(len(each))] for each, _ in groups]
+    assert arrays.sums_before(steps, count).tolist() == list(itertools.chain(*plain))
+    expected = [first + total for (_, first), each in zip(groups, plain, strict=True) for total in each]
+    assert arrays.sums_before(steps, count, start).tolist() == expected
