@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import numpy as np
 
 from mlygeo.arrays import in_threads, numbered, workers
+from mlygeo.degrees import heading_difference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -415,11 +416,3 @@ class HoldTest:
         if self.test is not None:
             passes &= self.test(points, images, squares)
         return passes
-
-
-def heading_difference(heading: Floats, bearing: Floats) -> Floats:
-    """Return the angle between a camera and the line of a street in either direction: 0 to 90°, NaN if unknown."""
-    # fmod is exact, and the compiled kernel uses the same, so that both agree to the last bit.
-    with np.errstate(invalid="ignore"):
-        difference = np.fmod(np.abs(heading - bearing), 180.0)
-    return np.minimum(difference, 180.0 - difference)

@@ -15,10 +15,11 @@ import numpy as np
 
 from mlygeo import dtypes, frames, keys, schemas
 from mlygeo.arrays import within_runs
+from mlygeo.degrees import heading_difference
 from mlygeo.errors import FrameError, InputError
 from mlygeo.progress import working
 from mlygeo.spatial import areas, geodesy, pairing, zones
-from mlygeo.spatial.grid import HeadingTest, heading_difference
+from mlygeo.spatial.grid import HeadingTest
 from mlygeo.spatial.planes import InPlane
 from mlygeo.spatial.zones import Zones
 
