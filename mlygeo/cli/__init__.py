@@ -35,11 +35,14 @@ from mlygeo.cli.options import (
     REGION_NAMES,
     REGION_OPTIONS,
     SIDES,
+    Words,
     dashed,
     in_flags,
+    in_help,
     options_of,
     shortened,
     summary_of,
+    with_typed_numbers,
 )
 from mlygeo.cli.verbs import MEANT, VERBS, Verb
 from mlygeo.errors import InputError, MlygeoError, RegionError
@@ -83,6 +86,9 @@ class _VerbCommand(click.Command):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections.write_options(self, ctx, formatter)
 
+    def format_arguments(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write no section of their own, as click does from 8.5 on: the words stand above the options."""
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not ctx.resilient_parsing:
             flags = {flag for each in self.params for flag in each.opts + each.secondary_opts}
@@ -111,7 +117,7 @@ class _VerbCommand(click.Command):
         try:
             return super().invoke(ctx)
         except MlygeoError as error:
-            return _failed(error, self.params, ctx.obj)
+            return _failed(error, ctx)
 
 
 def _collecting(parameter: click.Parameter) -> click.Parameter:
@@ -218,8 +224,8 @@ def program() -> None:
     """
     Street-level imagery as GeoDataFrames: from a region to a selection of images.
 
-    'mlygeo VERB --help' explains a verb. Results are GeoParquet and open in QGIS, DuckDB and
-    GeoPandas.
+    'mlygeo VERB --help' explains a verb. Results are GeoParquet files, which QGIS, DuckDB and
+    GeoPandas can open.
     """
 
 
@@ -228,11 +234,11 @@ def _command(verb: Verb) -> click.Command:
     function = getattr(mlygeo, verb.function)
     own = [
         click.Option(["as_json", "--json"], is_flag=True, help="Print the summary as JSON to standard output."),
-        click.Option(["quiet", "-q", "--quiet"], is_flag=True, help="Say nothing but errors."),
-        click.Option(["verbose", "-v", "--verbose"], count=True, help="Say more; -vv says everything."),
+        click.Option(["quiet", "-q", "--quiet"], is_flag=True, help="Show only errors."),
+        click.Option(["verbose", "-v", "--verbose"], count=True, help="Show more messages; -vv shows all."),
     ]
     if verb.ids_only:
-        text = "Print just the ids to standard output, and write no files unless -o is given."
+        text = "Print only the ids to standard output; write files only if -o is given."
         own.insert(0, click.Option(["ids_only", "--ids-only"], is_flag=True, help=text))
     if verb.output is not None:
         text = f"{verb.output_help}  [default: {verb.output}]"
@@ -251,11 +257,15 @@ def _command(verb: Verb) -> click.Command:
     ]
     region = list(REGION_OPTIONS) if verb.takes_region else []
     region += [NO_CONFIG] if verb.takes_region or verb.takes_token else []
+    parameters = [*region, *options_of(function, arguments=verb.arguments, words=verb.words), *own]
+    for each in parameters:
+        if isinstance(each, click.Option | Words) and each.help:
+            each.help = in_help(each.help, parameters)
     return _VerbCommand(
         verb.name,
-        params=[*region, *options_of(function, arguments=verb.arguments, words=verb.words), *own],
+        params=parameters,
         callback=lambda **given: _run(verb, given),
-        help=summary_of(function),
+        help=in_help(summary_of(function), parameters),
         short_help=verb.does,
         epilog=f"\b\nExample:\n  {verb.example}",
     )
@@ -317,7 +327,7 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
         given["output"] = given.get("output") or output
         if output is not None:
             own_files.refuse_inputs(verb.function, Path(output).expanduser(), asked_with)
-        if output is not None and verb.writes in {"folder", "dataset"}:
+        if output is not None and not verb.last_is_output:  # what may be a table or a track is checked there
             check_output(verb.writes, Path(output).expanduser())
     elif verb.output is not None and (output is not None or not ids_only):
         target = Path(output or verb.output).expanduser()
@@ -546,7 +556,7 @@ def _main(arguments: list[str] | None, statuses: mapillary_tools.Command | None)
     except click.ClickException as error:
         return _fail(error.format_message(), None, 2)
     except MlygeoError as error:
-        return _failed(error, (), statuses)
+        return _failed(error, click.Context(program, obj=statuses))
     except BrokenPipeError:
         # Whoever read our output has seen enough; keep Python from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -574,10 +584,14 @@ def _usage_hint(error: click.UsageError) -> str | None:
     return f"'{path} --help' {'lists the verbs' if path == 'mlygeo' else 'shows the options'}"
 
 
-def _failed(error: MlygeoError, parameters: Sequence[click.Parameter], statuses: mapillary_tools.Command | None) -> int:
-    hint = None if error.hint is None else in_flags(error.hint, parameters)
+def _failed(error: MlygeoError, ctx: click.Context) -> int:
+    statuses: mapillary_tools.Command | None = ctx.obj
     status = error.exit_status if statuses is None else statuses.status_of(error)
-    return _fail(in_flags(str(error), parameters), hint, status)
+    said = [
+        None if text is None else with_typed_numbers(in_flags(text, ctx.command.params), ctx)
+        for text in (str(error), error.hint)
+    ]
+    return _fail(said[0] or "", said[1], status)
 
 
 def _fail(message: str, hint: str | None, status: int) -> int:

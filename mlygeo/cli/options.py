@@ -15,10 +15,14 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from mlygeo.cli import old_tools
+from mlygeo.cli.verbs import VERBS
 from mlygeo.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+TYPED_NUMBERS = "mlygeo.typed_numbers"
+"""Where the context of a command keeps its numbers: as Python writes each -> as it was typed."""
 
 LONGEST_VALUE = 100
 """Letters of a value that messages show."""
@@ -32,6 +36,8 @@ class _Real(click.types.FloatParamType):
         is_limit = number == math.inf and "inf" in str(value).lower()  # as of `--max-distance inf`
         if not (math.isfinite(number) or is_limit):
             self.fail(f"{shortened(repr(value))} is not a number that can be used", param, ctx)
+        if ctx is not None:
+            ctx.meta.setdefault(TYPED_NUMBERS, {})[repr(number)] = str(value).strip()
         return number
 
 
@@ -44,26 +50,26 @@ REGION_OPTIONS = (
         help="Configuration file (JSON or TOML) with bounding_box {west, south, east, north} and tile_cache_dir.",
     ),
     click.Option(["bbox", "--bbox"], metavar="W,S,E,N", help="Bounding box, degrees."),
-    click.Option(["west", "--west"], type=REAL, metavar="LON", help="Western edge; wins over the configuration file."),
+    click.Option(["west", "--west"], type=REAL, metavar="LON", help="Western edge; overrides the configuration file."),
     click.Option(["south", "--south"], type=REAL, metavar="LAT", help="Southern edge."),
     click.Option(["east", "--east"], type=REAL, metavar="LON", help="Eastern edge."),
     click.Option(["north", "--north"], type=REAL, metavar="LAT", help="Northern edge."),
     click.Option(
         ["region_file", "--region"],
         metavar="FILE",
-        help="File of polygons, or with --buffer of lines or points, in any vector format; FILE:LAYER names a layer.",
+        help="File of polygons in any vector format, with --buffer also of lines or points. FILE:LAYER names a layer.",
     ),
     click.Option(["place", "--place"], metavar="NAME", help='Name of a place, such as "Utrecht, Netherlands".'),
     click.Option(
-        ["buffer", "--buffer"], type=REAL, metavar="METRES", help="Metres around the region that belong to it."
+        ["buffer", "--buffer"], type=REAL, metavar="METRES", help="Extend the region by this distance on all sides."
     ),
 )
 
 NO_CONFIG = click.Option(
     ["no_config", "--no-config"],
     is_flag=True,
-    help="Ignore the configuration of the project: mlygeo.toml, mlygeo.json or [tool.mlygeo] in pyproject.toml, here "
-    "or in a folder above.",
+    help="Ignore the project configuration: mlygeo.toml, mlygeo.json or [tool.mlygeo] in pyproject.toml, in the "
+    "working folder or a folder above.",
 )
 
 REGION_NAMES = tuple(str(option.name) for option in (*REGION_OPTIONS, NO_CONFIG))
@@ -74,10 +80,71 @@ SIDES = ("west", "south", "east", "north")
 MENTION = re.compile(r"`([a-z]\w*)(?:=([^`]+))?`")
 """A parameter as messages name it: `interval`, `srid=25832`, `force_srid=True`."""
 
+COMMAND = re.compile(r"`(mlygeo [^`]+)`")
+"""A command in a docstring."""
+
+ONLY_IN_PYTHON = re.compile(r" \(in Python[^()]*\)")
+"""What a docstring says for Python alone."""
+
 QUOTES = "\"'"
 
-SHOWN_AS = {"columns": "NAME", "provider": "NAME", "compare": "PERIOD|PROVIDER"}
-"""What several words of an option are called in its help; unless they stand here, ids, or text for people's names."""
+VALUES = {
+    "CELLS": ("cells",),
+    "CHARACTER": ("delimiter",),
+    "COLUMN": ("by", "column", "district_name"),
+    "CONDITION": ("where",),
+    "DAYS": ("max_age",),
+    "DEGREES": (
+        "apart", "duplicate_angle", "field_of_view", "fov", "low_sun", "max_heading_difference", "offset_angle",
+        "orientation", "pitch",
+    ),
+    "DIRECTION,...": ("directions",),
+    "DOP": ("max_dop",),
+    "EMAIL": ("user_email",),
+    "EPSG": ("srid",),
+    "FIELD,...": ("fields",),
+    "FORMAT": ("time_format",),
+    "GIGABYTES": ("required_disk_space",),
+    "I/N": ("part",),
+    "ID": ("organization", "user_key"),
+    "KEY": ("organization_key",),
+    "KM/H": ("max_speed",),
+    "METRES": (
+        "cutoff_distance", "distance", "duplicate_distance", "gps_accuracy", "interval", "max_across", "max_along",
+        "max_distance", "max_move", "min_distance", "min_gap", "video_sample_distance",
+    ),
+    "METRES|CELLS": ("cell",),
+    "N,...": ("meta_columns",),
+    "NAME": (
+        "camera_uuid", "columns", "creator", "device_make", "device_model", "hardware", "layer", "organization_name",
+        "place", "preset", "provider", "publisher", "user", "user_name",
+    ),
+    "NAME,...": ("meta_names",),
+    "NAME,TYPE,VALUE;...": ("custom_meta_data",),
+    "PASSWORD": ("user_password",),
+    "PATH": ("exclude_path",),
+    "PERIOD|PROVIDER|FILE": ("compare",),
+    "PORT": ("port",),
+    "RATIO": ("video_duration_ratio",),
+    "SCORE": ("min_quality",),
+    "SECONDS": (
+        "cutoff_time", "interpolation_offset_time", "latency", "max_gap", "max_time_delta", "offset_time",
+        "sub_second_interval", "url_lifetime", "video_sample_interval",
+    ),
+    "SHARE": ("fail", "level", "missing", "overlap"),
+    "TIME": ("video_start_time",),
+    "TOKEN": ("jwt", "token"),
+    "TYPE,...": ("file_types", "meta_types"),
+    "URL": ("address", "endpoint", "scheduler"),
+    "WxH": ("size",),
+    "ZONE": ("time_zone",),
+    "missing_gps|identical_timestamps": ("data",),
+    "pyav|ffmpeg|PATH": ("decoder",),
+    "street|camera|north|COLUMN": ("relative_to",),
+}  # fmt: skip
+"""What the value of an option is, or its unit -> the options; it stands in help where the type alone does not tell."""
+
+VALUE_OF = {name: value for value, names in VALUES.items() for name in names}
 
 PYTHON_ONLY = frozenset({"region", "service", "progress", "output", "executor", "client"})
 """Parameters that the command line fills by its own means."""
@@ -89,7 +156,6 @@ METAVARS = {
     "PathLike": "FILE",
     "PathLike | pd.DataFrame": "FILE",
     "PathLike | Mapping[str, int]": "proportional|equal|FILE",
-    "float | str": "SIZE",
     "tuple[float, float, float, float]": "W,S,E,N",
     "FrameLike": "FILE",
     "str | datetime": "TIME",
@@ -133,6 +199,47 @@ def in_flags(text: str, parameters: Sequence[click.Parameter]) -> str:
     return MENTION.sub(typed, text)
 
 
+def in_help(text: str, parameters: Sequence[click.Parameter]) -> str:
+    """
+    Return the text of a docstring in the words of the command line.
+
+    Options become flags and functions become verbs; what only Python has, "(in Python …)", is left out.
+
+    Parameters
+    ----------
+    text
+        Names options, functions and columns in backticks.
+    parameters
+        What the verb takes.
+    """
+    text = ONLY_IN_PYTHON.sub("", text)
+    options = {each.name for each in parameters if isinstance(each, click.Option)}
+    verbs = {verb.function: verb.name for verb in VERBS}
+
+    def typed(mention: re.Match[str]) -> str:
+        name = mention[1]
+        return f"'mlygeo {verbs[name]}'" if name in verbs and name not in options else mention[0]
+
+    text = COMMAND.sub(r"'\1'", MENTION.sub(typed, text))
+    return in_flags(text, parameters).replace("`", "")
+
+
+def with_typed_numbers(text: str, ctx: click.Context) -> str:
+    """
+    Return a message with the numbers of the command line as they were typed, such as 0 where Python writes 0.0.
+
+    Parameters
+    ----------
+    text
+        The message.
+    ctx
+        The context of the command.
+    """
+    for number, typed in ctx.meta.get(TYPED_NUMBERS, {}).items():
+        text = re.sub(rf"(?<![\w.+-]){re.escape(number)}(?![\w.]*\w)", typed, text)
+    return text
+
+
 def _region_typed(value: str | None) -> str:
     """Return the options that name a region, or that for a box or a file."""
     if value is None:
@@ -171,7 +278,7 @@ def options_of(
         if name == arguments:
             required = parameter.default is inspect.Parameter.empty
             optional: dict[str, Any] = {} if required else {"default": None, "callback": _none_if_no_words}
-            made.append(_Words(name, texts[name], required=required, metavar=words, **optional))
+            made.append(Words(name, texts[name], required=required, metavar=words, **optional))
         elif name not in PYTHON_ONLY:
             made.append(_option(name, str(parameter.annotation), parameter.default, texts[name]))
     return made
@@ -182,7 +289,7 @@ def _option(name: str, annotation: str, default: Any, text: str) -> click.Option
     others = list(old_tools.OPTIONS.get(name, ()))
     kind = annotation.removesuffix(" | None")
     if default is inspect.Parameter.empty:
-        return click.Option([name, flag, *others], required=True, metavar=METAVARS.get(kind, "TEXT"), help=text)
+        return click.Option([name, flag, *others], required=True, metavar=_value(name, kind, text), help=text)
     if name == "pano":
         return click.Option(["pano", "--pano/--flat"], default=None, help=text)
     if kind == "Sources":
@@ -198,8 +305,7 @@ def _option(name: str, annotation: str, default: Any, text: str) -> click.Option
         )
     if "Iterable[" in kind:
         choices = [single or double for single, double in re.findall(r"'([^']+)'|\"([^\"]+)\"", kind)]
-        # What can be named is shown in place of a word for it.
-        word = SHOWN_AS.get(name, "TEXT" if name == "creator" and "int" not in kind else "ID")
+        word = "ID" if "int" in kind else VALUE_OF.get(name, "ID")
         word = "FILE" if kind.startswith(("PathLike", "FrameLike")) else word
         of = {"type": click.Choice(choices)} if choices else {"metavar": word}
         return click.Option([name, flag, *others], multiple=True, callback=_none_if_empty, help=text, **of)
@@ -211,9 +317,16 @@ def _option(name: str, annotation: str, default: Any, text: str) -> click.Option
         type=types.get(kind, str),
         default=default,
         show_default=default is not None and not isinstance(default, float),
-        metavar="DIR" if text.startswith("Folder") else METAVARS.get(kind, "TEXT"),
+        metavar=_value(name, kind, text),
         help=f"{text}  [default: {default:g}]" if isinstance(default, float) else text,
     )
+
+
+def _value(name: str, kind: str, text: str) -> str | None:
+    """Return what help calls the value of an option."""
+    if text.startswith("Folder"):
+        return "DIR"
+    return VALUE_OF.get(name) or METAVARS.get(kind, "TEXT")
 
 
 def _choices(kind: str) -> list[str]:
@@ -254,7 +367,7 @@ def _none_if_no_words(_: click.Context, __: click.Parameter, value: tuple[str, .
 
 def parameter_texts(function: Callable[..., Any]) -> dict[str, str]:
     """
-    Return what a numpydoc docstring says of each parameter, in one line each, without markup.
+    Return what a numpydoc docstring says of each parameter, in one line each.
 
     Parameters
     ----------
@@ -264,17 +377,17 @@ def parameter_texts(function: Callable[..., Any]) -> dict[str, str]:
     from mlygeo.pipelines import options
 
     texts = options.parameter_texts(function.__doc__ or "")
-    return {name: " ".join(text.split()).replace("`", "") for name, text in texts.items()}
+    return {name: " ".join(text.split()) for name, text in texts.items()}
 
 
 def summary_of(function: Callable[..., Any]) -> str:
-    """Return the text of a docstring above its first section, without markup."""
+    """Return the text of a docstring above its first section."""
     text = inspect.cleandoc(function.__doc__ or "")
     head = re.split(r"\n\n[A-Z]\w+\n---", text)[0]
-    return textwrap.dedent(head).replace("`", "")
+    return textwrap.dedent(head)
 
 
-class _Words(click.Argument):
+class Words(click.Argument):
     """The words of a verb without an option; help tells what they are, which click does from 8.5 on only."""
 
     def __init__(self, name: str, text: str, **attributes: Any) -> None:
@@ -282,4 +395,5 @@ class _Words(click.Argument):
         self.help = text
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str]:
+        """Return the words and what they are."""
         return self.make_metavar(ctx), self.help or ""
