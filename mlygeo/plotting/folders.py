@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
 from pathlib import Path
 from typing import Any
+
+from mlygeo import places
 
 log = logging.getLogger("mlygeo.plotting")
 
@@ -58,12 +59,7 @@ def _streets(folder: Path) -> list[Path]:
         return []
     for place in (folder, folder.absolute().parent, Path()):
         path = place / name
-        if path.is_file() and path.stat().st_size == size and digest in {None, _sha256(path)}:
+        if path.is_file() and path.stat().st_size == size and digest in {None, places.sha256_of(path)}:
             return [path]
     log.warning("the streets of %s (%s) are not drawn: no such file lies beside it; name it before", folder, name)
     return []
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
