@@ -238,6 +238,8 @@ def _run(layer: bytes, data: Bytes, at: int, end: int, heads: array[int]) -> int
                 return at
             append(at)
             at += length + 2
+        if layer[at] != tag:
+            return at
         found, at = _chain(data, at, min(at + window, end))
         heads.frombytes(found.astype(np.uint64).tobytes())
         window = min(4 * window, 1 << 20)

@@ -510,6 +510,16 @@ def test_a_layer_longer_than_the_blocks_of_the_kernels():
         assert tables[0][name].to_pylist() == [each["properties"].get(name) for each in features]
 
 
+@each_kernel
+@pytest.mark.parametrize("count", [*range(60, 68), 127, 128, 129, 193])
+def test_the_keys_may_begin_wherever_a_run_of_values_ends(count, kernel):
+    values = [value("uint", number) for number in range(count)]
+    data = layer(["id", "creator_id"], values, [feature([0, count - 1, 1, 7])], order=(0, 1, 3, 2, 4, 5))
+    table = layers._decode(data, 0, 0, 0, kernel=kernel)
+    assert table["id"].to_pylist() == [count - 1]
+    assert table["creator_id"].to_pylist() == [7]
+
+
 # Bytes that are no tile
 
 
