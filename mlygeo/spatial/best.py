@@ -73,7 +73,14 @@ class Preference:
     @property
     def needs_bearings(self) -> bool:
         """Whether points need a bearing."""
-        return self.is_narrow or (self.rule is not None and "heading" in self.rule.weights)
+        return bool(self.along_streets)
+
+    @property
+    def along_streets(self) -> list[str]:
+        """What of it needs the direction of the street, for messages."""
+        found = [f"`{name}`" for name in ("max_along", "max_across") if getattr(self, name) is not None]
+        weighs = self.rule is not None and "heading" in self.rule.weights
+        return [*found, *["the term 'heading' of the weights in `prefer`"] * weighs]
 
     @property
     def columns(self) -> list[str]:
