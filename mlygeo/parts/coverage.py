@@ -174,21 +174,7 @@ def says_whose(dataset: Images) -> bool:
 
 
 def task(made: Plan, number: int) -> dict[str, Any]:
-    """
-    Write the part of a task, and return what is counted in it.
-
-    Parameters
-    ----------
-    made
-        The plan.
-    number
-        Number of the task.
-
-    Raises
-    ------
-    FileError
-        If an input cannot be read, or the part not be written.
-    """
+    """Write the part of a task, and return what is counted in it; see `mlygeo.parts.run.Step`."""
     given, own = made.given, made.tasks[number]
     dataset = images.opened(Path(made.images), given["images"]).with_by_text(frozenset(given["by_text"]))
     projection = geodesy.projection(given["srid"])
