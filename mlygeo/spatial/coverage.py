@@ -45,22 +45,16 @@ if TYPE_CHECKING:
     from mlygeo.spatial.projection import Projection
 
 __all__ = [
-    "BY",
     "CARRIED",
     "COVERAGE",
     "DISTANCE_M",
     "GAPS",
     "MIN_GAP_M",
-    "NAMES",
-    "VALUE",
-    "By",
     "Coverage",
     "check_options",
-    "classes_of",
     "coverage_gaps",
     "measure",
     "street_coverage",
-    "time_zone_of",
 ]
 
 DISTANCE_M = 20.0
