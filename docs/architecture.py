@@ -52,6 +52,7 @@ PARTS = {
     "spatial": Part("steps: frame in, frame out; no files, no network, no clock", "memory"),
     "formats": Part("bytes to values and back: JPEG, EXIF, MP4, GPX, vector tiles", "memory"),
     "frames": Part("frames are checked and made", "memory"),
+    "plain_frames": Part("of any kind, as arrays", "memory"),
     "attribution": Part("whose images are", "memory"),
     "keys": Part("ids of images", "memory"),
     "plausible": Part("which values can be true", "memory"),

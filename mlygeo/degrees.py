@@ -1,5 +1,5 @@
 """
-Longitudes and latitudes: what is one, which longitudes are the same place, and which boxes meet.
+Longitudes, latitudes and directions: which numbers are one, which are the same, how far apart, and which boxes meet.
 
 One rule for all that is given in degrees (frames, files, tables of text, Arrow, boxes): latitudes lie within ±90,
 longitudes within ±360, since those from 0 to 360 and those that run on across the antimeridian are in use. What lies
@@ -36,23 +36,47 @@ def beyond(lon: Floats, lat: Floats) -> Flags:
     return found
 
 
+def short_way(difference: Any) -> Any:
+    """
+    Return a difference of longitudes or directions as the one within ±180 degrees, -180 among them and not 180.
+
+    Parameters
+    ----------
+    difference
+        Degrees, of any turn: a number, an array or a Series.
+    """
+    return (difference + 180.0) % 360.0 - 180.0
+
+
 def turn(one: Any, other: Any) -> Any:
     """
     Return the angle between two directions, the shorter way round: 0 to 180 degrees.
 
+    It takes numbers and Series, too, and rounds to some 3e-14 degrees, which `angle_between` does not.
+
     Parameters
     ----------
     one, other
-        Degrees, of any turn: numbers, or arrays or Series alike. NaN where one is not known or infinite.
+        Degrees, of any turn. NaN where one is not known or infinite.
     """
-    return abs((one - other + 180.0) % 360.0 - 180.0)
+    return abs(short_way(one - other))
 
 
-def off_axis(heading: Floats, bearing: Floats) -> Floats:
-    """Return the angle between two directions, degrees from 0 to 180; NaN where one is unknown."""
+def angle_between(one: Floats, other: Floats) -> Floats:
+    """
+    Return the angles between directions, the shorter way round: 0 to 180 degrees, no further rounded than differences.
+
+    Parameters
+    ----------
+    one, other
+        Degrees, of any turn, arrays of one shape, or one of them a number. NaN where one is not known or infinite.
+    """
     with np.errstate(invalid="ignore"):
-        turned = np.fmod(np.abs(heading - bearing), 360.0)
-    return np.minimum(turned, 360.0 - turned)
+        found = np.abs(one - other)
+        # Computing a remainder is slow, and directions from 0 to 360 need none.
+        if (past := found >= 360.0).any():
+            found[past] %= 360.0
+    return np.minimum(found, 360.0 - found)
 
 
 def heading_difference(heading: Floats, bearing: Floats) -> Floats:
@@ -61,6 +85,11 @@ def heading_difference(heading: Floats, bearing: Floats) -> Floats:
     with np.errstate(invalid="ignore"):
         difference = np.fmod(np.abs(heading - bearing), 180.0)
     return np.minimum(difference, 180.0 - difference)
+
+
+def wrapped(lon: Floats) -> Floats:
+    """Return longitudes, or differences of them, within ±180 degrees; those within stay to the bit, 180 among them."""
+    return np.where(np.abs(lon) > 180.0, short_way(lon), lon)
 
 
 def check(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import geopandas as gpd
 import numpy as np
 import pandas as pd
@@ -113,6 +115,26 @@ def test_lines_are_moved_as_a_whole(has_z):
     moved = frames.conform(streets, frames.STREETS).geometry
     expected = [f"LINESTRING{dz} ({a} 1{z}, {b} 2{z})" for a, b in ((179, 181), (-179, -178), (177, 179), (-181, -179))]
     assert [shapely.to_wkt(line, trim=True) for line in moved] == expected
+
+
+@given(one=st.floats(-720, 720), other=st.floats(-720, 720))
+def test_angles_between_directions_are_exact_but_for_the_difference(one, other):
+    apart = Fraction(abs(one - other)) % 360
+    expected = float(min(apart, 360 - apart))
+    assert degrees.angle_between(np.array([one]), np.array([other])).tolist() == [expected]
+    assert degrees.turn(one, other) == pytest.approx(expected, abs=1e-12)
+    assert abs(degrees.short_way(one - other)) == degrees.turn(one, other)
+
+
+def test_where_a_direction_is_unknown_so_is_the_angle():
+    unknown = np.array([np.nan, np.inf, 10.0])
+    assert np.isnan(degrees.angle_between(unknown, unknown)).tolist() == [True, True, False]
+    assert np.isnan(degrees.turn(unknown[[0, 2]], 10.0)).tolist() == [True, False]
+
+
+def test_longitudes_within_stay_to_the_bit():
+    lon = np.array([180.0, -180.0, 0.1, np.nan, 190.0, -190.0, 365.0])
+    assert np.array_equal(degrees.wrapped(lon), [180.0, -180.0, 0.1, np.nan, -170.0, 170.0, 5.0], equal_nan=True)
 
 
 @given(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlygeo.arrays import LARGE, interpreting
+from mlygeo.degrees import short_way
 from mlygeo.errors import FormatError
 from mlygeo.formats import mvt_layers, protobuf
 
@@ -107,7 +108,7 @@ def lonlat(px: Whole, py: Whole, extent: int, address: tuple[int, int, int]) -> 
     lon = (x + px / extent) / 2.0**zoom * 360 - 180
     beyond = np.abs(lon) > 180
     if beyond.any():
-        lon[beyond] = (lon[beyond] + 180) % 360 - 180
+        lon[beyond] = short_way(lon[beyond])
 
     def latitude(rows: Whole) -> Floats:
         # Rows far outside the world overflow towards the poles, which is correct.

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from mlygeo.degrees import turn
 from mlygeo.formats import texts
 from mlygeo.formats.texts import cell_reals, cells
 
@@ -145,7 +146,7 @@ def decode(text: bytes, *, date: np.datetime64 | None = None, now_us: int | None
     kept = np.flatnonzero(first >= 0)
     rows, heights_at = first[kept], high[kept]
     _count_lost(group, first, why, void, left_out)
-    apart = (np.abs(lat - lat[first[group]]) > _APART) | (np.abs((lon - lon[first[group]] + 180) % 360 - 180) > _APART)
+    apart = (np.abs(lat - lat[first[group]]) > _APART) | (turn(lon, lon[first[group]]) > _APART)
     if contradicting := len(np.unique(group[usable & apart])):
         problems.append(f"sentences of one moment lie apart, the first was taken: {contradicting:,}")
     time = moment[rows].astype("datetime64[us]")

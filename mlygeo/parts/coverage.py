@@ -20,7 +20,7 @@ from mlygeo import arrays, attribution, dtypes, frames
 from mlygeo.arrays import mix
 from mlygeo.errors import FrameError
 from mlygeo.parts import facts, images, plan, surroundings
-from mlygeo.spatial import cells, coverage, geodesy, local_times, reach
+from mlygeo.spatial import cells, coverage, coverage_classes, geodesy, local_times, reach
 from mlygeo.spatial.comparison import Side
 from mlygeo.spatial.expected import Places
 from mlygeo.spatial.reach import Groups, Reached, Stretches
@@ -174,21 +174,7 @@ def says_whose(dataset: Images) -> bool:
 
 
 def task(made: Plan, number: int) -> dict[str, Any]:
-    """
-    Write the part of a task, and return what is counted in it.
-
-    Parameters
-    ----------
-    made
-        The plan.
-    number
-        Number of the task.
-
-    Raises
-    ------
-    FileError
-        If an input cannot be read, or the part not be written.
-    """
+    """Write the part of a task, and return what is counted in it; see `mlygeo.parts.run.Step`."""
     given, own = made.given, made.tasks[number]
     dataset = images.opened(Path(made.images), given["images"]).with_by_text(frozenset(given["by_text"]))
     projection = geodesy.projection(given["srid"])
@@ -239,10 +225,10 @@ def counts_of(path: Path) -> dict[str, Any]:
 
 def columns_for(points: Points, by: tuple[str, ...], nearest: bool, sides: tuple[Side, ...]) -> list[str]:
     """Return the columns of images that a coverage by these names looks at; see `mlygeo.spatial.coverage.measure`."""
-    wanted = [coverage.BY[name] for name in by] + (["sequence_id"] if nearest else [])
+    wanted = [coverage_classes.BY[name] for name in by] + (["sequence_id"] if nearest else [])
     wanted += ["provider" for side in sides if side.provider is not None]
     schema = form_of(points, frames.IMAGES)
-    beside = ["provider", *coverage.NAMES] if "creator_id" in wanted and schema.dtype("provider") else []
+    beside = ["provider", *coverage_classes.NAMES] if "creator_id" in wanted and schema.dtype("provider") else []
     return [name for name in dict.fromkeys([*wanted, *beside, "captured_at"]) if name in points.columns]
 
 
@@ -295,9 +281,9 @@ def _examples(rows: pa.Table, codes: AnyRows, name: str, near: coverage.Near) ->
         code = np.unique(codes)
         numbers = near.values[name].iloc[code]  # noqa: PD011 - of no frame
         return pa.table({name: pa.array(numbers, pa.int64()), "code": pa.array(code)})
-    own = [coverage.BY[name]]
+    own = [coverage_classes.BY[name]]
     if name == "creator":
-        own = [column for column in ("creator_id", "provider", *coverage.NAMES) if column in rows.column_names]
+        own = [column for column in ("creator_id", "provider", *coverage_classes.NAMES) if column in rows.column_names]
         table = rows.select(own).append_column("code", pa.array(codes))
         return table.group_by(table.column_names, use_threads=False).aggregate([])
     code, first = np.unique(codes, return_index=True)
@@ -480,7 +466,7 @@ class Covered(plan.AllParts):
             columns = {name: pd.Series(rows[name].to_pylist(), dtype="Int64")}
         else:
             columns = columns_of(rows.drop_columns(["code"]), self.form, "the images")
-        classes, values = coverage.classes_of(columns, (name,))
+        classes, values = coverage_classes.classes_of(columns, (name,))
         numbers, start = [], 0
         for table in tables:
             codes = table["code"].to_numpy()

@@ -209,21 +209,7 @@ def planned(streets: Streets, folder: Path, *, interval: float, srid: int, attri
 
 
 def task(made: Plan, number: int) -> dict[str, Any]:
-    """
-    Write the part of a task, and return what is counted in it.
-
-    Parameters
-    ----------
-    made
-        The plan.
-    number
-        Number of the task.
-
-    Raises
-    ------
-    FileError
-        If an input cannot be read, or the part not be written.
-    """
+    """Write the part of a task, and return what is counted in it; see `mlygeo.parts.run.Step`."""
     given, own = made.given, made.tasks[number]
     points = _laid(made, own)
     table = FramePoints(points, "the street points").take(np.arange(len(points)))

@@ -268,10 +268,10 @@ def street_coverage(
     FrameError
         If a frame lacks a column, or the streets are no lines.
     """
-    from mlygeo.spatial import coverage
+    from mlygeo.spatial import coverage, coverage_classes
 
     streets, images = lazy.as_lazy(streets, "streets"), lazy.as_lazy(images, "images")
-    names = {*coverage.NAMES, "provider"} & {*lazy.empty(images).columns}
+    names = {*coverage_classes.NAMES, "provider"} & {*lazy.empty(images).columns}
     if options.get("by") == "creator" and names:
         raise InputError(
             f"`by=creator` is not possible with a frame of Dask that has the column {min(names)!r}: the name of a"

@@ -14,7 +14,7 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, 
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from mlygeo import arrays
 from mlygeo.errors import FileError, InputError, MlygeoError
@@ -34,6 +34,32 @@ log = logging.getLogger("mlygeo.parts")
 
 WAIT_S = 10.0
 """Seconds in which a scheduler must answer."""
+
+
+class Step(Protocol):
+    """A module whose tasks are run, such as `mlygeo.parts.coverage`."""
+
+    @staticmethod
+    def task(made: Plan, number: int) -> dict[str, Any]:
+        """
+        Write the part of a task, and return what is counted in it.
+
+        Parameters
+        ----------
+        made
+            The plan.
+        number
+            Number of the task.
+
+        Raises
+        ------
+        FileError
+            If an input cannot be read, or the part not be written.
+        """
+
+    @staticmethod
+    def counts_of(path: Path) -> dict[str, Any] | None:
+        """Return what was counted in a part that is there; None where it has to be written again."""
 
 
 def run(folder: str, number: int, threads: int | None = None) -> dict[str, Any]:
@@ -56,7 +82,7 @@ def run(folder: str, number: int, threads: int | None = None) -> dict[str, Any]:
         "seconds", the processor time of this task.
     """
     made = plans.read(Path(folder))
-    step = importlib.import_module(f"mlygeo.parts.{made.step}")
+    step = cast("Step", importlib.import_module(f"mlygeo.parts.{made.step}"))
     started = time.thread_time()
     with arrays.most_threads(threads), quiet():
         counts = None

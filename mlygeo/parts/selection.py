@@ -215,21 +215,7 @@ def planned(
 
 
 def task(made: Plan, number: int) -> dict[str, Any]:
-    """
-    Write the part of a task, and return what is counted in it.
-
-    Parameters
-    ----------
-    made
-        The plan.
-    number
-        Number of the task.
-
-    Raises
-    ------
-    FileError
-        If an input cannot be read, or the part not be written.
-    """
+    """Write the part of a task, and return what is counted in it; see `mlygeo.parts.run.Step`."""
     own, inputs, own_points = made.tasks[number], Inputs.of(made), points.of_task(made, number)
     options = Options(**made.given["options"])
     distance_m = options.max_distance

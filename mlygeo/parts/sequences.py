@@ -304,21 +304,7 @@ def _goes_on(last: list[Any], first: list[Any], rules: Rules) -> bool:
 
 
 def task(made: Plan, number: int) -> dict[str, Any]:
-    """
-    Write the part of a task, and return what is counted in it.
-
-    Parameters
-    ----------
-    made
-        The plan.
-    number
-        Number of the task.
-
-    Raises
-    ------
-    FileError
-        If an input cannot be read, or the part not be written.
-    """
+    """Write the part of a task, and return what is counted in it; see `mlygeo.parts.run.Step`."""
     given = made.given
     dataset = images.opened(Path(made.images), given["images"])
     work = _Work(made, dataset, cutting.Rules(**given["rules"]))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlygeo import arrays
+from mlygeo.degrees import wrapped
 from mlygeo.errors import InputError
 from mlygeo.parts import plan
 from mlygeo.spatial import areas, cells, polylines
@@ -137,11 +138,6 @@ def _unwrapped(lonlat: Floats, first: Rows, projection: Projection) -> Floats:
     return found
 
 
-def _wrapped(lon: Floats) -> Floats:
-    found: Floats = np.where((lon < -180) | (lon > 180), (lon + 180) % 360 - 180, lon)
-    return found
-
-
 def _pieces(lonlat: Floats, first: Rows, boxes: Floats, step: float) -> Floats:
     """Return boxes that hold lines, shape (4, boxes): those of short lines, and of long ones those of short pieces."""
     long = (boxes[2] - boxes[0] > step) | (boxes[3] - boxes[1] > step)
@@ -167,8 +163,8 @@ def _met(boxes: tuple[Floats, Floats, Floats, Floats], zoom: int) -> Rows:
     """Return the codes of the cells that boxes in degrees meet; boxes may reach beyond the antimeridian."""
     west, south, east, north = boxes
     size = 1 << zoom
-    left, top = cells.tiles(_wrapped(west), np.clip(north, -90, 90), zoom)
-    right, bottom = cells.tiles(_wrapped(east), np.clip(south, -90, 90), zoom)
+    left, top = cells.tiles(wrapped(west), np.clip(north, -90, 90), zoom)
+    right, bottom = cells.tiles(wrapped(east), np.clip(south, -90, 90), zoom)
     across = np.where(east - west >= 360, size, (right - left) % size + 1)
     down = bottom - top + 1
     count = across * down

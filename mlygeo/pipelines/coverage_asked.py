@@ -50,7 +50,7 @@ class Asked:
     @property
     def grouped(self) -> tuple[str, ...]:
         """Those of the names by which images are told apart."""
-        from mlygeo.spatial.coverage import BY
+        from mlygeo.spatial.coverage_classes import BY
 
         return tuple(name for name in self.names if name in BY)
 

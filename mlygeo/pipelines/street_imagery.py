@@ -160,7 +160,7 @@ def coverage(
     from mlygeo.pipelines.districts import read as read_districts
     from mlygeo.pipelines.sides import files as named_files
     from mlygeo.pipelines.sides import read as read_sides
-    from mlygeo.spatial import cell_areas
+    from mlygeo.spatial import cell_areas, coverage_classes
     from mlygeo.spatial import coverage as step
     from mlygeo.store.point_sources import TablePoints
     from mlygeo.store.points import form_of, keep
@@ -201,7 +201,7 @@ def coverage(
         of_no_use([name for name in inspect.get_annotations(TileOptions) if name not in kept], beside)
         of_no_use(Access, beside)
     wanted = _names(by, time_zone, districts)
-    time_zone = step.time_zone_of(wanted, time_zone)
+    time_zone = coverage_classes.time_zone_of(wanted, time_zone)
     sides = None if of_files is not None else read_sides(compare)
     if cells is not None:
         cell_areas.of(cells)
@@ -351,12 +351,12 @@ def _names(by: Iterable[str] | None, time_zone: str | None, districts: object) -
 
 def _measurable(names: tuple[str, ...], images: Points, *, asked: bool) -> tuple[str, ...]:
     """Return the names for which the images have a column; raise if a requested one is missing."""
-    from mlygeo.spatial import coverage as step
+    from mlygeo.spatial.coverage_classes import BY
 
-    missing = [name for name in names if name in step.BY and step.BY[name] not in images.columns]
+    missing = [name for name in names if name in BY and BY[name] not in images.columns]
     if missing and asked:
         raise FrameError(
-            f"{images.name} has no column '{step.BY[missing[0]]}', which `by={missing[0]!r}` asks for",
+            f"{images.name} has no column '{BY[missing[0]]}', which `by={missing[0]!r}` asks for",
             hint=f"it has {', '.join(images.columns) or 'none but the geometry'}",
         )
     return tuple(name for name in names if name not in missing)

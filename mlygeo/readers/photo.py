@@ -18,7 +18,7 @@ import time
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar
 
 from mlygeo import systems
-from mlygeo.degrees import turn
+from mlygeo.degrees import short_way, turn
 from mlygeo.formats import exif, positions, times
 from mlygeo.formats.jpeg import Head, read_head
 from mlygeo.formats.tiff import Field, Fields
@@ -536,7 +536,7 @@ def _alike(mine: _T | None, other: _T | None, compare: Callable[[_T, _T], str | 
 def _compare_places(mine: tuple[float, float], other: tuple[float, float]) -> str | None:
     # On a sphere, which is exact enough for what is far.
     lat = math.radians(mine[1])
-    east = math.radians((other[0] - mine[0] + 180) % 360 - 180) * math.cos(lat)
+    east = math.radians(short_way(other[0] - mine[0])) * math.cos(lat)
     apart_m = 6_371_000 * math.hypot(east, math.radians(other[1] - mine[1]))
     return f"its XMP has another position, {apart_m:,.0f} m away" if apart_m > FAR_APART_M else None
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlygeo.degrees import short_way
 from mlygeo.errors import CrsError
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def wrap(longitude: float) -> float:
     """Return a longitude brought into [-180, 180]."""
     if -180 <= longitude <= 180:
         return longitude
-    return (longitude + 180) % 360 - 180
+    return float(short_way(longitude))
 
 
 def width(bounds: Bounds) -> float:

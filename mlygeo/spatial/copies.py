@@ -9,6 +9,7 @@ import numpy as np
 
 from mlygeo import arrays, frames, keys
 from mlygeo.arrays import GOLDEN, mix
+from mlygeo.degrees import angle_between
 from mlygeo.errors import FrameError, InputError
 from mlygeo.progress import working
 from mlygeo.spatial import geodesy
@@ -118,8 +119,8 @@ def flag_copies(
     facts = _Facts.of(images)
     first, second = _near(facts, max_distance, max_time)
     facts_one, facts_other = facts.at(first), facts.at(second)
-    alike = _within(facts_one.heading, facts_other.heading, max_angle, turn=360.0)
-    alike &= _within(np.log(facts_one.aspect), np.log(facts_other.aspect), ASPECT)
+    alike = _within(angle_between(facts_one.heading, facts_other.heading), max_angle)
+    alike &= _within(np.abs(np.log(facts_one.aspect) - np.log(facts_other.aspect)), ASPECT)
     hashed = facts_one.has_hash & facts_other.has_hash
     alike &= ~hashed | (np.bitwise_count(facts_one.hash ^ facts_other.hash) <= max_bits)
     first, second, hashed = first[alike], second[alike], hashed[alike]
@@ -305,12 +306,8 @@ _NEIGHBOURS = ((0, 0, 0), (0, 0, 1), *((0, 1, east) for east in (-1, 0, 1)),
 """Half of the cells around one, and itself: the other half finds it as a neighbour."""
 
 
-def _within(one: Floats, other: Floats, limit: float, *, turn: float | None = None) -> Flags:
-    """Return which pairs of values are within a limit, or unknown; angles the shorter way round a turn."""
-    apart = np.abs(one - other)
-    if turn is not None:
-        apart = np.mod(apart, turn)
-        apart = np.minimum(apart, turn - apart)
+def _within(apart: Floats, limit: float) -> Flags:
+    """Return which differences are within a limit, or unknown."""
     return np.isnan(apart) | (apart <= limit)
 
 

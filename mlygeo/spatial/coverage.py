@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,19 @@ from mlygeo import frames
 from mlygeo.errors import CrsError, FrameError, InputError
 from mlygeo.progress import working
 from mlygeo.spatial import comparison, concentration, expected, geodesy, local_times, polylines, reach
+from mlygeo.spatial.coverage_classes import (
+    BESIDE,
+    BY,
+    IN_TIME,
+    NAMES,
+    VALUE,
+    By,
+    classes_of,
+    milliseconds,
+    names_of,
+    only_names,
+    time_zone_of,
+)
 from mlygeo.spatial.expected import Places
 from mlygeo.spatial.pieces import micrometres
 
@@ -24,7 +37,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     import geopandas as gpd
-    import numpy.typing as npt
     import pandas as pd
 
     from mlygeo.arrays import Flags, Floats, Whole
@@ -32,23 +44,17 @@ if TYPE_CHECKING:
     from mlygeo.spatial.polylines import Lines
     from mlygeo.spatial.projection import Projection
 
-    AnyWhole = npt.NDArray[np.integer[Any]]
-
 __all__ = [
-    "BY",
     "CARRIED",
     "COVERAGE",
     "DISTANCE_M",
     "GAPS",
     "MIN_GAP_M",
-    "VALUE",
-    "By",
     "Coverage",
     "check_options",
     "coverage_gaps",
     "measure",
     "street_coverage",
-    "time_zone_of",
 ]
 
 DISTANCE_M = 20.0
@@ -85,35 +91,6 @@ GAPS = frames.Schema(
 )
 
 log = logging.getLogger("mlygeo.coverage")
-
-By = Literal["year", "season", "weekday", "hour", "pano", "creator", "provider"]
-
-BY: dict[str, str] = {
-    "year": "captured_at",
-    **dict.fromkeys(local_times.NAMES, "captured_at"),
-    "pano": "is_pano",
-    "creator": "creator_id",
-    "provider": "provider",
-}
-"""What coverage is measured by, and the images' column for it."""
-
-VALUE = {
-    "year": "year",
-    **{name: name for name in local_times.NAMES},
-    "pano": "is_pano",
-    "creator": "creator_id",
-    "provider": "provider",
-}
-"""The column of a coverage frame that holds the value."""
-
-IN_TIME = ("year", *local_times.NAMES)
-"""Those whose tables are in the order of time."""
-
-BESIDE = {"creator": ("provider", "creator")}
-"""Columns that belong to a value: ids of creators are a provider's own, and their names are for people."""
-
-NAMES = ("creator", "creator_username")
-"""Columns with the name of a creator, of images that say whose they are."""
 
 
 def street_coverage(
@@ -661,7 +638,7 @@ def near(
     lonlat, columns, distance, by, time_zone, nearest, sides
         As in `measure`.
     """
-    time = _milliseconds(columns.get("captured_at"), len(lonlat[0]))
+    time = milliseconds(columns.get("captured_at"), len(lonlat[0]))
     if time_zone is not None:
         local = local_times.classes([name for name in by if name in local_times.NAMES], time, lonlat, time_zone)
         columns = {**columns, **{name: _numbered(number) for name, number in local.items()}}
@@ -671,7 +648,7 @@ def near(
     if "creator.creator" in values:
         kind = classes["creator"]
         rows = np.flatnonzero(reached.near)
-        values["creator.creator"] = _only_names(_names(columns, len(time)).iloc[rows], kind.codes[rows], kind.count)
+        values["creator.creator"] = only_names(names_of(columns, len(time)).iloc[rows], kind.codes[rows], kind.count)
     sequence = None
     if nearest and "sequence_id" in columns:
         sequence = expected.numbers_of(columns["sequence_id"].iloc[np.flatnonzero(reached.near)])
@@ -711,30 +688,6 @@ def check_options(*, distance: float, min_gap: float = 0.0) -> None:
         raise InputError(f"`min_gap` must be 0 metres or more, not {min_gap}")
 
 
-def time_zone_of(by: Iterable[str], time_zone: str | None) -> str | None:
-    """
-    Return the time zone of seasons, weekdays and hours: the one that is named, else that of each place.
-
-    Returns
-    -------
-    time_zone
-        None where nothing that is asked for depends on it.
-
-    Raises
-    ------
-    InputError
-        If there is no such zone, or it is of no use.
-    """
-    local = [name for name in by if name in local_times.NAMES]
-    if time_zone is not None:
-        local_times.check(time_zone)
-    if time_zone is not None and not local:
-        raise InputError(
-            "`time_zone` is of no use without season, weekday or hour in `by`", hint="leave `time_zone` out"
-        )
-    return time_zone or (local_times.LOCAL if local else None)
-
-
 def _each_once(streets: gpd.GeoDataFrame) -> tuple[gpd.GeoDataFrame, Floats, Whole]:
     """Return the rows that represent one street each, in the order of (u, v, key), and their vertices."""
     vertices, first = polylines.coordinates(streets)
@@ -756,106 +709,11 @@ def _projection(vertices: Floats, srid: int | None, *, force_srid: bool) -> Proj
     return geodesy.check_srid(geodesy.utm_srid(*bounds) if srid is None else srid, bounds, force=force_srid)
 
 
-def _milliseconds(times: pd.Series | None, length: int) -> Whole:
-    """Return times as milliseconds since 1970, the least int64 where unknown."""
-    if times is None:
-        return np.full(length, reach.NEVER)
-    if not str(times.dtype).startswith("datetime64"):
-        raise FrameError(
-            f"column 'captured_at' is {times.dtype}, expected {frames.MS_UTC}",
-            hint="mlygeo.read_frame(…, frame='images') brings columns to their dtypes",
-        )
-    # Without a zone, NumPy has the times themselves; NaT is the least int64.
-    plain = times.dt.tz_convert(None) if times.dt.tz is not None else times
-    return plain.to_numpy(dtype="datetime64[ms]").astype("int64")
-
-
-def classes_of(
-    columns: Mapping[str, pd.Series], by: tuple[str, ...], *, time: Whole | None = None
-) -> tuple[dict[str, reach.Classes], dict[str, pd.Series]]:
-    """
-    Number the values of columns in their order, unknown ones last.
-
-    Parameters
-    ----------
-    columns, by
-        As in `measure`; those of `local_times.NAMES` are columns of their own, with their numbers.
-    time
-        Capture times, milliseconds; None for those in the columns.
-
-    Returns
-    -------
-    classes, values
-        As of `Near`; a creator's name is that of all of these images.
-    """
-    import pandas as pd
-
-    classes: dict[str, reach.Classes] = {}
-    values: dict[str, pd.Series] = {}
-    for name in by:
-        column = pd.Series(columns[name if name in local_times.NAMES else BY[name]])
-        if name == "year":
-            time = _milliseconds(column, len(column)) if time is None else time
-            years = pd.Series(time.astype("M8[ms]").astype("M8[Y]").astype("int64") + 1970, dtype="Int64")
-            column = years.mask(time == reach.NEVER)
-        if name == "creator" and "provider" in columns:
-            classes[name], creators = _creators(column, columns)
-            values |= {name if key == "creator_id" else f"{name}.{key}": creators[key] for key in creators.columns}
-            continue
-        codes, found = pd.factorize(column, sort=True, use_na_sentinel=True)
-        if unknown := bool((codes < 0).any()):
-            codes = np.where(codes < 0, len(found), codes)
-        labels = pd.Series(found).convert_dtypes() if len(found) == 0 else pd.Series(found)
-        if unknown:
-            labels = pd.concat([labels, pd.Series([None], dtype=labels.dtype)], ignore_index=True)
-        classes[name] = reach.Classes(codes.astype(np.int32), len(labels))
-        values[name] = labels
-    return classes, values
-
-
 def _numbered(numbers: Whole) -> pd.Series:
     """Return numbers from 0 as Int64; null where below."""
     import pandas as pd
 
     return pd.Series(numbers, dtype="Int64").mask(numbers < 0)
-
-
-def _creators(ids: pd.Series, columns: Mapping[str, pd.Series]) -> tuple[reach.Classes, pd.DataFrame]:
-    """
-    Number creators by provider and id, those without an id by name; return their `creator_id`, `provider`, `creator`.
-
-    The name is null where images of one id have several.
-    """
-    import pandas as pd
-
-    name = _names(columns, len(ids))
-    facts = pd.DataFrame({"provider": columns["provider"].array, "creator_id": ids.array, "creator": name.array})
-    only = facts["creator"].where(facts["creator_id"].isna())
-    keys = [facts["provider"], facts["creator_id"], only]
-    codes = facts.groupby(keys, sort=True, dropna=False).ngroup().to_numpy()
-    first = np.unique(codes, return_index=True)[1]
-    found = facts.iloc[first].reset_index(drop=True)
-    found["creator"] = _only_names(facts["creator"], codes, len(first)).array
-    if not any(column in columns for column in NAMES):
-        found = found.drop(columns="creator")
-    return reach.Classes(codes.astype(np.int32), len(first)), found
-
-
-def _names(columns: Mapping[str, pd.Series], length: int) -> pd.Series:
-    """Return the name of each image's creator."""
-    import pandas as pd
-
-    name = pd.Series(None, range(length), dtype="str")
-    for column in NAMES:
-        if column in columns:
-            name = name.fillna(pd.Series(columns[column].array).astype("str"))
-    return name
-
-
-def _only_names(names: pd.Series, codes: AnyWhole, count: int) -> pd.Series:
-    """Return the name of each of so many creators; null where they have several, or none."""
-    named = names.groupby(codes)
-    return named.min().where(named.min() == named.max()).reindex(range(count))
 
 
 def _text(name: str, values: pd.Series) -> list[str | None]:

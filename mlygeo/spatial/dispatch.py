@@ -10,6 +10,7 @@ import numpy as np
 import shapely
 
 from mlygeo import frames
+from mlygeo.degrees import angle_between, short_way
 from mlygeo.errors import InputError
 from mlygeo.progress import working
 from mlygeo.spatial import ordering
@@ -128,7 +129,7 @@ def _keepers(lon: Floats, lat: Floats, heading: Floats, limit_m: float, angle: f
     if len(lon) < 2:
         return keeper
     # Longitudes from the first one on, so that the antimeridian does not part neighbours.
-    x = (lon - lon[0] + 180) % 360 - 180
+    x = short_way(lon - lon[0])
     tall = np.degrees(limit_m / EARTH_RADIUS_M) * 1.001 + 1e-12
     wide = tall / np.maximum(np.cos(np.radians(np.minimum(np.abs(lat) + tall, 90))), 1e-9)
     tree = shapely.STRtree(frames.points(x, lat))
@@ -142,8 +143,7 @@ def _keepers(lon: Floats, lat: Floats, heading: Floats, limit_m: float, angle: f
         near = near[(near > row) & (keeper[near] < 0)]
         if not len(near):
             continue
-        turn = np.abs(heading[near] - heading[row]) % 360
-        same = ~(np.minimum(turn, 360 - turn) > angle)  # NaN: one has no heading
+        same = ~(angle_between(heading[near], heading[row]) > angle)  # NaN: one has no heading
         same &= haversine(lon[row], lat[row], lon[near], lat[near]) <= limit_m
         keeper[near[same]] = row
     return keeper

@@ -11,6 +11,7 @@ import numpy as np
 
 from mlygeo import arrays, frames
 from mlygeo.arrays import in_threads
+from mlygeo.degrees import angle_between
 from mlygeo.errors import InputError
 from mlygeo.progress import working
 from mlygeo.spatial import geodesy, ordering
@@ -219,7 +220,7 @@ class _Test:
 
     def __call__(self, kept: Rows, rows: Rows) -> Flags:
         lon, lat = self.lon, self.lat
-        same = _turn(self.heading[rows], self.heading[kept]) <= self.angle
+        same = angle_between(self.heading[rows], self.heading[kept]) <= self.angle
         same |= self.free[rows] | self.free[kept]
         same &= ~geodesy.farther(lon[kept], lat[kept], lon[rows], lat[rows], self.limit_m)
         return same
@@ -229,18 +230,9 @@ def _turn_within(heading: Floats, angle: float, candidate: Flags) -> None:
     """Keep as candidates the rows whose heading is within an angle of the row before; NaN is near to nothing."""
 
     def work(start: int, stop: int) -> None:
-        candidate[start + 1 : stop + 1] &= _turn(heading[start + 1 : stop + 1], heading[start:stop]) <= angle
+        candidate[start + 1 : stop + 1] &= angle_between(heading[start + 1 : stop + 1], heading[start:stop]) <= angle
 
     in_threads(work, len(heading) - 1, geodesy.CHUNK, "images")
-
-
-def _turn(heading: Floats, other: Floats) -> Floats:
-    """Return angles between headings, the shorter way round, degrees; NaN where one is unknown."""
-    turn = np.abs(heading - other)
-    # Computing a remainder is slow, and headings from 0 to 360 need none.
-    if (past := turn >= 360.0).any():
-        turn[past] %= 360.0
-    return np.minimum(turn, 360.0 - turn)
 
 
 def _advance_together(test: _Test, begin: Rows, end: Rows, keeper: Rows) -> tuple[Rows, Rows, Rows]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from mlygeo.degrees import short_way
 from mlygeo.errors import FrameError, InputError
 from mlygeo.schemas import IDS
 from mlygeo.spatial import knn
@@ -113,7 +114,7 @@ class Drawn:
         if len(alone):
             known = np.flatnonzero(np.isfinite(lon) & np.isfinite(lat))
             middle = lat[known].mean() if len(known) else math.nan
-            turned = (lon - (lon[known[0]] if len(known) else 0.0) + 180.0) % 360.0 - 180.0  # across 180 degrees
+            turned = short_way(lon - (lon[known[0]] if len(known) else 0.0))  # across 180 degrees
             east = turned * (METRES_A_DEGREE * np.cos(np.radians(middle)))
             plane = east, lat * METRES_A_DEGREE
             _, rows = knn.search(plane, plane, np.arange(len(lon)), max_distance=np.inf, k=NEIGHBOURS + 1, only=alone)

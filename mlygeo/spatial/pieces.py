@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from mlygeo.degrees import wrapped
+
 if TYPE_CHECKING:
     from mlygeo.arrays import Floats, Whole
     from mlygeo.spatial.polylines import Lines
@@ -58,7 +60,7 @@ def segments(lines: Lines, lonlat: Floats) -> Segments:
     vertex = np.delete(np.arange(len(lonlat)), lines.first[1:] - 1)
     lon, lat = lonlat[vertex].T
     east, north = (lonlat[vertex + 1] - lonlat[vertex]).T
-    return Segments(vertex, lon, lat, _wrapped(east), north)
+    return Segments(vertex, lon, lat, wrapped(east), north)
 
 
 def cut(lines: Lines, of: Segments, segment: Whole, share: Floats) -> Pieces:
@@ -91,15 +93,11 @@ def cut(lines: Lines, of: Segments, segment: Whole, share: Floats) -> Pieces:
     start = micrometres(along + begin * step)
     stop = micrometres(np.where(is_last, lines.along[vertex + 1], along + end * step))
     middle = (begin + end) / 2
-    lon = _wrapped(of.lon[number] + middle * of.east[number])
+    lon = wrapped(of.lon[number] + middle * of.east[number])
     lat = of.lat[number] + middle * of.north[number]
     line = np.searchsorted(lines.first, vertex, side="right") - 1
     real = stop > start
     return Pieces(line[real], start[real], stop[real], lon[real], lat[real])
-
-
-def _wrapped(lon: Floats) -> Floats:
-    return np.where(np.abs(lon) > 180, (lon + 180) % 360 - 180, lon)
 
 
 class Axis:

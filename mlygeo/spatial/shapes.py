@@ -17,6 +17,7 @@ import numpy as np
 
 from mlygeo import arrays
 from mlygeo.arrays import through_pyproj
+from mlygeo.degrees import short_way
 from mlygeo.errors import RegionError
 from mlygeo.spatial import boxes
 
@@ -415,7 +416,7 @@ class Plane:
         flattest = corners[int(np.argmin(np.abs(lat)))]
         origin, along_x, along_y = self._mapped(flattest + np.array([[0.0, 0.0], [step, 0.0], [0.0, step]]))
         x, y = along_x - origin, along_y - origin
-        return bool(_short_way(x[0]) * y[1] - _short_way(y[0]) * x[1] >= 0)
+        return bool(short_way(x[0]) * y[1] - short_way(y[0]) * x[1] >= 0)
 
     def _mapped(self, corners: Floats) -> Floats:
         if self._projection is not None:
@@ -479,7 +480,7 @@ class Plane:
 def bend_on_earth(start: Floats, place: Floats, stop: Floats) -> Floats:
     """Return how far places lie from straight edges in longitude and latitude, metres; see `refined`."""
     metres = METRES_A_DEGREE * np.column_stack([np.cos(np.radians(place[:, 1])), np.ones(len(place))])
-    edge, here = (np.column_stack([_short_way(to[:, 0] - start[:, 0]), to[:, 1] - start[:, 1]]) for to in (stop, place))
+    edge, here = (np.column_stack([short_way(to[:, 0] - start[:, 0]), to[:, 1] - start[:, 1]]) for to in (stop, place))
     off: Floats = np.where(np.abs(edge[:, 0]) > WIDEST_STEP_DEG, np.inf, _off_edge(edge * metres, here * metres))
     return off
 
@@ -495,14 +496,9 @@ def _off_edge(edge: Floats, place: Floats) -> Floats:
     return np.asarray(np.hypot(*(place - edge * along[:, None]).T))
 
 
-def _short_way(degrees: Any) -> Any:
-    """Return a difference of longitudes as the one within ±180."""
-    return (degrees + 180) % 360 - 180
-
-
 def _run_on(lon: Floats, line: Whole) -> Floats:
     """Return the longitudes of lines such that none jumps; each begins within ±180, to a hair."""
-    steps = _short_way(np.diff(lon))
+    steps = short_way(np.diff(lon))
     along = np.concatenate([[0.0], np.cumsum(steps)])
     begins = np.searchsorted(line, line)
     whole: Floats = lon[begins] + along - along[begins]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo.arrays import through_pyproj
+from mlygeo.degrees import short_way
 from mlygeo.errors import RegionError
 from mlygeo.spatial import areas, shapes
 
@@ -137,7 +138,7 @@ def _edges(lines: Lines) -> tuple[Whole, Flags]:
 
 def _cells(lonlat: Floats) -> tuple[Floats, Whole]:
     """Return the middles of the parts of the earth that positions lie in, and the part of each."""
-    lon, lat = (lonlat[:, 0] + 180) % 360 - 180, lonlat[:, 1]
+    lon, lat = short_way(lonlat[:, 0]), lonlat[:, 1]
     box = areas.bounds(lon, lat)
     if box is not None:
         # All in one part, unless it is too large: then no seam runs through it.

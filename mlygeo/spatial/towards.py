@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo.degrees import off_axis
+from mlygeo.degrees import angle_between
 from mlygeo.errors import FrameError, InputError
 from mlygeo.progress import working
 from mlygeo.spatial import areas, candidates, geodesy, knn
@@ -219,7 +219,7 @@ class _Search:
             lon, lat = projection.inverse(there[chosen, 0], there[chosen, 1])
             row = near[image[chosen]]
             bearing = geodesy.bearing(self.lon[row], self.lat[row], lon, lat)
-            off, angle = off_axis(self.cameras.heading[row], bearing), self.cameras.angle[row]
+            off, angle = angle_between(self.cameras.heading[row], bearing), self.cameras.angle[row]
             sees = (angle >= 360) | (off <= angle / 2)
             pairs = {
                 "point": point[chosen], "image": row, "distance_m": distance[chosen], "target_bearing": bearing,
@@ -252,7 +252,7 @@ class _Search:
             left[starts] = False
             if apart is not None:
                 of_first = np.repeat(pairs["target_bearing"][first], np.diff(starts, append=len(order)))
-                left &= off_axis(pairs["target_bearing"][order], of_first) >= apart
+                left &= angle_between(pairs["target_bearing"][order], of_first) >= apart
             order = order[left]
         rows = np.concatenate([np.empty(0, dtype=np.int64), *chosen])
         ranks = np.concatenate([np.empty(0), *number])

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mlygeo.degrees import turn
+from mlygeo.degrees import short_way, turn
 from mlygeo.errors import FormatError, InputError, ServiceError
 from mlygeo.net.answers import GoneError
 from mlygeo.net.http import StoppedError
@@ -694,7 +694,7 @@ def _relative_headings(images: gpd.GeoDataFrame | None) -> dict[str, int]:
     if not len(derived):
         return {}
     travel = interpolate_directions(derived.assign(is_duplicate=False), overwrite=True)["compass_angle"]
-    angles = (derived["compass_angle"] - travel + 180) % 360 - 180
+    angles = short_way(derived["compass_angle"] - travel)
     looks = {}
     for folder, group in angles.groupby(derived["path"].map(os.path.dirname)):
         some = group.dropna().to_numpy()  # most of them: where a sequence was split, the last photo looks another way
@@ -706,5 +706,5 @@ def _relative_headings(images: gpd.GeoDataFrame | None) -> dict[str, int]:
 
 def _median_angle(angles: Any) -> float:
     """Return the median of angles that are near each other, -180 to 180 degrees."""
-    around = np.median((angles - angles[0] + 180) % 360 - 180)
-    return float((angles[0] + around + 180) % 360 - 180)
+    around = np.median(short_way(angles - angles[0]))
+    return float(short_way(angles[0] + around))

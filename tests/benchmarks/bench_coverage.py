@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from mlygeo.spatial import coverage
+from mlygeo.spatial import coverage, coverage_classes
 
 SRID, DISTANCE_M = 28992, 20.0
 WEST, SOUTH = 109_000.0, 475_000.0
@@ -128,13 +128,19 @@ def full() -> None:
     plain = coverage.street_coverage(streets, images, srid=SRID, distance=DISTANCE_M)
     spent = time.perf_counter() - started
     started = time.perf_counter()
-    columns = {name: images[name] for name in coverage.BY.values()}
+    columns = {name: images[name] for name in coverage_classes.BY.values()}
     from mlygeo import frames
 
     measured = coverage.measure(
-        streets, frames.lonlat(images), columns, srid=SRID, distance=DISTANCE_M, by=tuple(coverage.BY), force_srid=False
+        streets,
+        frames.lonlat(images),
+        columns,
+        srid=SRID,
+        distance=DISTANCE_M,
+        by=tuple(coverage_classes.BY),
+        force_srid=False,
     )
-    for name in coverage.BY:
+    for name in coverage_classes.BY:
         measured.table(name)
     gaps = measured.gaps(20)
     everything = time.perf_counter() - started

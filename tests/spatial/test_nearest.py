@@ -423,6 +423,30 @@ def test_headings_are_tested_before_the_nearest_is_taken(crossing):
     assert every.groupby("point_id")["id"].apply(list).to_dict() == {3: [30], 7: [40, 10, 30]}
 
 
+@pytest.mark.parametrize("compiled", KERNELS)
+@settings(deadline=None)
+@given(pairs=st.lists(st.tuples(*(st.floats(-720, 720),) * 2), min_size=1, max_size=20), chosen=st.data())
+def test_headings_are_compared_to_the_last_bit(pairs, chosen, compiled):
+    heading, bearing = np.array(pairs).T
+    difference = heading_difference(heading, bearing)
+    most = chosen.draw(st.sampled_from(difference.tolist()))
+    places, ids = (1000.0 * np.arange(len(pairs)), np.zeros(len(pairs))), np.arange(len(pairs))
+    test = HeadingTest(bearing, heading, np.zeros(len(pairs), dtype=bool), most)
+    found = searched(places, places, ids, max_distance=1.0, test=test, compiled=compiled)
+    assert [point for point, _, _ in found] == np.flatnonzero(difference <= most).tolist()
+
+
+@pytest.mark.skipif(not knn.has_kernel(), reason="Numba is not installed")
+@settings(deadline=None)
+@given(heading=st.floats(-720, 720) | st.just(np.nan), bearing=st.floats(-720, 720) | st.just(np.nan))
+def test_compiled_scores_have_the_same_heading_difference(heading, bearing):
+    from mlygeo.spatial import best_numba
+
+    expected = heading_difference(np.array([heading]), np.array([bearing]))[0]
+    found = best_numba._off_street(heading, bearing)
+    assert np.array_equal(found, expected, equal_nan=True)
+
+
 def test_heading_difference_counts_both_directions_of_a_street():
     assert heading_difference(np.array([0, 10, 350, 90, 180, 271, 359]), np.array([0, 350, 10, 270, 0, 0, 180])) == (
         pytest.approx([0, 20, 20, 0, 0, 89, 1])

@@ -21,6 +21,7 @@ import numpy as np
 
 from mlygeo import frames
 from mlygeo.arrays import interpreting
+from mlygeo.degrees import short_way
 from mlygeo.errors import FileError, FormatError, FrameError, InputError
 from mlygeo.formats import mvt_tiles
 from mlygeo.formats.mvt_layers import EXACT_DOUBLE, FEATURE_LIMIT, ODD, odd_value, whole_number
@@ -567,7 +568,7 @@ def _first_point(geometry: Any) -> tuple[float, float] | None:
     lon, lat = place[:2]
     if not (-360 <= lon <= 360 and -90 <= lat <= 90):
         raise FormatError(f"a point at {str(lon)[:24]}, {str(lat)[:24]}, which are not degrees")
-    return (lon if -180 <= lon <= 180 else (lon + 180) % 360 - 180, lat)
+    return (lon if -180 <= lon <= 180 else short_way(lon), lat)
 
 
 def _exact(value: Any) -> int | None:
