@@ -78,6 +78,7 @@ class Matched:
         unique: bool,
         max_heading_difference: float | None,
         preference: Preference | None = None,
+        neighbours: pa.Table | None = None,
     ) -> Self:
         """
         Match images to points; the options are those of `mlygeo.spatial.nearest.select_nearest`.
@@ -96,6 +97,9 @@ class Matched:
             Which images are near enough.
         preference
             What is preferred to the nearest image; None for nothing.
+        neighbours
+            `sequence_id` and, where images have it, `provider` of the image that the neighbour of each point got
+            first, null for none; None where the points are all that there are. See `mlygeo.spatial.best.match`.
 
         Raises
         ------
@@ -109,7 +113,7 @@ class Matched:
         if preference is not None:
             found = _best(
                 points, images, compared, preference, keyed=keyed, projection=projection, max_distance=max_distance,
-                k=k, max_heading_difference=max_heading_difference,
+                k=k, max_heading_difference=max_heading_difference, neighbours=neighbours,
             )  # fmt: skip
             difference = compared.difference(found.matches)
             return cls(points, compared.point_id, images, keyed, found.matches, difference, preference, found)
@@ -269,6 +273,7 @@ def _best(
     max_distance: float | None,
     k: int,
     max_heading_difference: float | None,
+    neighbours: pa.Table | None,
 ) -> Best:
     """Match the images that are preferred; see `mlygeo.spatial.best.match`."""
     from mlygeo.parts import preferred
@@ -281,15 +286,20 @@ def _best(
     if "heading" in terms:
         pano = truths_of(images, "is_pano")[0] if pano is None else pano
         heading = floats_of(images, "compass_angle") if heading is None else heading
+    sequence = wanted = None
+    if "same_sequence" in terms and neighbours is not None:
+        sequence, wanted = preferred.sequences_beside(images, neighbours)
+    elif "same_sequence" in terms:
+        sequence = preferred.sequences(images)
     return best.match(
         *points.lonlat, *images.lonlat, keyed.ranks, preference=preference,
         compared=best.Compared(
             preferred.own_scores(images, preference), compared.point_bearing, heading, pano,
-            preferred.sequences(images) if "same_sequence" in terms else None,
+            sequence,
             None if preference.per is None else preferred.groups(images, preference.per),
         ),
         point_id=compared.point_id, point_xy=compared.point_xy, image_xy=compared.image_xy, projection=projection,
-        max_distance=max_distance, k=k, max_heading_difference=max_heading_difference,
+        max_distance=max_distance, k=k, max_heading_difference=max_heading_difference, wanted=wanted,
     )  # fmt: skip
 
 

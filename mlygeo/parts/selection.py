@@ -29,14 +29,18 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Bounds, Floats, Rows
     from mlygeo.parts.images import Images
+    from mlygeo.parts.matching import Matched
     from mlygeo.parts.plan import Plan
     from mlygeo.parts.points import GivenPoints, TaskPoints
     from mlygeo.regions import Region
     from mlygeo.spatial.projection import Projection
     from mlygeo.store.datasets.layout import Leaves
 
-STEP, UNIQUE = "selection", "unique"
-"""Modules whose `task` makes a part; the second where each image serves one point."""
+STEP, UNIQUE, NEIGHBOURS = "selection", "unique", "neighbours"
+"""
+Modules whose `task` makes a part; the second where each image serves one point, the third where what a point gets hangs
+on the image of its neighbour.
+"""
 
 HALOS = (5, 3, 2)
 """Largest distances around the points of a task within which others are known, where each image serves one point."""
@@ -63,6 +67,14 @@ class Options:
     unique: bool
     max_heading_difference: float | None
     preference: dict[str, Any] | None = None
+
+    @property
+    def step(self) -> str:
+        """The module whose `task` makes a part."""
+        preference = self.preferred
+        if preference is not None and preference.rule is not None and "same_sequence" in preference.rule.weights:
+            return NEIGHBOURS
+        return UNIQUE if self.unique else STEP
 
     @property
     def preferred(self) -> Preference | None:
@@ -208,9 +220,7 @@ def planned(
         "by_text": sorted(images.by_text(dataset, region, conditions)),
     }
     name = plan.digest(given)
-    made = plan.Plan(
-        folder / f"{STEP}-{name}", name, UNIQUE if options.unique else STEP, str(dataset.folder), given, tuple(tasks)
-    )
+    made = plan.Plan(folder / f"{STEP}-{name}", name, options.step, str(dataset.folder), given, tuple(tasks))
     return Planned(made, given_points, leaves)
 
 
@@ -232,18 +242,20 @@ def task(made: Plan, number: int) -> dict[str, Any]:
     """
     own, inputs, own_points = made.tasks[number], Inputs.of(made), points.of_task(made, number)
     options = Options(**made.given["options"])
-    distance_m = options.max_distance
-    search = Search(
-        inputs.dataset, inputs.projection, inputs.region, inputs.conditions, options.k, options.max_heading_difference,
-        options.preferred,
-    )  # fmt: skip
-    if distance_m is None:
+    search = inputs.search(options)
+    if options.max_distance is None:
         table, lon, lat = search.nearest(own_points)
-    else:
-        matched = search.within(own_points, own.reach, distance_m)
-        kind = inputs.dataset.schema_of(matched.table.schema, but=matched.added)
-        table, (lon, lat) = matched.table.cast(kind), matched.lonlat
-    return write_part(made, number, table, lon, lat, count=len(own_points), counted=inputs.counted(own))
+        return write_part(made, number, table, lon, lat, count=len(own_points), counted=inputs.counted(own))
+    matched = search.within(own_points, own.reach, options.max_distance)
+    return write_matched(made, number, matched, inputs)
+
+
+def write_matched(made: Plan, number: int, matched: Matched, inputs: Inputs) -> dict[str, Any]:
+    """Write the part of a task, its images matched to its points, and return what is counted in it."""
+    kind = inputs.dataset.schema_of(matched.table.schema, but=matched.added)
+    table, (lon, lat) = matched.table.cast(kind), matched.lonlat
+    counted = inputs.counted(made.tasks[number])
+    return write_part(made, number, table, lon, lat, count=len(matched.points), counted=counted)
 
 
 @dataclass(frozen=True)
@@ -270,6 +282,13 @@ class Inputs:
         projection = Zones() if given["srid"] == Zones.srid else geodesy.projection(given["srid"])
         region, conditions = images.region_of_json(given["region"]), images.conditions_of_json(given["conditions"])
         return cls(dataset, projection, region, conditions)
+
+    def search(self, options: Options) -> Search:
+        """Return the search of images for points."""
+        return Search(
+            self.dataset, self.projection, self.region, self.conditions, options.k, options.max_heading_difference,
+            options.preferred,
+        )  # fmt: skip
 
     def counted(self, task: plan.Task) -> dict[str, int]:
         """Return what a task counts of the images; see `mlygeo.parts.images.counted`."""

@@ -49,6 +49,9 @@ if TYPE_CHECKING:
 HELD_POINTS = 1_000_000
 """Points that are held when they are written, along a curve; more are written as they come."""
 
+FIRST_CHOICES = "first choices"
+"""What is done first where the image of a point hangs on that of its neighbour."""
+
 WHOLE = "whole"
 """Folder of the parts of a plan that are about to take their place."""
 
@@ -147,7 +150,6 @@ def select(
     frames.columns_for(conditions, dataset.empty.columns)
     if region is not None:
         _check_inside(region, dataset)
-    _check_local(preference)
     options = step.Options(
         matching.limit, matching.k, matching.unique, matching.max_heading_difference,
         None if preference is None else preference.as_json(),
@@ -170,16 +172,6 @@ def select(
     job: Job[gpd.GeoDataFrame] = Job(run.frame, run.summary, "", run.write, ids=run.words)
     run.job.append(job)
     return job
-
-
-def _check_local(preference: Preference | None) -> None:
-    """Raise InputError for what hangs on points beyond a part, with the reason."""
-    if preference is not None and preference.rule is not None and "same_sequence" in preference.rule.weights:
-        raise InputError(
-            "the term 'same_sequence' is not possible with a dataset of images: it looks at the image of the nearest"
-            " other point, which may lie anywhere",
-            hint="take a file of weights without it, or a frame of the images: mlygeo.read_frame(folder)",
-        )
 
 
 def _check_inside(region: Region, dataset: Images) -> None:
@@ -268,13 +260,16 @@ class _Run:
         from shapely import box
 
         from mlygeo.parts import at_once, rounds
+        from mlygeo.parts import selection as step
         from mlygeo.spatial import cells
 
         with tempfile.TemporaryDirectory(prefix="mlygeo-") as folder:
             plan = self.planned(Path(folder)).plan
-        is_unique = plan.step == "unique"
+        is_unique, is_twice = plan.step == step.UNIQUE, plan.step == step.NEIGHBOURS
         tasks = rounds.first_tasks(plan, self.dataset.index.rows) if is_unique else plan.tasks
-        seconds_of = [task.seconds + is_unique * rounds.SECONDS_PER_POINT * task.points for task in tasks]
+        seconds_of = [
+            task.seconds * (1 + is_twice) + is_unique * rounds.SECONDS_PER_POINT * task.points for task in tasks
+        ]
         bounds = [cells.bounds(*cells.from_quadkey(task.cell)) for task in tasks]
         parts = gpd.GeoDataFrame(
             {
@@ -310,7 +305,8 @@ class _Run:
             f"{counted(facts['parts'], 'part')} with {counted(facts['points'], 'point')}, to read"
             f" {facts['bytes'] / 1e6:,.0f} MB; {who} up to {most / 1e6:,.0f} MB, and all take about"
             f" {facts['seconds']:,.0f} s in {'1 process' if processes == 1 else f'{processes:,} processes'}"
-            f"{rounds.remark(plan) if is_unique else ''}; nothing was done"
+            f"{rounds.remark(plan) if is_unique else ''}"
+            f"{'; each part is made twice, for the term same_sequence' if is_twice else ''}; nothing was done"
         )
         return Job(lambda: parts, facts, text)
 
@@ -332,17 +328,20 @@ class _Run:
 
     def _done(self, planned: Planned) -> Whole:
         """Do what is left of a plan, and return its parts."""
-        from mlygeo.parts import at_once, rounds, run
+        from mlygeo.parts import at_once, firsts, rounds, run, selection
         from mlygeo.parts.whole import Whole
 
         if self._is_at_once(planned.plan):
             return at_once.select(planned, self.progress)
         plan = planned.write()
-        if plan.step == "unique" and plan.left():
+        if plan.step == selection.UNIQUE and plan.left():
             turn: Plan | None = rounds.first(plan, self._elsewhere)
             while turn is not None:
                 self._do(turn, turn.left(), run, f"round {turn.given['round'] + 1}")
                 turn = rounds.following(plan, turn)
+        if plan.step == selection.NEIGHBOURS and plan.left():
+            first = firsts.of(plan)
+            self._do(first, first.left(), run, FIRST_CHOICES)
         self._do(plan, plan.left(), run)
         return Whole(plan)
 
@@ -365,14 +364,25 @@ class _Run:
         return images.repeated(self.dataset, self.region, self.conditions)
 
     def _do_share(self, planned: Planned) -> None:
-        from mlygeo.parts import rounds, run
+        from mlygeo.parts import firsts, rounds, run, selection
 
         plan = planned.write()
-        if plan.step == "unique" and plan.left():
+        if plan.step == selection.UNIQUE and plan.left():
             plan = rounds.first(plan, self._elsewhere)
-        number, of = self.spread.share or (0, 1)
-        left = set(plan.left())
-        own_tasks = [each for each in range(number, len(plan.tasks), of) if each in left]
+        if plan.step == selection.NEIGHBOURS and plan.left():
+            first = firsts.of(plan)
+            if first.left():
+                first_tasks = self._own_tasks(first)
+                self._do(first, first_tasks, run, FIRST_CHOICES)
+            if first.left():
+                done = len(first.tasks) - len(first.left())
+                self.summary |= {"parts": len(first.tasks), "parts_done": 0, "parts_of_this_share": 0}
+                self.job[0].headline = (
+                    f"the first choices of {done:,} of {counted(len(first.tasks), 'part')} are there,"
+                    f" {len(first_tasks):,} by this run; the same command makes parts of them once all are"
+                )
+                return
+        own_tasks = self._own_tasks(plan)
         self._do(plan, own_tasks, run)
         done = len(plan.tasks) - len(plan.left())
         self.summary |= {"parts": len(plan.tasks), "parts_done": done, "parts_of_this_share": len(own_tasks)}
@@ -381,6 +391,12 @@ class _Run:
         if done == len(plan.tasks):
             text += "; the same command without `part` brings them together"
         self.job[0].headline = text
+
+    def _own_tasks(self, plan: Plan) -> list[int]:
+        """Return the tasks of this share whose part is not there."""
+        number, of = self.spread.share or (0, 1)
+        left = set(plan.left())
+        return [each for each in range(number, len(plan.tasks), of) if each in left]
 
     def _lay(self, plan: Plan) -> None:
         """Do what is left of a plan whose parts all shares need: of several at once each begins elsewhere."""
