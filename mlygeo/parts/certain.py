@@ -80,7 +80,7 @@ def task(made: Plan, number: int) -> dict[str, Any]:
     """
     whole, own = plan.read(made.folder.parent), made.tasks[number]
     inputs, options = Inputs.of(whole), dict(whole.given["options"])
-    del options["unique"], options["preference"]
+    del options["unique"], options["preference"], options["looks"]
     if made.given["round"]:
         points, core, images = _left_open(made, number, inputs)
     else:

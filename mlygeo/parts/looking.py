@@ -2,28 +2,99 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlygeo.parts import preferred
-from mlygeo.parts.matching import ids_of_points
+from mlygeo.parts.matching import Matched, ids_of_points
 from mlygeo.progress import counted
 from mlygeo.spatial import lenses, towards
-from mlygeo.spatial.towards import Cameras
+from mlygeo.spatial.towards import Cameras, Looking
+from mlygeo.store.points import keep
+from mlygeo.store.repeats import once
 
 if TYPE_CHECKING:
-    from mlygeo.arrays import Floats, Objects, Whole
+    from collections.abc import Iterable
+
+    from mlygeo.arrays import Bounds, Floats, Objects, Whole
     from mlygeo.keys import Keyed
+    from mlygeo.parts.images import Images
+    from mlygeo.parts.points import TaskPoints
+    from mlygeo.parts.selection import Inputs, Options
+    from mlygeo.regions import Region
     from mlygeo.spatial.best import Best, Preference
     from mlygeo.spatial.projection import Projection
-    from mlygeo.spatial.towards import Looking
     from mlygeo.spatial.zones import Zones
     from mlygeo.store.point_sources import Points
 
 PANORAMA = 360.0
 
+UNSEEING = "unseeing"
+"""Where a task counts the images that look nowhere that is known, by reason."""
+
 _LENS = ("camera_type", "camera_parameters")
+
+
+@dataclass(frozen=True)
+class Looks:
+    """
+    Which images look at the things of a selection over parts, JSON.
+
+    Parameters
+    ----------
+    min_distance, apart
+        As of `mlygeo.spatial.towards.Looking`.
+    field_of_view
+        Field of view of flat images whose own is unknown, degrees; None leaves it unknown.
+    """
+
+    min_distance: float | None
+    apart: float | None
+    field_of_view: float | None
+
+
+def counted_in(
+    dataset: Images, numbers: Iterable[int], region: Region | None, conditions: dict[str, Any], looks: Looks
+) -> dict[str, Any]:
+    """
+    Return what `mlygeo.parts.images.counted` does, and which of the images look nowhere that is known, by reason.
+
+    Parameters
+    ----------
+    dataset, numbers, region, conditions
+        As there.
+    looks
+        Which images look at things.
+    """
+    total: dict[str, Any] = {"kept": 0, "unplaced": 0, UNSEEING: {}}
+    for number in numbers:
+        kept = keep(dataset.part(number), region=region, conditions=conditions)
+        lon, lat = kept.lonlat
+        total["kept"] += len(kept)
+        total["unplaced"] += int(np.count_nonzero(~(np.isfinite(lon) & np.isfinite(lat))))
+        _, unseeing = cameras_of(kept, usual_angle=looks.field_of_view)
+        total[UNSEEING] = preferred.found_by(iter([total[UNSEEING], unseeing]))
+    return total
+
+
+def unseeing_of(counts: Iterable[dict[str, Any]], again: Points, looks: Looks) -> dict[str, int]:
+    """
+    Return how many images look nowhere that is known, by reason.
+
+    Parameters
+    ----------
+    counts
+        What `counted_in` returned of all images.
+    again
+        Those of them that say the same as another one, which do not count.
+    looks
+        Which images look at things.
+    """
+    found = preferred.found_by(each[UNSEEING] for each in counts)
+    _, twice = cameras_of(again, usual_angle=looks.field_of_view)
+    return {reason: left for reason, count in found.items() if (left := count - twice.get(reason, 0))}
 
 
 def cameras_of(images: Points, *, usual_angle: float | None) -> tuple[Cameras, dict[str, int]]:
@@ -50,7 +121,7 @@ def cameras_of(images: Points, *, usual_angle: float | None) -> tuple[Cameras, d
     if "is_pano" in images.columns:
         pano, said = truths_of(images, "is_pano")
     heading, angle = numbers("compass_angle"), numbers("field_of_view")
-    angle[~(angle > 0)] = np.nan
+    angle = np.where(angle > 0, angle, np.nan)
     if "camera_parameters" in images.columns:
         columns = {name: images.arrow(name).to_pandas() for name in _LENS if name in images.columns}
         columns |= {name: numbers(name) for name in ("width", "height", "exif_orientation")}
@@ -69,6 +140,33 @@ def cameras_of(images: Points, *, usual_angle: float | None) -> tuple[Cameras, d
     }
     left_out = {reason: count for reason, count in gone.items() if count}
     return Cameras(heading, angle, np.zeros(len(images))), left_out
+
+
+def within(points: TaskPoints, box: Bounds | None, inputs: Inputs, options: Options, looks: Looks) -> Matched:
+    """
+    Return the images that look at things of a task.
+
+    Parameters
+    ----------
+    points
+        The middles of the things, and their geometries.
+    box
+        Box in degrees whose images are read, which must hold what is within the distance of the things.
+    inputs, options
+        What the plan names, and which images match.
+    looks
+        Which images look at things.
+    """
+    candidates = keep(inputs.dataset.points(box), region=inputs.region, conditions=inputs.conditions)
+    candidates, repeated = once(candidates)
+    cameras, _ = cameras_of(candidates, usual_angle=looks.field_of_view)
+    assert options.max_distance is not None  # noqa: S101 - things need one
+    ids, best = match(
+        points.shapes, points, candidates, keyed=repeated.keys, projection=inputs.projection,
+        looking=Looking(looks.min_distance, options.max_distance, looks.apart), cameras=cameras, k=options.k,
+        preference=options.preferred,
+    )  # fmt: skip
+    return Matched.of_best(points, ids, candidates, repeated.keys, options.preferred, best)
 
 
 def match(

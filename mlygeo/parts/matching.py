@@ -168,6 +168,21 @@ class Matched:
         found = cls(points, compared.point_id, images, keyed, part.matches, compared.difference(part.matches))
         return found, part
 
+    @classmethod
+    def of_best(  # noqa: PLR0917 - what `Matched` has
+        cls, points: Points, ids: Whole, images: Points, keyed: Keyed, preference: Preference | None, best: Best
+    ) -> Self:
+        """
+        Return the pairs that were found, without the angles between cameras and streets.
+
+        Parameters
+        ----------
+        points, ids, images, keyed, preference, best
+            As of the class.
+        """
+        unknown = np.full(len(best.matches), np.nan)
+        return cls(points, ids, images, keyed, best.matches, unknown, preference, best)
+
     @cached_property
     def chosen_ids(self) -> Whole | pa.StringArray | pa.LargeStringArray:
         """The id of the image of each match."""
@@ -198,7 +213,7 @@ class Matched:
     @property
     def added(self) -> set[str]:
         """Columns of the table that images may have too, and which are not theirs."""
-        return {"score"} & self._preferred.keys()
+        return {"score", *(self.best.told if self.best is not None else ())} & self._preferred.keys()
 
     @cached_property
     def _preferred(self) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def task(made: Plan, number: int) -> dict[str, Any]:
     row[known] = order[place[known]]
     neighbours = told.drop_columns(["point_id"]).take(pa.array(row, mask=row < 0))
     matched = inputs.search(options).within(own_points, own.reach, options.max_distance, neighbours)
-    return write_matched(made, number, matched, inputs)
+    return write_matched(made, number, matched, inputs, inputs.counted(own))
 
 
 def others(made: Plan, number: int, own: TaskPoints, projection: Projection | Zones) -> tuple[Rows, Rows]:

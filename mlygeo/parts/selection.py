@@ -8,16 +8,17 @@ the same images, distances and ranks wherever the world is cut.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from mlygeo.errors import FrameError, InputError
-from mlygeo.parts import facts, images, plan, points, preferred
+from mlygeo.parts import facts, images, looking, plan, points, preferred
 from mlygeo.parts.matching import check_headings
 from mlygeo.parts.rings import Search
-from mlygeo.spatial import areas, cells, geodesy
+from mlygeo.spatial import areas, cells, geodesy, towards
 from mlygeo.spatial.best import Preference
 from mlygeo.spatial.knn import FIRST_LIMIT_M
 from mlygeo.spatial.zones import Zones
@@ -25,9 +26,10 @@ from mlygeo.store import parquet
 from mlygeo.store.datasets import layout
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from mlygeo.arrays import Bounds, Floats, Rows
+    from mlygeo.arrays import Bounds, Floats, Objects, Rows
     from mlygeo.parts.images import Images
     from mlygeo.parts.matching import Matched
     from mlygeo.parts.plan import Plan
@@ -60,6 +62,8 @@ class Options:
         As there.
     preference
         What is preferred to the nearest image, as `mlygeo.spatial.best.Preference.as_json` has it; None for nothing.
+    looks
+        Which images look at things, the values of `mlygeo.parts.looking.Looks`; None where points are no things.
     """
 
     max_distance: float | None
@@ -67,6 +71,7 @@ class Options:
     unique: bool
     max_heading_difference: float | None
     preference: dict[str, Any] | None = None
+    looks: dict[str, Any] | None = None
 
     @property
     def step(self) -> str:
@@ -185,21 +190,28 @@ def planned(
         check_headings(given_points, dataset.empty)
     if (preference := options.preferred) is not None:
         names = given_points.name, dataset.name
-        preferred.check_columns(preference, given_points.columns, dataset.empty.columns, names)
+        of_things = options.looks is not None
+        preferred.check_columns(preference, given_points.columns, dataset.empty.columns, names, of_things=of_things)
     index, found = dataset.index, given_points.found
     occupied = found.occupied
     leaves = plan.cut(occupied.code, occupied.count, index.cells, index.counts, rows_per_task)
     ends = np.append(np.searchsorted(occupied.code, leaves.first), len(occupied.code))
     distance_m = FIRST_LIMIT_M if options.max_distance is None else options.max_distance
+    things = [*_things_of(given_points.shapes, leaves)]
     tasks = []
     for number, (code, zoom) in enumerate(zip(leaves.code.tolist(), leaves.zoom.tolist(), strict=True)):
         own = slice(ends[number], ends[number + 1])
-        reach = _reach(projection, occupied.bounds(own), distance_m)
+        if things:
+            reach = towards.reach(things[number], projection, distance_m)
+            if reach is None:
+                raise _out_of_reach(projection, areas.around(towards.boxes(things[number])), distance_m, "things")
+        else:
+            reach = _reach(projection, occupied.bounds(own), distance_m)
         if options.unique:
             reach = _wider(reach, occupied.bounds(own), projection, options, dataset)
         near = plan.in_reach(reach, index.cells, index.counts)
         tasks.append(plan.Task(cells.quadkey(code, zoom), int(occupied.count[own].sum()), near, reach))
-    if region is not None or conditions:
+    if region is not None or conditions or options.looks is not None:
         tasks = images.with_counts(tasks, dataset)
     given = {
         "version": plan.VERSION,
@@ -242,19 +254,36 @@ def task(made: Plan, number: int) -> dict[str, Any]:
     """
     own, inputs, own_points = made.tasks[number], Inputs.of(made), points.of_task(made, number)
     options = Options(**made.given["options"])
+    if options.looks is not None:
+        looks = looking.Looks(**options.looks)
+        looked = looking.within(own_points, own.reach, inputs, options, looks)
+        counted = looking.counted_in(inputs.dataset, own.counts, inputs.region, inputs.conditions, looks)
+        return write_matched(made, number, looked, inputs, counted)
     search = inputs.search(options)
     if options.max_distance is None:
         table, lon, lat = search.nearest(own_points)
         return write_part(made, number, table, lon, lat, count=len(own_points), counted=inputs.counted(own))
     matched = search.within(own_points, own.reach, options.max_distance)
-    return write_matched(made, number, matched, inputs)
+    return write_matched(made, number, matched, inputs, inputs.counted(own))
 
 
-def write_matched(made: Plan, number: int, matched: Matched, inputs: Inputs) -> dict[str, Any]:
-    """Write the part of a task, its images matched to its points, and return what is counted in it."""
+def write_matched(made: Plan, number: int, matched: Matched, inputs: Inputs, counted: dict[str, Any]) -> dict[str, Any]:
+    """
+    Write the part of a task, and return what is counted in it.
+
+    Parameters
+    ----------
+    made, number
+        The plan, and the number of the task.
+    matched
+        Images matched to its points.
+    inputs
+        What the plan names.
+    counted
+        What is counted of the images.
+    """
     kind = inputs.dataset.schema_of(matched.table.schema, but=matched.added)
     table, (lon, lat) = matched.table.cast(kind), matched.lonlat
-    counted = inputs.counted(made.tasks[number])
     return write_part(made, number, table, lon, lat, count=len(matched.points), counted=counted)
 
 
@@ -365,13 +394,28 @@ def _described(table: pa.Table, lon: Floats, lat: Floats) -> dict[str, Any]:
 def _reach(projection: Projection | Zones, bounds: Bounds | None, distance_m: float) -> Bounds:
     reach = None if bounds is None else projection.reach(bounds, distance_m)
     if reach is None:
-        lon, lat = (np.nan, np.nan) if bounds is None else areas.centre(bounds)
-        raise InputError(
-            f"no box in degrees holds all that is within {distance_m:g} m of points around"
-            f" {lon:.3f}, {lat:.3f} in EPSG:{projection.srid}",
-            hint="leave out points near a pole or beyond the area of use of `srid`, or take another `srid`",
-        )
+        raise _out_of_reach(projection, bounds, distance_m, "points")
     return reach
+
+
+def _out_of_reach(projection: Projection | Zones, bounds: Bounds | None, distance_m: float, noun: str) -> InputError:
+    lon, lat = (np.nan, np.nan) if bounds is None else areas.centre(bounds)
+    return InputError(
+        f"no box in degrees holds all that is within {distance_m:g} m of {noun} around"
+        f" {lon:.3f}, {lat:.3f} in EPSG:{projection.srid}",
+        hint=f"leave out {noun} near a pole or beyond the area of use of `srid`, or take another `srid`",
+    )
+
+
+def _things_of(shapes: Objects | None, leaves: Leaves) -> Iterator[Objects]:
+    """Yield the geometries of the things of each task; none where there are none."""
+    if shapes is None:
+        return
+    code = cells.codes(*towards.middles(shapes), layout.MOST_ZOOM)
+    of = np.where(code < 0, -1, leaves.of(code))
+    order = np.argsort(of, kind="stable")
+    ends = np.searchsorted(of[order], np.arange(len(leaves) + 1)).tolist()
+    yield from (shapes[order[start:stop]] for start, stop in pairwise(ends))
 
 
 def _wider(

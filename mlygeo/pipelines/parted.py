@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from mlygeo.keys import Key
     from mlygeo.parts.images import Images
+    from mlygeo.parts.looking import Looks
     from mlygeo.parts.plan import Plan
     from mlygeo.parts.points import GivenPoints
     from mlygeo.parts.selection import Planned
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from mlygeo.spatial.best import Preference
     from mlygeo.spatial.projection import Projection
     from mlygeo.spatial.zones import Zones
+    from mlygeo.store.point_sources import Points
     from mlygeo.store.repeats import Repeats
 
     Do = Callable[[Plan], None]
@@ -102,6 +104,7 @@ def select(
     projection: Callable[[GivenPoints], Projection | Zones],
     matching: Matching,
     preference: Preference | None,
+    looks: Looks | None,
     region: Region | None,
     conditions: dict[str, Any],
     spread: Spread,
@@ -127,6 +130,8 @@ def select(
         Returns the plane to measure in for the points.
     matching, preference, region, conditions
         As of a selection from a frame.
+    looks
+        Which images look at things, where the points are the middles of these; else None.
     spread, workers
         Who works on the parts; None for `workers` where it was not given.
     dry_run
@@ -152,7 +157,7 @@ def select(
         _check_inside(region, dataset)
     options = step.Options(
         matching.limit, matching.k, matching.unique, matching.max_heading_difference,
-        None if preference is None else preference.as_json(),
+        None if preference is None else preference.as_json(), None if looks is None else vars(looks),
     )  # fmt: skip
 
     def planned(found: GivenPoints, folder: Path) -> Planned:
@@ -164,7 +169,7 @@ def select(
         )  # fmt: skip
 
     run = _Run(
-        points, dataset, region, conditions, preference, spread, workers, left_out, doubts, summed, said, lock,
+        points, dataset, region, conditions, preference, looks, spread, workers, left_out, doubts, summed, said, lock,
         progress, planned,
     )  # fmt: skip
     if dry_run:
@@ -202,6 +207,7 @@ class _Run:
     region: Region | None
     conditions: dict[str, Any]
     preference: Preference | None
+    looks: Looks | None
     spread: Spread
     workers: int | None
     left_out: dict[str, int]
@@ -355,10 +361,10 @@ class _Run:
 
     def _elsewhere(self) -> Any:
         """Return the ids of images that stand at several places."""
-        return self._repeats.placed
+        return self._repeats[1].placed
 
     @cached_property
-    def _repeats(self) -> Repeats:
+    def _repeats(self) -> tuple[Points, Repeats]:
         from mlygeo.parts import images
 
         return images.repeated(self.dataset, self.region, self.conditions)
@@ -415,8 +421,10 @@ class _Run:
     def _settle(self, whole: Whole) -> None:
         """Fill in the summary and the headline."""
         from mlygeo import frames
+        from mlygeo.parts import looking
         from mlygeo.providers import attribution_of
         from mlygeo.store import repeats
+        from mlygeo.store.points import SomeOf
 
         index = self.dataset.index
         counts = [counted["counted"] for counted in whole.counts]
@@ -426,7 +434,7 @@ class _Run:
             kept, kept_unplaced = (sum(each[name] for each in counts) for name in ("kept", "unplaced"))
         if not kept:
             inputs.log.warning("no image of %s passes the filters and lies in the region", self.dataset.name)
-        found = self._repeats
+        rows, found = self._repeats
         gone = unplaced - kept_unplaced if index.rows > kept else 0
         cut = {"outside the region, or by the filters": index.rows - kept - gone}
         self.left_out |= inputs.left_out_counts(
@@ -434,6 +442,8 @@ class _Run:
         )
         if len(found.again):
             self.left_out |= {f"images {repeats.AGAIN}": len(found.again)}
+        if self.looks is not None:
+            self.left_out |= looking.unseeing_of(counts, SomeOf(rows, found.again), self.looks)
         self.doubts |= self._unknown()
         self.doubts |= found.problems
         credited = list(dict.fromkeys([*whole.attribution(attribution_of), *frames.credited(self.points.attrs)]))
@@ -454,12 +464,13 @@ class _Run:
         index, counts, gone = self.dataset.index, [], []
         for number in range(len(index.parts)):
             kept = keep(self.dataset.part(number), region=self.region, conditions=self.conditions)
-            counts.append(preferred.unknown(kept, self.preference))
+            counts.append(preferred.unknown(kept, self.preference, of_things=self.looks is not None))
             gone.append(preferred.left_out(kept, self.preference))
         self.left_out |= preferred.found_by(iter(gone))
-        return preferred.found_by(iter(counts)) | preferred.no_bearings(
-            self.points.found.without_bearing, self.preference
-        )
+        found = preferred.found_by(iter(counts))
+        if self.looks is not None:
+            return found
+        return found | preferred.no_bearings(self.points.found.without_bearing, self.preference)
 
     def _told(self, whole: Whole) -> dict[str, Any]:
         """Return what was selected, for the lock."""
