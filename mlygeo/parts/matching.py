@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import pyarrow as pa
 
-    from mlygeo.arrays import Bounds, Flags, Floats, Whole
+    from mlygeo.arrays import Bounds, Flags, Floats, Whole, Whole32
     from mlygeo.keys import Keyed
     from mlygeo.spatial.best import Best, Preference
     from mlygeo.spatial.nearest import Matches, PartOfPairs
@@ -301,7 +301,8 @@ def _best(
     if "heading" in terms:
         pano = truths_of(images, "is_pano")[0] if pano is None else pano
         heading = floats_of(images, "compass_angle") if heading is None else heading
-    sequence = wanted = None
+    sequence: Whole | Whole32 | None = None
+    wanted: Whole32 | None = None
     if "same_sequence" in terms and neighbours is not None:
         sequence, wanted = preferred.sequences_beside(images, neighbours)
     elif "same_sequence" in terms:
