@@ -128,10 +128,12 @@ def select(
         The images.
     projection
         Returns the plane to measure in for the points.
-    matching, preference, region, conditions
+    matching, preference
         As of a selection from a frame.
     looks
         Which images look at things, where the points are the middles of these; else None.
+    region, conditions
+        Which images may be chosen.
     spread, workers
         Who works on the parts; None for `workers` where it was not given.
     dry_run

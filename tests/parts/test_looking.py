@@ -83,6 +83,8 @@ def test_any_cut_gives_the_images_of_one_run(tmp_path_factory, seed, most, task,
         prefer.write_text("[weights]\nheading = 0.5\ndistance = 0.3\nage = 0.2\n")
     if prefer is not None:
         options["prefer"] = prefer
+    if options["k"] == 1:
+        options.pop("apart", None)
     things, images = street(seed, text=text, around=around)
     if "region" in options:
         west, south = around

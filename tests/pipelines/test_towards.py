@@ -139,7 +139,8 @@ def test_what_does_not_go_with_things_is_refused(town):
         ({"per": "year"}, "`per` is of no use with `towards`"),
         ({"max_distance": None}, "needs a largest distance"),
         ({"field_of_view": 0}, "`field_of_view` must lie above 0"),
-        ({"apart": 200}, "`apart` must lie between"),
+        ({"apart": 200, "k": 2}, "`apart` must lie between"),
+        ({"apart": 20}, "`apart` is of no use with `k=1`"),
         ({"prefer": "project-sidewalk"}, "'same_sequence' is not possible with `towards`"),
     ]:
         with pytest.raises(InputError, match=message):

@@ -318,7 +318,8 @@ class Towards:
     min_distance
         Smallest distance from image to thing, metres; the limit itself is included. Default: none.
     apart
-        Smallest angle between the directions from which the images of one thing look at it, degrees.
+        Smallest angle between the directions from which the images of one thing look at it, degrees; with `k`
+        above 1.
     field_of_view
         Horizontal field of view of flat images, degrees, used where neither image nor camera gives it. Without
         this option, such images are left out.
@@ -354,6 +355,8 @@ class Towards:
                 "`towards` needs a largest distance, and `max_distance` sets none",
                 hint="name the largest distance, such as `max_distance=50`",
             )
+        if matching.k == 1:
+            of_no_use(("apart",), "with `k=1`, where one image looks at a thing")
         return Looking(self.min_distance, matching.limit, self.apart)
 
 
