@@ -8,21 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo.parts import preferred
-from mlygeo.parts.matching import Matched, ids_of_points
+from mlygeo.parts.matching import ids_of_points
 from mlygeo.progress import counted
 from mlygeo.spatial import lenses, towards
 from mlygeo.spatial.towards import Cameras, Looking
 from mlygeo.store.points import keep
-from mlygeo.store.repeats import once
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mlygeo.arrays import Bounds, Floats, Objects, Whole
+    from mlygeo.arrays import Floats, Objects, Whole
     from mlygeo.keys import Keyed
     from mlygeo.parts.images import Images
-    from mlygeo.parts.points import TaskPoints
-    from mlygeo.parts.selection import Inputs, Options
     from mlygeo.regions import Region
     from mlygeo.spatial.best import Best, Preference
     from mlygeo.spatial.projection import Projection
@@ -140,33 +137,6 @@ def cameras_of(images: Points, *, usual_angle: float | None) -> tuple[Cameras, d
     }
     left_out = {reason: count for reason, count in gone.items() if count}
     return Cameras(heading, angle, np.zeros(len(images))), left_out
-
-
-def within(points: TaskPoints, box: Bounds | None, inputs: Inputs, options: Options, looks: Looks) -> Matched:
-    """
-    Return the images that look at things of a task.
-
-    Parameters
-    ----------
-    points
-        The middles of the things, and their geometries.
-    box
-        Box in degrees whose images are read, which must hold what is within the distance of the things.
-    inputs, options
-        What the plan names, and which images match.
-    looks
-        Which images look at things.
-    """
-    candidates = keep(inputs.dataset.points(box), region=inputs.region, conditions=inputs.conditions)
-    candidates, repeated = once(candidates)
-    cameras, _ = cameras_of(candidates, usual_angle=looks.field_of_view)
-    assert options.max_distance is not None  # noqa: S101 - things need one
-    ids, best = match(
-        points.shapes, points, candidates, keyed=repeated.keys, projection=inputs.projection,
-        looking=Looking(looks.min_distance, options.max_distance, looks.apart), cameras=cameras, k=options.k,
-        preference=options.preferred,
-    )  # fmt: skip
-    return Matched.of_best(points, ids, candidates, repeated.keys, options.preferred, best)
 
 
 def match(

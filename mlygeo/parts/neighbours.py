@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from mlygeo.parts import firsts, points
+from mlygeo.parts import firsts, points, selection
 from mlygeo.parts.certain import meeting
 from mlygeo.parts.matching import planar
 from mlygeo.parts.points import TaskPoints
-from mlygeo.parts.selection import Inputs, Options, counts_of, write_matched
+from mlygeo.parts.selection import Inputs, Options, counts_of  # noqa: F401 - every step has it
 from mlygeo.spatial import areas, nearest
 from mlygeo.spatial.knn import FIRST_LIMIT_M, WIDER
 from mlygeo.store.points import SomeOf
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from mlygeo.parts.plan import Plan
     from mlygeo.spatial.projection import Projection
     from mlygeo.spatial.zones import Zones
-
-__all__ = ["counts_of", "task"]
 
 MOST_POINTS = 1_000_000
 """Points that are searched at once; those of one task may be more."""
@@ -66,7 +64,7 @@ def task(made: Plan, number: int) -> dict[str, Any]:
     row[known] = order[place[known]]
     neighbours = told.drop_columns(["point_id"]).take(pa.array(row, mask=row < 0))
     matched = inputs.search(options).within(own_points, own.reach, options.max_distance, neighbours)
-    return write_matched(made, number, matched, inputs, inputs.counted(own))
+    return selection.write_matched(made, number, matched, inputs, inputs.counted(own))
 
 
 def others(made: Plan, number: int, own: TaskPoints, projection: Projection | Zones) -> tuple[Rows, Rows]:

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from mlygeo.errors import FrameError, InputError
 from mlygeo.parts import facts, images, looking, plan, points, preferred
-from mlygeo.parts.matching import check_headings
+from mlygeo.parts.matching import Matched, check_headings
 from mlygeo.parts.rings import Search
 from mlygeo.spatial import areas, cells, geodesy, towards
 from mlygeo.spatial.best import Preference
@@ -24,6 +24,8 @@ from mlygeo.spatial.knn import FIRST_LIMIT_M
 from mlygeo.spatial.zones import Zones
 from mlygeo.store import parquet
 from mlygeo.store.datasets import layout
+from mlygeo.store.points import keep
+from mlygeo.store.repeats import once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Bounds, Floats, Objects, Rows
     from mlygeo.parts.images import Images
-    from mlygeo.parts.matching import Matched
     from mlygeo.parts.plan import Plan
     from mlygeo.parts.points import GivenPoints, TaskPoints
     from mlygeo.regions import Region
@@ -256,7 +257,7 @@ def task(made: Plan, number: int) -> dict[str, Any]:
     options = Options(**made.given["options"])
     if options.looks is not None:
         looks = looking.Looks(**options.looks)
-        looked = looking.within(own_points, own.reach, inputs, options, looks)
+        looked = _looking(own_points, own.reach, inputs, options, looks)
         counted = looking.counted_in(inputs.dataset, own.counts, inputs.region, inputs.conditions, looks)
         return write_matched(made, number, looked, inputs, counted)
     search = inputs.search(options)
@@ -265,6 +266,20 @@ def task(made: Plan, number: int) -> dict[str, Any]:
         return write_part(made, number, table, lon, lat, count=len(own_points), counted=inputs.counted(own))
     matched = search.within(own_points, own.reach, options.max_distance)
     return write_matched(made, number, matched, inputs, inputs.counted(own))
+
+
+def _looking(points: TaskPoints, box: Bounds | None, inputs: Inputs, options: Options, looks: looking.Looks) -> Matched:
+    """Return the images in a box that look at things of a task; it must hold what is within the distance of these."""
+    candidates = keep(inputs.dataset.points(box), region=inputs.region, conditions=inputs.conditions)
+    candidates, repeated = once(candidates)
+    cameras, _ = looking.cameras_of(candidates, usual_angle=looks.field_of_view)
+    assert options.max_distance is not None  # noqa: S101 - things need one
+    ids, best = looking.match(
+        points.shapes, points, candidates, keyed=repeated.keys, projection=inputs.projection,
+        looking=towards.Looking(looks.min_distance, options.max_distance, looks.apart), cameras=cameras, k=options.k,
+        preference=options.preferred,
+    )  # fmt: skip
+    return Matched.of_best(points, ids, candidates, repeated.keys, options.preferred, best)
 
 
 def write_matched(made: Plan, number: int, matched: Matched, inputs: Inputs, counted: dict[str, Any]) -> dict[str, Any]:
