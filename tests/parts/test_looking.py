@@ -75,7 +75,7 @@ def over_parts(things, images, *, most=40, task=60, **options):
         },
     ),
 )  # fmt: skip
-@settings(deadline=None, max_examples=20, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(deadline=None, max_examples=10, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 def test_any_cut_gives_the_images_of_one_run(tmp_path_factory, seed, most, task, text, place, prefer, options):
     around, options["srid"] = place
     if prefer == "rule.toml":

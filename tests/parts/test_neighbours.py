@@ -53,7 +53,7 @@ def rule(tmp_path_factory):
         },
     ),
 )  # fmt: skip
-@settings(deadline=None, max_examples=14, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(deadline=None, max_examples=8, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 def test_any_cut_gives_the_sequences_of_one_run(rule, seed, most, task, at_once, text, place, points_are, options):
     around, srid = place
     points, images = weighed(seed, text=text, around=around)
