@@ -64,6 +64,9 @@ RANGES = {
 
 TIME = "captured_at"
 
+TIMES = f"rows whose {TIME} is before 1970", f"rows whose {TIME} is in the future"
+"""What times can be that no image has."""
+
 
 def counts_of(names: Iterable[str], seconds: Callable[[str], Any], numbers: Callable[[str], Any]) -> dict[str, int]:
     """
@@ -83,10 +86,14 @@ def counts_of(names: Iterable[str], seconds: Callable[[str], Any], numbers: Call
         if name in RANGES and (values := numbers(name)) is not None:
             found[f"rows whose {name} is {RANGES[name].said}"] = int(np.count_nonzero(RANGES[name].beyond(values)))
         elif name == TIME and (values := seconds(name)) is not None:
-            found[f"rows whose {name} is before 1970"] = int(np.count_nonzero(values < 0))
-            late = np.count_nonzero(values > time.time() + DAY_S)
-            found[f"rows whose {name} is in the future"] = int(late)
+            found |= {reason: int(np.count_nonzero(flags)) for reason, flags in beyond_times(values).items()}
     return {reason: count for reason, count in found.items() if count}
+
+
+def beyond_times(seconds: Any) -> dict[str, Flags]:
+    """Return which times of captures, in seconds since 1970, can be none, by reason; NaN is not known, and can be."""
+    values = np.asarray(seconds, dtype=np.float64)
+    return dict(zip(TIMES, (values < 0, values > time.time() + DAY_S), strict=True))
 
 
 def of_frame(frame: pd.DataFrame) -> dict[str, int]:

@@ -80,7 +80,9 @@ def fits(made: Plan) -> bool:
     `partition` has not settled.
     """
     options = selection.Options(**made.given["options"])
-    if made.step != selection.STEP or options.max_distance is None or options.preference is not None or not made.tasks:
+    if made.step != selection.STEP or options.max_distance is None or not made.tasks:
+        return False
+    if options.preference is not None or options.looks is not None:
         return False
     dataset = images.opened(made.images, made.given["images"])
     if not isinstance(dataset.folder, Path) or "problems" not in dataset.index.more:

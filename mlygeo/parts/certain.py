@@ -80,7 +80,7 @@ def task(made: Plan, number: int) -> dict[str, Any]:
     """
     whole, own = plan.read(made.folder.parent), made.tasks[number]
     inputs, options = Inputs.of(whole), dict(whole.given["options"])
-    del options["unique"], options["preference"]
+    del options["unique"], options["preference"], options["looks"]
     if made.given["round"]:
         points, core, images = _left_open(made, number, inputs)
     else:
@@ -155,7 +155,7 @@ def pairs_of(made: Plan, of: int) -> pa.Table | None:
 
 def _around(whole: Plan, number: int, box: Bounds | None) -> tuple[TaskPoints, Flags]:
     """Return the points that a task of the first round knows, and which of them are its own; None is the world."""
-    near = _near(tuple(task.cell for task in whole.tasks), box)
+    near = meeting(tuple(task.cell for task in whole.tasks), box)
     points = of_tasks(whole, sorted({number, *near}))
     core = points.table["task"].to_numpy() == number
     if box is None:
@@ -164,8 +164,8 @@ def _around(whole: Plan, number: int, box: Bounds | None) -> tuple[TaskPoints, F
     return TaskPoints(points.table.take(pa.array(inside)), points.name, {}, points.srid), core[inside]
 
 
-def _near(quadkeys: tuple[str, ...], box: Bounds | None) -> list[int]:
-    """Return the numbers of the cells that a box in degrees meets, or touches."""
+def meeting(quadkeys: tuple[str, ...], box: Bounds | None) -> list[int]:
+    """Return the numbers of the cells that a box in degrees meets, or touches; None is the world."""
     if box is None:
         return [*range(len(quadkeys))]
     west, south, east, north = box

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from mlygeo import arrays, attribution, dtypes, frames
+from mlygeo import arrays, attribution, dtypes, frames, plausible
 from mlygeo.arrays import mix
 from mlygeo.errors import FrameError
 from mlygeo.parts import facts, images, plan, surroundings
@@ -193,7 +193,7 @@ def task(made: Plan, number: int) -> dict[str, Any]:
     nearest = reached.nearest
     closest = {} if nearest is None else {"street": line[nearest.line], "square": nearest.square}
     sequence = {} if near.sequence is None else {"sequence": near.sequence}
-    on_side = {f"side.{place}": own for place, own in enumerate(near.on_side)}
+    on_side = {f"side.{place}": own for place, own in enumerate(near.on_side)} | near.implausible
     found = np.flatnonzero((reached.points > 0) | (reached.newest != reach.NEVER))
     counts = {"number": number, "rows": len(found), "counted": counted(dataset, own.counts, conditions)}
     stretches = reached.stretches
@@ -447,7 +447,8 @@ class Covered(plan.AllParts):
             order = np.lexsort((joined["code"], joined["line"]))
             groups[name] = Groups(*(each[order] for each in joined.values()))
         counts = {name: len(values[name]) for name in by}
-        near = self._near(numbers, counts, [f"side.{place}" for place in range(number_of_sides)])
+        flags = [*(f"side.{place}" for place in range(number_of_sides)), *plausible.TIMES]
+        near = self._near(numbers, counts, flags)
         reached = Reached(stretches, points, newest, groups, np.empty(0, dtype=bool))
         return self.laid.coverage(reached, values, near, self.plan.given["distance"], places=self._places, sides=sides)
 
@@ -484,15 +485,15 @@ class Covered(plan.AllParts):
                 parts.append(own if name != "code" or numbers is None else numbers[task_number][own])
         return {name: np.concatenate(parts) for name, parts in found.items()}
 
-    def _near(self, numbers: dict[str, list[Rows]], counts: dict[str, int], sides: list[str]) -> dict[str, Rows]:
-        """Return how many images are near some street: of all, of each side, and of each class."""
-        found = {name: np.zeros(1, dtype=np.int64) for name in ("all", *sides)} | {
+    def _near(self, numbers: dict[str, list[Rows]], counts: dict[str, int], flags: list[str]) -> dict[str, Rows]:
+        """Return how many images are near some street: of all, of those with each flag, and of each class."""
+        found = {name: np.zeros(1, dtype=np.int64) for name in ("all", *flags)} | {
             name: np.zeros(count, dtype=np.int64) for name, count in counts.items()
         }
-        for table, task_number in self._each_place([*(f"code.{name}" for name in counts), *sides]):
+        for table, task_number in self._each_place([*(f"code.{name}" for name in counts), *flags]):
             found["all"][0] += len(task_number)
-            for side in sides:
-                found[side][0] += int(table[side].sum())
+            for flag in flags:
+                found[flag][0] += int(table[flag].sum())
             for name, count in counts.items():
                 code = table[f"code.{name}"]
                 for number in np.unique(task_number):

@@ -396,9 +396,9 @@ def counted(
     return total
 
 
-def repeated(dataset: Images, region: Region | None, conditions: dict[str, Any]) -> Repeats:
+def repeated(dataset: Images, region: Region | None, conditions: dict[str, Any]) -> tuple[Points, Repeats]:
     """
-    Return what `mlygeo.store.repeats.once` finds in all images that may be chosen; row numbers are of no use.
+    Return the images that may be chosen whose ids repeat, and what `mlygeo.store.repeats.once` finds in them.
 
     Parameters
     ----------
@@ -408,7 +408,7 @@ def repeated(dataset: Images, region: Region | None, conditions: dict[str, Any])
         Which images may be chosen.
     """
     if "problems" in dataset.index.more:  # `partition` has settled them
-        return once(dataset.empty)[1]
+        return dataset.empty, once(dataset.empty)[1]
     shares_of = max(1, -(-dataset.index.rows // AT_ONCE))
     found = [dataset.nothing]
     for share in range(shares_of):
@@ -435,7 +435,8 @@ def repeated(dataset: Images, region: Region | None, conditions: dict[str, Any])
                 table = table.append_column(name, pa.array(values[rows]))
             found.append(table.select(found[0].column_names).cast(found[0].schema))
     whole = TablePoints(pa.concat_tables(found), dataset.name, dataset.attrs)
-    return once(PartOf(whole, dataset.settled))[1]
+    rows = dataset.as_part(whole)
+    return rows, once(rows)[1]
 
 
 def spread(ids: pa.ChunkedArray) -> Rows:

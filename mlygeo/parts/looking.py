@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,20 +11,87 @@ from mlygeo.parts import preferred
 from mlygeo.parts.matching import ids_of_points
 from mlygeo.progress import counted
 from mlygeo.spatial import lenses, towards
-from mlygeo.spatial.towards import Cameras
+from mlygeo.spatial.towards import Cameras, Looking
+from mlygeo.store.points import keep
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mlygeo.arrays import Floats, Objects, Whole
     from mlygeo.keys import Keyed
+    from mlygeo.parts.images import Images
+    from mlygeo.regions import Region
     from mlygeo.spatial.best import Best, Preference
     from mlygeo.spatial.projection import Projection
-    from mlygeo.spatial.towards import Looking
     from mlygeo.spatial.zones import Zones
     from mlygeo.store.point_sources import Points
 
 PANORAMA = 360.0
 
+UNSEEING = "unseeing"
+"""Where a task counts the images that look nowhere that is known, by reason."""
+
 _LENS = ("camera_type", "camera_parameters")
+
+
+@dataclass(frozen=True)
+class Looks:
+    """
+    Which images look at the things of a selection over parts, JSON.
+
+    Parameters
+    ----------
+    min_distance, apart
+        As of `mlygeo.spatial.towards.Looking`.
+    field_of_view
+        Field of view of flat images whose own is unknown, degrees; None leaves it unknown.
+    """
+
+    min_distance: float | None
+    apart: float | None
+    field_of_view: float | None
+
+
+def counted_in(
+    dataset: Images, numbers: Iterable[int], region: Region | None, conditions: dict[str, Any], looks: Looks
+) -> dict[str, Any]:
+    """
+    Return what `mlygeo.parts.images.counted` does, and which of the images look nowhere that is known, by reason.
+
+    Parameters
+    ----------
+    dataset, numbers, region, conditions
+        As there.
+    looks
+        Which images look at things.
+    """
+    total: dict[str, Any] = {"kept": 0, "unplaced": 0, UNSEEING: {}}
+    for number in numbers:
+        kept = keep(dataset.part(number), region=region, conditions=conditions)
+        lon, lat = kept.lonlat
+        total["kept"] += len(kept)
+        total["unplaced"] += int(np.count_nonzero(~(np.isfinite(lon) & np.isfinite(lat))))
+        _, unseeing = cameras_of(kept, usual_angle=looks.field_of_view)
+        total[UNSEEING] = preferred.found_by(iter([total[UNSEEING], unseeing]))
+    return total
+
+
+def unseeing_of(counts: Iterable[dict[str, Any]], again: Points, looks: Looks) -> dict[str, int]:
+    """
+    Return how many images look nowhere that is known, by reason.
+
+    Parameters
+    ----------
+    counts
+        What `counted_in` returned of all images.
+    again
+        Those of them that say the same as another one, which do not count.
+    looks
+        Which images look at things.
+    """
+    found = preferred.found_by(each[UNSEEING] for each in counts)
+    _, twice = cameras_of(again, usual_angle=looks.field_of_view)
+    return {reason: left for reason, count in found.items() if (left := count - twice.get(reason, 0))}
 
 
 def cameras_of(images: Points, *, usual_angle: float | None) -> tuple[Cameras, dict[str, int]]:
@@ -50,7 +118,7 @@ def cameras_of(images: Points, *, usual_angle: float | None) -> tuple[Cameras, d
     if "is_pano" in images.columns:
         pano, said = truths_of(images, "is_pano")
     heading, angle = numbers("compass_angle"), numbers("field_of_view")
-    angle[~(angle > 0)] = np.nan
+    angle = np.where(angle > 0, angle, np.nan)
     if "camera_parameters" in images.columns:
         columns = {name: images.arrow(name).to_pandas() for name in _LENS if name in images.columns}
         columns |= {name: numbers(name) for name in ("width", "height", "exif_orientation")}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import pyarrow as pa
 
-    from mlygeo.arrays import Bounds, Flags, Floats, Whole
+    from mlygeo.arrays import Bounds, Flags, Floats, Whole, Whole32
     from mlygeo.keys import Keyed
     from mlygeo.spatial.best import Best, Preference
     from mlygeo.spatial.nearest import Matches, PartOfPairs
@@ -79,6 +79,7 @@ class Matched:
         unique: bool,
         max_heading_difference: float | None,
         preference: Preference | None = None,
+        neighbours: pa.Table | None = None,
     ) -> Self:
         """
         Match images to points; the options are those of `mlygeo.spatial.nearest.select_nearest`.
@@ -97,6 +98,9 @@ class Matched:
             Which images are near enough.
         preference
             What is preferred to the nearest image; None for nothing.
+        neighbours
+            `sequence_id` and, where images have it, `provider` of the image that the neighbour of each point got
+            first, null for none; None where the points are all that there are. See `mlygeo.spatial.best.match`.
 
         Raises
         ------
@@ -110,7 +114,7 @@ class Matched:
         if preference is not None:
             found = _best(
                 points, images, compared, preference, keyed=keyed, projection=projection, max_distance=max_distance,
-                k=k, max_heading_difference=max_heading_difference,
+                k=k, max_heading_difference=max_heading_difference, neighbours=neighbours,
             )  # fmt: skip
             difference = compared.difference(found.matches)
             return cls(points, compared.point_id, images, keyed, found.matches, difference, preference, found)
@@ -165,6 +169,21 @@ class Matched:
         found = cls(points, compared.point_id, images, keyed, part.matches, compared.difference(part.matches))
         return found, part
 
+    @classmethod
+    def of_best(  # noqa: PLR0917 - what `Matched` has
+        cls, points: Points, ids: Whole, images: Points, keyed: Keyed, preference: Preference | None, best: Best
+    ) -> Self:
+        """
+        Return the pairs that were found, without the angles between cameras and streets.
+
+        Parameters
+        ----------
+        points, ids, images, keyed, preference, best
+            As of the class.
+        """
+        unknown = np.full(len(best.matches), np.nan)
+        return cls(points, ids, images, keyed, best.matches, unknown, preference, best)
+
     @cached_property
     def chosen_ids(self) -> Whole | pa.StringArray | pa.LargeStringArray:
         """The id of the image of each match."""
@@ -195,7 +214,7 @@ class Matched:
     @property
     def added(self) -> set[str]:
         """Columns of the table that images may have too, and which are not theirs."""
-        return {"score"} & self._preferred.keys()
+        return {"score", *(self.best.told if self.best is not None else ())} & self._preferred.keys()
 
     @cached_property
     def _preferred(self) -> dict[str, Any]:
@@ -268,6 +287,7 @@ def _best(
     max_distance: float | None,
     k: int,
     max_heading_difference: float | None,
+    neighbours: pa.Table | None,
 ) -> Best:
     """Match the images that are preferred; see `mlygeo.spatial.best.match`."""
     from mlygeo.parts import preferred
@@ -280,15 +300,21 @@ def _best(
     if "heading" in terms:
         pano = truths_of(images, "is_pano")[0] if pano is None else pano
         heading = floats_of(images, "compass_angle") if heading is None else heading
+    sequence: Whole | Whole32 | None = None
+    wanted: Whole32 | None = None
+    if "same_sequence" in terms and neighbours is not None:
+        sequence, wanted = preferred.sequences_beside(images, neighbours)
+    elif "same_sequence" in terms:
+        sequence = preferred.sequences(images)
     return best.match(
         *points.lonlat, *images.lonlat, keyed.ranks, preference=preference,
         compared=best.Compared(
             preferred.own_scores(images, preference), compared.point_bearing, heading, pano,
-            preferred.sequences(images) if "same_sequence" in terms else None,
+            sequence,
             None if preference.per is None else preferred.groups(images, preference.per),
         ),
         point_id=compared.point_id, point_xy=compared.point_xy, image_xy=compared.image_xy, projection=projection,
-        max_distance=max_distance, k=k, max_heading_difference=max_heading_difference,
+        max_distance=max_distance, k=k, max_heading_difference=max_heading_difference, wanted=wanted,
     )  # fmt: skip
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Bounds, Rows
 
-VERSION = 1
+VERSION = 2
 """Version of plans and of the files of parts."""
 
 PLAN_FILE, RESULT = "plan.json", "result"

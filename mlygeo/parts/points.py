@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from mlygeo.arrays import Floats, Rows, Whole
+    from mlygeo.arrays import Floats, Objects, Rows, Whole
     from mlygeo.parts.plan import Plan
     from mlygeo.regions import Region
     from mlygeo.spatial.projection import Projection
@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 
 FILE = "points.arrow"
 """Name of the file of the points by task, in the folder of a plan."""
+
+SHAPE = "shape"
+"""Column of the geometries of things, WKB."""
 
 IDS_PER_BUCKET = 2_000_000
 """Ids that are compared at once."""
@@ -99,12 +102,16 @@ class GivenPoints:
         Whether they are in the order of their ids, in whatever order they are read.
     said
         Attribution and the like; None where these are those of the points.
+    shapes
+        Geometries of things whose middles these are, degrees, in their order; None where they are points. Then
+        there is no region.
     """
 
     everything: Points
     region: Region | None = None
     by_id: bool = False
     said: dict[str, Any] | None = None
+    shapes: Objects | None = None
 
     @property
     def name(self) -> str:
@@ -176,6 +183,8 @@ class GivenPoints:
         edges: list[tuple[Floats, Floats]] = []
         columns = ("x", "y", "point_id", *frames.OF_POINTS, *schemas.sampled(self.columns))
         hashes = {name: hashlib.blake2b(digest_size=16) for name in columns}
+        if self.shapes is not None:
+            hashes["shape"] = hashlib.blake2b(digest_size=16)
         last = None
         ascending = True
         for piece in pieces(self.everything):
@@ -198,6 +207,8 @@ class GivenPoints:
                     _hash(values, hashes[name])
                 if name == "bearing":
                     without_bearing += int(np.count_nonzero(~np.isfinite(values.to_numpy())))
+            if self.shapes is not None:
+                hashes["shape"].update(b"".join(self._wkb(count, len(kept)).to_pylist()))
             if len(ids):
                 ascending &= bool((np.diff(ids) > 0).all()) and (last is None or bool(ids[0] > last))
                 last = ids[-1]
@@ -239,7 +250,16 @@ class GivenPoints:
         if first is None:
             return names
         names += carried(first)
+        if self.shapes is not None:
+            return [*names, SHAPE]
         return names if planar(first, projection) is None else [*names, "x", "y"]
+
+    def _wkb(self, start: int, count: int) -> pa.Array:
+        """Return the geometries of some of the things."""
+        import shapely
+
+        assert self.shapes is not None  # noqa: S101 - they are things
+        return pa.array(shapely.to_wkb(self.shapes[start : start + count]), pa.large_binary())
 
     def write(self, path: Path, leaves: Leaves, columns: list[str]) -> Rows:
         """
@@ -283,6 +303,8 @@ class GivenPoints:
             held |= {name: as_carried(piece, name) for name in carried(piece)}
             if "x" in columns:
                 held["x"], held["y"], _ = piece.native
+            if self.shapes is not None:
+                held[SHAPE] = self._wkb(start, len(piece))
             start += len(piece)
             code = cells.codes(lon, lat, layout.MOST_ZOOM)
             table = pa.table([held[name] for name in columns], schema=_schema(columns))
@@ -290,7 +312,7 @@ class GivenPoints:
 
 
 def _schema(columns: list[str]) -> pa.Schema:
-    kinds = {"row": pa.int64(), "point_id": pa.int64()}
+    kinds = {"row": pa.int64(), "point_id": pa.int64(), SHAPE: pa.large_binary()}
     kinds |= {column.name: pa.string() for column in schemas.STREET_POINTS.columns if column.dtype == "str"}
     return pa.schema([(name, kinds.get(name, pa.float64())) for name in columns])
 
@@ -341,7 +363,7 @@ class TaskPoints(TablePoints):
     @property
     def columns(self) -> list[str]:
         """Names of the attributes."""
-        return [name for name in super().columns if name not in {"row", "task", "x", "y"}]
+        return [name for name in super().columns if name not in {"row", "task", "x", "y", SHAPE}]
 
     @property
     def native(self) -> tuple[Floats, Floats, Any]:
@@ -351,6 +373,14 @@ class TaskPoints(TablePoints):
         if "x" not in self.table.column_names:
             return super().native
         return self.table["x"].to_numpy(), self.table["y"].to_numpy(), CRS.from_epsg(self.srid)
+
+    @property
+    def shapes(self) -> Objects:
+        """The geometries of things, degrees."""
+        import shapely
+
+        found: Objects = shapely.from_wkb(self.table[SHAPE].to_numpy(zero_copy_only=False))
+        return found
 
     @property
     def rows(self) -> Rows:
@@ -363,7 +393,7 @@ class TaskPoints(TablePoints):
         return replace(self, table=self.table.select([each for each in self.table.column_names if each != name]))
 
 
-def of_task(made: Plan, number: int) -> Points:
+def of_task(made: Plan, number: int) -> TaskPoints:
     """Return the points of a task."""
     table = sorting.of_task(made.folder / FILE, number)
     return TaskPoints(table, made.given["points"]["name"], {}, made.given["srid"])

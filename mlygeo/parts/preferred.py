@@ -12,8 +12,10 @@ import pyarrow.compute as pc
 from mlygeo.errors import FrameError
 from mlygeo.periods import EPOCH
 from mlygeo.spatial import scores
-from mlygeo.spatial.best import GROUPS
+from mlygeo.spatial.best import GROUPS, small
 from mlygeo.spatial.scores import IMAGE_TERMS, PAIR_TERMS, UNKNOWN_TIME
+from mlygeo.store.point_sources import TablePoints
+from mlygeo.store.points import Behind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,6 +92,23 @@ def image_terms(table: pa.Table, preference: Preference) -> dict[str, Floats]:
 def sequences(images: Points) -> Whole | Whole32:
     """Return the number of the sequence of each image, -1 where it is unknown."""
     return _codes(images, "sequence_id")
+
+
+def sequences_beside(images: Points, told: pa.Table) -> tuple[Whole32, Whole32]:
+    """
+    Return the number of the sequence of each image, and of those that are told of others; -1 where it is unknown.
+
+    Parameters
+    ----------
+    images
+        Images.
+    told
+        `sequence_id` and, where images have it, `provider`; the same sequence has the same number.
+    """
+    nowhere = pa.array(np.full(len(told), np.nan))
+    others = TablePoints(told.append_column("lon", nowhere).append_column("lat", nowhere), images.name, {})
+    numbers = small(sequences(Behind(images, others)))
+    return numbers[len(told) :], numbers[: len(told)]
 
 
 def groups(images: Points, per: str) -> Whole | Whole32:
@@ -262,6 +281,7 @@ def _numbered(images: Points, column: str) -> Whole32:
         coded = part if pa.types.is_dictionary(part.type) else part.dictionary_encode()
         parts.append(pc.fill_null(coded.indices.cast(pa.int32()), -1).to_numpy())
         text = pa.types.is_string(coded.dictionary.type) or pa.types.is_string_view(coded.dictionary.type)
+        text |= column == "sequence_id"  # which is text, whatever a file calls it
         own.append(coded.dictionary.cast(pa.large_string()) if text else coded.dictionary)
     if not own:
         return np.empty(0, dtype=np.int32)

@@ -62,13 +62,33 @@ class Search:
     max_heading_difference: float | None
     preference: Preference | None = None
 
-    def within(self, points: Points, box: Bounds | None, max_distance: float | None) -> Matched:
-        """Return the images near points; those in a box are read, which must hold what is within the distance."""
+    def within(
+        self,
+        points: Points,
+        box: Bounds | None,
+        max_distance: float | None,
+        neighbours: pa.Table | None = None,
+    ) -> Matched:
+        """
+        Return the images near points.
+
+        Parameters
+        ----------
+        points
+            The points.
+        box
+            Box in degrees whose images are read, which must hold what is within the distance; None for the world.
+        max_distance
+            Metres.
+        neighbours
+            What the neighbours of the points got first, as of `mlygeo.parts.matching.Matched.of`.
+        """
         candidates = keep(self.dataset.points(box), region=self.region, conditions=self.conditions)
         candidates, repeated = once(candidates)
         return Matched.of(
             points, candidates, keyed=repeated.keys, projection=self.projection, max_distance=max_distance, k=self.k,
             unique=False, max_heading_difference=self.max_heading_difference, preference=self.preference,
+            neighbours=neighbours,
         )  # fmt: skip
 
     def nearest(self, points: Points) -> tuple[pa.Table, Floats, Floats]:

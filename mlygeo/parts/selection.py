@@ -8,26 +8,30 @@ the same images, distances and ranks wherever the world is cut.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from mlygeo.errors import FrameError, InputError
-from mlygeo.parts import facts, images, plan, points, preferred
-from mlygeo.parts.matching import check_headings
+from mlygeo.parts import facts, images, looking, plan, points, preferred
+from mlygeo.parts.matching import Matched, check_headings
 from mlygeo.parts.rings import Search
-from mlygeo.spatial import areas, cells, geodesy
+from mlygeo.spatial import areas, cells, geodesy, towards
 from mlygeo.spatial.best import Preference
 from mlygeo.spatial.knn import FIRST_LIMIT_M
 from mlygeo.spatial.zones import Zones
 from mlygeo.store import parquet
 from mlygeo.store.datasets import layout
+from mlygeo.store.points import keep
+from mlygeo.store.repeats import once
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from mlygeo.arrays import Bounds, Floats, Rows
+    from mlygeo.arrays import Bounds, Floats, Objects, Rows
     from mlygeo.parts.images import Images
     from mlygeo.parts.plan import Plan
     from mlygeo.parts.points import GivenPoints, TaskPoints
@@ -35,8 +39,11 @@ if TYPE_CHECKING:
     from mlygeo.spatial.projection import Projection
     from mlygeo.store.datasets.layout import Leaves
 
-STEP, UNIQUE = "selection", "unique"
-"""Modules whose `task` makes a part; the second where each image serves one point."""
+STEP, UNIQUE, NEIGHBOURS = "selection", "unique", "neighbours"
+"""
+Modules whose `task` makes a part; the second where each image serves one point, the third where what a point gets hangs
+on the image of its neighbour.
+"""
 
 HALOS = (5, 3, 2)
 """Largest distances around the points of a task within which others are known, where each image serves one point."""
@@ -56,6 +63,8 @@ class Options:
         As there.
     preference
         What is preferred to the nearest image, as `mlygeo.spatial.best.Preference.as_json` has it; None for nothing.
+    looks
+        Which images look at things, the values of `mlygeo.parts.looking.Looks`; None where points are no things.
     """
 
     max_distance: float | None
@@ -63,6 +72,15 @@ class Options:
     unique: bool
     max_heading_difference: float | None
     preference: dict[str, Any] | None = None
+    looks: dict[str, Any] | None = None
+
+    @property
+    def step(self) -> str:
+        """The module whose `task` makes a part."""
+        preference = self.preferred
+        if preference is not None and preference.rule is not None and "same_sequence" in preference.rule.weights:
+            return NEIGHBOURS
+        return UNIQUE if self.unique else STEP
 
     @property
     def preferred(self) -> Preference | None:
@@ -173,21 +191,28 @@ def planned(
         check_headings(given_points, dataset.empty)
     if (preference := options.preferred) is not None:
         names = given_points.name, dataset.name
-        preferred.check_columns(preference, given_points.columns, dataset.empty.columns, names)
+        of_things = options.looks is not None
+        preferred.check_columns(preference, given_points.columns, dataset.empty.columns, names, of_things=of_things)
     index, found = dataset.index, given_points.found
     occupied = found.occupied
     leaves = plan.cut(occupied.code, occupied.count, index.cells, index.counts, rows_per_task)
     ends = np.append(np.searchsorted(occupied.code, leaves.first), len(occupied.code))
     distance_m = FIRST_LIMIT_M if options.max_distance is None else options.max_distance
+    things = [*_things_of(given_points.shapes, leaves)]
     tasks = []
     for number, (code, zoom) in enumerate(zip(leaves.code.tolist(), leaves.zoom.tolist(), strict=True)):
         own = slice(ends[number], ends[number + 1])
-        reach = _reach(projection, occupied.bounds(own), distance_m)
+        if things:
+            reach = towards.reach(things[number], projection, distance_m)
+            if reach is None:
+                raise _out_of_reach(projection, areas.around(towards.boxes(things[number])), distance_m, "things")
+        else:
+            reach = _reach(projection, occupied.bounds(own), distance_m)
         if options.unique:
             reach = _wider(reach, occupied.bounds(own), projection, options, dataset)
         near = plan.in_reach(reach, index.cells, index.counts)
         tasks.append(plan.Task(cells.quadkey(code, zoom), int(occupied.count[own].sum()), near, reach))
-    if region is not None or conditions:
+    if region is not None or conditions or options.looks is not None:
         tasks = images.with_counts(tasks, dataset)
     given = {
         "version": plan.VERSION,
@@ -208,9 +233,7 @@ def planned(
         "by_text": sorted(images.by_text(dataset, region, conditions)),
     }
     name = plan.digest(given)
-    made = plan.Plan(
-        folder / f"{STEP}-{name}", name, UNIQUE if options.unique else STEP, str(dataset.folder), given, tuple(tasks)
-    )
+    made = plan.Plan(folder / f"{STEP}-{name}", name, options.step, str(dataset.folder), given, tuple(tasks))
     return Planned(made, given_points, leaves)
 
 
@@ -218,18 +241,51 @@ def task(made: Plan, number: int) -> dict[str, Any]:
     """Write the part of a task, and return what is counted in it; see `mlygeo.parts.run.Step`."""
     own, inputs, own_points = made.tasks[number], Inputs.of(made), points.of_task(made, number)
     options = Options(**made.given["options"])
-    distance_m = options.max_distance
-    search = Search(
-        inputs.dataset, inputs.projection, inputs.region, inputs.conditions, options.k, options.max_heading_difference,
-        options.preferred,
-    )  # fmt: skip
-    if distance_m is None:
+    if options.looks is not None:
+        looks = looking.Looks(**options.looks)
+        looked = _looking(own_points, own.reach, inputs, options, looks)
+        counted = looking.counted_in(inputs.dataset, own.counts, inputs.region, inputs.conditions, looks)
+        return write_matched(made, number, looked, inputs, counted)
+    search = inputs.search(options)
+    if options.max_distance is None:
         table, lon, lat = search.nearest(own_points)
-    else:
-        matched = search.within(own_points, own.reach, distance_m)
-        kind = inputs.dataset.schema_of(matched.table.schema, but=matched.added)
-        table, (lon, lat) = matched.table.cast(kind), matched.lonlat
-    return write_part(made, number, table, lon, lat, count=len(own_points), counted=inputs.counted(own))
+        return write_part(made, number, table, lon, lat, count=len(own_points), counted=inputs.counted(own))
+    matched = search.within(own_points, own.reach, options.max_distance)
+    return write_matched(made, number, matched, inputs, inputs.counted(own))
+
+
+def _looking(points: TaskPoints, box: Bounds | None, inputs: Inputs, options: Options, looks: looking.Looks) -> Matched:
+    """Return the images in a box that look at things of a task; it must hold what is within the distance of these."""
+    candidates = keep(inputs.dataset.points(box), region=inputs.region, conditions=inputs.conditions)
+    candidates, repeated = once(candidates)
+    cameras, _ = looking.cameras_of(candidates, usual_angle=looks.field_of_view)
+    assert options.max_distance is not None  # noqa: S101 - things need one
+    ids, best = looking.match(
+        points.shapes, points, candidates, keyed=repeated.keys, projection=inputs.projection,
+        looking=towards.Looking(looks.min_distance, options.max_distance, looks.apart), cameras=cameras, k=options.k,
+        preference=options.preferred,
+    )  # fmt: skip
+    return Matched.of_best(points, ids, candidates, repeated.keys, options.preferred, best)
+
+
+def write_matched(made: Plan, number: int, matched: Matched, inputs: Inputs, counted: dict[str, Any]) -> dict[str, Any]:
+    """
+    Write the part of a task, and return what is counted in it.
+
+    Parameters
+    ----------
+    made, number
+        The plan, and the number of the task.
+    matched
+        Images matched to its points.
+    inputs
+        What the plan names.
+    counted
+        What is counted of the images.
+    """
+    kind = inputs.dataset.schema_of(matched.table.schema, but=matched.added)
+    table, (lon, lat) = matched.table.cast(kind), matched.lonlat
+    return write_part(made, number, table, lon, lat, count=len(matched.points), counted=counted)
 
 
 @dataclass(frozen=True)
@@ -256,6 +312,13 @@ class Inputs:
         projection = Zones() if given["srid"] == Zones.srid else geodesy.projection(given["srid"])
         region, conditions = images.region_of_json(given["region"]), images.conditions_of_json(given["conditions"])
         return cls(dataset, projection, region, conditions)
+
+    def search(self, options: Options) -> Search:
+        """Return the search of images for points."""
+        return Search(
+            self.dataset, self.projection, self.region, self.conditions, options.k, options.max_heading_difference,
+            options.preferred,
+        )  # fmt: skip
 
     def counted(self, task: plan.Task) -> dict[str, int]:
         """Return what a task counts of the images; see `mlygeo.parts.images.counted`."""
@@ -332,13 +395,28 @@ def _described(table: pa.Table, lon: Floats, lat: Floats) -> dict[str, Any]:
 def _reach(projection: Projection | Zones, bounds: Bounds | None, distance_m: float) -> Bounds:
     reach = None if bounds is None else projection.reach(bounds, distance_m)
     if reach is None:
-        lon, lat = (np.nan, np.nan) if bounds is None else areas.centre(bounds)
-        raise InputError(
-            f"no box in degrees holds all that is within {distance_m:g} m of points around"
-            f" {lon:.3f}, {lat:.3f} in EPSG:{projection.srid}",
-            hint="leave out points near a pole or beyond the area of use of `srid`, or take another `srid`",
-        )
+        raise _out_of_reach(projection, bounds, distance_m, "points")
     return reach
+
+
+def _out_of_reach(projection: Projection | Zones, bounds: Bounds | None, distance_m: float, noun: str) -> InputError:
+    lon, lat = (np.nan, np.nan) if bounds is None else areas.centre(bounds)
+    return InputError(
+        f"no box in degrees holds all that is within {distance_m:g} m of {noun} around"
+        f" {lon:.3f}, {lat:.3f} in EPSG:{projection.srid}",
+        hint=f"leave out {noun} near a pole or beyond the area of use of `srid`, or take another `srid`",
+    )
+
+
+def _things_of(shapes: Objects | None, leaves: Leaves) -> Iterator[Objects]:
+    """Yield the geometries of the things of each task; none where there are none."""
+    if shapes is None:
+        return
+    code = cells.codes(*towards.middles(shapes), layout.MOST_ZOOM)
+    of = np.where(code < 0, -1, leaves.of(code))
+    order = np.argsort(of, kind="stable")
+    ends = np.searchsorted(of[order], np.arange(len(leaves) + 1)).tolist()
+    yield from (shapes[order[start:stop]] for start, stop in pairwise(ends))
 
 
 def _wider(

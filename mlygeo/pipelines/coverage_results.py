@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import DependencyError
@@ -90,11 +90,14 @@ class Results:
         considered: Considered,
         summed: Callable[[dict[str, Any], Considered], dict[str, Any]],
     ) -> None:
+        from mlygeo import plausible
         from mlygeo.pipelines import inputs, provenance
         from mlygeo.spatial import local_times
         from mlygeo.spatial.coverage import total_m
 
         self._coverage = coverage
+        odd = {reason: count for reason in plausible.TIMES if (count := int(coverage.images[reason].sum()))}
+        considered = replace(considered, doubts=considered.doubts | odd)
         self._gaps = gaps = coverage.gaps(asked.min_gap)
         placed = Placed(coverage, asked)
         self._beside, self._compared = placed.frames, placed.compared

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from mlygeo.keys import Key
     from mlygeo.parts.images import Images
+    from mlygeo.parts.looking import Looks
     from mlygeo.parts.plan import Plan
     from mlygeo.parts.points import GivenPoints
     from mlygeo.parts.selection import Planned
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from mlygeo.spatial.best import Preference
     from mlygeo.spatial.projection import Projection
     from mlygeo.spatial.zones import Zones
+    from mlygeo.store.point_sources import Points
     from mlygeo.store.repeats import Repeats
 
     Do = Callable[[Plan], None]
@@ -48,6 +50,9 @@ if TYPE_CHECKING:
 
 HELD_POINTS = 1_000_000
 """Points that are held when they are written, along a curve; more are written as they come."""
+
+FIRST_CHOICES = "first choices"
+"""What is done first where the image of a point hangs on that of its neighbour."""
 
 WHOLE = "whole"
 """Folder of the parts of a plan that are about to take their place."""
@@ -99,6 +104,7 @@ def select(
     projection: Callable[[GivenPoints], Projection | Zones],
     matching: Matching,
     preference: Preference | None,
+    looks: Looks | None,
     region: Region | None,
     conditions: dict[str, Any],
     spread: Spread,
@@ -122,8 +128,12 @@ def select(
         The images.
     projection
         Returns the plane to measure in for the points.
-    matching, preference, region, conditions
+    matching, preference
         As of a selection from a frame.
+    looks
+        Which images look at things, where the points are the middles of these; else None.
+    region, conditions
+        Which images may be chosen.
     spread, workers
         Who works on the parts; None for `workers` where it was not given.
     dry_run
@@ -147,10 +157,9 @@ def select(
     frames.columns_for(conditions, dataset.empty.columns)
     if region is not None:
         _check_inside(region, dataset)
-    _check_local(preference)
     options = step.Options(
         matching.limit, matching.k, matching.unique, matching.max_heading_difference,
-        None if preference is None else preference.as_json(),
+        None if preference is None else preference.as_json(), None if looks is None else vars(looks),
     )  # fmt: skip
 
     def planned(found: GivenPoints, folder: Path) -> Planned:
@@ -162,7 +171,7 @@ def select(
         )  # fmt: skip
 
     run = _Run(
-        points, dataset, region, conditions, preference, spread, workers, left_out, doubts, summed, said, lock,
+        points, dataset, region, conditions, preference, looks, spread, workers, left_out, doubts, summed, said, lock,
         progress, planned,
     )  # fmt: skip
     if dry_run:
@@ -170,16 +179,6 @@ def select(
     job: Job[gpd.GeoDataFrame] = Job(run.frame, run.summary, "", run.write, ids=run.words)
     run.job.append(job)
     return job
-
-
-def _check_local(preference: Preference | None) -> None:
-    """Raise InputError for what hangs on points beyond a part, with the reason."""
-    if preference is not None and preference.rule is not None and "same_sequence" in preference.rule.weights:
-        raise InputError(
-            "the term 'same_sequence' is not possible with a dataset of images: it looks at the image of the nearest"
-            " other point, which may lie anywhere",
-            hint="take a file of weights without it, or a frame of the images: mlygeo.read_frame(folder)",
-        )
 
 
 def _check_inside(region: Region, dataset: Images) -> None:
@@ -210,6 +209,7 @@ class _Run:
     region: Region | None
     conditions: dict[str, Any]
     preference: Preference | None
+    looks: Looks | None
     spread: Spread
     workers: int | None
     left_out: dict[str, int]
@@ -268,13 +268,16 @@ class _Run:
         from shapely import box
 
         from mlygeo.parts import at_once, rounds
+        from mlygeo.parts import selection as step
         from mlygeo.spatial import cells
 
         with tempfile.TemporaryDirectory(prefix="mlygeo-") as folder:
             plan = self.planned(Path(folder)).plan
-        is_unique = plan.step == "unique"
+        is_unique, is_twice = plan.step == step.UNIQUE, plan.step == step.NEIGHBOURS
         tasks = rounds.first_tasks(plan, self.dataset.index.rows) if is_unique else plan.tasks
-        seconds_of = [task.seconds + is_unique * rounds.SECONDS_PER_POINT * task.points for task in tasks]
+        seconds_of = [
+            task.seconds * (1 + is_twice) + is_unique * rounds.SECONDS_PER_POINT * task.points for task in tasks
+        ]
         bounds = [cells.bounds(*cells.from_quadkey(task.cell)) for task in tasks]
         parts = gpd.GeoDataFrame(
             {
@@ -310,7 +313,8 @@ class _Run:
             f"{counted(facts['parts'], 'part')} with {counted(facts['points'], 'point')}, to read"
             f" {facts['bytes'] / 1e6:,.0f} MB; {who} up to {most / 1e6:,.0f} MB, and all take about"
             f" {facts['seconds']:,.0f} s in {'1 process' if processes == 1 else f'{processes:,} processes'}"
-            f"{rounds.remark(plan) if is_unique else ''}; nothing was done"
+            f"{rounds.remark(plan) if is_unique else ''}"
+            f"{'; each part is made twice, for the term same_sequence' if is_twice else ''}; nothing was done"
         )
         return Job(lambda: parts, facts, text)
 
@@ -332,17 +336,20 @@ class _Run:
 
     def _done(self, planned: Planned) -> Whole:
         """Do what is left of a plan, and return its parts."""
-        from mlygeo.parts import at_once, rounds, run
+        from mlygeo.parts import at_once, firsts, rounds, run, selection
         from mlygeo.parts.whole import Whole
 
         if self._is_at_once(planned.plan):
             return at_once.select(planned, self.progress)
         plan = planned.write()
-        if plan.step == "unique" and plan.left():
+        if plan.step == selection.UNIQUE and plan.left():
             turn: Plan | None = rounds.first(plan, self._elsewhere)
             while turn is not None:
                 self._do(turn, turn.left(), run, f"round {turn.given['round'] + 1}")
                 turn = rounds.following(plan, turn)
+        if plan.step == selection.NEIGHBOURS and plan.left():
+            first = firsts.of(plan)
+            self._do(first, first.left(), run, FIRST_CHOICES)
         self._do(plan, plan.left(), run)
         return Whole(plan)
 
@@ -356,23 +363,34 @@ class _Run:
 
     def _elsewhere(self) -> Any:
         """Return the ids of images that stand at several places."""
-        return self._repeats.placed
+        return self._repeats[1].placed
 
     @cached_property
-    def _repeats(self) -> Repeats:
+    def _repeats(self) -> tuple[Points, Repeats]:
         from mlygeo.parts import images
 
         return images.repeated(self.dataset, self.region, self.conditions)
 
     def _do_share(self, planned: Planned) -> None:
-        from mlygeo.parts import rounds, run
+        from mlygeo.parts import firsts, rounds, run, selection
 
         plan = planned.write()
-        if plan.step == "unique" and plan.left():
+        if plan.step == selection.UNIQUE and plan.left():
             plan = rounds.first(plan, self._elsewhere)
-        number, of = self.spread.share or (0, 1)
-        left = set(plan.left())
-        own_tasks = [each for each in range(number, len(plan.tasks), of) if each in left]
+        if plan.step == selection.NEIGHBOURS and plan.left():
+            first = firsts.of(plan)
+            if first.left():
+                first_tasks = self._own_tasks(first)
+                self._do(first, first_tasks, run, FIRST_CHOICES)
+            if first.left():
+                done = len(first.tasks) - len(first.left())
+                self.summary |= {"parts": len(first.tasks), "parts_done": 0, "parts_of_this_share": 0}
+                self.job[0].headline = (
+                    f"the first choices of {done:,} of {counted(len(first.tasks), 'part')} are there,"
+                    f" {len(first_tasks):,} by this run; the same command makes parts of them once all are"
+                )
+                return
+        own_tasks = self._own_tasks(plan)
         self._do(plan, own_tasks, run)
         done = len(plan.tasks) - len(plan.left())
         self.summary |= {"parts": len(plan.tasks), "parts_done": done, "parts_of_this_share": len(own_tasks)}
@@ -381,6 +399,12 @@ class _Run:
         if done == len(plan.tasks):
             text += "; the same command without `part` brings them together"
         self.job[0].headline = text
+
+    def _own_tasks(self, plan: Plan) -> list[int]:
+        """Return the tasks of this share whose part is not there."""
+        number, of = self.spread.share or (0, 1)
+        left = set(plan.left())
+        return [each for each in range(number, len(plan.tasks), of) if each in left]
 
     def _lay(self, plan: Plan) -> None:
         """Do what is left of a plan whose parts all shares need: of several at once each begins elsewhere."""
@@ -399,8 +423,10 @@ class _Run:
     def _settle(self, whole: Whole) -> None:
         """Fill in the summary and the headline."""
         from mlygeo import frames
+        from mlygeo.parts import looking
         from mlygeo.providers import attribution_of
         from mlygeo.store import repeats
+        from mlygeo.store.points import SomeOf
 
         index = self.dataset.index
         counts = [counted["counted"] for counted in whole.counts]
@@ -410,7 +436,7 @@ class _Run:
             kept, kept_unplaced = (sum(each[name] for each in counts) for name in ("kept", "unplaced"))
         if not kept:
             inputs.log.warning("no image of %s passes the filters and lies in the region", self.dataset.name)
-        found = self._repeats
+        rows, found = self._repeats
         gone = unplaced - kept_unplaced if index.rows > kept else 0
         cut = {"outside the region, or by the filters": index.rows - kept - gone}
         self.left_out |= inputs.left_out_counts(
@@ -418,6 +444,8 @@ class _Run:
         )
         if len(found.again):
             self.left_out |= {f"images {repeats.AGAIN}": len(found.again)}
+        if self.looks is not None:
+            self.left_out |= looking.unseeing_of(counts, SomeOf(rows, found.again), self.looks)
         self.doubts |= self._unknown()
         self.doubts |= found.problems
         credited = list(dict.fromkeys([*whole.attribution(attribution_of), *frames.credited(self.points.attrs)]))
@@ -438,12 +466,13 @@ class _Run:
         index, counts, gone = self.dataset.index, [], []
         for number in range(len(index.parts)):
             kept = keep(self.dataset.part(number), region=self.region, conditions=self.conditions)
-            counts.append(preferred.unknown(kept, self.preference))
+            counts.append(preferred.unknown(kept, self.preference, of_things=self.looks is not None))
             gone.append(preferred.left_out(kept, self.preference))
         self.left_out |= preferred.found_by(iter(gone))
-        return preferred.found_by(iter(counts)) | preferred.no_bearings(
-            self.points.found.without_bearing, self.preference
-        )
+        found = preferred.found_by(iter(counts))
+        if self.looks is not None:
+            return found
+        return found | preferred.no_bearings(self.points.found.without_bearing, self.preference)
 
     def _told(self, whole: Whole) -> dict[str, Any]:
         """Return what was selected, for the lock."""

@@ -166,7 +166,7 @@ def _considered(
         kept, kept_unplaced = (sum(part[name] for part in parts) for name in ("kept", "unplaced"))
     if not kept:
         inputs.log.warning("no image of %s passes the filters", dataset.name)
-    again = images.repeated(dataset, None, conditions)
+    _, again = images.repeated(dataset, None, conditions)
     gone = unplaced - kept_unplaced if index.rows > kept else 0
     found = left_out | inputs.left_out_counts(
         "images", dataset.attrs.get("left_out"), cut={"by the filters": index.rows - kept - gone}, unplaced=unplaced

@@ -524,12 +524,7 @@ def select(
     if dataset is None:
         of_no_use([*inspect.get_annotations(Spread), "dry_run"], datasets.no_dataset(images))
     else:
-        if towards is not None:
-            raise InputError(
-                "`towards` is not possible with a dataset of images: a large thing reaches beyond the cell of a part",
-                hint="take a frame of the images around the things: mlygeo.read_frame(folder, bbox=…)",
-            )
-        parted.check(spread, laid, given_points=points is not None)
+        parted.check(spread, laid, given_points=points is not None or towards is not None)
     if images is not None:
         kept = {"workers"} if dataset is not None else set()
         of_no_use([name for name in inspect.get_annotations(TileOptions) if name not in kept], "beside `images`")
@@ -654,10 +649,11 @@ def select(
         if not was_given("workers") and not any(vars(spread).values()):
             inputs.load_ahead(dataset.index.rows)
         given["images"] = images if dataset.elsewhere is None else dataset.elsewhere, dataset.index.rows
-        source = source or networks.AtHand(GivenPoints(target))
+        source = source or networks.AtHand(GivenPoints(target, shapes=None if seen is None else seen.shapes))
         preference = _dated(undated, lambda: preferred.newest_of(dataset))
         return parted.select(
-            source.points, dataset, projection=projected, matching=matching, preference=preference, region=place,
+            source.points, dataset, projection=projected, matching=matching, preference=preference,
+            looks=None if looking is None else seeing.Looks(min_distance, apart, field_of_view), region=place,
             conditions=conditions,
             spread=spread, dry_run=dry_run, workers=workers if was_given("workers") else None, left_out=left_out,
             doubts=doubts, summed=summed, said=said, lock=made_of, progress=progress,

@@ -20,11 +20,10 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import pyarrow as pa
 
-    from mlygeo.arrays import Whole
     from mlygeo.keys import Key, Keyed
     from mlygeo.pipelines.options import Matching
     from mlygeo.pipelines.selection_lock import Lock
-    from mlygeo.spatial.best import Best, Preference
+    from mlygeo.spatial.best import Preference
     from mlygeo.spatial.projection import Projection
     from mlygeo.spatial.towards import Looking
     from mlygeo.spatial.zones import Zones
@@ -66,21 +65,6 @@ class Selection(Matched):
             points, images, keyed=keyed, projection=projection, max_distance=matching.limit, k=matching.k,
             unique=matching.unique, max_heading_difference=matching.max_heading_difference, preference=preference,
         )  # fmt: skip
-
-    @classmethod
-    def of_best(  # noqa: PLR0917 - what `Matched` has
-        cls, points: Points, ids: Whole, images: Points, keyed: Keyed, preference: Preference | None, best: Best
-    ) -> Selection:
-        """
-        Return the selection of pairs that were found.
-
-        Parameters
-        ----------
-        points, ids, images, keyed, preference, best
-            As of `mlygeo.parts.matching.Matched`.
-        """
-        unknown = np.full(len(best.matches), np.nan)
-        return cls(points, ids, images, keyed, best.matches, unknown, preference, best)
 
     def frame(self, run: str) -> gpd.GeoDataFrame:
         """Return the selection frame of a run."""

@@ -38,12 +38,12 @@ from mlygeo.store.point_sources import PointFile, TablePoints
 from mlygeo.store.points import SomeOf
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import geopandas as gpd
     import pyarrow as pa
 
-    from mlygeo.arrays import Bounds, Flags, Rows
+    from mlygeo.arrays import Bounds, Flags, Rows, Words
     from mlygeo.pipelines.inputs import Fetching, SeveralFetching
     from mlygeo.regions import Region
     from mlygeo.store.datasets.index import Index
@@ -323,16 +323,24 @@ def _read_as(
     names = {f"{chunk.name}{end}" for chunk in chunks for end in (".json", ".parquet", HIDDEN)}
     publishing.clear(folder, keep=names)
     attrs = asked.fetching.attrs
-    told = None
+    told, others = None, {chunk.name: said["rows"] for chunk, said in zip(chunks, facts, strict=True)}
     if any(said["credits"] is not None for said in facts):
-        told = _tallied([row for said in facts for row in said["credits"] or ()])
+        again = _again(chunks, facts, folder)
+        told = _tallied([row for said in facts for row in said["credits"] or ()], without=again.values())
+        for name, tally in again.items():
+            others[name] -= sum(row["count_all"] for row in tally)
     attrs = {**attrs, "attribution": attribution.sources_of(told, attrs, attribution_of)}
     found = []
-    hidden = [folder / f"{chunk.name}{HIDDEN}" for chunk, said in zip(chunks, facts, strict=True) if said["hidden"]]
     some = any(said["rows"] for said in facts)
+    counting, hidden = [], []  # of those that do not come in as inputs, ids are compared here
+    for chunk, said in zip(chunks, facts, strict=True):
+        if some and not _is_left(schema, asked, chunk):
+            counting.append(said)
+        elif said["hidden"]:
+            hidden.append(folder / f"{chunk.name}{HIDDEN}")
     for chunk, said in zip(chunks, facts, strict=True):
         for end, digest in said["digests"].items():
-            if end == HIDDEN and not some:  # nothing that could be hidden
+            if end == HIDDEN and (not some or _is_left(schema, asked, chunk)):  # nothing that could be hidden
                 continue
             source = sources.of_file(folder / f"{chunk.name}{end}", generation=chunk.generation, digest=digest)
             found.append(replace(source, attrs=attrs, hides=end == HIDDEN))
@@ -340,9 +348,9 @@ def _read_as(
     first = [column.name for column in schema.columns if column.name in columns or not column.optional]
     by_others = [chunk.part.provider.name != DEFAULT_PROVIDER for chunk in chunks]
     known = {
-        "read": sum(said["rows"] + said["hidden"] for said in facts) if some else _distinct(hidden),
+        "read": sum(said["rows"] + said["hidden"] for said in counting) + _distinct(hidden),
         "kept": sum(said["rows"] for said in facts),
-        "others": sum(said["rows"] for said, is_other in zip(facts, by_others, strict=True) if is_other),
+        "others": sum(others[chunk.name] for chunk, is_other in zip(chunks, by_others, strict=True) if is_other),
         "attribution": attrs["attribution"],
     }
     return Read(found, [*first, *columns], known)
@@ -417,6 +425,8 @@ def _read_chunk(
         table = inputs.together({chunk.part.provider.name: table})
     everything = TablePoints(table, "the images", {})
     kept = point_frames.keep(everything, region=None, conditions=asked.conditions)
+    if _is_left(schema, asked, chunk):
+        kept = SomeOf(everything, np.empty(0, dtype=np.int64))
     whose = attribution.columns_in(kept.columns, kept.arrow)
     said: dict[str, Any] = {
         "rows": len(kept),
@@ -433,6 +443,70 @@ def _read_chunk(
         path = folder / f"{chunk.name}{HIDDEN}"
         said["digests"][HIDDEN] = _write_ids(everything, others, path)
     return said
+
+
+def _again(chunks: list[Chunk], facts: list[dict[str, Any]], folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """
+    Return whose the images are that an earlier chunk has too, and which therefore do not come into the dataset.
+
+    Parameters
+    ----------
+    chunks
+        The chunks that were read; of several, the one whose tiles come first counts.
+    facts
+        What is known of each.
+    folder
+        The folder of their files; the ids of some images at a time are compared.
+
+    Returns
+    -------
+    again
+        By the name of a chunk, rows as of `attribution.tallied`; of chunks without such images none.
+    """
+    files = [
+        (chunk, end)
+        for chunk, said in sorted(zip(chunks, facts, strict=True), key=lambda both: -both[0].generation)
+        for end in (".parquet", HIDDEN)
+        if end == ".parquet" or said["hidden"]
+    ]
+    shares = 1 + sum(said["rows"] + said["hidden"] for said in facts) // IDS_AT_ONCE
+    rows: dict[str, list[Rows]] = {}
+    for share in range(shares):
+        ids, of, row = [np.empty(0, dtype=np.uint64)], [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
+        for number, (chunk, end) in enumerate(files):
+            hashed = _hashes_of(folder / f"{chunk.name}{end}")
+            own = np.flatnonzero(hashed % np.uint64(shares) == share)
+            ids.append(hashed[own])
+            of.append(np.full(len(own), number))
+            row.append(own)
+        together, file, place = np.concatenate(ids), np.concatenate(of), np.concatenate(row)
+        is_again = np.ones(len(together), dtype=bool)
+        is_again[np.unique(together, return_index=True)[1]] = False
+        for number in np.unique(file[is_again]).tolist():
+            chunk, end = files[number]
+            if end != HIDDEN:
+                rows.setdefault(chunk.name, []).append(place[is_again & (file == number)])
+    found = {}
+    for name, several in rows.items():
+        points = PointFile(folder / f"{name}.parquet")
+        table = points.take(
+            np.concatenate(several), [each for each in ("id", *attribution.COLUMNS) if each in points.columns]
+        )
+        whose = attribution.columns_in(table.column_names, table.column)
+        found[name] = [] if whose is None else attribution.tallied(whose).to_pylist()
+    return found
+
+
+def _hashes_of(path: Path) -> Words:
+    """Return hashes of the ids in a file of a chunk."""
+    points = PointFile(path)
+    table = points.take(np.arange(len(points)), [name for name in ("id", "provider") if name in points.columns])
+    return hashes.of_ids(table.set_column(table.column_names.index("id"), "id", table["id"].cast("string")))
+
+
+def _is_left(schema: frames.Schema, asked: Asked, chunk: Chunk) -> bool:
+    """Return whether no image of a chunk comes in: of another provider, where the form is that of Mapillary alone."""
+    return schema is frames.IMAGES and asked.names_providers and chunk.part.provider.name != DEFAULT_PROVIDER
 
 
 def _distinct(files: list[Path]) -> int:
@@ -464,15 +538,17 @@ def _written_to(path: Path, write_to: Callable[[Path], None]) -> str:
         return sha256_of(temporary)
 
 
-def _tallied(rows: list[dict[str, Any]]) -> pa.Table:
-    """Return the sums of what `attribution.tallied` returned for several chunks."""
+def _tallied(rows: list[dict[str, Any]], without: Iterable[list[dict[str, Any]]]) -> pa.Table:
+    """Return the sums of what `attribution.tallied` returned for several chunks, without some of their rows."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
+    rows = rows + [{**row, "count_all": -row["count_all"]} for some in without for row in some]
     names = [name for name in attribution.COLUMNS if any(name in row for row in rows)]
     columns = {name: pa.array([row.get(name) for row in rows], pa.string()) for name in names}
     table = pa.table({**columns, "count_all": pa.array([row["count_all"] for row in rows], pa.int64())})
     sums = table.group_by(names, use_threads=False).aggregate([("count_all", "sum")])
-    return sums.rename_columns({"count_all_sum": "count_all"})
+    return sums.filter(pc.greater(sums["count_all_sum"], 0)).rename_columns({"count_all_sum": "count_all"})
 
 
 def _names_read(tiles: gpd.GeoDataFrame) -> Iterator[str]:

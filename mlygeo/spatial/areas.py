@@ -20,6 +20,9 @@ LOG = logging.getLogger("mlygeo.spatial.geodesy")
 MARGIN_DEG = 0.1
 """EPSG draws areas of use roughly, and a projection stays accurate a little beyond its area."""
 
+ROUNDING_DEG = 1e-9
+"""More than longitudes lose when they are counted from another meridian."""
+
 ETRS89_ZONES = range(28, 39)
 """UTM zones that EPSG has for ETRS89, Europe's own datum: EPSG:25828 to 25838."""
 
@@ -53,6 +56,39 @@ def bounds(lon: Any, lat: Any) -> Bounds | None:
         if turned.max() - turned.min() < east - west:
             west, east = wrap(float(turned.min())), wrap(float(turned.max()))
     return west, float(lat.min()), east, float(lat.max())
+
+
+def around(boxes: Floats) -> Bounds | None:
+    """
+    Return the narrowest box of some boxes.
+
+    Parameters
+    ----------
+    boxes
+        West, south, east, north in degrees, shape (4, boxes), west > east across the antimeridian; those that are not
+        finite are left out.
+
+    Returns
+    -------
+    bounds
+        As of `bounds`: it also holds what lies between the sides of each box. None where there is none.
+    """
+    west, south, east, north = boxes[:, np.isfinite(boxes).all(axis=0)]
+    if not len(west):
+        return None
+    low, high = float(south.min()), float(north.max())
+    if (west <= east).all() and east.max() - west.min() <= 180:
+        return float(west.min()), low, float(east.max()), high
+    start = west % 360
+    order = np.argsort(start)
+    start = np.concatenate((start[order], start[order] + 360, start[order[:1]] + 720))
+    wide = np.where(west <= east, east - west, east - west + 360)[order]
+    stop = np.maximum.accumulate(start[:-1] + np.concatenate((wide, wide)))
+    gap = start[1:] - stop
+    place = len(west) + int(np.argmax(gap[len(west) :]))  # in the second turn, which knows what the first has covered
+    if gap[place] <= ROUNDING_DEG:
+        return -180.0, low, 180.0, high
+    return wrap(float(start[place + 1] % 360) - ROUNDING_DEG), low, wrap(float(stop[place] % 360) + ROUNDING_DEG), high
 
 
 def inside(lon: Floats, lat: Floats, bounds: Bounds) -> Flags:

@@ -167,6 +167,7 @@ def match(
     compared: Compared,
     max_distance: float | None = nearest.MAX_DISTANCE_M,
     point_id: Rows | None = None,
+    wanted: Whole32 | None = None,
     compiled: bool | None = None,
 ) -> Best:
     """
@@ -178,7 +179,8 @@ def match(
 
     With the term `same_sequence`, images are chosen twice: first without the term; then the term is 1 for the images
     of the sequence of that image which the nearest other point (ties: lowest id) got first. The term takes nothing
-    from an image, so that of all others only those of that sequence can come before what was chosen first.
+    from an image, so that of all others only those of that sequence can come before what was chosen first. Where
+    points are a part of others, `wanted` tells what their neighbours got.
 
     Parameters
     ----------
@@ -192,6 +194,9 @@ def match(
         Metres, inclusive.
     point_id
         Settles ties between neighbours; their row by default.
+    wanted
+        Number of the sequence of the image that the neighbour of each point got first, -1 for none; None to find it
+        out from these points.
     compiled
         As there; with groups NumPy alone.
 
@@ -221,14 +226,17 @@ def match(
     )  # fmt: skip
     unit_m = nearest.unit_of(projection, point_xy, image_xy)
     parts = [_InPlane.of(plane, points, preference, known, unit_m) for plane in planes]
-    wanted = np.full(len(points[0]), -1, dtype=np.int32)
-    first = None
+    nobody, first = np.full(len(points[0]), -1, dtype=np.int32), None
     if preference.rule is not None and "same_sequence" in preference.rule.weights and len(key_rank):
         if point_id is None:
             point_id = np.arange(len(points[0]))
-        first = _gathered([part.pairs(1, wanted) for part in parts])
-        wanted = _wanted(first, known.sequence, _neighbours(points, point_id, projection, point_xy))
-    if first is None or k > 1 or known.group is not None:
+        first = _gathered([part.pairs(1, nobody) for part in parts])
+        if wanted is None:
+            wanted = _wanted(first, known.sequence, _neighbours(points, point_id, projection, point_xy))
+    wanted = nobody if wanted is None else wanted
+    if first is not None and k == 1 and not (wanted >= 0).any():
+        point, image, square, score = first
+    elif first is None or k > 1 or known.group is not None:
         point, image, square, score = _gathered([part.pairs(k, wanted) for part in parts])
     else:
         point, image, square, score = _gathered([part.pairs_again(first, wanted) for part in parts])
@@ -275,13 +283,13 @@ def _filled(compared: Compared, points: int, images: int) -> _Filled:
         nearest.known_degrees(compared.bearing, points),
         nearest.known_degrees(compared.heading, images),
         np.zeros(images, dtype=bool) if compared.pano is None else np.ascontiguousarray(compared.pano, dtype=bool),
-        np.full(images, -1, dtype=np.int32) if compared.sequence is None else _small(compared.sequence),
+        np.full(images, -1, dtype=np.int32) if compared.sequence is None else small(compared.sequence),
         None if compared.group is None else np.ascontiguousarray(compared.group, dtype=np.int64),
     )
 
 
-def _small(numbers: Whole | Whole32) -> Whole32:
-    """Return numbers of sequences in half the memory; -1 stays."""
+def small(numbers: Whole | Whole32) -> Whole32:
+    """Return numbers of sequences in half the memory; those below 0 are -1."""
     if numbers.dtype != np.int32 and len(numbers) and numbers.max() > np.iinfo(np.int32).max:
         numbers = np.where(numbers < 0, -1, np.unique(numbers, return_inverse=True)[1])
     return np.ascontiguousarray(numbers, dtype=np.int32)

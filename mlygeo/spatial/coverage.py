@@ -8,12 +8,12 @@ coordinate reference system (`mlygeo.spatial.geodesy`).
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo import frames
+from mlygeo import frames, plausible
 from mlygeo.errors import CrsError, FrameError, InputError
 from mlygeo.progress import working
 from mlygeo.spatial import comparison, concentration, expected, geodesy, local_times, polylines, reach
@@ -249,7 +249,7 @@ class Coverage:
         For each name in `BY` that was measured, the value of each class; and its columns of `BESIDE`, such as
         "creator.provider".
     images
-        How many images lie near some street: of all, and of each class.
+        How many images lie near some street: of all, of each class, and of those that are implausible, by reason.
     places
         Gives these images, some at a time.
     sides
@@ -494,6 +494,7 @@ def measure(
     places = Places(lonlat[0][rows], lonlat[1][rows], street, nearby.sequence)
     counts = {"all": np.array([len(rows)]), **images}
     counts |= {f"side.{number}": np.array([own.sum()]) for number, own in enumerate(nearby.on_side)}
+    counts |= {reason: np.array([own.sum()]) for reason, own in nearby.implausible.items()}
     measured = laid.coverage(
         nearby.reached, nearby.values, counts, distance, places=lambda: [places], sides=nearby.sides
     )
@@ -607,6 +608,8 @@ class Near:
         A number for the sequence of each image near streets; None where nobody asked, or the images do not tell.
     sides, on_side
         What each side of a comparison covers, and which of the images near streets are on it.
+    implausible
+        Which of the images near streets have a time that no image has, by reason; see `mlygeo.plausible`.
     """
 
     reached: reach.Reached
@@ -615,6 +618,7 @@ class Near:
     sequence: Whole | None = None
     sides: tuple[reach.Stretches, ...] = ()
     on_side: tuple[Flags, ...] = ()
+    implausible: dict[str, Flags] = field(default_factory=dict)
 
 
 def near(
@@ -663,7 +667,9 @@ def near(
         found = reach.reach(laid.lines, own, distance, time=own_time, classes={})
         covered.append(found.stretches)
         on_side.append(has[reached.near] if side.lonlat is None else found.near[found.near])
-    return Near(reached, classes, values, sequence, tuple(covered), tuple(on_side))
+    near_time = time[reached.near]
+    odd = plausible.beyond_times(np.where(near_time == reach.NEVER, np.nan, near_time / 1000))
+    return Near(reached, classes, values, sequence, tuple(covered), tuple(on_side), odd)
 
 
 def total_m(lengths: Floats) -> float:

@@ -21,9 +21,12 @@ from mlygeo.spatial.scores import decay
 from mlygeo.spatial.zones import Zones
 
 if TYPE_CHECKING:
-    from mlygeo.arrays import Floats, Objects, Rows
+    from mlygeo.arrays import Bounds, Floats, Objects, Rows
     from mlygeo.spatial.projection import Projection
     from mlygeo.spatial.scores import Rule
+
+
+FULL_TURN = 360.0
 
 
 @dataclass(frozen=True)
@@ -161,11 +164,82 @@ def match(
 
 
 def middles(things: Objects) -> tuple[Floats, Floats]:
-    """Return the middle of the box of each thing, in its unit; NaN where there is none."""
+    """Return the middle of the box of each thing, degrees; NaN where there is none; see `boxes`."""
+    west, south, east, north = boxes(things)
+    lon = (west + east) / 2
+    return np.where(lon > 180, lon - 360, lon), (south + north) / 2
+
+
+def boxes(things: Objects) -> Floats:
+    """
+    Return the box of each thing: west, south, east, north in degrees, shape (4, things); NaN where there is none.
+
+    A thing that is wider than half the earth counts as one across the antimeridian, if it is narrower so; then its east
+    is beyond 180.
+    """
     import shapely
 
-    west, south, east, north = shapely.bounds(things).T
-    return (west + east) / 2, (south + north) / 2
+    found: Floats = shapely.bounds(things).T.copy()
+    for row in np.flatnonzero(found[2] - found[0] > FULL_TURN / 2).tolist():
+        lon = shapely.get_coordinates(things[row])[:, 0]
+        turned = np.where(lon < 0, lon + FULL_TURN, lon)
+        if np.ptp(turned) < found[2, row] - found[0, row]:
+            found[[0, 2], row] = turned.min(), turned.max()
+    return found
+
+
+def reach(things: Objects, projection: Projection | Zones, max_distance: float) -> Bounds | None:
+    """
+    Return a box in degrees that holds every place within a planar distance of some things.
+
+    Parameters
+    ----------
+    things
+        Geometries in degrees.
+    projection
+        The plane, or the UTM zone of the middle of each thing.
+    max_distance
+        Metres.
+
+    Returns
+    -------
+    bounds
+        As of `mlygeo.spatial.projection.Projection.reach`. None where no box does, or there is no thing.
+    """
+    import shapely
+
+    known = things[np.isfinite(shapely.bounds(things)[:, 0])]
+    west, south, east, north = boxes(known)
+    is_wide = shapely.bounds(known)[:, 2] - shapely.bounds(known)[:, 0] > FULL_TURN / 2
+    found = []
+    narrow = areas.around(np.stack((west, south, east, north))[:, ~is_wide])
+    if narrow is not None:
+        found.append(projection.reach(narrow, max_distance))
+    # Which way round the earth these lie, the plane tells.
+    for row in np.flatnonzero(is_wide).tolist():
+        if isinstance(projection, Zones):
+            planes = [plane for plane, _ in projection.planes(*middles(known[row : row + 1]))]
+        else:
+            planes = [projection]
+        found += [_reach_in(known[row], plane, max_distance) for plane in planes]
+    if None in found:
+        return None
+    return areas.around(np.array(found, dtype=np.float64).reshape(-1, 4).T)
+
+
+def _reach_in(thing: Any, plane: Projection, max_distance: float) -> Bounds | None:
+    """Return a box in degrees that holds every place within a distance of the middle of a thing and its half."""
+    import shapely
+
+    left, low, right, high = shapely.bounds(_in_plane(thing, plane)).tolist()
+    lon, lat = (float(each[0]) for each in plane.inverse(np.array([(left + right) / 2]), np.array([(low + high) / 2])))
+    return plane.reach((lon, lat, lon, lat), max_distance + float(np.hypot(right - left, high - low)) / 2)
+
+
+def _in_plane(things: Any, projection: Projection) -> Any:
+    import shapely
+
+    return shapely.transform(things, lambda xy: np.column_stack(projection.forward(xy[:, 0], xy[:, 1])))
 
 
 @dataclass(frozen=True)
@@ -188,17 +262,15 @@ class _Search:
         """Return the pairs of things, by their rows here, block by block."""
         import shapely
 
-        west, south, east, north = shapely.bounds(things).T
-        known = np.isfinite(west)
-        box = areas.bounds(np.concatenate([west[known], east[known]]), np.concatenate([south[known], north[known]]))
-        if box is None:
+        known = np.isfinite(shapely.bounds(things)[:, 0])
+        if not known.any():
             return []
-        reach = projection.reach(box, self.looking.max_distance)
+        box = reach(things, projection, self.looking.max_distance)
         near = np.arange(len(self.lon))
-        if reach is not None:
-            near = np.flatnonzero(areas.inside(self.lon, self.lat, reach))
+        if box is not None:
+            near = np.flatnonzero(areas.inside(self.lon, self.lat, box))
         images = projection.forward(self.lon[near], self.lat[near])
-        planar = shapely.transform(things, lambda xy: np.column_stack(projection.forward(xy[:, 0], xy[:, 1])))
+        planar = _in_plane(things, projection)
         left, low, right, high = shapely.bounds(planar).T
         radius = self.looking.max_distance + np.where(known, np.hypot(right - left, high - low) / 2, 0.0) + 1e-3
         outlines = np.where(shapely.get_dimensions(planar) == 2, shapely.boundary(planar), planar)
@@ -227,7 +299,7 @@ class _Search:
             }  # fmt: skip
             found.append(self._first({name: values[sees] for name, values in pairs.items()}))
 
-        candidates.each_block(middles(planar), images, radius=radius, test=None, work=look)
+        candidates.each_block(((left + right) / 2, (low + high) / 2), images, radius=radius, test=None, work=look)
         return found
 
     def _first(self, pairs: dict[str, Any]) -> dict[str, Any]:

@@ -72,6 +72,20 @@ def country(seed, *, images=400, points=60, text=False, nulls=False, around=(9.0
     return at, frame
 
 
+def weighed(seed, *, text=False, around=(9.0, 48.75)):
+    """Return points and images with all that a rule weighs, and some of it unknown."""
+    points, images = country(seed, text=text, nulls=True, around=around)
+    rng = np.random.default_rng(seed)
+    points.loc[rng.random(len(points)) < 0.1, "bearing"] = np.nan
+    sequence = pd.Series(rng.choice(["a", "b", None], len(images)), dtype="str")
+    width = pd.array(rng.choice([2048, 8192, 30_000], len(images)), dtype="Int64")
+    width[rng.random(len(images)) < 0.1] = pd.NA
+    return points, images.assign(
+        sequence_id=sequence, width=width, quality_score=np.where(rng.random(len(images)) < 0.2, np.nan, 0.5),
+        creator_id=pd.array(rng.integers(1, 4, len(images)), dtype="Int64"), score=rng.integers(0, 9, len(images)),
+    )  # fmt: skip
+
+
 def over_parts(points, images, *, most=40, task=60, **options):
     """Return the selection from a dataset with so many rows in a file, and in a task."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:

@@ -90,6 +90,8 @@ def city(seed, *, images=160, streets=24, text=False, nulls=False, around=(9.0, 
             frame.loc[rng.random(images) < 0.1, "sequence_id"] = None
         frame.loc[rng.random(images) < 0.1, "creator_id"] = None if text else pd.NA
         frame.loc[rng.random(images) < 0.05, "geometry"] = None
+    odd = pd.to_datetime(["1969-07-20", "2999-01-01"], utc=True).as_unit(frame["captured_at"].dt.unit)
+    frame.loc[rng.random(images) < 0.1, "captured_at"] = odd[seed % 2]
     again = frame.iloc[rng.integers(0, images, images // 10)]
     other = frame.iloc[rng.integers(0, images, images // 20)].copy()
     other["is_pano"] = ~other["is_pano"]
@@ -140,6 +142,32 @@ def test_any_cut_gives_the_answer_of_one_run(seed, most, task, text, nulls, opti
         parts = mlygeo.coverage(streets=streets.sample(frac=1, random_state=seed), images=dataset, srid=srid, **options)
     assert frame_bytes(parts) == frame_bytes(whole)
     assert facts(parts.attrs["summary"]) == facts(whole.attrs["summary"])
+
+
+def test_times_that_no_image_has_are_counted_of_images_near_streets(tmp_path, capsys):
+    streets = gpd.GeoDataFrame(
+        {"u": [1], "v": [2], "key": [0]}, geometry=[LineString([(9.0, 48.75), (9.01, 48.75)])], crs=4326
+    )
+    images = gpd.GeoDataFrame(
+        {
+            "id": range(1, 6),
+            "captured_at": pd.to_datetime(["1969-07-20", "2999-01-01", "2024-01-01", None, "2999-01-01"], utc=True).as_unit("ms"),
+        },
+        geometry=gpd.points_from_xy([9.001, 9.002, 9.003, 9.004, 9.5], [48.75] * 5),
+        crs=4326,
+    )  # fmt: skip
+    expected = {"rows whose captured_at is before 1970": 1, "rows whose captured_at is in the future": 1}
+    mlygeo.write_frame(streets, tmp_path / "streets.parquet")
+    for given_images in (images, write_dataset(images, tmp_path / "images", 2)):
+        found = mlygeo.coverage(streets=streets, images=given_images)
+        assert found.attrs["summary"]["problems"] == expected
+    words = ["coverage", "--streets", tmp_path / "streets.parquet", "--images", tmp_path / "images"]
+    status, _, said = run(capsys, *words, "-o", tmp_path / "out")
+    assert status == 0
+    assert "in doubt: rows whose captured_at is before 1970 (1), rows whose captured_at is in the future (1)" in said
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["problems"] == expected
+    usual = images.assign(captured_at=images["captured_at"].iloc[2])
+    assert mlygeo.coverage(streets=streets, images=usual).attrs["summary"]["problems"] == {}
 
 
 @pytest.mark.parametrize(("text", "place"), [(False, PLACES[1]), (True, PLACES[2])])
@@ -212,7 +240,7 @@ def test_ids_that_stand_twice_are_counted_as_in_one_run_and_a_settled_dataset_ha
     mlygeo.write_frame(images, tmp_path / "images.parquet")
     mlygeo.partition(tmp_path / "images.parquet", output=tmp_path / "settled", rows_per_part=50)
     settled = mlygeo.coverage(streets=streets, images=tmp_path / "settled")
-    assert settled.attrs["summary"]["problems"] == {}
+    assert {*settled.attrs["summary"]["problems"]} == {"rows whose captured_at is in the future"}
     once = mlygeo.read_frame(tmp_path / "settled", frame="images")
     whole = mlygeo.coverage(streets=streets, images=once)
     assert frame_bytes(settled) == frame_bytes(whole)

@@ -1,15 +1,13 @@
-"""A selection of preferred images over parts is that of one run, to the last bit; what hangs on far points is refused."""
+"""A selection of preferred images over parts is that of one run, to the last bit."""
 
-import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pytest
-from helpers.over_parts import PLACES, country, facts, frame_bytes, over_parts
+from helpers.over_parts import PLACES, facts, frame_bytes, over_parts, weighed
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import mlygeo
-from mlygeo.errors import FrameError, InputError
+from mlygeo.errors import FrameError
 from mlygeo.frames import IMAGES
 from mlygeo.parts import preferred
 from mlygeo.schemas import PREFERRED_BY
@@ -29,20 +27,6 @@ panorama = 0.05
 [scales]
 distance_m = 300
 """
-
-
-def world(seed, *, text, around):
-    """Return points and images with all that a rule weighs, and some of it unknown."""
-    points, images = country(seed, text=text, nulls=True, around=around)
-    rng = np.random.default_rng(seed)
-    points.loc[rng.random(len(points)) < 0.1, "bearing"] = np.nan
-    sequence = pd.Series(rng.choice(["a", "b", None], len(images)), dtype="str")
-    width = pd.array(rng.choice([2048, 8192, 30_000], len(images)), dtype="Int64")
-    width[rng.random(len(images)) < 0.1] = pd.NA
-    return points, images.assign(
-        sequence_id=sequence, width=width, quality_score=np.where(rng.random(len(images)) < 0.2, np.nan, 0.5),
-        creator_id=pd.array(rng.integers(1, 4, len(images)), dtype="Int64"), score=rng.integers(0, 9, len(images)),
-    )  # fmt: skip
 
 
 @given(
@@ -67,21 +51,15 @@ def test_any_cut_gives_the_preferred_images_of_one_run(
         prefer.write_text(RULE)
     if prefer is not None:
         options["prefer"] = prefer
-    points, images = world(seed, text=text, around=around)
+    points, images = weighed(seed, text=text, around=around)
     whole = mlygeo.select(points=points, images=images.sample(frac=1, random_state=seed), **options)
     parts = over_parts(points, images, most=most, task=task, **options)
     assert frame_bytes(parts) == frame_bytes(whole)
     assert facts(parts.attrs["summary"]) == facts(whole.attrs["summary"])
 
 
-def test_what_hangs_on_points_beyond_a_part_is_refused():
-    points, images = world(1, text=False, around=(9.0, 48.75))
-    with pytest.raises(InputError, match="'same_sequence' is not possible with a dataset"):
-        over_parts(points, images, prefer="project-sidewalk", srid=25832)
-
-
 def test_a_column_that_a_rule_needs_is_named_where_it_is_missing():
-    points, images = world(1, text=False, around=(9.0, 48.75))
+    points, images = weighed(1, text=False, around=(9.0, 48.75))
     with pytest.raises(FrameError, match="no column 'captured_at'"):
         over_parts(points, images.drop(columns="captured_at"), prefer="newest", srid=25832)
     with pytest.raises(FrameError, match="no column 'bearing'"):
@@ -92,7 +70,7 @@ def test_a_column_that_a_rule_needs_is_named_where_it_is_missing():
     "written", [{}, {"write_statistics": False}, {"use_dictionary": False}, {"row_group_size": 7}], ids=str
 )
 def test_what_a_file_says_of_its_columns_is_what_its_rows_say(tmp_path, written):
-    _, images = world(3, text=False, around=PLACES[0][0])
+    _, images = weighed(3, text=False, around=PLACES[0][0])
     images.to_parquet(tmp_path / "images.parquet", **written)
     file, frame = (
         Conformed(open_points(each, name="images"), IMAGES) for each in (tmp_path / "images.parquet", images)

@@ -4,6 +4,7 @@ import inspect
 import shutil
 
 import geopandas as gpd
+import numpy as np
 import pytest
 import shapely
 from conftest import STUTTGART
@@ -39,7 +40,9 @@ def given(images, tmp_path_factory):
     folder = tmp_path_factory.mktemp("given")
     points = mlygeo.streets(CONFIG, streets=EDGES, interval=80, srid=25832)
     some = images.iloc[::5].reset_index(drop=True)
+    some["field_of_view"] = np.where(some.index % 2, np.nan, 90.0)  # by which flat images look at things
     mlygeo.write_frame(some, folder / "images.parquet")
+    mlygeo.partition(some, folder / "parts", rows_per_part=500)
     mlygeo.write_frame(points, folder / "points.parquet")
     names = sorted(path.name for path in CACHE.iterdir() if "_14" in path.name)
     (folder / "tiles.txt").write_text(f"{names[0]}\n")
@@ -78,6 +81,9 @@ MODES = {
     "select with images": ("select", {"region": CONFIG, "streets": EDGES, "images": "images.parquet"}),
     "select with points": ("select", {"region": CONFIG, "points": "points.parquet", "tile_cache": "cache"}),
     "select with both": ("select", {"points": "points.parquet", "images": "images.parquet"}),
+    "select with a dataset": ("select", {"points": "points.parquet", "images": "parts"}),
+    "select towards": ("select", {"towards": "points.parquet", "images": "images.parquet"}),
+    "select towards, with a dataset": ("select", {"towards": "points.parquet", "images": "parts"}),
     "streets": ("streets", {"streets": EDGES}),
     "coverage by region": ("coverage", {"region": CONFIG, "streets": EDGES, "tile_cache": "cache"}),
     "coverage with images": ("coverage", {"streets": EDGES, "images": "images.parquet"}),

@@ -18,7 +18,7 @@ from geopandas.testing import assert_geodataframe_equal
 from helpers import vector_tiles
 from helpers.command_line import run
 from helpers.processes import killed_at
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mercantile import Tile
 
@@ -150,9 +150,6 @@ def test_the_rows_are_those_of_the_images_frame(
         region = middle.buffer(0.012).intersection(shapely.box(*region))
     given = {"tile_cache": folder / "cache", "provider": provider, **options}
     frame = mlygeo.tiles(region, **given)
-    # Where images that are left out stand for all others of a provider, types and attribution are still those of all.
-    assume(pool > 5 or "panoramax" not in names or set(frame["provider"]) == set(names))
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tile_datasets, "BYTES_AT_ONCE", at_once)
         parts = mlygeo.tiles(region, folder / "set", rows_per_part=most, **given)
@@ -169,6 +166,37 @@ def test_the_rows_are_those_of_the_images_frame(
     assert sorted(path.name for path in folder.iterdir()) == sorted(
         ["cache", "frame.parquet", *(f"{name}{end}" for name in ("set", "once") for end in ("", layout.INDEX_ENDING))]
     )
+
+
+@pytest.mark.parametrize("at_once", [1, 10**6])
+@pytest.mark.parametrize("ids_at_once", [1, 10**6])
+def test_a_provider_whose_images_other_tiles_contradict_is_not_credited(tmp_path, monkeypatch, at_once, ids_at_once):
+    """Two images of Panoramax are flat in one tile and panoramas in a later one; what the first says counts."""
+    cache = tmp_path / "cache"
+    for provider in ("mapillary", "panoramax"):  # tiles without images
+        filled(cache, np.random.default_rng(1), columns=1, rows=1, pool=9, most=1, provider=provider)
+    one = {"id": 2**40, "at": (2000, 2000), "captured_at": 1_650_000_000_000, "is_pano": True}
+    (cache / f"mly1_public_{X}_{Y}_14.mvt").write_bytes(vector_tiles.tile({"image": [one]}))
+    for column, kind in enumerate(("flat", "equirectangular")):
+        some = [
+            {"id": str(uuid.UUID(int=number)), "at": (2000, 2000), "ts": "2024-05-10T10:00:00Z", "type": kind}
+            for number in (1, 2)
+        ]
+        endpoints = mlygeo.providers.provider("panoramax").service().endpoints
+        name = panoramax_tiles(endpoints).name(Tile(2 * X + column, 2 * Y, 15))
+        (cache / f"{name}.mvt").write_bytes(vector_tiles.tile({"pictures": some}))
+    given = {"tile_cache": cache, "provider": ["mapillary", "panoramax"]}
+    monkeypatch.setattr(tile_datasets, "BYTES_AT_ONCE", at_once)
+    monkeypatch.setattr(tile_datasets, "IDS_AT_ONCE", ids_at_once)
+    for number, (pano, rows) in enumerate([(True, 1), (False, 2), (None, 3)]):
+        frame = mlygeo.tiles(box(1, 1), pano=pano, **given)
+        parts = mlygeo.tiles(box(1, 1), tmp_path / f"set{number}", pano=pano, **given)
+        assert len(frame) == rows
+        assert same_rows(tmp_path / f"set{number}", frame)
+        for name, told in frame.attrs["summary"].items():
+            assert parts.attrs["summary"][name] == told, name
+        assert any("Panoramax" in line for line in frame.attrs["attribution"]) == (pano is not True)
+        assert mlygeo.read_frame(tmp_path / f"set{number}").attrs["attribution"] == frame.attrs["attribution"]
 
 
 def written_in(folder):

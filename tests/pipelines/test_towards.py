@@ -114,21 +114,38 @@ def test_the_verb_takes_any_vector_file_and_the_region_limits_both(town, tmp_pat
     assert inside.attrs["summary"]["left_out"]["things outside the region"] == 1
 
 
-def test_what_does_not_go_with_things_is_refused(town, tmp_path):
+def test_a_column_of_fields_of_view_counts_before_the_lens(town):
+    things, images = town
+    images["field_of_view"] = [10.0, 360.0, 0.0, 90.0, 90.0, 0.0]
+    found = mlygeo.select(towards=things, images=images, srid=SRID, k=9, max_distance=30.0)
+    assert found[["point_id", "id", "view_angle"]].to_numpy().tolist() == [
+        [0, 1, 10.0], [0, 2, 360.0], [0, 4, 90.0], [0, 3, 360.0], [1, 3, 360.0]
+    ]  # fmt: skip
+
+
+def test_a_dataset_of_images_gives_the_same(town, tmp_path):
+    things, images = town
+    options = {"towards": things, "srid": SRID, "k": 9, "max_distance": 30.0}
+    whole = mlygeo.select(images=images, **options)
+    parts = mlygeo.select(images=write_dataset(images, tmp_path / "images", 2), **options)
+    pd.testing.assert_frame_equal(parts, whole)
+    assert parts.attrs["summary"]["left_out"] == whole.attrs["summary"]["left_out"]
+
+
+def test_what_does_not_go_with_things_is_refused(town):
     things, images = town
     for options, message in [
         ({"unique": True}, "`unique` is of no use with `towards`"),
         ({"per": "year"}, "`per` is of no use with `towards`"),
         ({"max_distance": None}, "needs a largest distance"),
         ({"field_of_view": 0}, "`field_of_view` must lie above 0"),
-        ({"apart": 200}, "`apart` must lie between"),
+        ({"apart": 200, "k": 2}, "`apart` must lie between"),
+        ({"apart": 20}, "`apart` is of no use with `k=1`"),
         ({"prefer": "project-sidewalk"}, "'same_sequence' is not possible with `towards`"),
     ]:
         with pytest.raises(InputError, match=message):
             mlygeo.select(towards=things, images=images, srid=SRID, **options)
     with pytest.raises(InputError, match="`apart` is of no use without `towards`"):
         mlygeo.select(points=placed([shapely.Point(0, 0)]), images=images, apart=30)
-    with pytest.raises(InputError, match="not possible with a dataset"):
-        mlygeo.select(towards=things, images=write_dataset(images, tmp_path / "images", 10))
     with pytest.raises(FrameError, match="there is no thing"):
         mlygeo.select(towards=things.iloc[2:], images=images)

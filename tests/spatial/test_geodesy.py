@@ -350,6 +350,35 @@ def test_bounds_of_positions():
     assert areas.bounds([], []) is None
 
 
+@given(
+    arcs=st.lists(st.tuples(st.integers(-180, 179), st.sampled_from([0, 1, 3, 20, 120, 170])), min_size=1, max_size=6)
+)
+def test_the_box_around_boxes_is_the_narrowest_that_holds_all_of_each(arcs):
+    west = np.array([start for start, _ in arcs], dtype=float)
+    east = np.array([(start + wide + 180) % 360 - 180 for start, wide in arcs], dtype=float)
+    south, north = np.arange(len(arcs)), np.arange(len(arcs)) + 1.0
+    found = areas.around(np.stack([west, south, east, north]))
+    assert found[1::2] == (0.0, len(arcs))
+    covered = {(start + step) % 360 for start, wide in arcs for step in range(wide + 1)}
+    assert areas.inside(np.array([(each + 180) % 360 - 180 for each in covered]), np.zeros(len(covered)), found).all()
+    edges = {((start + step) % 360, (start + step + 1) % 360) for start, wide in arcs for step in range(wide)}
+    ring = sorted(covered)
+    gaps = [
+        (after - before) % 360 or 360
+        for before, after in zip(ring, [*ring[1:], ring[0]], strict=True)
+        if (before, after) not in edges
+    ]
+    if east.max() - west.min() > 180 or (west > east).any():
+        assert areas.width(found) == pytest.approx(360 - max(gaps, default=0), abs=1e-6)
+    else:
+        assert found[::2] == (west.min(), east.max())
+
+
+def test_there_is_no_box_around_nothing():
+    assert areas.around(np.empty((4, 0))) is None
+    assert areas.around(np.full((4, 2), np.nan)) is None
+
+
 REACHES = {
     28992: (4.7, 52.2, 5.1, 52.5),
     2263: (-74.0, 40.6, -73.9, 40.7),

@@ -318,7 +318,7 @@ class Towards:
     min_distance
         Smallest distance from image to thing, metres, inclusive. Default: none.
     apart
-        Smallest angle between the directions from which two images look at the same thing, degrees.
+        Smallest angle between the directions from which two images look at the same thing, degrees; with `k` above 1.
     field_of_view
         Horizontal field of view of flat images, degrees, used if neither image nor camera provides it. Without this
         option, such images are left out.
@@ -354,6 +354,8 @@ class Towards:
                 "`towards` needs a largest distance, and `max_distance` sets none",
                 hint="name the largest distance, such as `max_distance=50`",
             )
+        if matching.k == 1:
+            of_no_use(("apart",), "with `k=1`, where one image looks at a thing")
         return Looking(self.min_distance, matching.limit, self.apart)
 
 
