@@ -292,4 +292,4 @@ def test_the_pictures_of_the_documentation_are_what_qgis_draws(exported, tmp_pat
     for path in paths:
         seen, shown = (np.asarray(Image.open(each).convert("RGB")).astype(int) for each in (path, PICTURES / path.name))
         assert shown.shape == seen.shape
-        assert (np.abs(shown - seen).max(axis=2) > 60).mean() < 0.01, f"copy {path} to {PICTURES}"
+        assert (np.abs(shown - seen).max(axis=2) > 60).mean() < 0.001, f"copy {path} to {PICTURES}"
