@@ -114,6 +114,8 @@ def test_every_format_opens_where_its_gdal_has_a_driver(kinds, tmp_path):
             found += [f"opens as {layers}, without a driver for it"] if layers else []
         elif path.suffix in store.PARQUET and kind == "items":
             found += [] if layers and layers[0]["valid"] else ["does not open"]
+        elif path.suffix in store.PARQUET:  # QGIS shows one geometry of several
+            found += _differences({kind: kinds[kind].drop(columns="place", errors="ignore")}, layers)
         elif path.suffix in AS_TEXT and "uri" not in task:
             found += [f"has {each['geometry']}" for each in layers if each["geometry"] != "NoGeometry"]
         else:
