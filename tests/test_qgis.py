@@ -114,6 +114,8 @@ def test_every_format_opens_where_its_gdal_has_a_driver(kinds, tmp_path):
             found += [f"opens as {layers}, without a driver for it"] if layers else []
         elif path.suffix in store.PARQUET and kind == "items":
             found += [] if layers and layers[0]["valid"] else ["does not open"]
+        elif path.suffix in store.PARQUET:  # QGIS shows one geometry of several
+            found += _differences({kind: kinds[kind].drop(columns="place", errors="ignore")}, layers)
         elif path.suffix in AS_TEXT and "uri" not in task:
             found += [f"has {each['geometry']}" for each in layers if each["geometry"] != "NoGeometry"]
         else:
@@ -292,4 +294,4 @@ def test_the_pictures_of_the_documentation_are_what_qgis_draws(exported, tmp_pat
     for path in paths:
         seen, shown = (np.asarray(Image.open(each).convert("RGB")).astype(int) for each in (path, PICTURES / path.name))
         assert shown.shape == seen.shape
-        assert (np.abs(shown - seen).max(axis=2) > 60).mean() < 0.01, f"copy {path} to {PICTURES}"
+        assert (np.abs(shown - seen).max(axis=2) > 60).mean() < 0.001, f"copy {path} to {PICTURES}"

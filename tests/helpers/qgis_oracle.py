@@ -121,7 +121,8 @@ def _is_same(seen, written, dtype, *, is_text: bool) -> bool:
     if is_text and (isinstance(seen, bool) or isinstance(written, bool | np.bool_)):
         return seen == (written if isinstance(seen, bool) else str(written))
     if isinstance(written, list | dict | np.ndarray):
-        return seen is not None and json.loads(seen) == json.loads(json.dumps(written, default=np.ndarray.tolist))
+        found = json.loads(seen) if isinstance(seen, str) else seen  # GeoParquet alone has lists
+        return found == json.loads(json.dumps(written, default=np.ndarray.tolist))
     if pd.isna(written):
         return seen is None
     if pd.api.types.is_datetime64_any_dtype(dtype):
