@@ -58,12 +58,10 @@ def _streets(folder: Path) -> list[Path]:
         return []
     for place in (folder, folder.absolute().parent, Path()):
         path = place / name
-        if path.is_file() and path.stat().st_size == size and digest in {None, _sha256(path)}:
-            return [path]
+        if not path.is_file() or path.stat().st_size != size:
+            continue
+        with path.open("rb") as file:
+            if digest in {None, hashlib.file_digest(file, "sha256").hexdigest()}:
+                return [path]
     log.warning("the streets of %s (%s) are not drawn: no such file lies beside it; name it before", folder, name)
     return []
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -575,9 +575,13 @@
     const x = box.clientWidth / 2 + across(shown.at[0], state.x) * unit;
     const y = box.clientHeight / 2 + (shown.at[1] - state.y) * unit;
     const [right, above] = free(popup.offsetWidth);
-    const most = Math.max(10, right - popup.offsetWidth - 10), beside = x - popup.offsetWidth - 12;
-    const left = x + 12 > most && beside >= 10 ? Math.min(beside, most) : Math.min(Math.max(10, x + 12), most);
-    const top = Math.min(Math.max(above, y - popup.offsetHeight - 12), Math.max(above, box.clientHeight - popup.offsetHeight - 40));
+    const buttons = document.getElementById("buttons").offsetWidth + 18;
+    const least = right - popup.offsetWidth - 8 >= buttons ? buttons : 10;
+    const most = Math.max(least, right - popup.offsetWidth - 8), beside = x - popup.offsetWidth - 12;
+    const left = x + 12 > most && beside >= least ? Math.min(beside, most) : Math.min(Math.max(least, x + 12), most);
+    // Above what was clicked, or below it; where neither has room, over it.
+    const high = popup.offsetHeight, lowest = Math.max(above, box.clientHeight - high - 40);
+    const top = y - high - 12 < above && y + 14 <= lowest ? y + 14 : Math.min(Math.max(above, y - high - 12), lowest);
     popup.style.left = `${left}px`;
     popup.style.top = `${top}px`;
   }
