@@ -48,7 +48,7 @@ def plot(
     apart by colour-blind readers. Of more than a million rows, some are drawn that represent all: one at each
     place, and more where there are more.
 
-    The verb writes an interactive map where -o names an .html file; see `mlygeo.explore`.
+    If the output is an .html file, it is an interactive map (in Python see `explore`).
 
     Parameters
     ----------

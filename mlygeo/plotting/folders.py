@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
 from pathlib import Path
 from typing import Any
+
+from mlygeo import places
 
 log = logging.getLogger("mlygeo.plotting")
 
@@ -58,10 +59,7 @@ def _streets(folder: Path) -> list[Path]:
         return []
     for place in (folder, folder.absolute().parent, Path()):
         path = place / name
-        if not path.is_file() or path.stat().st_size != size:
-            continue
-        with path.open("rb") as file:
-            if digest in {None, hashlib.file_digest(file, "sha256").hexdigest()}:
-                return [path]
+        if path.is_file() and path.stat().st_size == size and digest in {None, places.sha256_of(path)}:
+            return [path]
     log.warning("the streets of %s (%s) are not drawn: no such file lies beside it; name it before", folder, name)
     return []

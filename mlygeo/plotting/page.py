@@ -25,7 +25,7 @@ import numpy as np
 
 from mlygeo import providers, store
 from mlygeo.attribution import link_of, text
-from mlygeo.errors import FormatError, FrameError, InputError
+from mlygeo.errors import FrameError, InputError, OutputError
 from mlygeo.formats.jpeg import ENDINGS
 from mlygeo.plotting import basemap as laying
 from mlygeo.plotting import style, thinning
@@ -255,7 +255,7 @@ class Map:
         """
         path = Path(path).expanduser()
         if path.suffix.lower() not in {".html", ".htm"}:
-            raise FormatError(f"{path.name}: interactive maps are written as .html")
+            raise OutputError(f"{path.name}: interactive maps are written as .html")
         folder = path.absolute().parent
         return store.write_text(self.html(picture=lambda file: _link(file, folder)), path)
 
