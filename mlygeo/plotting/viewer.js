@@ -597,6 +597,7 @@
 
   // ---- moving about --------------------------------------------------------------------------------------
   function moveTo(x, y, zoom) {
+    state.fitted = false;
     state.zoom = Math.min(23, Math.max(0.5, zoom));
     state.x = ((x % WORLD) + WORLD) % WORLD;
     state.y = Math.min(WORLD - 1, Math.max(0, y));
@@ -611,12 +612,13 @@
 
   function fit() {
     const [west, north, wide, high] = meta.view;
-    // Beside the legend, unless that takes more than a third of the map; the whole world has only one middle.
+    // Beside the legend, unless that takes nearly half of the map; the whole world has only one middle.
     const panel = document.getElementById("panel"), legend = panel.open ? panel.offsetWidth + 10 : 0;
-    const beside = legend < box.clientWidth / 3 && wide < WORLD / 4 ? legend : 0;
+    const beside = legend < 0.45 * box.clientWidth && wide < WORLD / 4 ? legend : 0;
     const across = Math.max(box.clientWidth - beside - 60, 60), down = Math.max(box.clientHeight - 100, 60);
     const zoom = Math.min(18, Math.log2(Math.min(across / wide, down / high) * (WORLD / 256)));
     moveTo(west + wide / 2 + (beside / 2) * (WORLD / 256) / 2 ** zoom, north + high / 2, zoom);
+    state.fitted = true;
   }
 
   const fingers = new Map();
@@ -700,7 +702,8 @@
   document.getElementById("in").addEventListener("click", () => zoomAt(...half(), 1));
   document.getElementById("out").addEventListener("click", () => zoomAt(...half(), -1));
   document.getElementById("all").addEventListener("click", fit);
-  window.addEventListener("resize", () => redraw());
+  // Notebooks open a page before they have room for it; what nobody has moved is fitted anew.
+  window.addEventListener("resize", () => { if (state.fitted) fit(); else redraw(); });
 
   (async () => {
     try {
