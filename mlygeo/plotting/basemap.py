@@ -213,7 +213,7 @@ def _columns(addresses: list[Address]) -> tuple[tuple[int, ...], ...]:
 def _asked(client: http.Client, ground: Ground, zoom: int, column: int, row: int) -> bytes | None:
     url = ground.tile(zoom, column, row)
     try:
-        return client.get(url, what=f"the tile {url}")
+        return client.get(url, what=f"tile {zoom}/{column}/{row} of {ground.name}")
     except NotFoundError:
         return None
 

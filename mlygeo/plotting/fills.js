@@ -1,6 +1,6 @@
 "use strict";
-// Polygons filled: earcut cuts them into triangles when the page opens, which takes a tenth of the time and less
-// than a third of the bytes of triangles that Python would put into the page.
+// Polygons filled: earcut cuts them into triangles when the page opens, which is quicker than cutting them in Python,
+// and takes no bytes of the page.
 window.mlygeoFills = {
   // Of rings (`counts` vertices each, the last one as the first) that are polygons of so many `rings`, the outer first.
   // Vertices keep their exact place, and how far east of the first of their polygon they lie, `off`, be it more than

@@ -363,7 +363,7 @@ class Map:
         page = html.escape(self.embedded(), quote=True)
         return (
             f'<iframe srcdoc="{page}" sandbox="allow-scripts allow-popups" title="{html.escape(self.title or "Map")}"'
-            ' style="width: 100%; height: 560px; border: 1px solid #ccc"></iframe>'
+            ' style="width: 100%; height: 560px; border: 1px solid #ccc; box-sizing: border-box"></iframe>'
         )
 
     def _layer(self, packer: Packer, layer: Layer, picture: Callable[[str], str | None] | None) -> dict[str, Any]:

@@ -575,9 +575,13 @@
     const x = box.clientWidth / 2 + across(shown.at[0], state.x) * unit;
     const y = box.clientHeight / 2 + (shown.at[1] - state.y) * unit;
     const [right, above] = free(popup.offsetWidth);
-    const most = Math.max(10, right - popup.offsetWidth - 10), beside = x - popup.offsetWidth - 12;
-    const left = x + 12 > most && beside >= 10 ? Math.min(beside, most) : Math.min(Math.max(10, x + 12), most);
-    const top = Math.min(Math.max(above, y - popup.offsetHeight - 12), Math.max(above, box.clientHeight - popup.offsetHeight - 40));
+    const buttons = document.getElementById("buttons").offsetWidth + 18;
+    const least = right - popup.offsetWidth - 8 >= buttons ? buttons : 10;
+    const most = Math.max(least, right - popup.offsetWidth - 8), beside = x - popup.offsetWidth - 12;
+    const left = x + 12 > most && beside >= least ? Math.min(beside, most) : Math.min(Math.max(least, x + 12), most);
+    // Above what was clicked, or below it; where neither has room, over it.
+    const high = popup.offsetHeight, lowest = Math.max(above, box.clientHeight - high - 40);
+    const top = y - high - 12 < above && y + 14 <= lowest ? y + 14 : Math.min(Math.max(above, y - high - 12), lowest);
     popup.style.left = `${left}px`;
     popup.style.top = `${top}px`;
   }
@@ -593,6 +597,7 @@
 
   // ---- moving about --------------------------------------------------------------------------------------
   function moveTo(x, y, zoom) {
+    state.fitted = false;
     state.zoom = Math.min(23, Math.max(0.5, zoom));
     state.x = ((x % WORLD) + WORLD) % WORLD;
     state.y = Math.min(WORLD - 1, Math.max(0, y));
@@ -607,12 +612,13 @@
 
   function fit() {
     const [west, north, wide, high] = meta.view;
-    // Beside the legend, unless that takes more than a third of the map; the whole world has only one middle.
+    // Beside the legend, unless that takes nearly half of the map; the whole world has only one middle.
     const panel = document.getElementById("panel"), legend = panel.open ? panel.offsetWidth + 10 : 0;
-    const beside = legend < box.clientWidth / 3 && wide < WORLD / 4 ? legend : 0;
+    const beside = legend < 0.45 * box.clientWidth && wide < WORLD / 4 ? legend : 0;
     const across = Math.max(box.clientWidth - beside - 60, 60), down = Math.max(box.clientHeight - 100, 60);
     const zoom = Math.min(18, Math.log2(Math.min(across / wide, down / high) * (WORLD / 256)));
     moveTo(west + wide / 2 + (beside / 2) * (WORLD / 256) / 2 ** zoom, north + high / 2, zoom);
+    state.fitted = true;
   }
 
   const fingers = new Map();
@@ -696,7 +702,8 @@
   document.getElementById("in").addEventListener("click", () => zoomAt(...half(), 1));
   document.getElementById("out").addEventListener("click", () => zoomAt(...half(), -1));
   document.getElementById("all").addEventListener("click", fit);
-  window.addEventListener("resize", () => redraw());
+  // Notebooks open a page before they have room for it; what nobody has moved is fitted anew.
+  window.addEventListener("resize", () => { if (state.fitted) fit(); else redraw(); });
 
   (async () => {
     try {

@@ -47,7 +47,7 @@ function render({ model, el }) {
   const frame = document.createElement("iframe");
   frame.setAttribute("sandbox", "allow-scripts allow-popups");
   frame.title = model.get("title");
-  frame.style.cssText = `width: 100%; height: ${model.get("height")}px; border: 1px solid #ccc`;
+  frame.style.cssText = `width: 100%; height: ${model.get("height")}px; border: 1px solid #ccc; box-sizing: border-box`;
   frame.srcdoc = model.get("page");
   const heard = (event) => {
     if (event.source !== frame.contentWindow || event.data?.mlygeo !== "picked") return;

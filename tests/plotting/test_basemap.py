@@ -204,6 +204,13 @@ def test_vector_tiles_of_a_server_are_fetched_when_the_map_is_made(browser, tmp_
     assert seen(browser, browser.screenshot(), 9.162, 48.762) == LOOKS["water"]["colour"], "without the server"
     assert browser.problems() == []
     assert "zooms 9 to 14" in made.notes()[0]
+    with range_server.serving({"start": b""}, status=403) as (address, _, _):
+        template = address.replace("start", "{z}/{x}/{y}.pbf?key=secret")
+        with pytest.raises(
+            OSError, match=r"tile 9/\d+/\d+ of http://127.0.0.1:\d+/{z}/{x}/{y}.pbf may not be"
+        ) as caught:
+            plotting.explore(places, basemap=template, basemap_attribution="x")
+    assert "secret" not in str(caught.value)
     with pytest.raises(InputError, match="basemap_attribution"):
         plotting.explore(places, basemap="https://tiles.example.org/{z}/{x}/{y}.mvt")
 

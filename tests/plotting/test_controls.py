@@ -366,6 +366,25 @@ def test_the_table_and_what_was_clicked_are_seen_whole_beside_the_legend(browser
         on_a_desk(browser)
 
 
+def test_the_first_view_follows_the_size_of_the_page_until_somebody_moves_it(browser, tmp_path, row_of_five):
+    """As in a notebook, which opens a page before it has room for it."""
+    sized = "Emulation.setDeviceMetricsOverride"
+    try:
+        browser.send(sized, width=300, height=150, deviceScaleFactor=1, mobile=False)
+        show(browser, tmp_path, row_of_five)
+        small = browser.ask("mlygeo.state.zoom")
+        on_a_desk(browser)
+        browser.next_frame()
+        assert browser.ask("mlygeo.state.zoom") > small + 1
+        browser.ask("document.getElementById('in').click()")
+        moved = browser.ask("mlygeo.state.zoom")
+        browser.send(sized, width=900, height=500, deviceScaleFactor=1, mobile=False)
+        browser.next_frame()
+        assert browser.ask("mlygeo.state.zoom") == moved
+    finally:
+        on_a_desk(browser)
+
+
 def test_a_phone_has_all_of_it(browser, tmp_path, row_of_five):
     wide, high = 390, 844
     try:
