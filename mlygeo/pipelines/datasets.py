@@ -80,9 +80,9 @@ def partition(
     ----------
     inputs
         GeoParquet files of points, such as images.parquet, in any CRS; or several. Tables of text (.csv, .tsv) and
-        files of GDAL (.geojson, .geojsonl, .gpkg, .fgb, …) are taken too, and read some rows at a time where they are
-        large; so are frames, and what has to fit into memory: files of STAC items, GPX, shapefiles, and GeoJSON whose
-        features have numbers as ids. Or one file of OpenStreetMap (.osm.pbf, .osm, …): all its streets.
+        files of GDAL (.geojson, .geojsonl, .gpkg, .fgb, .gpx, .shp, …) are taken too, and read some rows at a time
+        where they are large; so are frames, and what has to fit into memory: GeoJSON that is no collection of
+        features. Or one file of OpenStreetMap (.osm.pbf, .osm, …): all its streets.
     output
         Folder of the dataset. Default: dataset.
     region
