@@ -16,20 +16,24 @@ def images(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("words", "hint"),
     [
-        ["partition", "images.parquet", "-o", "s3://bucket/images"],
-        ["select", "--points", "images.parquet", "--images", "images.parquet", "-o", "gs://bucket/out"],
-        ["convert", "images.parquet", "-o", "s3://bucket/images.gpkg"],
-        ["download", "--imgid-file", "ids.txt", "-o", "https://example.org/pictures"],
-        ["map", "images.parquet", "-o", "s3://bucket/map.html"],
+        (["partition", "images.parquet", "-o", "s3://bucket/images"],
+         "aws s3 cp --recursive images s3://bucket/images"),
+        (["select", "--points", "images.parquet", "--images", "images.parquet", "-o", "gs://bucket/out"],
+         "gcloud storage cp --recursive out gs://bucket/out"),
+        (["convert", "images.parquet", "-o", "s3://bucket/images.gpkg"],
+         "aws s3 cp images.gpkg s3://bucket/images.gpkg"),
+        (["download", "--imgid-file", "ids.txt", "-o", "https://example.org/pictures"], "copy it there afterwards"),
+        (["map", "images.parquet", "-o", "s3://bucket/map.html"], "aws s3 cp map.html s3://bucket/map.html"),
     ],
-)
-def test_an_address_as_output_is_refused_and_makes_no_folder(tmp_path, capsys, words):
+)  # fmt: skip
+def test_an_address_as_output_is_refused_and_makes_no_folder(tmp_path, capsys, words, hint):
     (tmp_path / "ids.txt").write_text("1\n")
     status, _, err = run(capsys, *words)
     assert status
     assert words[-1] in err
+    assert hint in " ".join(err.split())
     assert {path.name for path in tmp_path.iterdir()} == {"images.parquet", "ids.txt"}
 
 
