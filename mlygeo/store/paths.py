@@ -114,8 +114,12 @@ def must_be_local(path: Any, what: str) -> str | os.PathLike[str]:
     return path
 
 
-_COPYING = {"s3": "aws s3 cp", "gs": "gcloud storage cp", "gcs": "gcloud storage cp"}
-"""What copies files to an object store, by the scheme of addresses."""
+_COPYING = {
+    "s3": ("aws s3 cp", "aws s3 sync"),
+    "gs": ("gcloud storage cp", "gcloud storage rsync -r"),
+    "gcs": ("gcloud storage cp", "gcloud storage rsync -r"),
+}
+"""What copies a file and a folder to an object store, by the scheme of addresses."""
 
 
 def copying_to(address: str) -> str:
@@ -127,9 +131,9 @@ def copying_to(address: str) -> str:
     name = place.rpartition("/")[2]
     if scheme not in _COPYING or not name or name == place:
         return "copy it there afterwards"
-    whole = "" if "." in name else "--recursive "
+    of_file, of_folder = _COPYING[scheme]
     target = f"gs://{place}" if scheme == "gcs" else safe
-    return f"write {name} here, and copy it: {_COPYING[scheme]} {whole}{quote(name)} {quote(target)}"
+    return f"write {name} here, and copy it: {of_file if '.' in name else of_folder} {quote(name)} {quote(target)}"
 
 
 def shown(address: str) -> str:

@@ -19,9 +19,9 @@ def images(tmp_path, monkeypatch):
     ("words", "hint"),
     [
         (["partition", "images.parquet", "-o", "s3://bucket/images"],
-         "aws s3 cp --recursive images s3://bucket/images"),
+         "aws s3 sync images s3://bucket/images"),
         (["select", "--points", "images.parquet", "--images", "images.parquet", "-o", "gs://bucket/out"],
-         "gcloud storage cp --recursive out gs://bucket/out"),
+         "gcloud storage rsync -r out gs://bucket/out"),
         (["convert", "images.parquet", "-o", "s3://bucket/images.gpkg"],
          "aws s3 cp images.gpkg s3://bucket/images.gpkg"),
         (["download", "--imgid-file", "ids.txt", "-o", "https://example.org/pictures"], "copy it there afterwards"),
@@ -52,7 +52,7 @@ def test_so_is_it_in_python(images):
 )
 def test_a_name_without_ending_may_be_a_file_or_a_dataset(tmp_path, capsys, words):
     status, _, err = run(capsys, *words)
-    assert status == 1
+    assert status == 2
     assert "made has no ending, and may be meant as a file or as the folder of a dataset" in err
     assert "made/ with a slash at its end for a dataset, made.parquet for a file" in err
     assert {path.name for path in tmp_path.iterdir()} == {"images.parquet"}
