@@ -15,6 +15,7 @@ import json
 import logging
 import os
 import platform
+import secrets
 import sys
 import threading
 import types
@@ -37,6 +38,8 @@ CODES = {"f8": "float64", "i8": "int64", "i4": "int32", "u1": "uint8", "u8": "ui
 
 C_TYPES = {"f8": ctypes.c_double, "i8": ctypes.c_int64, "i4": ctypes.c_int32, "u1": ctypes.c_uint8,
            "u8": ctypes.c_uint64}  # fmt: skip
+
+LLVM_TYPES = {"f8": "double", "i8": "i64", "i4": "i32", "u1": "i8", "u8": "i64"}
 
 SUFFIX = ".machine"
 """End of the names of files of machine code."""
@@ -67,7 +70,7 @@ class Function:
     def __init__(self, library: Library, body: types.FunctionType, kinds: tuple[str, ...], returns: str | None) -> None:
         self.body, self.name, self.returns = body, body.__name__, returns
         self._library = library
-        self._parameters = [_Parameter.of(kind) for kind in kinds]
+        self.parameters = [_Parameter.of(kind) for kind in kinds]
         self.call: Callable[..., Any] | None = None
 
     def __call__(self, *given: Any) -> Any:
@@ -83,15 +86,21 @@ class Function:
         named = ((name, self.body.__globals__.get(name)) for name in self.body.__code__.co_names)
         return [(name, value) for name, value in named if isinstance(value, int | float | tuple)]
 
+    def check_types(self, found: list[str]) -> None:
+        """Raise where machine code takes other types than the places of result and error, and the parameters."""
+        expected = ["ptr", "ptr", *(name for each in self.parameters for name in each.llvm_types)]
+        if ["ptr" if name.endswith("*") else name for name in found] != expected:
+            raise _NotLoadableError(f"{self.name} takes {', '.join(found)}, and not {', '.join(expected)}")
+
     def use_code(self, address: int) -> None:
         """Take the machine code at an address."""
         found: Any = ctypes.c_void_p if self.returns is None else C_TYPES[self.returns]
-        kinds = [kind for each in self._parameters for kind in each.c_types]
+        kinds = [kind for each in self.parameters for kind in each.c_types]
         code = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, *kinds)(address)
 
         def call(*given: Any) -> Any:
-            taken = [each.taken(value) for each, value in zip(self._parameters, given, strict=True)]
-            flat = [one for each, value in zip(self._parameters, taken, strict=True) for one in each.flat(value)]
+            taken = [each.taken(value) for each, value in zip(self.parameters, given, strict=True)]
+            flat = [one for each, value in zip(self.parameters, taken, strict=True) for one in each.flat(value)]
             result, error = found(), ctypes.c_void_p()
             if code(ctypes.byref(result), ctypes.byref(error), *flat) not in DONE:
                 raise ArithmeticError(f"{self.name} has failed")
@@ -116,7 +125,7 @@ class Function:
     def entry(self, numba: Any) -> tuple[Any, tuple[Any, ...]]:
         """Return a function for Numba that takes pointers and lengths, and its signature."""
         names, values, kinds = [], [], []
-        for number, each in enumerate(self._parameters):
+        for number, each in enumerate(self.parameters):
             parts = [f"p{number}", *(f"p{number}_{axis}" for axis in range(each.axes))]
             names += parts
             sizes = "".join(f"{part}, " for part in parts[1:])
@@ -133,6 +142,8 @@ class _Parameter:
 
     def __init__(self, code: str, axes: int) -> None:
         self.code, self.axes = code, axes
+        self.kind = code if not axes else f"{code}[{','.join(':' * axes)}]"
+        self.llvm_types = [LLVM_TYPES[code]] if not axes else ["ptr", *["i64"] * axes]
         self._dtype = np.dtype(CODES[code])
         self.c_types: list[Any] = [C_TYPES[code]] if not axes else [ctypes.c_void_p, *[ctypes.c_int64] * axes]
 
@@ -151,6 +162,13 @@ class _Parameter:
     def flat(self, value: Any) -> Iterable[Any]:
         """Return the numbers that machine code is given for a value that it takes."""
         return (value.ctypes.data, *value.shape) if self.axes else (value,)
+
+    def example(self) -> Any:
+        """Return a value of the type, of which another one differs."""
+        if not self.axes:
+            return 3.25 if self.code == "f8" else 5
+        shape = tuple(range(2, 2 + self.axes))
+        return np.arange(11, 11 + np.prod(shape), dtype=self._dtype).reshape(shape)
 
     def numba_types(self, numba: Any) -> list[Any]:
         own = getattr(numba.types, CODES[self.code])
@@ -233,19 +251,21 @@ class Library:
         functions, needed, code = content
         if missing := [name for name in needed if not llvm.address_of_symbol(name)]:
             raise _NotLoadableError(f"it needs {', '.join(missing)}")
+        probe = self._probe()
         engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine.target(llvm))
         engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         engine.finalize_object()
-        for each in self._functions:
+        for each in [probe, *self._functions]:
             each.use_code(engine.get_function_address(functions[each.name]))
         self._engine = engine
+        _check(probe)
 
     def _compile(self, machine: _Machine, llvm: Any) -> _Content:
         """Compile all functions."""
         numba = compiler()
         target = machine.target(llvm)
         whole, names = None, {}
-        for each in self._functions:
+        for each in [self._probe(), *self._functions]:
             entry, kinds = each.entry(numba)
             entry.compile(kinds)
             (signature,) = entry.signatures
@@ -255,6 +275,7 @@ class Library:
                 if not other.is_declaration and other.name != name:
                     other.linkage = llvm.Linkage.internal
                     other.add_function_attribute("alwaysinline")
+            each.check_types([str(argument.type) for argument in module.get_function(name).arguments])
             names[each.name] = f"mlygeo_{each.name}"
             module.get_function(name).name = names[each.name]
             _as_one(module, target, llvm)
@@ -270,6 +291,23 @@ class Library:
             raise _NotLoadableError(f"it needs {', '.join(missing)}")
         return names, needed, target.emit_object(whole)
 
+    def _probe(self) -> Function:
+        """Return a function with a parameter of each type that functions here have, which shows how they are called."""
+        kinds = sorted({each.kind for function in self._functions for each in function.parameters})
+        names = [f"p{number}" for number in range(len(kinds))]
+        lines = ["total = 0.5"]
+        for number, (name, kind) in enumerate(zip(names, kinds, strict=True), start=1):
+            axes = kind.count(":")
+            first = f"{name}[{', '.join('0' * axes)}]" if axes else name
+            lines.append(f"total += {number} * float({first})")
+            lines += [f"total += {number + axis} * {name}.shape[{axis}]" for axis in range(axes)]
+            if axes:
+                lines.append(f"{first} = {number + 1}")
+        scope: dict[str, Any] = {}
+        text = f"def probe({', '.join(names)}):\n    " + "\n    ".join([*lines, "return total"])
+        exec(text, scope)  # noqa: S102 - the types that a library has
+        return Function(self, scope["probe"], tuple(kinds), "f8")
+
     def _paths(self, machine: _Machine) -> list[Path]:
         """Return where the machine code may be."""
         return [path.with_name(f"{path.name}.{machine.digest}{SUFFIX}") for path in self._stems()]
@@ -277,18 +315,24 @@ class Library:
     def _stems(self) -> list[Path]:
         """Return these paths without the part of their names that says for which processor they are."""
         name = self._file.stem
+        # Several versions of mlygeo and Numba share these folders, and each keeps its own.
+        shared = f"{name}.{self._source()[:12]}"
         if given := os.environ.get(FOLDER_VARIABLE):
-            return [Path(given).expanduser() / f"mlygeo-{name}"]
+            return [Path(given).expanduser() / f"mlygeo-{shared}"]
         own = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "mlygeo"
-        return [self._file.parent / "__pycache__" / name, own / name]
+        return [self._file.parent / "__pycache__" / name, own / shared]
 
-    def _key(self, machine: _Machine, llvm: Any) -> str:
-        """Return a hash of all that the machine code depends on."""
-        found = hashlib.sha256(f"{VERSION} {np.__version__} {llvm.llvm_version_info} {machine}".encode())
+    def _source(self) -> str:
+        """Return a hash of what is compiled, and by what."""
+        found = hashlib.sha256(f"{VERSION} {np.__version__}".encode())
         for path in (self._file, Path(__file__), self._numba):
             found.update(path.read_bytes())
         found.update(repr([each.constants for each in self._functions]).encode())
         return found.hexdigest()
+
+    def _key(self, machine: _Machine, llvm: Any) -> str:
+        """Return a hash of all that the machine code depends on."""
+        return hashlib.sha256(f"{self._source()} {llvm.llvm_version_info} {machine}".encode()).hexdigest()
 
 
 if TYPE_CHECKING:
@@ -297,6 +341,20 @@ if TYPE_CHECKING:
 
 class _NotLoadableError(Exception):
     """Machine code that Numba alone can load."""
+
+
+def _check(probe: Function) -> None:
+    """Raise unless machine code gives the answer of the function in Python: Numba may call it in another way by now."""
+    given = [each.example() for each in probe.parameters]
+    filled = [each.copy() if isinstance(each, np.ndarray) else each for each in given]
+    assert probe.call is not None  # noqa: S101 - for the type checker: there is code
+    expected = probe.body(*filled)
+    try:
+        found = probe.call(*given)
+    except ArithmeticError as error:
+        raise _NotLoadableError("a function fails that does not") from error
+    if found != expected or not all(np.array_equal(one, other) for one, other in zip(given, filled, strict=True)):
+        raise _NotLoadableError(f"a function gives {found} in place of {expected}")
 
 
 class _Machine:
@@ -400,8 +458,12 @@ def _write(paths: list[Path], key: str, content: _Content) -> None:
     for path in paths:
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_name(f".{path.name}.{os.getpid()}")
-            temporary.write_bytes(json.dumps(head).encode() + b"\n" + code)
-            temporary.replace(path)
+            # Hosts that share a folder have processes of one number.
+            temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+            try:
+                temporary.write_bytes(json.dumps(head).encode() + b"\n" + code)
+                temporary.replace(path)
+            finally:
+                temporary.unlink(missing_ok=True)
             return
     raise RuntimeError(f"no folder for compiled code is writable: {', '.join(str(path.parent) for path in paths)}")

@@ -203,6 +203,45 @@ def test_nothing_is_compiled_where_numba_is_told_not_to(tmp_path, monkeypatch):
     assert not (tmp_path / "__pycache__").exists() or not [*(tmp_path / "__pycache__").glob("*.machine")]
 
 
+def test_code_that_is_called_in_another_way_is_left_to_numba(tmp_path, monkeypatch, caplog):
+    caplog.set_level("DEBUG", logger="mlygeo.compiled")
+    assert answers(module(tmp_path)) == EXPECTED
+    assert not caplog.text
+    monkeypatch.setattr(compiled, "DONE", (7,))
+    assert answers(module(tmp_path)) == EXPECTED
+    assert "a function fails that does not" in caplog.text
+    monkeypatch.undo()
+    caplog.clear()
+    caplog.set_level("DEBUG", logger="mlygeo.compiled")
+    monkeypatch.setattr(compiled._Parameter, "flat", lambda self, value: (
+        (value.ctypes.data, *value.shape[::-1]) if self.axes else (value,)))  # fmt: skip
+    assert answers(module(tmp_path)) == EXPECTED
+    assert "in place of" in caplog.text
+
+
+def test_code_that_takes_other_types_is_left_to_numba(tmp_path, monkeypatch, caplog):
+    caplog.set_level("DEBUG", logger="mlygeo.compiled")
+    monkeypatch.setitem(compiled.LLVM_TYPES, "i8", "i32")
+    assert answers(module(tmp_path)) == EXPECTED
+    assert "takes" in caplog.text
+    assert not [*(tmp_path / "__pycache__").glob("*.machine")]
+
+
+def test_versions_that_share_a_folder_keep_their_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    first = module(tmp_path / "one")
+    second = module(tmp_path / "two", SOURCE.replace("x / 2", "x / 4"))
+    assert first.half(5.0) == 2.5
+    assert not second.CODE.is_made()
+    assert second.half(5.0) == 1.25
+    files = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").iterdir()}
+    assert len(files) == 2
+    assert module(tmp_path / "one").half(5.0) == 2.5
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").iterdir()} == files
+
+
 def test_the_folder_of_numba_is_the_one_of_machine_code(tmp_path, monkeypatch):
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
     (tmp_path / "own").mkdir()

@@ -60,6 +60,11 @@ class RangeFile(io.RawIOBase):
         # A weak tag says only that the content means the same, and none may be asked for by it.
         self._match = self._tag if self._tag is not None and self._tag.startswith('"') else None
 
+    @property
+    def identity(self) -> dict[str, str]:
+        """What the server says that is another for another content: the tag, or what stands for one."""
+        return {} if self._tag is None else {"etag": self._tag}
+
     def readable(self) -> bool:
         """Return True."""
         return True

@@ -80,9 +80,9 @@ def partition(
     ----------
     inputs
         GeoParquet files of points, such as images.parquet, in any CRS; or text tables (.csv, .tsv) and GDAL files
-        (.geojson, .geojsonl, .gpkg, .fgb, …), which are read in chunks if they are large. Files of STAC items, GPX,
-        shapefiles, and GeoJSON whose features have numeric ids must fit into memory (in Python frames, too). Or one
-        OpenStreetMap file (.osm.pbf, .osm, …), for all its streets.
+        (.geojson, .geojsonl, .gpkg, .fgb, .gpx, .shp, …), which are read in chunks if they are large. GeoJSON that is
+        not a collection of features must fit into memory (in Python frames, too). Or one OpenStreetMap file (.osm.pbf,
+        .osm, …), for all its streets.
     output
         Folder of the dataset. Default: dataset.
     region

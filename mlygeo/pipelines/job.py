@@ -280,12 +280,12 @@ def _is_mistyped(ending: str) -> bool:
 
 def must_be_here(path: Path, option: str) -> None:
     """Raise OutputError where what is to be written is an address of the web: nobody finds a folder of such a name."""
-    from mlygeo.store.paths import is_url, shown
+    from mlygeo.store.paths import copying_to, is_url, shown
 
     if is_url(path):
         raise OutputError(
             f"{shown(str(path))} is an address, and {option} is written on this machine",
-            hint="copy it there afterwards",
+            hint=copying_to(str(path)),
         )
 
 

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlygeo.errors import MlygeoError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -35,7 +37,8 @@ PLACES = frozenset({"import_path", "desc_path", "split_import_path", "tile_cache
 """Parameters of paths that are worked on or written to, and are no inputs whose content stays."""
 
 MOST_HASHED = 100
-"""Files of an option that are hashed; of more only the number is told, such as of the photos of a folder."""
+"""Files of an option that are hashed; of more only the number is told, such as of the photos of a folder, and of those
+on servers and in object stores the names."""
 
 PASSING = frozenset({"date", "Python", "modified", "cached", "fetched", "written"})
 """Facts that differ between two runs with equal results: when and on which Python they ran, and what was at hand."""
@@ -143,9 +146,11 @@ def inputs_in(call: Call) -> dict[str, Any]:
 
 
 def _is_there(value: str | os.PathLike[str]) -> bool:
-    from mlygeo.store.paths import parted
+    from mlygeo.store.paths import address_of, parted
 
     try:
+        if address_of(value) is not None:
+            return True
         file, _ = parted(value)
         return file.is_file() or (file.is_dir() and file.with_name(f"{file.name}.partitions.parquet").is_file())
     except (OSError, ValueError):
@@ -191,9 +196,15 @@ def called(text: str) -> str:
 
 def _source(value: Any) -> dict[str, Any]:
     from mlygeo.store.datasets import files
+    from mlygeo.store.paths import address_of
 
     if files.are_several(value) and not isinstance(value, list | tuple):
-        return _dataset(files.listed(value))
+        try:
+            return _dataset(files.listed(value))
+        except MlygeoError:
+            if address_of(value) is None:
+                raise
+            return {"source": called(os.fspath(value))}  # what is wrong with it, the run itself says
     if isinstance(value, list | tuple):
         return {"files": [_source(each) for each in value]}
     if not isinstance(value, str | os.PathLike):
@@ -217,6 +228,11 @@ def _dataset(listing: Listing) -> dict[str, Any]:
     """Return the facts of the files of a folder, a pattern or an address; of a dataset, its index has their hashes."""
     if listing.index is not None:
         digest = {"sha256_of_index": index_digest(listing.index)}
+    elif len(listing.files) == 1 and (identity := _identity(listing.files[0])):
+        return {"source": Path(listing.name).name, **identity}
+    elif len(listing.files) > MOST_HASHED and not all(isinstance(file.path, Path) for file in listing.files):
+        addresses = [file.name for file in listing.files]
+        digest = {"sha256_of_names": hashlib.sha256(json.dumps(addresses).encode()).hexdigest()}
     else:
         facts = [_state(file) for file in listing.files]
         digest = {"sha256_of_listing": hashlib.sha256(json.dumps(facts).encode()).hexdigest()}
@@ -231,9 +247,14 @@ def index_digest(index: Index) -> str:
 
 def _state(file: File) -> list[Any]:
     if not isinstance(file.path, Path):
-        return [file.path.address.partition("?")[0]]
+        return [file.path.address.partition("?")[0], _identity(file)]
     status = file.path.stat()
     return [file.name, status.st_size, _moment(status.st_mtime)]
+
+
+def _identity(file: File) -> dict[str, Any]:
+    """Return size and tag or generation of a file on a server or in a store, which cannot be hashed; else nothing."""
+    return {} if isinstance(file.path, Path) else file.path.open().identity
 
 
 def _hash(path: Path, size: int) -> dict[str, str]:

@@ -435,7 +435,7 @@ def _must_be_here(text: str, name: str, takes: Takes) -> None:
         return
     raise FileError(
         f"{paths.shown(text)} is an address, and `{name}` takes a path on this machine",
-        hint="copy it there afterwards" if name in WRITTEN else "download it before, and name the file",
+        hint=paths.copying_to(text) if name in WRITTEN else "download it before, and name the file",
     )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from mlygeo import frames
 from mlygeo.errors import FileError, FormatError, FrameError
 from mlygeo.store import columns as described
-from mlygeo.store import extents, geojson, lost, no_frames
+from mlygeo.store import extents, feature_sequences, geojson, lost, no_frames
 from mlygeo.store.atomic import file_error
 from mlygeo.store.gdal_dtypes import Told
 from mlygeo.store.whole_ids import WholeIds
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from mlygeo.arrays import Bounds, Objects
+    from mlygeo.arrays import Bounds, Flags, Objects
 
 log = logging.getLogger("mlygeo.store")
 
@@ -157,6 +157,8 @@ class _Layer:
     is_geojson: bool
     stated: tuple[bool, Any]
     """Whether the file says its CRS itself, and which."""
+    crs: Any = None
+    """What else is known of the CRS."""
 
     @classmethod
     def of(cls, path: Path, layer: str | None) -> _Layer:
@@ -184,7 +186,7 @@ class _Layer:
 
     def placed(self, found: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
         """Return rows in the CRS that the file says."""
-        is_stated, crs = self.stated
+        is_stated, crs = self.stated if self.stated[0] or self.crs is None else (True, self.crs)
         return found.set_crs(crs, allow_override=True) if is_stated else found
 
     def named(self, found: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
@@ -337,6 +339,14 @@ def layers(path: Path) -> dict[str, str | None]:
 
         found = pyogrio.list_layers(path)
     return {str(name): None if kind is None else str(kind) for name, kind in found if name != _ABOUT}
+
+
+def size_of(path: Path) -> int:
+    """Return the bytes of a file, of a shapefile with those of its attributes, which are beside it."""
+    files = [path]
+    if path.suffix.lower() == ".shp":
+        files += [file for ending in (".dbf", ".DBF") if (file := path.with_suffix(ending)).is_file()][:1]
+    return sum(file.stat().st_size for file in files)
 
 
 def chosen_layer(path: Path, layer: str | None) -> str:
@@ -606,57 +616,97 @@ class LongLayer:
     def __init__(self, path: Path, layer: str | None, folder: Path) -> None:
         self.path = path
         self._layer = _Layer.of(path, layer)
-        self._source = path
-        if self._layer.about is not None and path.suffix.lower() in geojson.LINES:
-            self._source = geojson.collect(path, folder / f"{path.name}.json")
-            self._layer.options.pop("layer", None)
+        self._source, self._copy = self._copied(folder)
         self._ids = WholeIds()
         self._damaged = self._there = 0
         self._first_damaged = -1
         self._reason = ""
         self._told: Told | None = None
+        self._sound: Flags | None = None
+        self._is_high = False
+        if path.suffix.lower() == ".gpx":
+            with _gdal(path, quiet=True):
+                rows = _count(path, str(self._layer.options["layer"]))
+            sound = lost.sound_points(path, str(self._layer.options["layer"]), rows)
+            self._sound = None if sound is None else sound.rows
         self._look_through()
 
-    @staticmethod
-    def is_possible(path: Path) -> bool:
-        """Return whether a file is read so: not one that is written anew for GDAL, or is looked at as a whole."""
-        if path.suffix.lower() in {".gpx", ".mvt", ".shp"} or path.is_dir():
-            return False
-        is_geojson = DRIVERS.get(path.suffix.lower(), "").startswith("GeoJSON")
-        return not is_geojson or geojson.description_of(path) is not None or not geojson.has_ids(path)
+    @classmethod
+    def of(cls, path: Path, layer: str | None, folder: Path) -> LongLayer | None:
+        """Return a layer to be read so; None where a file has to be read as a whole: GeoJSON of another kind."""
+        if path.suffix.lower() == ".mvt" or path.is_dir():
+            return None
+        try:
+            return cls(path, layer, folder)
+        except _WholeError:
+            return None
+
+    def _copied(self, folder: Path) -> tuple[Path, feature_sequences.Written | None]:
+        """Return a file of which GDAL loses nothing and holds little, and what was written of a collection."""
+        path, is_described = self.path, self._layer.about is not None
+        if not self._layer.is_geojson:
+            return path, None
+        are_lines = path.suffix.lower() in geojson.LINES and not is_described
+        if are_lines and not geojson.may_have_ids(path):
+            return path, None
+        copy = folder / "features"
+        written = feature_sequences.write(path, copy, is_described=is_described)
+        if are_lines and (written is None or not written.is_changed):
+            return path, None
+        if written is None:
+            raise _WholeError
+        for option in ("layer", "DATE_AS_STRING"):
+            self._layer.options.pop(option, None)
+        return copy, None if are_lines else written
 
     def frames(self) -> Iterator[gpd.GeoDataFrame]:
         """Yield the rows, with the columns and dtypes of all."""
         told = self._told
-        for meta, table in self._tables():
+        for start, meta, table in self._tables():
             if told is not None:
                 attributes, wkb = _columns_of(meta, table, self.path)
                 shapes, damaged = _read_shapes(wkb)
-                yield self._ids.applied(self._finished(_joined(meta, told.applied(attributes), shapes, damaged)))
+                found = _joined(meta, told.applied(attributes), shapes, damaged)
+                yield self._ids.applied(self._finished(found, start))
 
     def _look_through(self) -> None:
-        rows = 0
-        for meta, table in self._tables(quiet=False):
+        import pyogrio
+        import shapely
+
+        for start, meta, table in self._tables(quiet=False):
             attributes, wkb = _columns_of(meta, table, self.path)
             self._told = self._told or Told(meta, is_described=self._layer.about is not None)
             self._told.add(attributes)
             shapes, damaged = _read_shapes(wkb)
             self._there += sum(value is not None for value in wkb)
+            self._is_high = self._is_high or bool(shapely.has_z(shapes).any())
             if damaged.any() and not self._damaged:
-                self._first_damaged = rows + int(np.flatnonzero(damaged)[0])
+                self._first_damaged = start + int(np.flatnonzero(damaged)[0])
                 self._reason = _why(wkb, damaged)
             self._damaged += int(damaged.sum())
-            rows += len(shapes)
-            found = self._finished(_joined(meta, attributes, shapes, damaged))
-            self._ids.add({name: found[name] for name in (*WholeIds.NAMES, "provider") if name in found.columns})
+            self._look_at_ids(_joined(meta, attributes, shapes, damaged), start)
+        if self._told is not None and self._told.nested & {*_OF_IDS}:  # the values of JSON are known now
+            self._ids = WholeIds()
+            for start, meta, table in self._tables():
+                attributes, wkb = _columns_of(meta, table, self.path)
+                self._look_at_ids(_joined(meta, self._told.applied(attributes), *_read_shapes(wkb)), start)
         if self._damaged and self._damaged == self._there:
             raise _all_damaged(self.path, self._first_damaged, self._reason)
         if self._damaged:
             described.warn_of_lost(self._damaged, self._first_damaged, self.path.name, self._reason)
         if self._layer.about is None and self.path.suffix.lower() in geojson.LINES:
-            _count_lost_lines(self.path)
+            with _gdal(self.path, quiet=True):
+                _count_lost_lines(self.path)
+        elif self._source is not self.path and self._is_high and self._layer.about is None:
+            with _gdal(self.path, quiet=True):  # of a collection with heights, GDAL says that its degrees have them
+                self._layer.crs = pyogrio.read_info(self.path)["crs"]
 
-    def _tables(self, *, quiet: bool = True) -> Iterator[tuple[Mapping[str, Any], pa.Table]]:
+    def _look_at_ids(self, rows: gpd.GeoDataFrame, start: int) -> None:
+        found = self._finished(rows, start)
+        self._ids.add({name: found[name] for name in _OF_IDS if name in found.columns})
+
+    def _tables(self, *, quiet: bool = True) -> Iterator[tuple[int, Mapping[str, Any], pa.Table]]:
+        """Yield rows, each time with the number of the first one and what GDAL says of the columns; once at least."""
         import pyarrow as pa
         import pyogrio
 
@@ -666,15 +716,31 @@ class LongLayer:
                 self._source, datetime_as_string=True, batch_size=ROWS_AT_ONCE, use_pyarrow=True, **self._layer.options
             ) as (meta, reader),
         ):
-            some = False
+            start, copy = 0, self._copy
             for batch in reader:
-                some = True
-                yield meta, pa.Table.from_batches([batch])
-            if not some:
-                yield meta, pa.Table.from_batches([], reader.schema)
+                rows = batch.num_rows if copy is None else min(batch.num_rows, copy.features - start)
+                if rows > 0:
+                    yield start, meta, pa.Table.from_batches([batch.slice(0, rows)])
+                start += batch.num_rows
+            if copy is not None and start != copy.features + copy.added:
+                raise FormatError(f"{self.path.name}: of its {copy.features:,} features GDAL reads others")
+            if not start:
+                yield 0, meta, pa.Table.from_batches([], reader.schema)
 
-    def _finished(self, found: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    def _finished(self, found: gpd.GeoDataFrame, start: int) -> gpd.GeoDataFrame:
+        """Return rows, of which the first has this number, as those of the whole are."""
+        if self._sound is not None:
+            kept = self._sound[start : start + len(found)]
+            found = found if kept.all() else found[kept].reset_index(drop=True)
         return self._layer.finished(found)
+
+
+_OF_IDS = (*WholeIds.NAMES, "provider")
+"""Columns that tell whether ids are whole numbers."""
+
+
+class _WholeError(Exception):
+    """The file has to be read as a whole."""
 
 
 def _geometry_place(table: pa.Table, name: str) -> int | None:
@@ -759,12 +825,7 @@ def _count_lost_lines(path: Path) -> int:
 
 def _gpx_layer(path: Path) -> str:
     """Return the first layer of a GPX file with features: way points, else track or route points; name the others."""
-    import pyogrio
-
-    counts = {
-        layer: pyogrio.read_info(path, layer=layer, force_feature_count=True)["features"]
-        for layer in ("waypoints", "track_points", "route_points")
-    }
+    counts = {layer: _count(path, layer) for layer in ("waypoints", "track_points", "route_points")}
     first, *others = [layer for layer, count in counts.items() if count] or ["waypoints"]
     if others:
         also = " and ".join(f"{counts[layer]:,} {layer.replace('_', ' ')}" for layer in others)
@@ -773,6 +834,12 @@ def _gpx_layer(path: Path) -> str:
             path.name, first.replace("_", " "), also, path.name, others[0],
         )  # fmt: skip
     return first
+
+
+def _count(path: Path, layer: str) -> int:
+    import pyogrio
+
+    return int(pyogrio.read_info(path, layer=layer, force_feature_count=True)["features"])
 
 
 def _room(path: Path) -> bool:

@@ -38,7 +38,8 @@ class Told:
         }
         nested = {name for name, kind in zip(meta["fields"], meta["ogr_subtypes"], strict=True) if kind == "OFSTJSON"}
         self._times: set[str] = set() if is_described else times
-        self._nested: set[str] = set() if is_described else nested - times
+        self.nested: set[str] = set() if is_described else nested - times
+        """Columns of JSON, unless some values are none."""
 
     def add(self, attributes: pd.DataFrame) -> None:
         """Take further rows into account."""
@@ -64,7 +65,7 @@ class Told:
                     pd.to_datetime(known, format="ISO8601", utc=len(held) > 1 or None not in held).dt.as_unit("ms")
                 except (ValueError, OverflowError):
                     self._odd.add(name)
-            elif name in self._nested and _parsed(values) is values:
+            elif name in self.nested and _parsed(values) is values:
                 self._odd.add(name)
 
     def applied(self, attributes: pd.DataFrame) -> pd.DataFrame:
@@ -80,7 +81,7 @@ class Told:
                 plain[name] = values.astype("bool")
             elif name in self._times and name not in self._odd:
                 plain[name] = self._in_time(name, values)
-            elif name in self._nested and name not in self._odd:
+            elif name in self.nested and name not in self._odd:
                 plain[name] = _parsed(values)
         return attributes.assign(**plain)
 

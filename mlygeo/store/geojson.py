@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias
 
 import numpy as np
 
@@ -29,6 +29,9 @@ FORM = columns.Form(name="GeoJSON", largest=2**53 - 1, infinite=False, ids_as_te
 
 LINES = (".geojsonl", ".geojsons")
 """Endings of files with a feature a line."""
+
+EMPTY = b'{"type": "FeatureCollection"'
+"""How the only line of a file of lines begins that has no features."""
 
 _STARTS = (f'{{"type": "FeatureCollection", "{columns.KEY}": ', f'{{"type": "Feature", "{columns.KEY}": ')
 
@@ -139,7 +142,7 @@ def _outermost(path: Path) -> Iterator[BinaryIO]:
     if not _has_any(path, _CRS):
         return
     if path.suffix.lower() in LINES:
-        yield from (io.BytesIO(record) for record in _records(path) if any(key in record for key in _CRS))
+        yield from (io.BytesIO(record) for record in records(path) if any(key in record for key in _CRS))
         return
     with path.open("rb") as file:
         yield file
@@ -220,6 +223,8 @@ def _at_depth(file: BinaryIO, names: tuple[bytes, ...], wanted: Sequence[int], l
         held, ahead = ahead[:_PIECE], ahead[_PIECE:]
 
 
+Verdict: TypeAlias = Literal["kept", "removed", "texts"]
+
 _IDS = re.compile(rb'"id"\s*:\s*(?:-?[0-9]|"0")')
 """An id that is a number, or that may be the first of a count of rows."""
 
@@ -242,11 +247,11 @@ def with_ids(path: Path) -> bytes | None:
         None where nothing is to be changed: without such ids, with a property `id`, which counts before them, and of
         a file that is not JSON.
     """
-    if not _may_have_ids(path):
+    if not may_have_ids(path):
         return None
     is_lines = path.suffix.lower() in LINES
     if is_lines:
-        found: Any = [_loaded(record) or record for record in _records(path)]
+        found: Any = [_loaded(record) or record for record in records(path)]
         features = [feature for feature in found if isinstance(feature, dict)]
     else:
         with path.open("rb") as file:
@@ -256,38 +261,62 @@ def with_ids(path: Path) -> bytes | None:
         features = found.get("features") if found.get("type") == "FeatureCollection" else [found]
         if not isinstance(features, list) or not all(isinstance(feature, dict) for feature in features):
             return None
-    ids = [feature.get("id") for feature in features]
-    if not ids or any(
-        "id" in feature["properties"] for feature in features if isinstance(feature.get("properties"), dict)
-    ):
+    ids = Ids()
+    for feature in features:
+        ids.add(feature)
+    if ids.verdict == "kept":
         return None
-    counts = [list(map(str, range(len(ids)))), list(range(len(ids))), list(range(1, len(ids) + 1))]
-    if ids in counts and not any(isinstance(id_, bool) for id_ in ids):
-        for feature in features:
-            del feature["id"]
-    elif any(type(id_) in {int, float} for id_ in ids):
-        for feature, id_ in zip(features, ids, strict=True):
-            if type(id_) in {int, float}:
-                feature["id"] = str(int(id_) if isinstance(id_, float) and id_.is_integer() else id_)
-    else:
-        return None
+    for feature in features:
+        change(feature, ids.verdict)
     if is_lines:
         return b"\n".join(each if isinstance(each, bytes) else json.dumps(each).encode() for each in found)
     return json.dumps(found).encode()
 
 
-def has_ids(path: Path) -> bool:
-    """Return whether features have ids of their own that may be whole numbers, of which `with_ids` makes text."""
-    if not _may_have_ids(path):
+class Ids:
+    """What is to be done with the ids of all features, by one after another; see `with_ids`."""
+
+    def __init__(self) -> None:
+        self.features = 0
+        self.has_property = self._has_number = self._has_truth = False
+        self._counts = {"texts", "from 0", "from 1"}
+
+    def add(self, feature: dict[str, Any]) -> None:
+        """Take a further feature into account."""
+        id_, row = feature.get("id"), self.features
+        self.features += 1
+        if isinstance(properties := feature.get("properties"), dict) and "id" in properties:
+            self.has_property = True
+        self._has_number = self._has_number or type(id_) in {int, float}
+        self._has_truth = self._has_truth or isinstance(id_, bool)
+        if self._counts:
+            expected = {"texts": str(row), "from 0": row, "from 1": row + 1}
+            self._counts = {kind for kind in self._counts if id_ == expected[kind]}
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether they are kept as they are, removed, or made texts of."""
+        if not self.features or self.has_property:
+            return "kept"
+        if self._counts and not self._has_truth:
+            return "removed"
+        return "texts" if self._has_number else "kept"
+
+
+def change(feature: dict[str, Any], verdict: Verdict) -> bool:
+    """Change the id of a feature; return whether there was something to change."""
+    id_ = feature.get("id")
+    if verdict == "removed":
+        del feature["id"]
+        return True
+    if verdict == "kept" or type(id_) not in {int, float}:
         return False
-    if path.suffix.lower() in LINES:
-        return any(_has_ids(io.BytesIO(record), (1,)) for record in _records(path) if _IDS.search(record))
-    with path.open("rb") as file:
-        return _has_ids(file, (1, 3))
+    feature["id"] = str(int(id_) if isinstance(id_, float) and id_.is_integer() else id_)
+    return True
 
 
-def _may_have_ids(path: Path) -> bool:
-    """Return whether anything in a file, be it a property, has such an id."""
+def may_have_ids(path: Path) -> bool:
+    """Return whether anything in a file, be it a property, has an id that `with_ids` may change."""
     rest = b""
     for piece in _pieces(path):
         held = rest + piece
@@ -316,18 +345,11 @@ def collected(path: Path) -> bytes:
     return b"".join(_collected(path))
 
 
-def collect(path: Path, target: Path) -> Path:
-    """Write what `collected` returns to another file, a feature at a time; return that."""
-    with target.open("wb") as file:
-        file.writelines(_collected(path))
-    return target
-
-
 def _collected(path: Path) -> Iterator[bytes]:
-    empty, separator = b'{"type": "FeatureCollection"', b""
+    separator = b""
     yield b'{"type": "FeatureCollection", "features": ['
-    for line in _records(path):
-        if not line.startswith(empty):
+    for line in records(path):
+        if not line.startswith(EMPTY):
             yield separator + line
             separator = b","
     yield b"]}"
@@ -335,10 +357,10 @@ def _collected(path: Path) -> Iterator[bytes]:
 
 def count_records(path: Path) -> int:
     """Return how many features a file with a line each should have: what stands in its lines, or between separators."""
-    return sum(1 for _ in _records(path))
+    return sum(1 for _ in records(path))
 
 
-def _records(path: Path) -> Iterator[bytes]:
+def records(path: Path) -> Iterator[bytes]:
     """Yield the texts of a file with a line each, or with separators (RFC 8142) before them."""
     separator = b"\x1e" if _has_any(path, [b"\x1e"]) else b"\n"
     rest = b""

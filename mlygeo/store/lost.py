@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import geopandas as gpd
+
+    from mlygeo.arrays import Bytes, Flags
 
 log = logging.getLogger("mlygeo.store")
 
@@ -88,42 +90,104 @@ def with_sound_points(found: gpd.GeoDataFrame, path: Path, layer: str) -> gpd.Ge
     FormatError
         If a line goes through such a 0.
     """
+    sound = sound_points(path, layer, len(found))
+    if sound is None:
+        return found
+    attrs = {**found.attrs, "left_out": {**found.attrs.get("left_out", {}), NO_POSITION: sound.lost}}
+    if sound.rows is not None:
+        found = found[sound.rows].reset_index(drop=True)
+    found.attrs = attrs
+    return found
+
+
+class Sound(NamedTuple):
+    """Which rows of a layer of a GPX file have a position, None where all that GDAL reads; and the points without."""
+
+    rows: Flags | None
+    lost: int
+
+
+def sound_points(path: Path, layer: str, rows: int) -> Sound | None:
+    """
+    Return which rows of a layer of a GPX file have a latitude and a longitude, in memory of a byte for each point.
+
+    Parameters
+    ----------
+    path
+        The file.
+    layer
+        Name of the layer.
+    rows
+        The rows that GDAL reads of it.
+
+    Returns
+    -------
+    sound
+        None where nothing is lost. A warning counts the points that are.
+
+    Raises
+    ------
+    FormatError
+        If a line goes through such a point.
+    """
     element = _POINTS.get(layer) or _LINES[layer]
-    content = path.read_bytes()
-    plain = content.count(f"<{element} ".encode())
-    is_plain = plain == content.count(f"<{element}".encode()) and not _ODD_POSITION.search(content)
-    if is_plain and layer in _POINTS and plain == len(found):
-        return found
-    sound = _sound(content, element)
-    lost = sum(one is not True for one in sound)
+    if layer in _POINTS and _plain_points(path, element) == rows:
+        return None
+    points = _sound(path, element)
+    lost = len(points) - int(np.count_nonzero(points == _GOOD))
     if not lost:
-        return found
-    kept = np.array([one for one in sound if one is not None], dtype=bool)
+        return None
+    kept = points[points != _MISSING] == _GOOD
     if layer in _LINES and not kept.all():
         raise FormatError(
             f"{path.name}: {layer} have points whose latitude or longitude is no number", hint="correct or remove them"
         )
-    attrs = {**found.attrs, "left_out": {**found.attrs.get("left_out", {}), NO_POSITION: lost}}
-    if layer in _POINTS and len(kept) == len(found):
-        found = found[kept].reset_index(drop=True)
-    found.attrs = attrs
     log.warning("%s: %s left out, without latitude and longitude", path.name, counted(lost, "point"))
-    return found
+    return Sound(kept if layer in _POINTS and len(kept) == rows else None, lost)
 
 
-def _sound(content: bytes, element: str) -> list[bool | None]:
-    """Return which points of a GPX file have two numbers; None where one is missing."""
+_GOOD, _MISSING, _ODD = 0, 1, 2
+"""A point with two numbers, one of which a number is missing, and one with something else."""
+
+_PIECE = 1 << 20
+"""Bytes of a file that are looked at at once."""
+
+_LONGEST = 1 << 24
+"""Bytes without a tag after which a file is read as XML."""
+
+
+def _plain_points(path: Path, element: str) -> int | None:
+    """Return how many points a file has; None where some may have no position, or are written in another way."""
+    start, rest, points = f"<{element}".encode(), b"", 0
+    with path.open("rb") as file:
+        while True:
+            piece = file.read(_PIECE)
+            held = rest + piece
+            # A tag has no other within.
+            end = held.rfind(b"<") if piece else len(held)
+            whole, rest = held[: max(end, 0)], held[max(end, 0) :]
+            found = whole.count(start)
+            if found != whole.count(start + b" ") or _ODD_POSITION.search(whole) or len(rest) > _LONGEST:
+                return None
+            points += found
+            if not piece:
+                return points
+
+
+def _sound(path: Path, element: str) -> Bytes:
+    """Return what each point of a GPX file has."""
     from xml.parsers import expat
 
-    sound: list[bool | None] = []
+    sound = bytearray()
 
     def start(name: str, attributes: dict[str, str]) -> None:
         if name.rpartition(":")[2] == element:
             texts = [attributes.get(key) for key in ("lat", "lon")]
-            sound.append(None if None in texts else all(_NUMBER.fullmatch(str(text)) for text in texts))
+            is_good = all(text is not None and _NUMBER.fullmatch(text) for text in texts)
+            sound.append(_MISSING if None in texts else _GOOD if is_good else _ODD)
 
     parser = expat.ParserCreate()
     parser.StartElementHandler = start
-    with suppress(expat.ExpatError):  # what is behind a fault, GDAL has not read either
-        parser.Parse(content, True)
-    return sound
+    with suppress(expat.ExpatError), path.open("rb") as file:  # what is behind a fault, GDAL has not read either
+        parser.ParseFile(file)
+    return np.frombuffer(sound, dtype=np.uint8)

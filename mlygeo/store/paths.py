@@ -114,6 +114,28 @@ def must_be_local(path: Any, what: str) -> str | os.PathLike[str]:
     return path
 
 
+_COPYING = {
+    "s3": ("aws s3 cp", "aws s3 sync"),
+    "gs": ("gcloud storage cp", "gcloud storage rsync -r"),
+    "gcs": ("gcloud storage cp", "gcloud storage rsync -r"),
+}
+"""What copies a file and a folder to an object store, by the scheme of addresses."""
+
+
+def copying_to(address: str) -> str:
+    """Return how what is written here comes to an address, for the hint of an error."""
+    from shlex import quote
+
+    safe = shown(address).rstrip("/")
+    scheme, _, place = safe.partition("://")
+    name = place.rpartition("/")[2]
+    if scheme not in _COPYING or not name or name == place:
+        return "copy it there afterwards"
+    of_file, of_folder = _COPYING[scheme]
+    target = f"gs://{place}" if scheme == "gcs" else safe
+    return f"write {name} here, and copy it: {of_file if '.' in name else of_folder} {quote(name)} {quote(target)}"
+
+
 def shown(address: str) -> str:
     """Return what may be shown of an address: no user, password or signature."""
     from urllib.parse import urlsplit

@@ -16,20 +16,24 @@ def images(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("words", "hint"),
     [
-        ["partition", "images.parquet", "-o", "s3://bucket/images"],
-        ["select", "--points", "images.parquet", "--images", "images.parquet", "-o", "gs://bucket/out"],
-        ["convert", "images.parquet", "-o", "s3://bucket/images.gpkg"],
-        ["download", "--imgid-file", "ids.txt", "-o", "https://example.org/pictures"],
-        ["map", "images.parquet", "-o", "s3://bucket/map.html"],
+        (["partition", "images.parquet", "-o", "s3://bucket/images"],
+         "aws s3 sync images s3://bucket/images"),
+        (["select", "--points", "images.parquet", "--images", "images.parquet", "-o", "gs://bucket/out"],
+         "gcloud storage rsync -r out gs://bucket/out"),
+        (["convert", "images.parquet", "-o", "s3://bucket/images.gpkg"],
+         "aws s3 cp images.gpkg s3://bucket/images.gpkg"),
+        (["download", "--imgid-file", "ids.txt", "-o", "https://example.org/pictures"], "copy it there afterwards"),
+        (["map", "images.parquet", "-o", "s3://bucket/map.html"], "aws s3 cp map.html s3://bucket/map.html"),
     ],
-)
-def test_an_address_as_output_is_refused_and_makes_no_folder(tmp_path, capsys, words):
+)  # fmt: skip
+def test_an_address_as_output_is_refused_and_makes_no_folder(tmp_path, capsys, words, hint):
     (tmp_path / "ids.txt").write_text("1\n")
     status, _, err = run(capsys, *words)
     assert status
     assert words[-1] in err
+    assert hint in " ".join(err.split())
     assert {path.name for path in tmp_path.iterdir()} == {"images.parquet", "ids.txt"}
 
 
@@ -48,7 +52,7 @@ def test_so_is_it_in_python(images):
 )
 def test_a_name_without_ending_may_be_a_file_or_a_dataset(tmp_path, capsys, words):
     status, _, err = run(capsys, *words)
-    assert status == 1
+    assert status == 2
     assert "made has no ending, and may be meant as a file or as the folder of a dataset" in err
     assert "made/ with a slash at its end for a dataset, made.parquet for a file" in err
     assert {path.name for path in tmp_path.iterdir()} == {"images.parquet"}

@@ -3,12 +3,34 @@
 import hashlib
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 
 import mlygeo
 from mlygeo.spatial import cells
 from mlygeo.store.datasets import index, layout
+
+
+def write_world(folder: Path, rows: int, *, with_cameras: bool = False) -> Path:
+    """Write a dataset of parts that are larger than the end of a file that is read first, and points near images."""
+    rng = np.random.default_rng(3)
+    columns = {
+        "id": rng.permutation(rows) + 1,
+        "captured_at": pd.to_datetime(rng.integers(1.5e9, 1.7e9, rows), unit="s", utc=True).as_unit("ms"),
+        "is_pano": rng.random(rows) < 0.3,
+    }
+    if with_cameras:
+        columns["camera"] = [f"camera {value:x}" for value in rng.integers(0, 2**62, (rows, 8)).sum(axis=1)]
+    columns["hash"] = [f"{a:016x}{b:016x}{c:016x}{a ^ b:016x}" for a, b, c in rng.integers(0, 2**62, (rows, 3))]
+    places = gpd.points_from_xy(rng.uniform(9, 10, rows), rng.uniform(48, 49, rows))
+    images = gpd.GeoDataFrame(columns, geometry=places, crs=4326)
+    write_dataset(images, folder / "images", 6_000)
+    some = images.geometry.iloc[::40].translate(5e-5, 5e-5)
+    points = gpd.GeoDataFrame({"point_id": np.arange(len(some))}, geometry=some.to_numpy(), crs=4326)
+    mlygeo.write_frame(points, folder / "points.parquet")
+    return folder
 
 
 def write_dataset(frame, folder: Path, most: int = 1_000_000, more=None) -> Path:

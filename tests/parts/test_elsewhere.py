@@ -4,12 +4,10 @@ import json
 import re
 
 import geopandas as gpd
-import numpy as np
-import pandas as pd
 import pytest
 from geopandas.testing import assert_geodataframe_equal
 from helpers.command_line import program
-from helpers.datasets import write_dataset
+from helpers.datasets import write_dataset, write_world
 from helpers.range_server import serving
 from helpers.s3_server import s3_server
 
@@ -25,24 +23,7 @@ ROWS = 60_000
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     """A folder with a dataset of 16 or so parts, each larger than the end of a file that is read first; and points."""
-    folder = tmp_path_factory.mktemp("elsewhere")
-    rng = np.random.default_rng(3)
-    images = gpd.GeoDataFrame(
-        {
-            "id": rng.permutation(ROWS) + 1,
-            "captured_at": pd.to_datetime(rng.integers(1.5e9, 1.7e9, ROWS), unit="s", utc=True).as_unit("ms"),
-            "is_pano": rng.random(ROWS) < 0.3,
-            "camera": [f"camera {value:x}" for value in rng.integers(0, 2**62, (ROWS, 8)).sum(axis=1)],
-            "hash": [f"{a:016x}{b:016x}{c:016x}{a ^ b:016x}" for a, b, c in rng.integers(0, 2**62, (ROWS, 3))],
-        },
-        geometry=gpd.points_from_xy(rng.uniform(9, 10, ROWS), rng.uniform(48, 49, ROWS)),
-        crs=4326,
-    )
-    write_dataset(images, folder / "images", 6_000)
-    some = images.geometry.iloc[::40].translate(5e-5, 5e-5)
-    points = gpd.GeoDataFrame({"point_id": np.arange(len(some))}, geometry=some.to_numpy(), crs=4326)
-    mlygeo.write_frame(points, folder / "points.parquet")
-    return folder
+    return write_world(tmp_path_factory.mktemp("elsewhere"), ROWS, with_cameras=True)
 
 
 def content_of(world):

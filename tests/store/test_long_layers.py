@@ -3,19 +3,22 @@
 import json
 import logging
 import tempfile
+import warnings
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import pyogrio
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from shapely import Point
 
 import mlygeo
 from mlygeo import store
 from mlygeo.errors import FrameError, MlygeoError
-from mlygeo.store import gdal
+from mlygeo.store import gdal, lost
 from mlygeo.store.datasets import sources
 
 VALUES = {
@@ -28,6 +31,12 @@ VALUES = {
     "nested": [[1, 2], {"a": 1}, None, "text"],
 }
 PLACES = [[9.0, 48.0], [9.5, 48.5, 3.0], None, [], [189.0, 48.0]]
+FEATURE = {"type": "Feature", "properties": {"a": 1}, "geometry": {"type": "Point", "coordinates": [9, 48]}}
+IDS = {
+    "numbers": lambda row: 10**15 + row, "of rows": lambda row: row, "of rows from 1": lambda row: row + 1,
+    "texts of rows": str, "repeated": lambda _: 7, "texts": lambda row: f"a{row}", "some": lambda row: row % 3 or None,
+    "mixed": lambda row: [5, "x", 2.0, 2.5, True, 2**63 - 1][row % 6], "none": lambda _: None,
+}  # fmt: skip
 
 
 @st.composite
@@ -35,12 +44,14 @@ def features(draw):
     names = [name for name in VALUES if draw(st.booleans())]
     few = {name: draw(st.lists(st.sampled_from(VALUES[name]), min_size=1, max_size=2)) for name in names}
     places = draw(st.lists(st.sampled_from(PLACES), min_size=1, max_size=2))
-    found = []
-    for _ in range(draw(st.integers(1, 9))):
+    id_of, found = IDS[draw(st.sampled_from([*IDS, "none"]))], []
+    for row in range(draw(st.integers(1, 9))):
         place = draw(st.sampled_from(places))
         geometry = None if place is None else {"type": "Point", "coordinates": place}
         properties = {name: draw(st.sampled_from(few[name])) for name in names if draw(st.integers(0, 8))}
-        found.append({"type": "Feature", "properties": properties, "geometry": geometry})
+        id_ = id_of(row)
+        own = {} if id_ is None else {"id": id_}
+        found.append({"type": "Feature", **own, "properties": properties, "geometry": geometry})
     return found
 
 
@@ -56,7 +67,9 @@ def facts(read, caplog):
 
 
 def in_pieces(path, folder):
-    pieces = list(gdal.LongLayer(path, None, folder).frames())
+    long = gdal.LongLayer.of(path, None, folder)
+    assert long is not None
+    pieces = list(long.frames())
     for piece in pieces:
         assert [*piece.columns] == [*pieces[0].columns]
     held = [piece for piece in pieces if len(piece)] or pieces[:1]
@@ -77,7 +90,7 @@ def assert_same(found, expected):
 
 @given(rows=features(), as_lines=st.booleans(), crs=st.sampled_from([None, None, "EPSG:25832"]),
        at_once=st.sampled_from([1, 3, 100]), odd_line=st.booleans())  # fmt: skip
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture],
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture],
           phases=[Phase.explicit, Phase.reuse, Phase.generate])  # fmt: skip
 def test_features_at_a_time_are_those_of_the_whole(caplog, rows, as_lines, crs, at_once, odd_line):
     caplog.set_level(logging.WARNING)
@@ -90,7 +103,6 @@ def test_features_at_a_time_are_those_of_the_whole(caplog, rows, as_lines, crs, 
             path.write_text("\n".join([*lines, '{"type": "Fea'] if odd_line else lines) + "\n")
         else:
             path.write_text(json.dumps({"type": "FeatureCollection", **member, "features": rows}))
-        assert gdal.LongLayer.is_possible(path)
         expected = facts(lambda: store.read_frame(path), caplog)
         found = facts(lambda: in_pieces(path, Path(folder)), caplog)
         assert found[1:] == expected[1:]
@@ -153,11 +165,94 @@ def test_a_position_that_is_none_is_told_by_its_row_in_the_file(tmp_path, monkey
         mlygeo.partition(path, tmp_path / "parts")
 
 
-def test_ids_of_features_that_are_numbers_are_read_as_a_whole(tmp_path):
-    rows = [{"type": "Feature", "id": 10**15 + number, "properties": {"a": 1},
-             "geometry": {"type": "Point", "coordinates": [9, 48]}} for number in range(3)]  # fmt: skip
+@st.composite
+def gpx(draw):
+    """Return a file of points, some of them without a position, or with one that is no number."""
+    kinds = draw(st.lists(st.sampled_from(["wpt", "trkpt", "rtept"]), min_size=1, max_size=2, unique=True))
+    odd = draw(st.sampled_from([[""], ["", ' lat="x"', " lat=' 48.5 '"], ["", ' lon="9"'], [" lat='48' lon='nine'"]]))
+    more = ["<ele>3.5</ele>", "<time>2024-05-01T10:00:00Z</time>", "<time>2024-05-01T10:00:00.25Z</time>", "<name>5</name>",
+            "<extensions><a>7</a></extensions>", "<extensions><a>x</a></extensions>", "<sat>5</sat>", ""]  # fmt: skip
+    few = draw(st.lists(st.sampled_from(more), min_size=1, max_size=3))
+    parts = {"wpt": "{}", "trkpt": "<trk><trkseg>{}</trkseg></trk>", "rtept": "<rte>{}</rte>"}
+    text = ""
+    for kind in kinds:
+        points = ""
+        for row in range(draw(st.integers(1, 9))):
+            place = draw(st.sampled_from(odd)) or f' lat="{48 + row / 8}" lon="9"'
+            points += f"<{kind}{place}>{draw(st.sampled_from(few))}</{kind}>\n"
+        text += parts[kind].format(points)
+    return (
+        f'<?xml version="1.0"?>\n<gpx version="1.1" creator="x" xmlns="http://www.topografix.com/GPX/1/1">{text}</gpx>'
+    )
+
+
+@given(text=gpx(), at_once=st.sampled_from([1, 3, 100]), piece=st.sampled_from([1, 40, 1 << 20]))
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture],
+          phases=[Phase.explicit, Phase.reuse, Phase.generate])  # fmt: skip
+def test_points_of_gpx_at_a_time_are_those_of_the_whole(caplog, text, at_once, piece):
+    caplog.set_level(logging.WARNING)
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gdal, "ROWS_AT_ONCE", at_once)
+        path = Path(folder) / "rows.gpx"
+        path.write_text(text)
+        expected = facts(lambda: store.read_frame(path), caplog)
+        patch.setattr(lost, "_PIECE", piece)
+        found = facts(lambda: in_pieces(path, Path(folder)), caplog)
+        assert found[1:] == expected[1:]
+        if expected[1] is None:
+            assert_same(found[0], expected[0])
+
+
+@given(
+    rows=st.lists(
+        st.tuples(st.sampled_from([5, 2**40, None]), st.sampled_from(["007", "é", None]), st.sampled_from([0.5, None]),
+                  st.sampled_from(["2024-05-01", None]), st.sampled_from([True, False])),
+        min_size=1, max_size=9,
+    ),
+    places=st.lists(st.sampled_from([(9.0, 48.0), (189.0, 48.0), None]), min_size=9, max_size=9),
+    at_once=st.sampled_from([1, 3, 100]), crs=st.sampled_from([4326, 25832, None]),
+)  # fmt: skip
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture],
+          phases=[Phase.explicit, Phase.reuse, Phase.generate])  # fmt: skip
+def test_points_of_shapefiles_at_a_time_are_those_of_the_whole(caplog, rows, places, at_once, crs):
+    caplog.set_level(logging.WARNING)
+    frame = pd.DataFrame(rows, columns=["creator_id", "sequence_id", "value", "day", "is_pano"])
+    frame = frame.assign(day=pd.to_datetime(frame["day"]), creator_id=frame["creator_id"].astype("Int64"))
+    shapes = [None if place is None else Point(place) for place in places[: len(frame)]]
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gdal, "ROWS_AT_ONCE", at_once)
+        path = Path(folder) / "rows.shp"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            pyogrio.write_dataframe(gpd.GeoDataFrame(frame, geometry=shapes, crs=crs), path, geometry_type="Point")
+        expected = facts(lambda: store.read_frame(path), caplog)
+        found = facts(lambda: in_pieces(path, Path(folder)), caplog)
+        assert found[1:] == expected[1:]
+        if expected[1] is None:
+            assert_same(found[0], expected[0])
+
+
+def test_the_size_of_a_shapefile_is_that_of_its_attributes_too(tmp_path):
+    frame = images(5)[["sequence_id", "geometry"]]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        frame.to_file(tmp_path / "rows.shp")
+    assert gdal.size_of(tmp_path / "rows.shp") == sum(
+        (tmp_path / name).stat().st_size for name in ("rows.shp", "rows.dbf")
+    )
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        FEATURE,
+        {"type": "FeatureCollection", "features": [5]},
+        {"type": "FeatureCollection", "features": [FEATURE["geometry"]]},
+        {"type": "FeatureCollection", "features": []},
+        {"type": "FeatureCollection", "features": [FEATURE | {"properties": {"a": 2**63}}]},
+    ],
+)
+def test_other_json_is_read_as_a_whole(tmp_path, value):
     path = tmp_path / "rows.geojson"
-    path.write_text(json.dumps({"type": "FeatureCollection", "features": rows}))
-    assert not gdal.LongLayer.is_possible(path)
-    path.with_suffix(".geojsonl").write_text("\n".join(map(json.dumps, rows)))
-    assert not gdal.LongLayer.is_possible(path.with_suffix(".geojsonl"))
+    path.write_text(json.dumps(value))
+    assert gdal.LongLayer.of(path, None, tmp_path) is None

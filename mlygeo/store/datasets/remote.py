@@ -57,6 +57,10 @@ class Bytes(Protocol):
 
     size: int
 
+    @property
+    def identity(self) -> dict[str, str]:
+        """What the server or store says that is another for another content."""
+
     def fetch(self, start: int, stop: int) -> bytes:
         """Return the bytes from one place to another."""
 
@@ -168,6 +172,11 @@ class RemoteFile:
         self.size = content.size
         self._lock = threading.Lock()
         self._asked, self._checked = len(self._held), 0
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What tells the content from others, as far as the server or store says it: size, and tag or the like."""
+        return {"bytes": self.size, **self._content.identity}
 
     def stream(self, ranges: Sequence[Range] = ()) -> pa.NativeFile:
         """
@@ -372,6 +381,13 @@ class _Object:
         self._end_at = max(0, self.size - TAIL)
         self._end = self._read(self._end_at, self.size)
         self._lock = threading.Lock()
+
+    @property
+    def identity(self) -> dict[str, str]:
+        known = _plain(self._facts)
+        return {key: known[key] for key in ("etag", "generation") if key in known} or {
+            key: known[key] for key in ("last-modified",) if key in known
+        }
 
     def fetch(self, start: int, stop: int) -> bytes:
         if start >= stop:

@@ -129,7 +129,7 @@ def sources(
             frame = store.read_frame(files.Listing(file.name, (file,)), frame="images")
         else:
             if isinstance(file.path, Path) and file.path.is_file():
-                size = file.path.stat().st_size
+                size = gdal.size_of(file.path)
                 if size > LONG_BYTES and (long := _long(file, file.path, folder)) is not None:
                     found += _of_long(long, file, folder, len(found), generation=generation, choice=choice)
                     continue
@@ -391,7 +391,7 @@ def _long(file: files.File, path: Path, folder: Path) -> LongTable | gdal.LongLa
         if file.layer is not None:
             raise FrameError(f"{file.name} has no layers", hint="leave out the layer")
         return LongTable(path, folder)
-    return gdal.LongLayer(path, file.layer, folder) if gdal.LongLayer.is_possible(path) else None
+    return gdal.LongLayer.of(path, file.layer, folder)
 
 
 def _of_long(

@@ -3,14 +3,11 @@
 import json
 import re
 
-import geopandas as gpd
-import numpy as np
-import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from geopandas.testing import assert_geodataframe_equal
 from helpers.command_line import program
-from helpers.datasets import write_dataset
+from helpers.datasets import write_world
 from helpers.gcs_server import BUCKET, gcs_server
 
 import mlygeo
@@ -25,23 +22,7 @@ BOX = (9.2, 48.2, 9.25, 48.25)
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     """A folder with a dataset of parts that are larger than the end of a file that is read first; and points."""
-    folder = tmp_path_factory.mktemp("google")
-    rng = np.random.default_rng(3)
-    images = gpd.GeoDataFrame(
-        {
-            "id": rng.permutation(ROWS) + 1,
-            "captured_at": pd.to_datetime(rng.integers(1.5e9, 1.7e9, ROWS), unit="s", utc=True).as_unit("ms"),
-            "is_pano": rng.random(ROWS) < 0.3,
-            "hash": [f"{a:016x}{b:016x}{c:016x}{a ^ b:016x}" for a, b, c in rng.integers(0, 2**62, (ROWS, 3))],
-        },
-        geometry=gpd.points_from_xy(rng.uniform(9, 10, ROWS), rng.uniform(48, 49, ROWS)),
-        crs=4326,
-    )
-    write_dataset(images, folder / "images", 6_000)
-    some = images.geometry.iloc[::40].translate(5e-5, 5e-5)
-    points = gpd.GeoDataFrame({"point_id": np.arange(len(some))}, geometry=some.to_numpy(), crs=4326)
-    mlygeo.write_frame(points, folder / "points.parquet")
-    return folder
+    return write_world(tmp_path_factory.mktemp("google"), ROWS)
 
 
 def content_of(world):
@@ -108,6 +89,27 @@ def test_a_dataset_is_made_of_what_lies_there_and_taken_back(google, world, tmp_
     assert_geodataframe_equal(
         mlygeo.read_frame(f"gs://{BUCKET}/again", bbox=BOX), mlygeo.read_frame(tmp_path / "out", bbox=BOX)
     )
+
+
+def test_the_record_of_a_dataset_tells_which_object_it_was_made_of(google, world, tmp_path):
+    def inputs(name, address):
+        mlygeo.partition(address, tmp_path / name)
+        return mlygeo.read_frame(tmp_path / name).attrs["record"]["inputs"]["inputs"]
+
+    content = [content_of(world)[name] for name in sorted(content_of(world))[3:5]]
+    google.put({"alone/images.parquet": content[0]})
+    first = inputs("first", f"gs://{BUCKET}/alone/images.parquet")
+    assert first["source"] == "images.parquet"
+    assert first["bytes"] == len(content[0])
+    assert first["generation"]
+    assert inputs("again", f"gs://{BUCKET}/alone/images.parquet") == first
+    google.delete("alone/images.parquet")
+    google.put({"alone/images.parquet": content[1]})
+    second = inputs("second", f"gs://{BUCKET}/alone/images.parquet")
+    assert second["bytes"] == len(content[1])
+    assert second["generation"] != first["generation"]
+    # A dataset is known by its index, wherever it lies.
+    assert inputs("whole", f"gs://{BUCKET}/images") == inputs("here", world / "images")
 
 
 def test_what_is_replaced_missing_or_unknown_is_told(google, world):
