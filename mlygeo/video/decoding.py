@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from mlygeo.errors import FileError, InputError
+from mlygeo.readers.video import opened
 from mlygeo.video import sampling
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ class Decoder:
 
     def _open(self) -> None:
         av = sampling.library()
-        self._container = av.open(str(self._path), metadata_errors="replace", **self._options)
+        self._container = opened(self._path, **self._options)
         self._stream = self._container.streams[self._table.stream]
         for other in self._container.streams:
             if other is not self._stream:
