@@ -13,6 +13,7 @@ The exceptions of mlygeo, ordered by what the caller can do about them.
     │   └── CredentialsError          no access token where one is needed
     ├── FileError (OSError)           a file is wrong, or the disk is     exit status 1
     │   └── FormatError (ValueError)  the file is not what its name says
+    │       └── OutputError (InputError)  no result can have this name    exit status 2
     ├── ServiceError (OSError)        the service did not do its part     exit status 1
     │   ├── NetworkError              it could not be reached: try again
     │   ├── TokenRejectedError        it refuses the token: get another
@@ -87,6 +88,10 @@ class FileError(MlygeoError, OSError):
 
 class FormatError(FileError, ValueError):
     """A file is not what its name says."""
+
+
+class OutputError(InputError, FormatError):
+    """Results cannot be written under this name, whatever lies there; name another output."""
 
 
 class ServiceError(MlygeoError, OSError):

@@ -26,7 +26,7 @@ import pytest
 from conftest import PACKAGE, ROOT
 
 import mlygeo
-from mlygeo import cli
+from mlygeo.cli import options as verb_options
 from mlygeo.cli.verbs import VERBS
 from mlygeo.pipelines import options
 
@@ -403,19 +403,19 @@ def said():
 
 
 def test_messages_name_parameters_and_not_flags():
-    """The command line makes the flag of a parameter, in `cli.in_flags`; Python has none."""
+    """The command line makes the flag of a parameter, in `cli.options.in_flags`; Python has none."""
     no(f"{where}: {text!r}" for where, text in said() if re.search(r"(?<![\w-])--[a-z{]", text))
 
 
 def test_messages_name_parameters_that_there_are():
-    known = set(cli.REGION_NAMES)  # what the command line calls the parts of a region
+    known = set(verb_options.REGION_NAMES)  # what the command line calls the parts of a region
     for name in mlygeo.__all__:
         each = getattr(mlygeo, name)
         known |= set(inspect.signature(each).parameters) if callable(each) else set()
     no(
         f"{where}: no public function has the parameter {name} in {text!r}"
         for where, text in said()
-        for name, _ in cli.MENTION.findall(text)
+        for name, _ in verb_options.MENTION.findall(text)
         if name not in known
     )
 

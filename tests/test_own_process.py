@@ -25,6 +25,13 @@ def run(text):
     return done.stdout.strip()
 
 
+@pytest.mark.parametrize("start", ["", START], ids=["all loaded as needed", "without pandas"])
+def test_a_process_that_ends_while_it_loads_ahead_is_silent(start):
+    text = f"{start}from mlygeo.pipelines import inputs; inputs.load_ahead(10**9)"
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_arrow_is_given_arrays_and_does_not_load_pandas():
     loaded = "import sys, pyarrow as pa, numpy as np; pa.array(np.arange(3)); print('pandas' in sys.modules)"
     assert run(START + loaded) == "False"

@@ -15,7 +15,8 @@ import yaml
 from conftest import PACKAGE, ROOT
 
 import mlygeo
-from mlygeo import cli, pipelines
+from mlygeo import pipelines
+from mlygeo.cli import options as verb_options
 from mlygeo.cli import verbs
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -49,7 +50,7 @@ def test_public_names_are_there_and_documented(name):
     if inspect.isfunction(value):
         for section in ("Parameters", "Returns", "Raises", "Examples"):
             assert f"\n{section}\n" in inspect.cleandoc(value.__doc__), f"{name} has no section {section}"
-        documented = {part for key in cli.parameter_texts(value) for part in key.split(", ")}
+        documented = {part for key in verb_options.parameter_texts(value) for part in key.split(", ")}
         assert documented == set(inspect.signature(value).parameters), name
 
 

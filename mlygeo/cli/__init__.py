@@ -18,27 +18,39 @@ import dataclasses
 import inspect
 import json
 import logging
-import math
 import os
 import re
 import sys
-import textwrap
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import click
 
 import mlygeo
 from mlygeo import progress
 from mlygeo.cli import mapillary_tools, old_tools, sections
+from mlygeo.cli.options import (
+    NO_CONFIG,
+    REGION_NAMES,
+    REGION_OPTIONS,
+    SIDES,
+    Words,
+    dashed,
+    in_flags,
+    in_help,
+    options_of,
+    shortened,
+    summary_of,
+    with_typed_numbers,
+)
 from mlygeo.cli.verbs import MEANT, VERBS, Verb
 from mlygeo.errors import InputError, MlygeoError, RegionError
 from mlygeo.own_process import without_pandas
 from mlygeo.pipelines import renamed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from mlygeo.config import Config
     from mlygeo.pipelines.job import Job
@@ -52,94 +64,16 @@ SOME_FAILED, INTERRUPTED = 3, 130
 COMPLETION = "_MLYGEO_COMPLETE"
 """Environment variable by which a shell asks for completions, without words."""
 
-LONGEST_VALUE = 100
-"""Letters of a value that messages show."""
-
-
-class _Real(click.types.FloatParamType):
-    """A number; no option takes one that is none, and what is too large for one is not without limit."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        number = float(super().convert(value, param, ctx))
-        is_limit = number == math.inf and "inf" in str(value).lower()  # as of `--max-distance inf`
-        if not (math.isfinite(number) or is_limit):
-            self.fail(f"{_shortened(repr(value))} is not a number that can be used", param, ctx)
-        return number
-
-
-REAL = _Real()
-
-REGION_OPTIONS = (
-    click.Option(
-        ["config", "-c", "--config", *old_tools.OPTIONS["config"]],
-        metavar="FILE",
-        help="Configuration file (JSON or TOML) with bounding_box {west, south, east, north} and tile_cache_dir.",
-    ),
-    click.Option(["bbox", "--bbox"], metavar="W,S,E,N", help="Bounding box, degrees."),
-    click.Option(["west", "--west"], type=REAL, metavar="LON", help="Western edge; wins over the configuration file."),
-    click.Option(["south", "--south"], type=REAL, metavar="LAT", help="Southern edge."),
-    click.Option(["east", "--east"], type=REAL, metavar="LON", help="Eastern edge."),
-    click.Option(["north", "--north"], type=REAL, metavar="LAT", help="Northern edge."),
-    click.Option(
-        ["region_file", "--region"],
-        metavar="FILE",
-        help="File of polygons, or with --buffer of lines or points, in any vector format; FILE:LAYER names a layer.",
-    ),
-    click.Option(["place", "--place"], metavar="NAME", help='Name of a place, such as "Utrecht, Netherlands".'),
-    click.Option(
-        ["buffer", "--buffer"], type=REAL, metavar="METRES", help="Metres around the region that belong to it."
-    ),
-)
-
-NO_CONFIG = click.Option(
-    ["no_config", "--no-config"],
-    is_flag=True,
-    help="Ignore the configuration of the project: mlygeo.toml, mlygeo.json or [tool.mlygeo] in pyproject.toml, here "
-    "or in a folder above.",
-)
-
-REGION_NAMES = tuple(str(option.name) for option in (*REGION_OPTIONS, NO_CONFIG))
-
 LONGEST_INPUT = 256 << 20
 """Bytes that standard input may have in place of a file."""
-
-SIDES = ("west", "south", "east", "north")
-"""Those of them that name a region together only."""
-
-MENTION = re.compile(r"`([a-z]\w*)(?:=([^`]+))?`")
-"""A parameter as messages name it: `interval`, `srid=25832`, `force_srid=True`."""
 
 LONE_NUMBERS = re.compile(r"arguments? \((-?\d+(\.\d+)?[ )])+$|option '-\d'")
 """What click says of numbers behind the first of a box that was typed with spaces."""
 
-QUOTES = "\"'"
-
-SHOWN_AS = {"columns": "NAME", "provider": "NAME", "compare": "PERIOD|PROVIDER"}
-"""What several words of an option are called in its help; unless they stand here, ids, or text for people's names."""
-
-PYTHON_ONLY = frozenset({"region", "service", "progress", "output", "executor", "client"})
-"""Parameters that the command line fills by its own means."""
-
-METAVARS = {
-    "bool": None,
-    "int": "N",
-    "float": "X",
-    "PathLike": "FILE",
-    "PathLike | pd.DataFrame": "FILE",
-    "PathLike | Mapping[str, int]": "proportional|equal|FILE",
-    "float | str": "SIZE",
-    "tuple[float, float, float, float]": "W,S,E,N",
-    "FrameLike": "FILE",
-    "str | datetime": "TIME",
-    "str | Sequence[float]": "W,S,E,N",
-    "str": "TEXT",
-}
-
-
 BLANKS = frozenset({"delimiter"})
 """Options whose value may be white space."""
 
-INPUTS = frozenset({"FILE", "DIR"})
+INPUTS = frozenset({"FILE", "DIR", "URL|FILE"})
 """What options are of which the value may be any name that a file can have."""
 
 MAY_BE_EMPTY = frozenset({"jwt", "user_password"})
@@ -151,6 +85,9 @@ class _VerbCommand(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections.write_options(self, ctx, formatter)
+
+    def format_arguments(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write no section of their own, as click does from 8.5 on: the words stand above the options."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not ctx.resilient_parsing:
@@ -180,18 +117,7 @@ class _VerbCommand(click.Command):
         try:
             return super().invoke(ctx)
         except MlygeoError as error:
-            return _failed(error, self.params, ctx.obj)
-
-
-class _Words(click.Argument):
-    """The words of a verb without an option; help tells what they are, which click does from 8.5 on only."""
-
-    def __init__(self, name: str, text: str, **attributes: Any) -> None:
-        super().__init__([name], nargs=-1, **attributes)
-        self.help = text
-
-    def get_help_record(self, ctx: click.Context) -> tuple[str, str]:
-        return self.make_metavar(ctx), self.help or ""
+            return _failed(error, ctx)
 
 
 def _collecting(parameter: click.Parameter) -> click.Parameter:
@@ -265,58 +191,12 @@ def _typed_anew(words: list[str], flags: set[str]) -> list[str]:
         flag, sign, value = word.partition("=")
         old = flag.removeprefix("--").replace("-", "_")
         if flag.startswith("--") and flag not in flags and old in renamed.RENAMED:
-            new = f"--{_dashed(renamed.RENAMED[old].now)}"
+            new = f"--{dashed(renamed.RENAMED[old].now)}"
             if new in flags:
-                click.echo(renamed.said(old, lambda name: f"--{_dashed(name)}"), err=True)
+                click.echo(renamed.said(old, lambda name: f"--{dashed(name)}"), err=True)
                 flag = new
         found.append(f"{flag}{sign}{value}")
     return found
-
-
-def _dashed(name: str) -> str:
-    return name.replace("_", "-")
-
-
-def in_flags(text: str, parameters: Sequence[click.Parameter]) -> str:
-    """
-    Return what the library says in the words of the command line: each option of a verb as its flag.
-
-    Other parameters lose their backticks: words without an option, and what the verb does not take.
-
-    Parameters
-    ----------
-    text
-        Names parameters as in Python, in backticks: `interval`, `srid=25832`, `force_srid=True`, `region=FILE`.
-    parameters
-        What the verb takes.
-    """
-    options = {option.name: option for option in parameters if isinstance(option, click.Option)}
-
-    def typed(mention: re.Match[str]) -> str:
-        name, value = mention.groups()
-        if name == "region" and options.keys() >= set(REGION_NAMES):
-            return _region_typed(value)
-        if name not in options:
-            return mention[0].strip("`")
-        option = options[name]
-        if value is None or option.is_flag:
-            return (option.secondary_opts if value == "False" and option.secondary_opts else option.opts)[0]
-        numbers = value[1:-1].replace(" ", "") if value.startswith("(") else value.strip(QUOTES)
-        return f"{option.opts[0]} {numbers}"
-
-    return MENTION.sub(typed, text)
-
-
-def _region_typed(value: str | None) -> str:
-    """Return the options that name a region, or that for a box or a file."""
-    if value is None:
-        *most, last = (
-            f"{option.opts[0]} {option.metavar}" for option in REGION_OPTIONS if option.name not in {*SIDES, "buffer"}
-        )
-        return f"{', '.join(most)} or {last}"
-    if value == "BBOX":
-        return "--bbox"
-    return f"--bbox {value[1:-1].replace(' ', '')}" if value.startswith("(") else f"--region {value}"
 
 
 def _print_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
@@ -329,7 +209,7 @@ def _print_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
 
 @click.group(
     cls=_Verbs,
-    context_settings={"help_option_names": ["-h", "--help"], "token_normalize_func": _dashed, "max_content_width": 100},
+    context_settings={"help_option_names": ["-h", "--help"], "token_normalize_func": dashed, "max_content_width": 100},
     epilog="Example:  mlygeo select --bbox 9.161,48.762,9.176,48.779 --interval 50 -o stuttgart",
 )
 @click.option(
@@ -344,8 +224,8 @@ def program() -> None:
     """
     Street-level imagery as GeoDataFrames: from a region to a selection of images.
 
-    'mlygeo VERB --help' explains a verb. Results are GeoParquet and open in QGIS, DuckDB and
-    GeoPandas.
+    'mlygeo VERB --help' explains a verb. Results are GeoParquet, for DuckDB and GeoPandas,
+    or GeoPackage, for QGIS.
     """
 
 
@@ -354,34 +234,38 @@ def _command(verb: Verb) -> click.Command:
     function = getattr(mlygeo, verb.function)
     own = [
         click.Option(["as_json", "--json"], is_flag=True, help="Print the summary as JSON to standard output."),
-        click.Option(["quiet", "-q", "--quiet"], is_flag=True, help="Say nothing but errors."),
-        click.Option(["verbose", "-v", "--verbose"], count=True, help="Say more; -vv says everything."),
+        click.Option(["quiet", "-q", "--quiet"], is_flag=True, help="Show only errors."),
+        click.Option(["verbose", "-v", "--verbose"], count=True, help="Show more messages; -vv shows all."),
     ]
     if verb.ids_only:
-        text = "Print just the ids to standard output, and write no files unless -o is given."
+        text = "Print only the ids to standard output; write files only if -o is given."
         own.insert(0, click.Option(["ids_only", "--ids-only"], is_flag=True, help=text))
     if verb.output is not None:
         text = f"{verb.output_help}  [default: {verb.output}]"
         short, *others = old_tools.OPTIONS["output"]
         own.insert(0, click.Option(["output", short, "--output", *others], metavar="PATH", help=text))
     own += [
-        click.Option([name, f"--{_dashed(name)}"], is_flag=True, help=text)
+        click.Option([name, f"--{dashed(name)}"], is_flag=True, help=text)
         for name, text in old_tools.SKIPPING.get(verb.name, {}).items()
     ]
     silent = dict.fromkeys(old_tools.AFTERWARDS.get(verb.name, ()), "As of 'mlygeo post-process'.")
     own += [
         click.Option(
-            [name, f"--{_dashed(name)}"], is_flag=name not in old_tools.WITH_VALUE or None, hidden=True, help=text
+            [name, f"--{dashed(name)}"], is_flag=name not in old_tools.WITH_VALUE or None, hidden=True, help=text
         )
         for name, text in (silent | old_tools.NO_EFFECT.get(verb.name, {})).items()
     ]
     region = list(REGION_OPTIONS) if verb.takes_region else []
     region += [NO_CONFIG] if verb.takes_region or verb.takes_token else []
+    parameters = [*region, *options_of(function, arguments=verb.arguments, words=verb.words), *own]
+    for each in parameters:
+        if isinstance(each, click.Option | Words) and each.help:
+            each.help = in_help(each.help, parameters)
     return _VerbCommand(
         verb.name,
-        params=[*region, *_options_of(function, arguments=verb.arguments, words=verb.words), *own],
+        params=parameters,
         callback=lambda **given: _run(verb, given),
-        help=_summary_of(function),
+        help=in_help(summary_of(function), parameters),
         short_help=verb.does,
         epilog=f"\b\nExample:\n  {verb.example}",
     )
@@ -424,7 +308,7 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
     passed_over = old_tools.NO_EFFECT.get(verb.name, {})
     for name, why in passed_over.items():
         if given.pop(name):
-            _say(f"warning: --{_dashed(name)} has no effect: {why}", quiet=quiet)
+            _say(f"warning: --{dashed(name)} has no effect: {why}", quiet=quiet)
     if given.get("offset_time") and click.get_current_context().obj is None:
         _say("--offset-time is subtracted from capture times, as in 2019; mapillary_tools adds it today", quiet=quiet)
     afterwards = {name: given.pop(name) for name in old_tools.AFTERWARDS.get(verb.name, ())}
@@ -443,7 +327,7 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
         given["output"] = given.get("output") or output
         if output is not None:
             own_files.refuse_inputs(verb.function, Path(output).expanduser(), asked_with)
-        if output is not None and verb.writes in {"folder", "dataset"}:
+        if output is not None and not verb.last_is_output:  # what may be a table or a track is checked there
             check_output(verb.writes, Path(output).expanduser())
     elif verb.output is not None and (output is not None or not ids_only):
         target = Path(output or verb.output).expanduser()
@@ -459,7 +343,7 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
             files = job.write(target)
     wait = job.wait() if job.wait is not None else None
     _say(in_flags(job.headline, parameters), quiet=quiet)
-    if files:
+    if files and job.headline.partition(", ")[0] != str(files[0]):  # which may have said it
         _say("  ".join(str(file) for file in files), quiet=quiet)
     if as_json:
         click.echo(json.dumps(_summary(job, parameters), indent=2, ensure_ascii=False))
@@ -672,7 +556,7 @@ def _main(arguments: list[str] | None, statuses: mapillary_tools.Command | None)
     except click.ClickException as error:
         return _fail(error.format_message(), None, 2)
     except MlygeoError as error:
-        return _failed(error, (), statuses)
+        return _failed(error, click.Context(program, obj=statuses))
     except BrokenPipeError:
         # Whoever read our output has seen enough; keep Python from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -680,17 +564,13 @@ def _main(arguments: list[str] | None, statuses: mapillary_tools.Command | None)
     except OSError as error:
         # Such as a name that is too long for the disk, or a folder that may not be looked into.
         log.debug("in full:", exc_info=True)
-        where = "" if error.filename is None else f"{_shortened(os.fsdecode(error.filename))}: "
+        where = "" if error.filename is None else f"{shortened(os.fsdecode(error.filename))}: "
         return _fail(f"{where}{error.strerror or error}", None, 1)
     except UnicodeEncodeError as error:
-        return _fail(f"{_shortened(ascii(error.object))} is not text in UTF-8, which is needed here", None, 1)
+        return _fail(f"{shortened(ascii(error.object))} is not text in UTF-8, which is needed here", None, 1)
     except MemoryError:
         return _fail("there is not enough memory", "take a smaller region, or --images as GeoParquet", 1)
     return int(status or 0)
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
 
 
 def _usage_hint(error: click.UsageError) -> str | None:
@@ -704,10 +584,14 @@ def _usage_hint(error: click.UsageError) -> str | None:
     return f"'{path} --help' {'lists the verbs' if path == 'mlygeo' else 'shows the options'}"
 
 
-def _failed(error: MlygeoError, parameters: Sequence[click.Parameter], statuses: mapillary_tools.Command | None) -> int:
-    hint = None if error.hint is None else in_flags(error.hint, parameters)
+def _failed(error: MlygeoError, ctx: click.Context) -> int:
+    statuses: mapillary_tools.Command | None = ctx.obj
     status = error.exit_status if statuses is None else statuses.status_of(error)
-    return _fail(in_flags(str(error), parameters), hint, status)
+    said = [
+        None if text is None else with_typed_numbers(in_flags(text, ctx.command.params), ctx)
+        for text in (str(error), error.hint)
+    ]
+    return _fail(said[0] or "", said[1], status)
 
 
 def _fail(message: str, hint: str | None, status: int) -> int:
@@ -715,127 +599,3 @@ def _fail(message: str, hint: str | None, status: int) -> int:
     if hint:
         click.echo(f"\nhint: {hint}", err=True)
     return status
-
-
-def _options_of(
-    function: Callable[..., Any], *, arguments: str | None = None, words: str = "FILE..."
-) -> list[click.Parameter]:
-    """
-    Return the options of a function, one for each of its keyword-only parameters.
-
-    Parameters
-    ----------
-    function
-        A public function with annotations and a numpydoc docstring.
-    arguments
-        The parameter that takes the words without an option; it is required where it has no default.
-    words
-        What those words are.
-    """
-    texts = parameter_texts(function)
-    made: list[click.Parameter] = []
-    for name, parameter in inspect.signature(function).parameters.items():
-        if name == arguments:
-            required = parameter.default is inspect.Parameter.empty
-            optional: dict[str, Any] = {} if required else {"default": None, "callback": _none_if_no_words}
-            made.append(_Words(name, texts[name], required=required, metavar=words, **optional))
-        elif name not in PYTHON_ONLY:
-            made.append(_option(name, str(parameter.annotation), parameter.default, texts[name]))
-    return made
-
-
-def _option(name: str, annotation: str, default: Any, text: str) -> click.Option:
-    flag = f"--{name.replace('_', '-')}"
-    others = list(old_tools.OPTIONS.get(name, ()))
-    kind = annotation.removesuffix(" | None")
-    if default is inspect.Parameter.empty:
-        return click.Option([name, flag, *others], required=True, metavar=METAVARS.get(kind, "TEXT"), help=text)
-    if name == "pano":
-        return click.Option(["pano", "--pano/--flat"], default=None, help=text)
-    if kind == "Sources":
-        return click.Option(
-            [name, flag, *others], multiple=True, type=_Source(_choices("GeotagSource")), callback=_one_or_several,
-            help=text, default=None if default is None else (default,), show_default=default is not None,
-        )  # fmt: skip
-    if kind == "bool":
-        return click.Option([name, flag, *others], is_flag=True, default=default, help=text)
-    if values := _choices(kind):
-        return click.Option(
-            [name, flag, *others], type=click.Choice(values), default=default, show_default=True, help=text
-        )
-    if "Iterable[" in kind:
-        choices = [single or double for single, double in re.findall(r"'([^']+)'|\"([^\"]+)\"", kind)]
-        # What can be named is shown in place of a word for it.
-        word = SHOWN_AS.get(name, "TEXT" if name == "creator" and "int" not in kind else "ID")
-        word = "FILE" if kind.startswith(("PathLike", "FrameLike")) else word
-        of = {"type": click.Choice(choices)} if choices else {"metavar": word}
-        return click.Option([name, flag, *others], multiple=True, callback=_none_if_empty, help=text, **of)
-    if kind == "FrameLike" and default is None:
-        return click.Option([name, flag, *others], multiple=True, callback=_one_or_several, metavar="FILE", help=text)
-    types: dict[str, Any] = {"int": int, "float": REAL}
-    return click.Option(
-        [name, flag, *others],
-        type=types.get(kind, str),
-        default=default,
-        show_default=default is not None and not isinstance(default, float),
-        metavar="DIR" if text.startswith("Folder") else METAVARS.get(kind, "TEXT"),
-        help=f"{text}  [default: {default:g}]" if isinstance(default, float) else text,
-    )
-
-
-def _choices(kind: str) -> list[str]:
-    """Return the values of a closed choice, written out or by its name in the options, or among the cameras."""
-    if kind.startswith("Literal["):
-        return [single or double for single, double in re.findall(r"'([^']+)'|\"([^\"]+)\"", kind)]
-    from mlygeo.pipelines import options
-    from mlygeo.readers import cameras
-
-    return [str(value) for value in get_args(getattr(options, kind, getattr(cameras, kind, None)))]
-
-
-class _Source(click.Choice[str]):
-    """The name of a source, several with commas between, or an object of mapillary_tools; the function checks it."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        from mlygeo.pipelines.sources import sources_named
-
-        try:
-            sources_named(value)
-        except InputError as error:
-            hint = f" ({error.hint})" if error.hint else ""
-            self.fail(f"{MENTION.sub('', str(error)).replace(' ()', '')}{hint}", param, ctx)
-        return value
-
-
-def _one_or_several(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> str | list[str] | None:
-    return value[0] if len(value) == 1 else list(value) or None
-
-
-def _none_if_empty(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> list[str] | None:
-    return list(value) or None
-
-
-def _none_if_no_words(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...] | None:
-    return value or None
-
-
-def parameter_texts(function: Callable[..., Any]) -> dict[str, str]:
-    """
-    Return what a numpydoc docstring says of each parameter, in one line each, without markup.
-
-    Parameters
-    ----------
-    function
-        A function with a Parameters section.
-    """
-    from mlygeo.pipelines import options
-
-    texts = options.parameter_texts(function.__doc__ or "")
-    return {name: " ".join(text.split()).replace("`", "") for name, text in texts.items()}
-
-
-def _summary_of(function: Callable[..., Any]) -> str:
-    """Return the docstring's text above its first section, without markup."""
-    text = inspect.cleandoc(function.__doc__ or "")
-    head = re.split(r"\n\n[A-Z]\w+\n---", text)[0]
-    return textwrap.dedent(head).replace("`", "")

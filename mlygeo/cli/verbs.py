@@ -110,11 +110,11 @@ VERBS = (
     Verb(
         "tiles",
         "tiles",
-        "Fetch the vector tiles of a region, and write the images in them as a frame.",
+        "Fetch the vector tiles of a region, and write their images to a file.",
         "mlygeo tiles -c myconfig.json --since 2024-01-01 -o images.parquet",
         "images.parquet",
-        "File for the images frame; its ending gives the format. A folder with a slash at its end (images/), or a "
-        "dataset that is there: for a dataset of images.",
+        "File for the images; its ending sets the format. A folder name that ends in a slash (images/), or an existing "
+        "dataset, writes a dataset of images.",
         makes_datasets=True,
         subject="sample",
     ),
@@ -124,8 +124,8 @@ VERBS = (
         "Put points on the streets of a region: at a regular distance, or at random.",
         "mlygeo streets -c myconfig.json -S 28992 -I 50 -o mygrid.geojson",
         "street_points.parquet",
-        "File for the street points; its ending gives the format. A folder with a slash at its end (points/): for a "
-        "dataset of points, laid part by part.",
+        "File for the street points; its ending sets the format. A folder name that ends in a slash (points/) writes a "
+        "dataset of points, part by part.",
         makes_datasets=True,
         subject="sample",
     ),
@@ -136,8 +136,8 @@ VERBS = (
         "mlygeo select -c stuttgart.json --streets edges.gpkg --interval 50 --srid 25832 -o out",
         "selection",
         "Folder for selection.parquet, image_ids.txt, street_points.parquet, selection.lock.json and summary.json; "
-        "or a file such as selection.gpkg, which gets a layer for each frame (in a format without layers, the "
-        "selection alone).",
+        "or a file such as selection.gpkg, which gets a layer for each of them (in a format without layers, only the "
+        "selection).",
         writes="frames",
         instead_of_region=("lock",),
         ids_only=True,
@@ -146,7 +146,7 @@ VERBS = (
     Verb(
         "estimate",
         "estimate",
-        "Estimate a share or mean of the streets, with its error, from points that were drawn at random.",
+        "Estimate a share or mean of the streets, with its error, from randomly drawn points.",
         "mlygeo estimate drawn.parquet --values labels.csv --column green --by stratum",
         None,
         takes_region=False,
@@ -169,7 +169,7 @@ VERBS = (
     Verb(
         "publish",
         "publish",
-        "Describe results for those who cite and reuse them: RO-Crate, Croissant, list of pictures.",
+        "Describe results so that others can cite and reuse them: RO-Crate, Croissant, list of pictures.",
         "mlygeo publish out --format ro-crate --creator 'Jane Doe' --dry-run",
         None,
         takes_region=False,
@@ -180,10 +180,10 @@ VERBS = (
     Verb(
         "metadata",
         "metadata",
-        "Add what the service knows about images: camera, size, altitude, computed position.",
+        "Add metadata from the service to images: camera, size, altitude, computed position.",
         "mlygeo metadata selection/selection.parquet --fields altitude,camera_type -o with_altitude.parquet",
         "metadata.parquet",
-        "File for the images; its ending gives the format.",
+        "File for the images; its ending sets the format.",
         takes_region=False,
         takes_token=True,
         arguments="images",
@@ -243,7 +243,7 @@ VERBS = (
     Verb(
         "inspect",
         "inspect",
-        "Show everything that the service says about single images.",
+        "Show all metadata of single images from the service.",
         "mlygeo inspect 498763468214164",
         None,
         takes_region=False,
@@ -255,12 +255,12 @@ VERBS = (
     Verb(
         "coverage",
         "coverage",
-        "Measure which share of the streets has imagery, how new, by whom, and where there is none.",
+        "Measure which share of the streets has images, how recent, by whom, and where there are none.",
         "mlygeo coverage -c stuttgart.json --streets edges.gpkg --distance 20 -o coverage",
         "coverage",
         "Folder for coverage.parquet, gaps.parquet, summary.json and coverage.png, and districts.parquet, "
-        "cells.parquet and compared.parquet where they are asked for; or a file such as coverage.gpkg, "
-        "which gets a layer for each frame (in a format without layers, the streets alone).",
+        "cells.parquet and compared.parquet if you ask for them; or a file such as coverage.gpkg, "
+        "which gets a layer for each of them (in a format without layers, only the streets).",
         writes="frames",
         subject="sample",
     ),
@@ -270,7 +270,7 @@ VERBS = (
         "Measure how sharp, bright and contrasted pictures are, and where the sun was.",
         "mlygeo quality selection/selection.parquet --pictures pictures -o quality.parquet",
         "quality.parquet",
-        "File for the images; its ending gives the format.",
+        "File for the images; its ending sets the format.",
         takes_region=False,
         arguments="images",
         words="FILE|DIR...",
@@ -279,10 +279,10 @@ VERBS = (
     Verb(
         "tracks",
         "tracks",
-        "Read the tracks in videos (GoPro, BlackVue, CAMM) and of GPX, NMEA and CSV files.",
+        "Read the tracks in videos (GoPro, BlackVue, CAMM) and in GPX, NMEA and CSV files.",
         "mlygeo tracks GH010042.MP4 GH020042.MP4 -o tracks.gpx",
         "tracks.parquet",
-        "File for the tracks; .gpx, or a frame whose ending tells the format.",
+        "File for the tracks; its ending sets the format, such as .gpx or .parquet.",
         writes="track",
         takes_region=False,
         arguments="paths",
@@ -295,7 +295,7 @@ VERBS = (
         "Sample videos into pictures with time, position and heading.",
         "mlygeo sample-video GH010042.MP4 --video-sample-distance 3 -o frames.parquet",
         "video_frames.parquet",
-        "File for the images frame; its ending gives the format.",
+        "File for the images; its ending sets the format.",
         takes_region=False,
         arguments="videos",
         words="[VIDEO|DIR]...",
@@ -304,7 +304,7 @@ VERBS = (
     Verb(
         "map",
         "plot",
-        "Show frames on an interactive map (.html) or in a picture (.png).",
+        "Show images, points and streets on an interactive map (.html) or in a picture (.png).",
         "mlygeo map edges.gpkg out/street_points.parquet out/selection.parquet -o map.html",
         "map.png",
         "Map to write: .html (interactive, one file, needs no network), .png, .svg or .pdf.",
@@ -316,10 +316,10 @@ VERBS = (
     Verb(
         "convert",
         "convert",
-        "Convert frames between GeoParquet, GeoPackage, GeoJSON, FlatGeobuf, CSV and PostGIS.",
+        "Convert files between GeoParquet, GeoPackage, GeoJSON, FlatGeobuf, CSV and PostGIS.",
         "mlygeo convert images.parquet images.gpkg",
         "the last word",
-        "File or table to write; its ending gives the format.",
+        "File or table to write; its ending sets the format.",
         takes_region=False,
         arguments="frame",
         words="FILE... FILE",
@@ -330,7 +330,7 @@ VERBS = (
     Verb(
         "partition",
         "partition",
-        "Write frames and files of any size as a dataset: a folder with a part for each cell of the world.",
+        "Write files of any size as a dataset: a folder with a part for each cell of the world.",
         "mlygeo partition city-*.parquet -o images",
         "dataset",
         "Folder of the dataset.",
@@ -343,10 +343,10 @@ VERBS = (
     Verb(
         "upload",
         "upload",
-        "Upload images that were processed, archives of them, and videos with positions.",
+        "Upload processed images, archives of them, and videos with positions.",
         "mlygeo upload photos --user-name jane",
         ".mlygeo/upload_history.parquet in the import path",
-        "File for the history of what was uploaded, as a frame.",
+        "File for the history of uploads, a table (.parquet).",
         takes_region=False,
         arguments="import_path",
         words="DIR|FILE...",
@@ -379,7 +379,7 @@ VERBS = (
     Verb(
         "config",
         "edit_config",
-        "List, change or forget the users that have signed in.",
+        "List, change or remove the users who have signed in.",
         "mlygeo config edit --user-name jane --organization-key 1234567890",
         None,
         takes_region=False,
@@ -411,14 +411,14 @@ VERBS = (
     _on_photos(
         "extract-user-data",
         "extract_user_data",
-        "One step of process: note who owns the photos.",
+        "One step of process: record who owns the photos.",
         "mlygeo extract-user-data DCIM --user-name jane",
         subject="units",
     ),
     _on_photos(
         "extract-import-meta-data",
         "extract_import_meta_data",
-        "One step of process: note the metadata of camera and files.",
+        "One step of process: record the metadata of camera and files.",
         "mlygeo extract-import-meta-data DCIM --device-make GoPro --device-model 'HERO11 Black'",
         subject="units",
     ),
@@ -453,10 +453,10 @@ VERBS = (
     Verb(
         "geotag",
         "geotag_photos",
-        "Give photos, or a frame of them, positions and headings from a track or video.",
+        "Give photos positions and headings from a track or video.",
         "mlygeo geotag DCIM --geotag-source gpx --geotag-source-path ride.gpx -o images.parquet",
         "images.parquet",
-        "File for the images frame; its ending gives the format.",
+        "File for the images; its ending sets the format.",
         takes_region=False,
         arguments="images",
         words="FILE|DIR...",
@@ -468,8 +468,8 @@ VERBS = (
         "Cut images into sequences, flag duplicates, derive headings.",
         "mlygeo cut images.parquet --cutoff-distance 100 -o cut.parquet",
         "cut.parquet",
-        "File for the images frame; its ending gives the format. A folder with a slash at its end (cut/): for a "
-        "dataset of images.",
+        "File for the images; its ending sets the format. A folder name that ends in a slash (cut/) writes a dataset "
+        "of images.",
         takes_region=False,
         makes_datasets=True,
         arguments="images",
@@ -479,10 +479,10 @@ VERBS = (
     Verb(
         "interpolate",
         "interpolate",
-        "Fill in positions that photos lack, or spread capture times that repeat.",
+        "Fill in missing positions of photos, or spread repeated capture times.",
         "mlygeo interpolate DCIM --data identical_timestamps --keep-original",
         "DIR/.mlygeo/interpolated.parquet",
-        "File for the frame of the photos.",
+        "File for a table of the photos.",
         takes_region=False,
         arguments="import_path",
         words="[DIR]",
@@ -495,7 +495,7 @@ VERBS = (
         "Write times, positions and metadata from a table into photos.",
         "mlygeo process-csv DCIM --csv-path log.csv --filename-column 1 --latitude-column 2 --longitude-column 3",
         "DIR/.mlygeo/process_csv.parquet",
-        "File for the frame of the photos.",
+        "File for a table of the photos.",
         takes_region=False,
         arguments="import_path",
         words="DIR",
@@ -505,10 +505,10 @@ VERBS = (
     Verb(
         "post-process",
         "post_process",
-        "Sum up processed photos, list them by status, or sort them into folders.",
+        "Summarize processed photos, list them by status, or sort them into folders.",
         "mlygeo post-process DCIM --summarize --move-duplicates --split-import-path sorted",
         "DIR/.mlygeo",
-        "Folder of the frames of process, if it was given one.",
+        "Folder of the frames of process, if you gave it one.",
         writes="folder",
         takes_region=False,
         arguments="import_path",
@@ -526,7 +526,7 @@ VERBS = (
     _on_photos(
         "video-process",
         "video_process",
-        "Sample videos into photos, and process these.",
+        "Sample videos into photos, and process them.",
         "mlygeo video-process GH010042.MP4 --video-sample-distance 3 --user-name jane",
         arguments="videos",
         words="[VIDEO|DIR]...",
@@ -534,7 +534,7 @@ VERBS = (
     _on_photos(
         "video-process-and-upload",
         "video_process_and_upload",
-        "Sample videos into photos, process and upload these.",
+        "Sample videos into photos, process and upload them.",
         "mlygeo video-process-and-upload GH010042.MP4 --video-sample-distance 3 --user-name jane",
         arguments="videos",
         words="[VIDEO|DIR]...",
@@ -560,7 +560,7 @@ VERBS = (
     Verb(
         "doctor",
         "doctor",
-        "Check the installation, the disk, the access token and the services, and tell what to do.",
+        "Check the installation, the disk, the access token and the services, and suggest remedies.",
         "mlygeo doctor --offline",
         None,
         takes_region=False,
@@ -569,7 +569,7 @@ VERBS = (
     Verb(
         "demo",
         "demo",
-        "Make a small project with data of Stuttgart, and run its commands; without token or network.",
+        "Make a small project with data of Stuttgart and run its commands, without token or network.",
         "mlygeo demo -o demo",
         "mlygeo-demo",
         "Folder for the project; it must be new or empty.",

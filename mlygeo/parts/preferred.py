@@ -44,7 +44,7 @@ def check_columns(
     if not of_things and preference.needs_bearings and "bearing" not in points:
         raise FrameError(
             f"{names[0]}: there is no column 'bearing', and the direction of the street is needed",
-            hint="leave out `max_along`, `max_across` and the term 'heading', or give street points",
+            hint=f"leave out {' and '.join(preference.along_streets)}, or give street points",
         )
     missing = [name for name in dict.fromkeys(preference.columns) if name not in images]
     if missing:

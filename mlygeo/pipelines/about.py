@@ -16,12 +16,12 @@ def info(*, packages: Literal["ours", "all"] = "ours") -> Job[dict[str, Any]]:
     """
     Show the versions of mlygeo, Python and their libraries, for bug reports.
 
-    Paths, names and tokens of the machine are not shown.
+    Paths, names and tokens of this computer are not shown.
 
     Parameters
     ----------
     packages
-        "ours": the packages that mlygeo asks for. "all": every package that is installed.
+        "ours": the packages that mlygeo requires. "all": all installed packages.
 
     Returns
     -------

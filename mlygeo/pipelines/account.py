@@ -58,41 +58,42 @@ def authenticate(
     endpoint: str | None = None,
 ) -> Job[pd.DataFrame]:
     """
-    Sign in, with a token of a user, or with email, password and the token of an application.
+    Sign in with a user token, or with email, password and the client token of an application.
 
-    Images are uploaded as a user who has signed in. The token of an application is the client token of
-    mapillary.com/dashboard/developers. Without one, sign in with a user's own token from Mapillary's site
-    (`jwt`). Everything else that is missing is asked for at a terminal. The token is kept in the user's
-    configuration folder, in a file that nobody else can read, or in the system's keyring; the password is not
-    kept. Several users can sign in; if no user is named, the last one counts. Users of mapillary_tools need not
-    sign in again.
+    You need to sign in before you upload images. With the client token of an application from
+    mapillary.com/dashboard/developers, sign in with email and password; without one, sign in with your own token from
+    Mapillary's site (`jwt`). In a terminal, everything else that is missing is asked for. The token is stored in the
+    user configuration folder, in a file that nobody else can read, or in the keyring of the system; the password is
+    not stored. Several users can sign in; if no user is named, the last one is used. Users of mapillary_tools do not
+    need to sign in again.
 
-    An instance of Panoramax has no passwords: it makes a token and a link, which is shown. Whoever opens the link
-    in a browser and signs in there within ten minutes becomes the user of the token. The token is kept for this
-    instance, and is not sent to any other server.
+    A Panoramax instance has no passwords: it creates a token and a link, which is shown. Open the link in a browser
+    and sign in there within ten minutes to become the user of the token. The token is stored for this instance, and
+    is not sent to any other server.
 
     Parameters
     ----------
     user_name
-        Name for the user here. Default: the name at the service.
+        Local name for the user. Default: the name at the service.
     user_email
-        Address of the account.
+        Email address of the account.
     user_password
-        Password of the account. Safer to leave out, and to type when asked; "-" reads it from standard input.
+        Password of the account. It is safer to leave it out and type it when asked; "-" reads it from standard
+        input.
     jwt
-        A token of the user, instead of email and password; "-" reads it from standard input.
+        Token of the user, instead of email and password; "-" reads it from standard input.
     user_key
-        Id of the user; one that the token does not belong to is an error.
+        Id of the user. It is an error if the token belongs to another user.
     keyring
-        Keep the token in the system's keyring; needs the package keyring.
+        Store the token in the keyring of the system; needs the package keyring.
     force_overwrite
-        Replace a user of this name without asking. Unless a name is given, the same account signs in
-        anew without it.
+        Replace a user of this name without asking. Not needed to sign in again with the same account, unless you
+        give a name.
     token
-        Token of an application, which a sign-in with a password needs. Better in the environment
-        variable MAPILLARY_CLIENT_TOKEN, or in a file; that of other verbs does, too.
+        Token of an application, needed to sign in with a password. It is safer in the environment variable
+        MAPILLARY_CLIENT_TOKEN or in a file; the access token for the other verbs works, too.
     token_file
-        File with the token of an application. Default: as for other verbs.
+        File with the token of an application. Default: the same as for other verbs.
 
     Returns
     -------
@@ -243,7 +244,8 @@ def edit_config(
     Parameters
     ----------
     action
-        "list" (default); "edit": what the options say of the user; "remove": forget the user and the token.
+        "list" (default) shows the users. "edit" changes a user according to the options. "remove" deletes the user
+        and the token.
     user_name
         The user. Default: the one who signed in last.
     user_key
@@ -251,9 +253,9 @@ def edit_config(
     organization_key
         Upload for this organization from now on; empty for none.
     organization_name
-        Name for it here.
+        Local name for this organization.
     default
-        Make this the user who counts when no name is given.
+        Make this the user who is used if no name is given.
 
     Returns
     -------

@@ -6,13 +6,14 @@ import contextlib
 import functools
 import inspect
 import os
+import re
 import sys
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from mlygeo.errors import InputError
+from mlygeo.errors import FrameError, InputError
 from mlygeo.pipelines.renamed import with_new_names
 
 if TYPE_CHECKING:
@@ -114,11 +115,47 @@ def received(function: Callable[P, T]) -> Callable[P, T]:
         call = _call.set(_call.get() or Call(function.__name__, dict(bound.arguments), takes))
         try:
             return function(*args, **kwargs)
+        except FrameError as error:
+            _name_files(error, as_given, takes)
+            raise
         finally:
             _call.reset(call)
             _given.reset(token)
 
     return called
+
+
+def _name_files(error: FrameError, given: dict[str, Any], takes: dict[str, Takes]) -> None:
+    """Let an error about a frame name the file that the frame came from, unless it does so already."""
+    holding = [name for name in takes if _holds_frames(takes[name])]
+    files = {name: named for name in holding if (named := _files(given.get(name)))}
+    message = str(error)
+    if any(file.partition(":")[0] in message for named in files.values() for file in named):
+        return
+    shown = {name: ", ".join(named[:3]) + (", …" if len(named) > 3 else "") for name, named in files.items()}
+    meant = [name for name in holding if f"`{name}`" in message]
+    for name in shown.keys() & meant:
+        message = message.replace(f"`{name}`", f"`{name}` ({shown[name]})", 1)
+    if not meant:
+        said = [name for name in holding if re.search(rf"\bthe {name}\b", message)] or holding
+        if names := ", ".join(shown[name] for name in said if name in shown):
+            message = f"{names}{' is ' if message.startswith('not a ') else ': '}{message}"
+    error.args = (message,)
+
+
+def _holds_frames(takes: Takes) -> bool:
+    """Return whether a parameter takes frames, or files of them."""
+    kinds = takes.kinds | (takes.items.kinds if takes.items else frozenset())
+    return bool(kinds & {"frame", "geodataframe", "table"})
+
+
+def _files(value: Any) -> list[str]:
+    """Return the names of the files among what is given for a frame."""
+    from mlygeo import store
+
+    each = [value] if isinstance(value, str | os.PathLike) else value if isinstance(value, list | tuple) else []
+    paths = [one for one in each if isinstance(one, str | os.PathLike)]
+    return [store.shown(path) for path in paths if Path(path).suffix or Path(path).expanduser().exists()]
 
 
 def _refuse_inputs(function: str, given: dict[str, Any]) -> None:

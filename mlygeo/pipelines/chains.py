@@ -117,10 +117,10 @@ def process_and_upload(
     progress: Progress | None = None,
 ) -> Job[pd.DataFrame]:
     """
-    Process photos, and upload what was made of them.
+    Process photos, and upload the results.
 
-    The same as `process` and then `upload`, with the options of both. Videos are uploaded as `upload`
-    does it, also where there are no photos. With `dry_run` nothing is written and nothing sent.
+    The same as `process` and then `upload`, with the options of both. Videos are uploaded as by `upload`, even if
+    there are no photos. With `dry_run`, nothing is written or sent.
 
     Returns
     -------

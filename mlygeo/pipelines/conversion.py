@@ -42,34 +42,33 @@ def convert(
     srid: int | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
-    Write frames in another format.
+    Write files in another format.
 
-    Reads what `mlygeo.read_frame` reads, and writes what `mlygeo.write_frame` writes: GeoParquet, GeoPackage,
-    FlatGeobuf, GeoJSON, SQLite, CSV, a table of PostGIS; and tracks as .gpx, images as the tracks of their
-    sequences. What the format cannot hold is an error that names the column, before an old file is touched. A
-    warning says which columns get another name there. Several files become the layers of one GeoPackage, each
-    under the name of its file. Of a file of OpenStreetMap (.osm.pbf, .osm, …) the streets are written, as a
-    streets frame that keeps unconnected streets; into GeoParquet they are written while they are read.
+    Writes GeoParquet, GeoPackage, FlatGeobuf, GeoJSON, SQLite, CSV or a table of PostGIS; tracks and sequences of
+    images also as .gpx. If the format cannot store a column, the error names the column and an existing file is not
+    changed. A warning lists columns that get another name. Several files become the layers of one GeoPackage, each
+    named after its file. From an OpenStreetMap file (.osm.pbf, .osm, …) the streets are written, including
+    unconnected ones; GeoParquet is written while they are read.
 
     Parameters
     ----------
     frame
-        The frame, or its file, such as images.parquet or streets.gpkg:edges; or several. Of the weekly export of
-        Panoramax, https://api.panoramax.xyz/data/geoparquet/panoramax.parquet, the part in `bbox` is read over the
-        network; any STAC-GeoParquet on a server is read so. On the command line the last
-        of several words is the file to write, unless -o names it.
+        Files to read, such as images.parquet or streets.gpkg:edges (in Python also a frame). The last word is the
+        file to write, unless -o is given (in Python `output` names it). From a STAC-GeoParquet on a server, such as
+        the weekly export of Panoramax, https://api.panoramax.xyz/data/geoparquet/panoramax.parquet, only the part
+        in `bbox` is read over the network.
     output
         The file to write, whose ending tells the format; or a table of PostGIS,
         postgresql://user@host/database?table=schema.table.
     layer
-        Name of the layer to read, for files that have several.
+        Name of the layer to read, for files with several layers.
     bbox
-        Only rows whose bounding box meets this one: west, south, east, north, degrees.
+        Read only rows whose bounding box meets this one: west, south, east, north, degrees.
     columns
-        Only these columns, and the geometry; may be given several times. Default: all.
+        Read only these columns and the geometry. Can be given several times. Default: all.
     srid
-        EPSG code of the coordinates in a table of text (.csv, .tsv), which does not tell it. Default:
-        degrees.
+        EPSG code of the coordinates in a text table (.csv, .tsv), which does not store it. Default: degrees
+        (EPSG:4326).
 
     Returns
     -------

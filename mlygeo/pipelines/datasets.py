@@ -53,52 +53,52 @@ def partition(
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
-    Write frames and files of any size as a dataset, without loading all of them into memory.
+    Write files of any size as a dataset, without loading them into memory as a whole.
 
-    A dataset is a folder of GeoParquet 1.1 files, `DIR/cell=q<quadkey>/part-0.parquet`. Where rows are dense,
-    cells are smaller; the rows of a part are ordered along a Hilbert curve. GeoPandas, PyArrow, DuckDB, Dask and
-    Polars read it. Its index is beside it, `DIR.partitions.parquet`: path, number of rows, box, ids, capture
-    times and hash of each part. The parts do not depend on the order of the inputs or their rows, nor on the number
-    of files or processes; and neither parts nor index depend on where the inputs lie, or when they were last changed.
+    A dataset is a folder of GeoParquet 1.1 files, `DIR/cell=q<quadkey>/part-0.parquet`. Cells are smaller where rows
+    are dense; the rows of a part are ordered along a Hilbert curve. GeoPandas, PyArrow, DuckDB, Dask and Polars can
+    read it. Its index, `DIR.partitions.parquet`, lists path, number of rows, bounding box, ids, capture times and
+    hash of each part. The parts do not depend on the order of inputs or rows, or on the number of files or processes.
+    Neither parts nor index depend on where the inputs are or when they were last changed.
 
-    Of several rows with the same id (and `provider`) one is kept: the one that changed last (`updated_at`), then
-    the one captured last, then the one with the smallest longitude and latitude. The summary says how many rows
-    are left out, and how many ids have rows that differ. Rows without a position are kept in `DIR/cell=q`.
+    If several rows have the same id (and provider), one is kept: the one changed last (`updated_at`), then the one
+    captured last, then the one with the smallest longitude and latitude. The summary gives the number of rows left
+    out, and of ids with different rows. Rows without a position are stored in `DIR/cell=q`.
 
-    A street is in the cell of the south-western corner of its box; a part has 250,000 streets. They are those of
-    `read_streets` with `retain_all`, and have no id that could repeat.
+    Streets are stored in the cell of the south-western corner of their bounding box, 250,000 to a part. Unconnected
+    streets are included. Streets have no id that could repeat.
 
-    With a region or filters, only the rows in the region that meet the filters are written, the same that
-    `filter_images` keeps. Rows that are left out are not compared with others of the same id. With `add`, region
-    and filters apply to the added rows only. Parts of a dataset outside the region are not read. The summary says
-    how many rows are left out, and how many of them because the value that a filter needs is missing.
+    With a region or filters, only rows in the region that meet the filters are written. Rows that are left out are
+    not compared with others of the same id. With `add`, region and filters apply only to the added rows. Parts of a
+    dataset outside the region are not read. The summary gives the number of rows left out, and how many of them lack
+    the value that a filter needs.
 
-    If a run was killed, the same command continues it (with streets it starts again), and nothing is left behind.
-    Folders that mlygeo did not make are not touched.
+    If a run was killed, repeat the command to continue it (for streets, it starts again); nothing is left behind.
+    Folders that were not made by mlygeo are not touched.
 
     Parameters
     ----------
     inputs
-        GeoParquet files of points, such as images.parquet, in any CRS; or several. Tables of text (.csv, .tsv) and
-        files of GDAL (.geojson, .geojsonl, .gpkg, .fgb, …) are taken too, and read some rows at a time where they are
-        large; so are frames, and what has to fit into memory: files of STAC items, GPX, shapefiles, and GeoJSON whose
-        features have numbers as ids. Or one file of OpenStreetMap (.osm.pbf, .osm, …): all its streets.
+        GeoParquet files of points, such as images.parquet, in any CRS; or text tables (.csv, .tsv) and GDAL files
+        (.geojson, .geojsonl, .gpkg, .fgb, …), which are read in chunks if they are large. Files of STAC items, GPX,
+        shapefiles, and GeoJSON whose features have numeric ids must fit into memory (in Python frames, too). Or one
+        OpenStreetMap file (.osm.pbf, .osm, …), for all its streets.
     output
         Folder of the dataset. Default: dataset.
     region
-        Only rows in it or on its edge; those without a position are in none.
+        Write only rows in this region or on its edge. Rows without a position are in no region.
     rows_per_part
-        Most rows of a part. Default: 1,000,000; with `add`, as many as the parts that are there have.
+        Largest number of rows in a part. Default: 1,000,000; with `add`, the number that the existing parts have.
     add
-        Add the rows to the dataset that is there: those with an id that is there replace the others, and only the
-        parts concerned are written anew.
+        Add the rows to an existing dataset. They replace rows with the same id, and only the parts concerned are
+        rewritten.
     verify
-        Only compare the parts of the inputs, which are datasets, with the hashes in their indexes, byte for byte.
-        Without it readers notice what was changed in the pages that they read.
+        Only compare the parts of the given datasets with the hashes in their indexes, byte for byte. Without this
+        option, readers detect changes only in the pages that they read.
     workers
-        Processes. Default: one for each processor, for four million rows and more.
+        Number of processes. Default: one per processor if there are at least four million rows.
     dry_run
-        Only tell rows, parts, bytes, and the disk, memory and time that are needed.
+        Only report the number of rows, parts and bytes, and the disk space, memory and time needed.
     progress
         Shows how far the work is; None is silent.
 

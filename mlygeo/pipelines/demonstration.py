@@ -50,8 +50,8 @@ def demo(*, output: PathLike | None = None, progress: Progress | None = None) ->
     """
     Make a small project with data of Stuttgart, and run its commands; without token or network.
 
-    The project has a configuration, streets of OpenStreetMap and vector tiles of Mapillary. The commands select an
-    image every 50 m along the streets and draw a map; they can be typed again in its folder, with other options.
+    The project has a configuration, streets from OpenStreetMap and vector tiles from Mapillary. The commands select
+    an image every 50 m along the streets and draw a map. You can repeat them in its folder with other options.
 
     Parameters
     ----------

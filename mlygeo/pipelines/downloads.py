@@ -114,75 +114,76 @@ def download(
     progress: Progress | None = None,
 ) -> Job[pd.DataFrame]:
     """
-    Download the pictures of images: of a selection, a list, sequences, a user, or a region.
+    Download the pictures of a selection, a list of images, sequences, a user or a region.
 
-    Pictures that are complete are not fetched again, so the same command continues where an earlier one stopped,
-    for whatever reason. A picture is either complete or not there. A table in the folder, the ledger, says what
-    happened to each image; `transfers` returns it. If images are gone or failed, the exit status is 3.
+    Complete pictures are not fetched again, so repeat the command to continue after any interruption. A picture is
+    either complete or absent. A table in the folder, the ledger, records what happened to each image (in Python, see
+    `transfers`). If images are gone or failed, the exit status is 3.
 
     Parameters
     ----------
     images
-        A selection or images frame, or its file; a list of ids, or a file of one; or ids.
+        File of a selection or images (in Python also a frame), file of ids, or ids.
     region
-        A `Region`, a bounding box (west, south, east, north), a configuration file, a polygon
-        file or a shapely polygon: all images in it. Beside a frame, ids, sequences or a user it
-        narrows these to the images in it. Where a frame does not tell where they are, the
-        service does, or the region's tiles if an option of tiles is given.
+        A bounding box (west, south, east, north), a `Region`, a configuration file, a file of polygons or a shapely
+        polygon: all images in it. With a frame, ids, sequences or a user, only those of their images that are in
+        it. If a frame does not tell where its images are, the service is asked, or the region's tiles are used if a
+        tile option is given.
     regions_file
-        File of regions, for the pictures of each a folder of its name in `output`: text with a box a line
-        (NAME,WEST,SOUTH,EAST,NORTH), or polygons of any vector format with a column name or id.
-        `max_images` counts in each.
+        File of several regions: text with one bounding box per line (NAME,WEST,SOUTH,EAST,NORTH), or polygons in
+        any vector format with a column name or id. The pictures of each region go into a folder of that name in
+        `output`. `max_images` applies to each region.
     output
         Folder for the pictures. Default: seqdir of the configuration file, else "downloads".
     imgid_file
-        File of image ids: text with comments from "#" on, or JSON with mapillary_img_id; may be
-        given several times. Digits are ids of Mapillary, UUIDs of Panoramax; others are written provider:id.
+        File of image ids: text, in which "#" begins a comment, or JSON with mapillary_img_id. Can be given several
+        times. Numbers are Mapillary ids, UUIDs are Panoramax ids; for other providers write provider:id.
     sequence
-        All images of this sequence (id); may be given several times. With ids, those of them in it.
+        All images of this sequence (id). Can be given several times. Together with ids: only the images with these
+        ids in the sequence.
     sequence_file
-        File of sequence ids, one a line, as find-sequences writes it; may be given several times.
+        File of sequence ids, one per line, as written by `find_sequences`. Can be given several times.
     user
-        All images of the user with this name.
+        All images by the user with this name.
     retry_failed
         Fetch only images that failed before.
     computed
-        With exif, take position and heading after 3D reconstruction where there are such; the
-        altitude stays the original one.
+        With `exif`: write the position and heading computed by 3D reconstruction, where available. The altitude
+        remains the original one.
     overwrite
-        Fetch everything again, also what is there.
+        Fetch everything again, including existing pictures.
     max_images
-        Take at most so many images, the first ones.
+        Download at most this many images, the first ones.
     workers
-        How many pictures to fetch at once.
+        Number of pictures to fetch at once.
     failed_imgid_file
-        File for the ids of images that failed or are gone, with the reasons; `imgid_file` reads it.
+        Write the ids of images that failed or are gone to this file, with the reasons. Read it with `imgid_file`.
     dry_run
-        Fetch nothing; report how many images and requests it would be, how large, and how long it would take.
+        Fetch nothing; report the number of images and requests, the size and the time needed.
     tiles_only
-        Only fetch the region's vector tiles, as the verb tiles does.
+        Fetch only the region's vector tiles, as `tiles` does.
     pano
-        Take only panoramas, or only flat pictures, of a frame, a region or a user.
+        Download only panoramas, or only flat images, of a file of images, a region or a user.
     creator
-        Take images of this creator (id) in a frame or region; may be given several times.
+        Download images by this creator (id) in a file of images or a region. Can be given several times.
     organization
-        Take images of this organization (id): of a frame, a region or a user, or all of them; may
+        Download images of this organization (id): those in a file of images, of a region or of a user, or all. Can
         be given several times.
     min_quality
-        Take images of a frame or region of at least this quality score, 0 to 1.
+        Download images of a file or region with at least this quality score, 0 to 1.
     where
-        Take images of a frame or region that meet this condition on any of their columns, such as "blur >= 100 and
-        sun_altitude > 0": comparisons (=, !=, <, <=, >, >=), "in ('a', 'b')", "is null" and "is not null", joined by
-        and, or, not and parentheses. Text and times stand in quotes. Images of which this is unknown are left out and
-        counted.
+        Download images of a file or region that meet this condition on any of their columns, such as "blur >= 100
+        and sun_altitude > 0". It may contain comparisons (=, !=, <, <=, >, >=), "in ('a', 'b')", "is null" and "is
+        not null", joined by and, or, not and parentheses. Put text and times in quotes. Images that lack a value
+        the condition needs are left out and counted.
     tile_list_file
-        Work only on the tiles of the region named in this file, a cache file name a line; may be
-        given several times.
+        Use only the tiles of the region listed in this file, one cache file name per line. Can be given several
+        times.
     tile_cache
-        Folder of the tile cache, for regions. Default: the configuration file's, else the user's
-        cache folder.
+        Folder for the vector tiles of regions. Default: the folder in the configuration file, else the user cache
+        folder.
     max_age
-        Fetch tiles of the region anew that are older than so many days.
+        Fetch tiles of the region that are older than this many days again.
 
     Returns
     -------

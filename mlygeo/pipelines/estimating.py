@@ -31,31 +31,32 @@ def estimate(
     level: float = 0.95,
 ) -> Job[pd.DataFrame]:
     """
-    Estimate a share or mean of the streets, with its error, from points that were drawn at random.
+    Estimate a share or mean of the streets, with its error, from randomly drawn points.
 
-    Each point stands for a known length of street (`weight`). So a share or mean of the points, weighted,
-    estimates that of the streets, with an interval: the share of the street length with each value of a column of
-    text or truth values, or the mean of a number over the length. The points are those of `streets` with `method`
-    "random", "stratified", "grid" or "per-street", or a selection for them.
+    Use points drawn by `streets` with the method "random", "stratified", "grid" or "per-street", or a selection for
+    such points. Each point represents a known length of street (column `weight`). The weighted share or mean of the
+    points estimates that of the streets, with a confidence interval: for a column of text or truth values, the share
+    of street length with each value; for a number, its mean over the length.
 
-    Points without a value are counted and left out. The estimate then holds for the streets where there is a
-    value; `points_missing` and `length_missing_m` say how much remains unknown. A selection has no row for a
-    point without an image. Give the points themselves, and the selection as `values`, to count those, too.
+    Points without a value are counted and left out. The estimate then applies to streets where there is a value;
+    `points_missing` and `length_missing_m` tell how much remains unknown. A selection has no row for a point without
+    an image. To count those points too, give the points themselves, and the selection with `values`.
 
     Parameters
     ----------
     points
-        Points frame with `weight`, and `stratum` and `cluster` where there are any, or a file of one; or a selection
-        for such points.
+        File of points (in Python also a frame) with the column weight, and stratum and cluster if there are any; or
+        a selection for such points.
     column
-        Column to estimate, of the values or else the points. Default, with `values`: whether a point has a row there.
+        Column to estimate, from the values if given, else from the points. Default, with `values`: whether a point
+        has a row there.
     values
-        Table with `point_id` and the column: a selection, or a table of labels (.csv, .parquet; positions are not
-        needed). Where a point has several rows, the value there is that of its rows on average.
+        Table with point_id and the column: a selection, or a table of labels (.csv, .parquet; positions are not
+        needed). If a point has several rows, their mean is used.
     by
-        Column of groups, such as stratum or highway, for each of which there is an estimate beside that of all.
+        Column of groups, such as stratum or highway. Each group gets an estimate, in addition to the total.
     level
-        Chance that an interval holds the truth.
+        Probability that an interval contains the true value (confidence level).
 
     Returns
     -------

@@ -57,14 +57,15 @@ def geotag_photos(
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
-    Give photos time, position, heading and altitude: their own, or those of a track or video.
+    Give photos time, position, heading and altitude: their own, or from a track or video.
 
-    Does for a frame what `extract_geotag_data` does for a folder. Nothing is stored or written into photos.
+    The same as `extract_geotag_data`, but for a file of images (in Python also a frame) instead of a folder. Nothing
+    is stored or written into photos.
 
     Parameters
     ----------
     images
-        Folder of photos, photos, or an images frame of local files or a file that holds one.
+        Folder of photos, photos, or a file of local images (in Python also a frame).
 
     Returns
     -------
@@ -152,20 +153,22 @@ def cut(
     """
     Cut images into sequences, flag duplicates, derive headings, split at 500, and flag what looks wrong.
 
-    Does for a frame what `extract_sequence_data` does for a folder. Nothing is stored or written into photos.
+    The same as `extract_sequence_data`, but for a file of images (in Python also a frame) instead of a folder.
+    Nothing is stored or written into photos.
 
-    A dataset of images, as `partition` makes one, is cut without loading all of it, with the same result; give a
-    folder as output to get a dataset. Images that belong together, a million at most, have to fit into memory:
-    those of a folder, or if images have no folder, those that follow each other without a gap.
+    A dataset of images, made by `partition`, is cut without loading it as a whole, with the same result; to get a
+    dataset, give a folder with `output`. Images that belong together must fit into memory, at most a million: the
+    images of one folder, or if they have no folder, images that follow each other without a gap.
 
     Parameters
     ----------
     output
-        Folder of a dataset of images, as `partition` makes one, for the images; without one they are returned.
+        Folder for a dataset of images, like those of `partition`. Default: the images are returned.
     workers
-        Processes that cut the images of a dataset. Default: one.
+        Number of processes that cut the images of a dataset. Default: one.
     dry_run
-        With a dataset: do nothing, and say in how many parts the images are cut, and which memory and time it takes.
+        For a dataset: change nothing, and report into how many parts the images are cut, and the memory and time
+        needed.
 
     Returns
     -------

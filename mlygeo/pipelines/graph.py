@@ -58,22 +58,21 @@ def metadata(
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
-    Add what the service knows of images: altitude, camera, size, computed position and more.
+    Add metadata from the service to images: altitude, camera, size, computed position and more.
 
-    Two hundred images are asked for at once. An image that is gone keeps its row, with the reason in
-    the column `error`; so does one with a value that makes no sense, which is then unknown.
+    Requests the fields of 200 images at a time. An image that is gone keeps its row, with the reason in the column
+    `error`. If a value makes no sense, it is set to unknown, and the reason is there, too.
 
     Parameters
     ----------
     images
-        Images frame or any frame with image ids; the path of one, or of a text file of ids; or ids.
+        File with image ids: images, a table or a text file of ids (in Python also a frame); or ids.
     fields
-        Fields of the Graph API, separated by commas, or "all". Default: sequence, capture time,
-        heading, position and creator where the images lack them, and altitude, camera_type,
-        camera_parameters, make, model, width, height, quality_score, exif_orientation and the
-        computed position, altitude and heading.
+        Fields of the Graph API, separated by commas, or "all". Default: sequence, capture time, heading, position
+        and creator if the images lack them; and altitude, camera_type, camera_parameters, make, model, width,
+        height, quality_score, exif_orientation and the computed position, altitude and heading.
     dry_run
-        Ask for nothing; report how many requests it would take.
+        Request nothing; report the number of requests needed.
 
     Returns
     -------
@@ -241,9 +240,9 @@ def inspect(
     endpoint: str | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
-    Show all that the service says of single images, where something is odd about them.
+    Show all metadata of single images from the service.
 
-    Addresses of pictures are shown without their signatures.
+    Use it if something about an image looks odd. Addresses of pictures are shown without their signatures.
 
     Parameters
     ----------

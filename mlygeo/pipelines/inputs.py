@@ -136,8 +136,13 @@ def load_ahead(images: int) -> None:
 
 
 def _load(saves_s: float) -> None:
-    importlib.import_module("pyarrow").array([0])  # loads pandas, but where Arrow does without; see `own_process`
-    kernels.load(saves_s)
+    try:
+        importlib.import_module("pyarrow").array([0])  # loads pandas, but where Arrow does without; see `own_process`
+        kernels.load(saves_s)
+    except (ImportError, RuntimeError):
+        # A process that ends early, such as by an error, lets no module start threads, and nobody waits for this one.
+        if threading.main_thread().is_alive():
+            raise
 
 
 def surroundings(points: Points, max_distance: float | None) -> Region:

@@ -77,19 +77,20 @@ def doctor(
     endpoint: str | None = None,
 ) -> Job[pd.DataFrame]:
     """
-    Check the installation, the disk, the access token and the services, and tell what to do.
+    Check the installation, the disk, the access token and the services, and suggest remedies.
 
-    Nothing is changed: files for the checks of the disk are removed again. The service gets one request,
-    which also shows whether it accepts the token. The token itself is never shown.
+    Nothing is changed: files made to check the disk are removed again. One request is sent to the service, which also
+    shows whether it accepts the token. The token itself is never shown.
 
     Parameters
     ----------
     folder
-        Folder to work in, whose disk is checked.
+        Folder that you work in; its disk is checked.
     offline
-        Leave out all checks that need the network.
+        Skip all checks that need the network.
     provider
-        Whose service is asked: mapillary, panoramax, or one that an installed package brings. Default: mapillary.
+        Provider whose service is checked: mapillary, panoramax, or one added by an installed package. Default:
+        mapillary.
 
     Returns
     -------

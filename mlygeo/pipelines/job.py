@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar
 
 from mlygeo import places
-from mlygeo.errors import FileError, FormatError
+from mlygeo.errors import FileError, OutputError
 from mlygeo.pipelines.arguments import Call, user_call
 from mlygeo.progress import Progress, running
 
@@ -229,8 +229,8 @@ def check_output(kind: Output, path: Path, *, or_dataset: bool = False) -> None:
     FileError
         If a file is in the place of a folder, or a folder in that of a file, or the path is not writable, or lies in
         a dataset.
-    FormatError
-        If the ending names no format.
+    OutputError
+        If the ending names no format, or the path is an address of the web.
     """
     from mlygeo import store
     from mlygeo.store.datasets import layout
@@ -238,7 +238,7 @@ def check_output(kind: Output, path: Path, *, or_dataset: bool = False) -> None:
     must_be_here(path, "-o")
     layout.must_be_elsewhere(path.parent, path) if kind == "dataset" else layout.must_be_elsewhere(path)
     if or_dataset and not path.suffix and not path.exists():
-        raise FormatError(
+        raise OutputError(
             f"{path} has no ending, and may be meant as a file or as the folder of a dataset",
             hint=f"write {path.name}/ with a slash at its end for a dataset, {path.name}.parquet for a file",
         )
@@ -253,7 +253,7 @@ def check_output(kind: Output, path: Path, *, or_dataset: bool = False) -> None:
         pass
     elif kind == "picture":
         if path.suffix.lower() not in PICTURES:
-            raise FormatError(f"{path.name}: maps are written as {', '.join(PICTURES[:-1])} or {PICTURES[-1]}")
+            raise OutputError(f"{path.name}: maps are written as {', '.join(PICTURES[:-1])} or {PICTURES[-1]}")
     else:
         store.check_writable(path)
     parent = places.existing(path)
@@ -267,12 +267,23 @@ _FILE_ENDING = re.compile(
 """Endings of files, and not of names such as "run.2", "2024.06" or "model.v12"."""
 
 
+def _is_mistyped(ending: str) -> bool:
+    """Return whether an ending is nearly that of a file, such as .parqet."""
+    import difflib
+
+    from mlygeo import store
+
+    return bool(
+        difflib.get_close_matches(ending.lower(), [each for each in store.FORMATS if len(each) > 4], cutoff=0.8)
+    )
+
+
 def must_be_here(path: Path, option: str) -> None:
-    """Raise FileError where what is to be written is an address of the web: nobody finds a folder of such a name."""
+    """Raise OutputError where what is to be written is an address of the web: nobody finds a folder of such a name."""
     from mlygeo.store.paths import is_url, shown
 
     if is_url(path):
-        raise FileError(
+        raise OutputError(
             f"{shown(str(path))} is an address, and {option} is written on this machine",
             hint="copy it there afterwards",
         )
@@ -296,9 +307,9 @@ def check_folder(folder: Path, option: str = "`output`", instead: str = "", *, i
     Raises
     ------
     FileError
-        If it is a file, or an address of the web, or lies in a dataset.
-    FormatError
-        If it is not there, and its name ends as names of files do.
+        If it is a file, or lies in a dataset.
+    OutputError
+        If it is an address of the web, or is not there and its name ends as names of files do.
     """
     from mlygeo.store.datasets import layout
 
@@ -309,8 +320,8 @@ def check_folder(folder: Path, option: str = "`output`", instead: str = "", *, i
         return
     if folder.exists():
         raise FileError(f"{folder} is a file, and {option} names a folder here")
-    if _FILE_ENDING.fullmatch(folder.suffix):
-        raise FormatError(
+    if _FILE_ENDING.fullmatch(folder.suffix) or _is_mistyped(folder.suffix):
+        raise OutputError(
             f"{folder.name} is the name of a file, and {option} names a folder here{instead}",
             hint="name a folder without an ending, or make it before",
         )

@@ -63,10 +63,9 @@ def download_originals(
     progress: Progress | None = None,
 ) -> Job[pd.DataFrame]:
     """
-    Download the blurred originals of one's own images, private ones too.
+    Download the blurred originals of your own images, including private ones.
 
-    Of an import path, those that Mapillary has of its images; without one, all images of the
-    organizations, or of the user.
+    With a folder: the originals of its images. Without a folder: all images of the organizations, or of the user.
 
     Parameters
     ----------
@@ -75,25 +74,25 @@ def download_originals(
     output
         Folder for the pictures. Default: downloads.
     user_name
-        The user to ask as, if several have signed in.
+        User to sign in as, if several have signed in.
     by_property
-        How the images of the import path are known. "uuid": by what their descriptions say; since
-        the service does not tell UUIDs any more, by time (to the millisecond) and place. "key": by
-        their ids, from the descriptions' frame or from files whose whole name is one.
+        How the images of the folder are identified. "uuid": by their descriptions; because the service no longer
+        returns UUIDs, by time (to the millisecond) and place. "key": by their ids, from the frame of descriptions
+        or from file names that are an id.
     organization_key
-        Images of this organization; may be given several times. Default: those that the
-        descriptions name, else the user's own images.
+        Images of this organization. Can be given several times. Default: the organizations named in the
+        descriptions, else the user's own images.
     start_date
-        Images captured at or after this time, or the beginning of this year, month, week or day (ISO 8601, UTC);
-        or milliseconds since 1970.
+        Images captured at or after this time (ISO 8601, UTC), or after the beginning of this year, month, week or
+        day; or milliseconds since 1970.
     end_date
-        Images captured before this time; a year, month, week or day includes all of itself.
+        Images captured before this time. A year, month, week or day is included as a whole.
     skip_subfolders
-        Look only at the import path itself.
+        Use only the folder itself.
     number_threads
-        How many pictures to fetch at once.
+        Number of pictures to fetch at once.
     dry_run
-        Fetch nothing; report how many it would be.
+        Fetch nothing; report the number of pictures.
 
     Returns
     -------

@@ -73,37 +73,37 @@ def interpolate(
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
-    Fill in positions that photos lack, or spread capture times that repeat, and write them into the photos.
+    Fill in missing positions of photos, or spread repeated capture times, and write them into the photos.
 
-    "missing_gps" gives photos without a position one between those of their folder before and after them.
-    "identical_timestamps" spreads photos of one time evenly up to the next time there is, for cameras that
-    write whole seconds; of a table, its column of times.
+    "missing_gps" interpolates the positions of photos without one, from the photos before and after them in the same
+    folder. "identical_timestamps" spreads photos with the same time evenly up to the next time, for cameras that
+    write only whole seconds; also for the time column of a table.
 
     Parameters
     ----------
     data
-        What is interpolated: missing_gps or identical_timestamps.
+        What to interpolate: missing_gps or identical_timestamps.
     output
-        File for the frame of the photos; `.mlygeo/interpolated.parquet` in their folder unless given.
+        File for the frame of the photos. Default: `.mlygeo/interpolated.parquet` in their folder.
     max_time_delta
-        Seconds before the first or after the last photo with a position for which the way is continued.
+        Seconds by which the track is extended before the first and after the last photo with a position.
     file_in_path
-        Table (CSV) whose times are interpolated, instead of photos.
+        Table (CSV) to interpolate the times of, instead of photos.
     file_format
-        Format of that file.
+        Format of the table.
     time_column
-        Column of the times in it, counting from 0, as the older tools do.
+        Column of times in the table, counting from 0 as in the older tools.
     delimiter
-        What separates columns.
+        Character that separates columns.
     time_utc
-        Times are seconds, milliseconds, micro- or nanoseconds since 1970, all in the same unit.
+        Times are seconds, milliseconds, microseconds or nanoseconds since 1970, all in the same unit.
     time_format
-        How times are written in it; the default takes every form of ISO 8601, and that of EXIF. New times are
-        written as the column has them. Where it cannot hold them, such as half a second among whole ones, the
-        table is left as it is, and that is an error.
+        Format of the times in the table. The default accepts every form of ISO 8601, and that of EXIF. New times
+        are written in the format of the column. If that cannot express them, such as half a second among whole
+        seconds, it is an error and the table is not changed.
     keep_original
-        Keep photos as they were under their names with "_original" behind; of a table, write a new one,
-        with "_processed" behind its name.
+        Keep the original photos, with "_original" added to their names. For a table, write a new one with
+        "_processed" added to its name.
 
     Returns
     -------
@@ -194,30 +194,30 @@ def process_csv(
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
-    Write times, positions, headings, altitudes and meta data of a table into photos.
+    Write times, positions, headings, altitudes and metadata from a table into photos.
 
-    Run before `process`, which then finds them there. A row goes to the photo whose path shares the longest end
-    with its file name, in any case of letters, with or without the ending; a row that fits several photos goes to
-    none. A photo without a row, or with a value that makes no sense, is left as it is. GPS weeks below 1024 are
-    taken as those nearest to the photo's own time, else as the latest.
+    Run it before `process`, which then uses these values. A row applies to the photo whose path shares the longest
+    end with the file name in the row, regardless of case and of the file name ending. A row that fits several photos
+    is not used. A photo without a row, or with a value that makes no sense, is not changed. GPS weeks below 1024 are
+    resolved to the week nearest to the time in the photo, else to the latest.
 
     Parameters
     ----------
     csv_path
         The table.
     output
-        File for the frame of the photos; `.mlygeo/process_csv.parquet` in their folder unless given.
+        File for the frame of the photos. Default: `.mlygeo/process_csv.parquet` in their folder.
     delimiter
-        What separates columns; "tab" for tabs.
+        Character that separates columns; "tab" for tabs.
     convert_gps_time
-        Times are seconds of GPS: of the week in --gps-week-column, or since 6 January 1980.
+        Times are GPS seconds: of the week in `gps_week_column`, or since 6 January 1980.
     convert_utc_time
-        Times are seconds, milliseconds, micro- or nanoseconds since 1970, UTC, all in the same unit.
+        Times are seconds, milliseconds, microseconds or nanoseconds since 1970, UTC, all in the same unit.
     time_format
-        How times are written otherwise; without a zone they are UTC. The default takes every form of ISO 8601,
-        and that of EXIF.
+        Format of other times; without a zone they are UTC. The default accepts every form of ISO 8601, and that of
+        EXIF.
     filename_column
-        Column of file names, counting from 1. Without one, rows go to photos in the order of their names.
+        Column of file names, counting from 1. Default: rows are assigned to photos in the order of the photo names.
     timestamp_column
         Column of times.
     latitude_column
@@ -231,13 +231,13 @@ def process_csv(
     gps_week_column
         Column of GPS weeks.
     meta_columns
-        Columns of meta data, as "7,9,10".
+        Columns of metadata, such as "7,9,10".
     meta_names
-        Their names, as "speed,weather,lanes".
+        Names for these columns, such as "speed,weather,lanes".
     meta_types
-        Their types, as "double,string,long"; there are string, double, long, date and boolean.
+        Types of these columns, such as "double,string,long". Types are string, double, long, date and boolean.
     keep_original
-        Keep photos as they were under their names with "_original" behind.
+        Keep the original photos, with "_original" added to their names.
 
     Returns
     -------

@@ -45,48 +45,47 @@ def quality(
     """
     Measure how sharp, bright and contrasted pictures are, and where the sun was.
 
-    The position of the sun follows from place, time and heading, without a picture: `sun_altitude`,
-    `sun_azimuth`, `sun_phase` and `against_light`, as `sun_position` finds them. Where the tilt of the camera is
-    known (`computed_rotation`, or `pitch` and `roll`), the horizon follows from it: `horizon_slope`, degrees by
-    which it rises to the right, and `horizon_height`, the share of the picture's height from the top at which it
-    crosses the middle; hills and buildings are not known. Everything else is measured in pictures, by several
-    processes.
+    The position of the sun is computed from place, time and heading, without a picture: `sun_altitude`,
+    `sun_azimuth`, `sun_phase` and `against_light`. If the tilt of the camera is known (`computed_rotation`, or the
+    columns pitch and roll), so is the horizon: `horizon_slope` is its rise to the right in degrees, and
+    `horizon_height` is where it crosses the middle of the picture, as a share of the picture height from the top.
+    Hills and buildings are not considered. Everything else is measured in pictures, by several processes.
 
-    `blur` is the variance of the Laplacian over pixels and colours: the lower, the more blurred. It depends on
-    the scene as well, so compare similar pictures. `contrast` is the distance between the 1st and the 99th
-    percentile of grey values, 0 to 0.5 (black and white). `tone` says how similar the distribution of brightness
-    is to a beta distribution (2, 2), 0 to 1: low for pictures that are mostly dark, mostly bright, or both.
-    `brightness` is the mean, 0 to 255, and `dark_share` the share of pixels below a quarter of 255. `phash` is a
-    perceptual hash: the same, or different in few bits, for the same picture in another size or encoding.
-    `time_doubtful` marks pictures that are as bright as by day although at their time the sun was more than 6
-    degrees below the horizon.
+    `blur` is the variance of the Laplacian over pixels and colours: the lower, the more blurred. It also depends on
+    the scene, so compare similar pictures. `contrast` is the distance between the 1st and the 99th percentile of grey
+    values, 0 to 0.5 (black and white). `tone` is the similarity of the brightness distribution to a beta distribution
+    (2, 2), 0 to 1: low for pictures that are mostly dark, mostly bright, or both. `brightness` is the mean, 0 to 255,
+    and `dark_share` the share of pixels below a quarter of 255. `phash` is a perceptual hash: equal, or different in
+    few bits, for the same picture in another size or encoding. `time_doubtful` marks pictures as bright as in
+    daylight although the sun was more than 6 degrees below the horizon at their time.
 
-    Pictures are reduced to 1,024 pixels of their longer side before they are measured (`measured_width`,
-    `measured_height`), so that pictures of several sizes can be compared and decoding is cheap; smaller ones stay
-    as they are. The results are kept in the folder of the pictures (`.mlygeo/measured.parquet`): a run that was
-    stopped continues, and files that have not changed are not measured again.
+    Pictures are reduced to 1,024 pixels on the longer side before they are measured (`measured_width`,
+    `measured_height`), so that pictures of different sizes can be compared and decoding is fast. Smaller pictures are
+    not changed. Results are stored in the folder of the pictures (`.mlygeo/measured.parquet`): repeat the command to
+    continue an interrupted run; files that have not changed are not measured again.
 
     Parameters
     ----------
     images
-        Images frame or a file of one, such as a selection; or a folder of photos, or photos.
+        File of images, such as a selection (in Python also a frame); or a folder of photos, or photos.
     pictures
-        Folder that `mlygeo download` filled, where the pictures of images are found by id; or any folder of files named
-        by id. Default: the files in the column `path` of local photos and views, from here or from the folder of the
-        frame; images without it get what the sun tells alone.
+        Folder that `mlygeo download` filled, or any folder of picture files named by image id. Default: the files
+        in the column path of local photos and views, relative to the working folder or the folder of the images
+        file. Images without a picture get only the values of the sun.
     preset
-        "percept": measure all pixels, as percept-vsvi-filter does, and add its score (`percept_score`: contrast, and
-        what tone exceeds 0.8 by) and whether its filter accepts the picture, with its threshold of 0.35
-        (`percept_accepted`). Its check for a road, which takes a model, is left out, as with --disable-road-check.
+        "percept": measure all pixels, as percept-vsvi-filter does, and add its score (`percept_score`: contrast
+        plus the excess of tone over 0.8) and whether its filter accepts the picture at its threshold of 0.35
+        (`percept_accepted`). Its check for a road, which needs a model, is left out, as with its
+        --disable-road-check.
     field_of_view
-        Horizontal field of view, degrees, of cameras for which it is not known.
+        Horizontal field of view of cameras for which it is unknown, degrees.
     low_sun
-        Largest altitude of the sun at which it can be in a picture, degrees.
+        Largest altitude of the sun at which it can appear in a picture, degrees.
     copies
-        Flag images that are the same picture as one of another sequence, of any contributor or provider, as
-        `flag_copies` does with its limits: `is_copy`, `copy_of`, `copy_group` and `copy_by`.
+        Flag images that show the same picture as an image of another sequence, by any contributor or provider:
+        `is_copy`, `copy_of`, `copy_group` and `copy_by` (in Python, see `flag_copies` for its limits).
     workers
-        Processes that measure pictures. Default: as many as there are processors, at most eight, and one for few
+        Number of processes that measure pictures. Default: one per processor, at most eight, and one for few
         pictures.
 
     Returns

@@ -98,29 +98,29 @@ def process(
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
-    Process photos: geotag them, cut them into sequences, flag duplicates, and write what is found into them.
+    Geotag photos, cut them into sequences, flag duplicates, and write the results into the photos.
 
     Reads the photos of folders, gives them positions (their own, or from a track or videos), cuts them into
-    sequences, flags duplicates, computes missing headings along the photos kept, flags what looks wrong, and
-    writes the image description into each photo that is ready. Three files are kept beside the photos:
-    `images.parquet` with all photos, failed ones with the reason, `sequences.parquet` with a row for each
-    sequence, and `mapillary_image_description.json`, which the official tools read too. A photo is replaced only
-    by a complete new one. Run again, it continues where it stopped, and starts from what the photos said when
-    they were first read, also if they or their folder were moved or renamed since. Photos that are already
-    uploaded are not changed, and keep their results, unless `rerun` is given.
+    sequences, flags duplicates, computes missing headings along the photos kept, flags what looks wrong, and writes
+    the image description into each photo that is ready. Three files are stored in the folder of photos:
+    `images.parquet` with all photos, including failed ones and the reason; `sequences.parquet` with one row per
+    sequence; and `mapillary_image_description.json`, which the official tools read too. A photo is replaced only by a
+    complete new file. Repeat the command to continue an interrupted run. It starts from the original values of the
+    photos, even if they or their folder were moved or renamed since. Photos that were uploaded are not changed and
+    keep their results, unless you give `rerun`.
 
-    Videos among them are not changed. The track of each video, from its camera or from a GPX file of the same
-    name beside it, is written into the image description file. A video without positions is counted; if it was
-    named itself, that is an error.
+    Videos in the folder are not changed. The track of each video, from its camera or from a GPX file with the same
+    name beside it, is written to the image description file. Videos without positions are counted; if you name such a
+    video directly, it is an error.
 
     Parameters
     ----------
     import_path
-        Folders of photos and videos, with their subfolders; photos; or videos. Of several, each folder keeps its own
+        Folders of photos and videos, including their subfolders; photos; or videos. Each folder keeps its own
         frames and descriptions.
     file_types
-        Only files of these types, with commas between: image, and video or the makers of cameras. An upload takes
-        others as they are. Default: all.
+        Use only files of these types, separated by commas: image, and video or the makers of cameras. An upload
+        includes the others unchanged. Default: all.
 
     Returns
     -------

@@ -43,28 +43,28 @@ def init(
     force: bool = False,
 ) -> Job[Config]:
     """
-    Write the configuration of a project, so that commands in its folder need not name the region.
+    Write the configuration of a project, so that commands in its folder know the region.
 
-    The command line finds it in the working folder or a folder above, and names it in its first line. Without
-    options, it asks at a terminal. An existing file is replaced only if you ask for it.
+    Commands find the configuration in the working folder or a folder above, and name it in their first line. Without
+    options, init asks for values in a terminal. An existing file is replaced only if you ask for it.
 
     Parameters
     ----------
     path
-        The file: TOML, or JSON by its ending. Default: mlygeo.toml here. Only mlygeo.toml and mlygeo.json are
-        found without being named.
+        The file: TOML, or JSON if its name ends in .json. Default: mlygeo.toml in the working folder. Only
+        mlygeo.toml and mlygeo.json are found automatically.
     bbox
-        The region: a bounding box, west, south, east, north in degrees.
+        Region as a bounding box: west, south, east, north, degrees.
     region_file
-        The region: a polygon file, any vector format.
+        Region as a file of polygons in any vector format.
     place
-        The region: the name of a place, such as "Utrecht, Netherlands".
+        Region as the name of a place, such as "Utrecht, Netherlands".
     tile_cache
-        Folder of the tile cache. Default: the user's cache folder.
+        Folder for vector tiles. Default: the user cache folder.
     seqdir
-        Folder of downloaded pictures. Default: downloads.
+        Folder for downloaded pictures. Default: downloads.
     token_file
-        File with the access token; the token itself is not written.
+        File with the access token. The token itself is not written to the configuration.
     force
         Replace the file if it exists.
 

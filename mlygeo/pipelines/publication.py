@@ -54,33 +54,34 @@ def publish(
     dry_run: bool = False,
 ) -> Job[pd.DataFrame]:
     """
-    Describe results for those who find, cite and reuse them.
+    Describe results so that others can find, cite and reuse them.
 
-    Written into the folder are, of a selection, ro-crate-metadata.json (RO-Crate 1.1 with the run as a Process Run
-    Crate) or croissant.json (Croissant 1.0 with the terms of GeoCroissant); of a folder of pictures or views
-    manifest.csv and manifest.parquet, a row for each picture with its hash, owner and licence. Each file is described
-    with its size, hash and licences. A file that is there is never replaced. Nothing is sent anywhere.
+    For the folder of a selection, writes ro-crate-metadata.json (RO-Crate 1.1 with the run as a Process Run Crate) or
+    croissant.json (Croissant 1.0 with the terms of GeoCroissant). For a folder of pictures or views, writes
+    manifest.csv and manifest.parquet, with one row per picture: its hash, owner and licence. Each file is described
+    with its size, hash and licences. Existing files are never replaced. Nothing is sent anywhere.
 
     Parameters
     ----------
     folder
-        Folder of a selection with its lock; with `manifest` one that `download` or `views` filled.
+        Folder of a selection with its lock. For the format "manifest": a folder filled by `mlygeo download` or
+        `mlygeo views`.
     format
-        "ro-crate", "croissant": the folder of a selection, as JSON-LD. "manifest": a list of pictures, as CSV and
-        Parquet.
+        "ro-crate" and "croissant" describe the folder of a selection, as JSON-LD. "manifest" lists pictures, as CSV
+        and Parquet.
     title
-        Name of what is published. Default: the number of images and the region.
+        Name of the publication. Default: the number of images and the region.
     about
-        A sentence on it. Default: made of the counts in the summary.
+        One-sentence description. Default: made from the counts in the summary.
     creator
-        Who publishes it, such as "Jane Doe" or "Jane Doe <https://orcid.org/0000-0002-1825-0097>"; may be given
-        several times.
+        Author, such as "Jane Doe" or "Jane Doe <https://orcid.org/0000-0002-1825-0097>". Can be given several
+        times.
     publisher
-        The organization that publishes it, and that the creators belong to: a name, or "NAME <ADDRESS>".
+        Organization that publishes it and that the creators belong to: a name, or "NAME <ADDRESS>".
     address
         Where it is published, such as a DOI.
     dry_run
-        Write nothing, and return what would be described.
+        Write nothing; report what would be described.
 
     Returns
     -------

@@ -82,30 +82,31 @@ def tiles(
     """
     Fetch the vector tiles of a region, and return the images in them.
 
-    Tiles that are in the cache are not fetched again: a second run fetches nothing, and an interrupted run
-    continues where it stopped. A tile that cannot be fetched is reported, and never counts as empty.
+    Cached tiles are not fetched again: a second run fetches nothing, and an interrupted run continues where it
+    stopped. A tile that cannot be fetched is reported, and never counts as empty.
 
-    The images of a whole country fit into a dataset: a folder with a part for each cell of the world, as
-    `partition` makes one. It has the rows of the images frame, and writing it needs little memory. The same
-    command brings it up to date, and continues a run that was killed.
+    For the images of a whole country, write a dataset: a folder with one part for each cell of the world, like those
+    of `partition`. It has the same rows as the file of images, and writing it needs little memory. Repeat the command
+    to update the dataset, or to continue a run that was killed.
 
     Parameters
     ----------
     region
-        A `Region`, a bounding box (west, south, east, north), a configuration file, a polygon
-        file or a shapely polygon.
+        A bounding box (west, south, east, north), a `Region`, a configuration file, a file of polygons or a shapely
+        polygon.
     output
-        Folder of a dataset that the images are written to.
+        Folder for a dataset of the images. Default: the images are returned.
     tiles_only
-        Only fill the cache; return the tiles with their status instead of the images.
+        Only fill the cache, and return the tiles with their status instead of the images.
     add
-        Write the images into a dataset that is there. They replace its images in the region: those with the same id,
-        and those that are gone from their tiles; images in tiles that could not be fetched, outside the region or
-        left out by the filters stay. Only the parts concerned are written anew.
+        Write the images into an existing dataset. They replace images in the region that have the same id or have
+        disappeared from their tiles. Images in tiles that could not be fetched, outside the region or excluded by
+        filters stay. Only the parts concerned are rewritten.
     rows_per_part
-        Most rows in one part of a dataset. Default: as many as its existing parts have, else a million.
+        Largest number of rows in a part of a dataset. Default: the number that its existing parts have, else a
+        million.
     dry_run
-        Fetch nothing; report what would be fetched, and how long it would take.
+        Fetch nothing; report what would be fetched, and the time needed.
 
     Returns
     -------
@@ -249,30 +250,31 @@ def streets(
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
-    Lay a point every so many metres along every street of a region, or draw points at random.
+    Put points along the streets of a region at a regular distance, or draw points at random.
 
-    Points that are drawn ("random", "stratified", "grid", "per-street") have their chance and the length of street
-    that they stand for as columns (`inclusion_probability`, `weight`), so that a share or mean of the streets can be
-    estimated from them with its error; see `estimate`.
+    Points drawn at random ("random", "stratified", "grid", "per-street") have the columns `inclusion_probability` and
+    `weight`: the probability that they are drawn, and the length of street that they represent. `estimate` uses these
+    to estimate a share or mean of the streets with its error.
 
     Parameters
     ----------
     region
-        A `Region`, a bounding box (west, south, east, north), a configuration file, a polygon
-        file or a shapely polygon. Not needed where the file of streets is all that is wanted.
+        A bounding box (west, south, east, north), a `Region`, a configuration file, a file of polygons or a shapely
+        polygon. Not needed with a file of streets.
     output
-        Folder of a dataset that the points are written to, part by part and in bounded memory, however many they are;
-        with `even` alone. Streets are read some at a time where they are GeoParquet with `u`, `v` and `key`.
+        Folder for a dataset of the points, written part by part with bounded memory; only for the method "even".
+        Streets are read in chunks if they are GeoParquet with the columns `u`, `v` and `key`. Default: the points
+        are returned.
     interval
         Distance between points, metres.
     method
-        "even": points in the middles of equal parts of every street, so that every place on a
-        street is within the interval of a point. "percept": as percept-vsvi-filter makes them,
-        which leaves out streets shorter than the interval. "random": `n` points anywhere on the streets. "stratified":
-        points in each class of a column (`by`), or in each polygon of a file (`strata`). "grid": points on the streets
-        in each `cell`. "per-street": points on each street, or on `n_streets` streets.
+        "even" puts a point in the middle of equal parts of each street, so that every place on a street is within
+        the interval of a point. "percept" lays the points of percept-vsvi-filter, which skips streets shorter than
+        the interval. "random" draws `n` points anywhere on the streets. "stratified" draws points in each class of
+        a column (`by`) or each polygon of a file (`strata`). "grid" draws points in each `cell`. "per-street" draws
+        points on each street, or on `n_streets` streets.
     workers
-        Processes that lay the points of a dataset. Default: one.
+        Number of processes that lay the points of a dataset. Default: one.
 
     Returns
     -------
@@ -430,19 +432,19 @@ def select(
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
-    Select the nearest image for a point every so many metres along every street.
+    Select the nearest image for each point, at regular distances along every street.
 
     Parameters
     ----------
     points
-        Points frame, or a file of points of your own instead of street points: any vector file
-        or GPX.
+        File of your own points, in any vector format or GPX (in Python also a frame), used instead of street
+        points.
     lock
-        Make the selection of this lock again, from the same inputs with the same options: selection.lock.json,
-        or the folder that it is in. If something has changed, that is an error before anything is written.
+        Repeat the selection of this lock, from the same inputs with the same options: selection.lock.json, or its
+        folder. If an input has changed, an error is raised before anything is written.
     dry_run
-        With a dataset of images: do nothing, and report into how many parts the work is cut, whether this
-        process makes them at once, and how much memory and time it takes.
+        For a dataset of images: do nothing, and report the number of parts, whether this process handles them at
+        once, and the memory and time needed.
 
     Returns
     -------

@@ -39,38 +39,38 @@ def run_standin(
     """
     Run a local server that answers like Mapillary and Panoramax, to rehearse a job.
 
-    This stand-in prints its address in the first line. Set MAPILLARY_GRAPH_API_ENDPOINT and
-    MAPILLARY_TILES_ENDPOINT to it, and MAPILLARY_UPLOAD_ENDPOINT to it followed by /upload; then every verb asks
-    the stand-in. The Graph API is at the address itself, vector tiles are below /maps/vtp/. For Panoramax set
-    MLYGEO_PANORAMAX_URL to it followed by /api, or give that as `endpoint`. The column `provider` of an image
-    says whose it is; without the column it is Mapillary's. Uploads work for Mapillary only. Only this machine can
-    reach the server. It runs until you stop it.
+    The first line of output is the address of the server. To let all other commands use it, set
+    MAPILLARY_GRAPH_API_ENDPOINT and MAPILLARY_TILES_ENDPOINT to the address, and MAPILLARY_UPLOAD_ENDPOINT to the
+    address followed by /upload. The Graph API is at the address itself, vector tiles are below /maps/vtp/. For
+    Panoramax, set MLYGEO_PANORAMAX_URL to the address followed by /api, or give that as the endpoint option. The
+    column provider of an image tells its provider; without the column it is Mapillary. Uploads work for Mapillary
+    only. Only this computer can reach the server. It runs until you stop it.
 
     Parameters
     ----------
     images
-        Images that it serves: a frame or its file, of Mapillary, Panoramax or both. Without it, it has none,
-        and takes uploads.
+        File of the images to serve (in Python also a frame), of Mapillary, Panoramax or both. Default: no images;
+        uploads are accepted.
     photos
-        Folder with pictures ID.jpg, at any depth, such as `mlygeo download` makes; they are
-        delivered as they are, in every size. Pictures that are not there are drawn.
+        Folder with pictures named ID.jpg, at any depth, as made by `mlygeo download`. They are delivered unchanged,
+        for every size. Missing pictures are drawn.
     port
-        Port of the server; 0 takes a free one.
+        Port of the server; 0 chooses a free one.
     token
-        The only token that is accepted. Default: any, or none.
+        The only token to accept. Default: any token, or none.
     store
-        Folder for what is uploaded: pictures, manifests and their status.
+        Folder for uploads: pictures, manifests and their status.
     latency
-        Seconds before every answer; the real service takes about one.
+        Seconds before each answer. The real service takes about one.
     fail
-        Share of requests that fail, 0 to 1, in every way that asking again overcomes: errors of
-        the server, broken connections, bodies cut short, web pages, nonsense.
+        Share of requests that fail, 0 to 1, in all ways that a retry can solve: server errors, broken connections,
+        truncated bodies, web pages, nonsense.
     missing
-        Share of images that are reported as deleted, 0 to 1.
+        Share of images reported as deleted, 0 to 1.
     url_lifetime
-        Seconds until the address of a picture expires. Default: 30 days, as at the service.
+        Seconds until the address of a picture expires. Default: 30 days, as in the service.
     seed
-        Number that the failures follow from; another number gives other failures.
+        Seed of the failures; another seed gives other failures.
 
     Returns
     -------

@@ -62,28 +62,29 @@ def find_sequences(
     """
     Find the sequences of a user, an organization or a region, with counts, dates, camera and length.
 
-    If several are given, only sequences that match all of them are found. What the service did not return,
-    because a box has too many images or a page failed, is reported, and never counts as empty.
+    If you give several of these, only sequences that match all of them are found. Results that the service did not
+    return, because a bounding box has too many images or a page failed, are reported and never count as empty.
 
     Parameters
     ----------
     user
-        User name, as the provider shows it; of Panoramax also an id.
+        User name as shown by the provider; for Panoramax also an id.
     region
-        A `Region`, a bounding box (west, south, east, north), a configuration file, a polygon file or
-        a shapely polygon. A sequence that leaves it counts with the images inside.
+        A bounding box (west, south, east, north), a `Region`, a configuration file, a file of polygons or a shapely
+        polygon. For a sequence that leaves the region, only images inside count.
     organization
         Images of this organization (id).
     filter
-        "all": every image; "360": panoramas only; "regular": flat pictures only.
+        "all": every image; "360": only panoramas; "regular": only flat images.
     since
-        Images captured at or after this time, or the beginning of this year, month, week or day (ISO 8601, UTC).
+        Images captured at or after this time (ISO 8601, UTC), or after the beginning of this year, month, week or
+        day.
     until
-        Images captured before this time; a year, month, week or day includes all of itself.
+        Images captured before this time. A year, month, week or day is included as a whole.
     max_pages
-        Stop after so many pages of a thousand images; of several providers, of each.
+        Stop after this many pages of 1,000 images; with several providers, this many of each.
     workers
-        How many requests to make at once; pages come one after another.
+        Number of requests to make at once; pages are requested one after another.
 
     Returns
     -------

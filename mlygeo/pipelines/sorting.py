@@ -72,20 +72,20 @@ def post_process(
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
-    Sum up a folder of photos that was processed and uploaded, list its files by status, or sort them into folders.
+    Summarize a folder of processed and uploaded photos, list its files by status, or sort them into folders.
 
-    A photo is "duplicate", "uploaded", "failed_upload", "failed" (in processing) or "to_be_uploaded". Moving
-    never overwrites a file; what was moved is noted first, so that `undo` can put it back, and `process`
-    knows the photos where they are now.
+    The status of a photo is "duplicate", "uploaded", "failed_upload", "failed" (in processing) or "to_be_uploaded".
+    Moving never overwrites a file. Moves are recorded first, so that `undo` can reverse them, and `process` finds the
+    photos in their new place.
 
     Parameters
     ----------
     video_import_path
-        Folder of videos, or a video, whose sampled frames are meant.
+        Folder of videos, or a video; its sampled frames are used.
     output
-        Folder of the frames of `process`, if it was given one.
+        Folder of the frames of `process`, if you gave it one.
     undo
-        Put the photos back that an earlier run moved, and nothing else.
+        Move photos back that an earlier run moved, and do nothing else.
 
     Returns
     -------

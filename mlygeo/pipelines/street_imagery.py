@@ -81,50 +81,50 @@ def coverage(
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
-    Measure which share of the street length has imagery near it, how new it is, and where there is none.
+    Measure which share of the street length has images nearby, how recent they are, and where there are none.
 
-    A place on a street is covered if an image lies within the distance of it. Covered lengths are exact, and each
-    street counts once (the two directions of an edge are one line). The summary has them by street class, year of
-    capture, panorama or not, contributor, and provider, with a time zone also by season, weekday and hour; a
-    place that has images of two years counts for both. It also says how unevenly contributors have photographed:
-    Gini coefficient, effective number and largest share.
+    A place on a street is covered if an image is within the distance of it. Covered lengths are exact, and each
+    street counts once (the two directions of an edge are one line). The summary gives them by street class, year of
+    capture, panorama or not, contributor and provider; with a time zone also by season, weekday and hour. A place
+    with images from two years counts for both. The summary also shows how unevenly contributors took images: Gini
+    coefficient, effective number and largest share.
 
     Parameters
     ----------
     distance
-        Largest distance from a place on a street to an image, metres; the limit itself is included.
+        Largest distance from a place on a street to an image, metres, inclusive.
     by
-        Report covered lengths separately by this; may be given several times. Default: by everything that the
+        Report covered lengths separately by this. Can be given several times. Default: by everything that the
         images have; by season, weekday and hour only with `time_zone`, by district only with `districts`.
     time_zone
-        Time zone for season, weekday and hour: local, the zone of each image's place, which is the default where `by`
-        asks for them; a name of the IANA database such as Europe/Berlin, UTC, or solar for the mean solar time of
-        each image's place. Seasons are meteorological: winter is December to February north of the equator, June to
-        August south of it.
+        Time zone for season, weekday and hour: "local" is the zone of the place of each image, and the default if
+        `by` needs a zone; a name of the IANA database such as Europe/Berlin; UTC; or "solar", the mean solar time
+        at the place of each image. Seasons are meteorological: winter is December to February north of the equator,
+        June to August south of it.
     districts
-        Polygons of districts, a frame or its file: streets are cut at their borders, and images count where
-        they stand. What lies in no district is reported, too.
+        File of polygons of districts (in Python also a frame). Streets are cut at their borders, and images count
+        for the district they are in. Streets and images outside all districts are reported, too.
     district_name
-        Column with the names of the districts; those of the same name are one. Default: name.
+        Column with the names of the districts; districts with the same name are one. Default: name.
     cells
-        Report lengths, coverage and images in cells of the world: quadkey17 for tiles of the web map of zoom
-        17, h3:9 for the hexagons of H3 of resolution 9, which need the extra `cells`.
+        Report lengths, coverage and images in cells of the world: quadkey17 for web map tiles of zoom 17, h3:9 for
+        H3 hexagons of resolution 9 (these need mlygeo[cells]).
     compare
-        Compare what two sides cover, street by street: given twice, for the first and the second side. Either
-        periods in ISO 8601, UTC (2021, 2021-06; 2019/2021; ../2021 is all until its end, 2022/.. all from its start),
-        or providers, or two files of images, such as downloads of two dates, instead of `images`: each is a side, and
-        everything else is told of both together. Images on neither side still count for everything else.
+        Compare what two sides cover, street by street; give it twice, once for each side. A side is a period in ISO
+        8601, UTC (2021, 2021-06 or 2019/2021; ../2021 is everything until its end, 2022/.. everything from its
+        start), a provider, or a file of images, such as downloads of two dates, given instead of `images`. All
+        other results are for both sides together. Images on neither side count for all other results.
     expected
-        Compare the images near streets with those that the length of streets leads to expect, by the class of the
-        street that is nearest to each, and by district. The ratio has a 95 % interval, which takes the sequences of
-        images for the units that were sampled, since the images of one are not independent.
+        Compare the number of images near streets with the number expected from the length of streets, by the class
+        of the street nearest to each image, and by district. The ratio has a 95 % interval. It treats sequences as
+        the sampled units, since the images of a sequence are not independent.
     min_gap
-        Leave out gaps shorter than this, metres.
+        Ignore gaps shorter than this, metres.
     srid
-        EPSG code of the projected CRS to measure in. Default: the UTM zone of the streets.
+        EPSG code of the projected CRS for measuring distances. Default: the UTM zone of the streets.
     dry_run
-        With a dataset of images: do nothing, and report into how many parts the streets are divided, and how
-        much memory and time they take.
+        For a dataset of images: do nothing, and report into how many parts the streets are divided, and the memory
+        and time needed.
 
     Returns
     -------

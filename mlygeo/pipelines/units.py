@@ -40,9 +40,9 @@ def extract_user_data(
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
-    Note who owns the photos: the first step of `process`.
+    Record who owns the photos: the first step of `process`.
 
-    Every step reads and writes `images.parquet`, so that they can be run one after another.
+    Every step reads and writes `images.parquet`, so you can run them one after another.
 
     Returns
     -------
@@ -98,9 +98,9 @@ def extract_import_meta_data(
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
-    Note what photos and options say about camera and files: a step of `process`.
+    Record the metadata of camera and files: a step of `process`.
 
-    Maker, model and orientation are those in the photos, unless given here.
+    Maker, model and orientation are those in the photos, unless you give others.
 
     Returns
     -------
@@ -161,8 +161,8 @@ def extract_geotag_data(
     """
     Give photos time, position and heading: a step of `process`.
 
-    Starts from what photos said when they were first read. Sequences that were cut before are forgotten,
-    for they may be wrong now.
+    Starts from the original values of the photos. Sequences that were cut before are discarded, because they may be
+    wrong now.
 
     Returns
     -------
@@ -228,10 +228,9 @@ def extract_sequence_data(
     """
     Cut photos into sequences, flag duplicates, derive headings: a step of `process`.
 
-    Photos of one folder and camera (make, model, serial number and size of its pictures) are cut where the gap to
-    the next photo is too large, and split at `max_images`, 6 gigapixels and 110 GiB. Photos without a heading are
-    assumed to look in the direction of travel: within `duplicate_distance` of the last photo kept they are
-    duplicates.
+    The photos of one folder and camera (make, model, serial number and picture size) are cut where the gap to the
+    next photo is too large, and split at `max_images`, 6 gigapixels and 110 GiB. Photos without a heading are assumed
+    to look in the direction of travel: within `duplicate_distance` of the last photo kept, they are duplicates.
 
     Returns
     -------
@@ -289,7 +288,7 @@ def extract_upload_params(
     """
     Write the image description file for the upload: a step of `process`.
 
-    It needs the results of the other steps.
+    Run the other steps first; it needs their results.
 
     Returns
     -------
@@ -346,9 +345,9 @@ def exif_insert(
     """
     Write the results of the other steps into the photos: the last step of `process`.
 
-    The image description goes into the tag ImageDescription of each photo that is ready; with options, time,
-    position, heading and orientation go into their own tags too. A photo is replaced only by a new one that
-    was read back and found whole; whatever else it holds stays. Photos that are uploaded already are left alone.
+    The image description is written into the tag ImageDescription of each photo that is ready. With options, time,
+    position, heading and orientation are also written into their own tags. A photo is replaced only by a new file
+    that was read back and is complete; everything else in it stays. Photos that were uploaded are not changed.
 
     Returns
     -------

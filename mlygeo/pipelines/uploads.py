@@ -11,7 +11,7 @@ from mlygeo.errors import FormatError, InputError
 from mlygeo.pipelines.destination import Destination
 from mlygeo.pipelines.job import Job, check_folder, public_with, version
 from mlygeo.pipelines.options import Described, Server, SignedIn, Uploading, User
-from mlygeo.pipelines.upload_parts import skipped_text
+from mlygeo.pipelines.upload_parts import check_history, skipped_text
 from mlygeo.pipelines.upload_sequences import nothing_to_send
 from mlygeo.progress import counted, keep
 
@@ -73,72 +73,72 @@ def upload(
     progress: Progress | None = None,
 ) -> Job[pd.DataFrame]:
     """
-    Upload images that were processed, archives of sequences, and videos with positions.
+    Upload processed images, archives of sequences, and videos with positions.
 
-    The descriptions are those of mapillary_image_description.json in the folder or a subfolder, or
-    what 'mlygeo process' left there, whichever is newer; what that file has no fields for
-    (organization, privacy, user, photo UUID) is what 'mlygeo process' was given, else what the image
-    says inside. Images of the Mapillary app have all inside, and go up as they are. The files stay as
-    they are: a description is written only into the bytes that are sent. Duplicates and what failed
-    to process are skipped and counted; that is no failure of the upload. Archives of a sequence (see
-    'mlygeo zip') and videos of BlackVue and CAMM cameras go up whole; other archives are left out and
-    named.
+    The image descriptions come from mapillary_image_description.json in the folder or a subfolder, or from the
+    results of 'mlygeo process' there, whichever is newer. Values for which that file has no field (organization,
+    privacy, user, photo UUID) come from 'mlygeo process', else from the image itself. Images of the Mapillary app
+    contain everything, and are uploaded unchanged. Your files are not changed: descriptions are added only to the
+    bytes that are sent. Duplicates and photos that could not be processed are skipped and counted, which does not
+    make the upload fail. Archives of a sequence (see 'mlygeo zip') and videos of BlackVue and CAMM cameras are
+    uploaded as they are; other archives are left out and listed.
 
-    Other videos with positions go up as copies with a CAMM track, which are made while they are sent:
-    those of GoPro, those with sentences in a text track, and those whose positions are in the
-    description file, which count instead of the video's own. The originals stay as they are. A copy has
-    the pictures, the sound and all other tracks of the original. Videos without a usable track are left
-    out, with the reason: without positions, in fragments, faster than 400 km/h, or standing still (all
-    positions within 10 m). A track of another device is related to each video by the clock.
+    Other videos with positions are uploaded as copies with a CAMM track, which are made while they are sent: GoPro
+    videos, videos with sentences in a text track, and videos with positions in the description file, which take
+    precedence over those in the video. A copy has the pictures, the sound and all other tracks of the original; the
+    originals are not changed. Videos without a usable track are left out, with the reason: without positions, in
+    fragments, faster than 400 km/h, or standing still (all positions within 10 m). The track of another device is
+    matched to each video by the clock.
 
-    Each image goes up for the organization that it names, and one that names none for the user alone,
-    or the organization that 'mlygeo config edit' has set; a sequence of several owners becomes one
-    for each. An organization that the service does not show to the user, and private images without
-    one, are errors before anything is sent. Each photo and each video goes up once, whatever folder it
-    lies in, whatever it is called and whatever its tags say: the history of this machine knows its picture
-    and its original time, of a video the media data, and what mapillary_tools noted as uploaded counts too;
-    of an archive, the images that are missing go up. Photos that another run is writing into, or
-    uploading, are waited for. A run that was stopped, however it was stopped, is gone on with by
-    the same command, in the middle of a sequence or of a file. Who uploads is said before anything is
-    sent; at a terminal, one who has not signed in is asked to.
+    Each image is uploaded for the organization that it names. An image that names none is uploaded for the user
+    alone, or for the organization set with 'mlygeo config edit'. A sequence of several owners is split into one
+    sequence for each. If the service does not show an organization to the user, or private images have no
+    organization, an error is raised before anything is sent. Each photo and each video is uploaded once, regardless
+    of folder, file name and tags: mlygeo recognises photos by their picture and original time and videos by their
+    media data, and also considers what mapillary_tools recorded as uploaded. From an archive, missing images are
+    uploaded. If another run is writing into or uploading photos, mlygeo waits for it. Repeat the command to continue
+    an interrupted run, even in the middle of a sequence or a file. The uploading user is shown before anything is
+    sent. If nobody has signed in, you are asked to in a terminal.
 
-    Panoramax gets the photos of each folder as an upload set, by an instance (`endpoint`) where a user has
-    signed in. It cuts them into sequences and drops duplicates itself, by its own rules ('mlygeo process' with
-    `preset` shows what they lead to). The files are sent as they are, photos without a description too if they have
-    position and time; what 'mlygeo process' or a description file says otherwise than the file goes with it. The
-    instance publishes all pictures under its licence, which is shown first; to upload means to agree to it. Pictures
-    that it still works on are waited for. What it rejects is a row with the reason; duplicates are counted, and no
-    failure. Archives, videos, private images and organizations are for Mapillary alone.
+    For Panoramax, the photos of each folder are uploaded as an upload set to an instance (`endpoint`) where the user
+    has signed in. It cuts them into sequences and drops duplicates by its own rules; 'mlygeo process --preset
+    panoramax' shows the result. Files are sent unchanged, including photos without a description if they have
+    position and time; values from 'mlygeo process' or a description file that differ from the file are sent with it.
+    The instance publishes all pictures under its licence, which is shown first; by uploading you agree to it.
+    Pictures that are still being processed are waited for. Rejected pictures get a row with the reason. Duplicates
+    are counted and are no failure. Archives, videos, private images and organizations are supported for Mapillary
+    only.
 
     Parameters
     ----------
     import_path
-        Folder with the images and their descriptions, or single files of it. An archive that is named
-        has to be one of a sequence.
+        Folder with the images and their descriptions, or single files in it. An archive that you name must be one
+        of a sequence.
     output
-        File for the history of these files. Default: .mlygeo/upload_history.parquet in the folder.
+        File for the history of these files (.parquet). Default: .mlygeo/upload_history.parquet in the folder.
     user_name
-        The user to upload as. Default: the one that the images name, who has to have signed in; the
-        one that signed in last where they name nobody.
+        User to upload as. Default: the user named by the images, who must have signed in; if they name nobody, the
+        user who signed in last.
     organization_key
-        Upload for this organization, whatever the images name; "none" means for none. Archives that say
-        inside whose they are cannot become those of another.
+        Upload for this organization, whatever the images name; "none" means for no organization. Archives that
+        contain their owner cannot be uploaded for another.
     organization_name
-        Upload for the organization of this name; it has to be known from an earlier upload by key,
-        or from 'mlygeo config edit'.
+        Upload for the organization with this name. It must be known from an earlier upload by key, or from 'mlygeo
+        config edit'.
     private
-        The images are private to the organization: also those that go up as they are otherwise.
-        Archives have to say so inside; videos cannot.
+        Make the images private to the organization, including those that are otherwise uploaded unchanged. Archives
+        must contain that they are private; videos cannot be private.
     track
-        Where the videos went, by the clock: a GPX, NMEA or CSV log, a tracks frame, or another video.
-        Default: what a description file says, else what the camera recorded in the video.
+        Track of the videos, matched by the clock: a GPX, NMEA or CSV log, a file of tracks (in Python also a
+        frame), or another video. Default: the positions in a description file, else those that the camera recorded
+        in the video.
     video_start_time
-        Time of the start of the videos for `track`, milliseconds since 1970 (UTC). Default: the time of the
-        GPS in the video, else the creation time in the file.
+        Start time of the videos for `track`, milliseconds since 1970 (UTC). Default: the GPS time in the video,
+        else the creation time in the file.
     blurred
-        Faces and number plates are blurred already, so that the instance of Panoramax does not do it.
+        Faces and number plates are already blurred, so that the Panoramax instance does not blur them.
     dry_run
-        Upload nothing; say what would be uploaded.
+        Upload nothing; report what would be uploaded.
 
     Returns
     -------
@@ -154,7 +154,7 @@ def upload(
     FileError
         If a path does not exist.
     FormatError
-        If an archive that is named is none of a sequence.
+        If an archive that is named is none of a sequence, or `output` does not end in .parquet.
     CredentialsError
         If nobody has signed in, or not the user that the images name, or an organization is unknown.
     ServiceError
@@ -164,6 +164,7 @@ def upload(
     --------
     >>> upload("photos", user_name="jane").query("status == 'failed'")[["path", "reason"]]
     """
+    check_history(output)
     described = Described(desc_path=desc_path, skip_subfolders=skip_subfolders)
     user = User(
         user_name=user_name,
@@ -200,23 +201,23 @@ def zip_sequences(
     """
     Put each sequence of processed images into an archive, to upload it later.
 
-    An archive is called by the MD5 of its content, and the same images make the same archive; the
-    images have their descriptions inside, in the fields that mapillary_tools knows. The organization and user that
-    they name are in the comment of the archive: images of one sequence that are for several organizations become
-    several archives. Only private images say inside whose they are, and that they are private. 'mlygeo upload' takes
-    archives, and so does mapillary_tools, though that looks at no organization. Images that the history of this
-    machine knows as uploaded are left out and counted, and of equal photos one is taken.
+    An archive is named by the MD5 of its content, and the same images give the same archive. The images contain their
+    descriptions, in the fields that mapillary_tools knows. The organization and user of the images are in the comment
+    of the archive; if images of one sequence are for several organizations, each organization gets an archive. Only
+    private images contain their owner, and that they are private. 'mlygeo upload' accepts archives, and so does
+    mapillary_tools, which ignores the organization. Images that were uploaded from this computer are left out and
+    counted, and of identical photos only one is taken.
 
     Parameters
     ----------
     import_path
-        Folder with the images and their descriptions, or single files of it.
+        Folder with the images and their descriptions, or single files in it.
     output
         Folder for the archives. Default: zips.
     private
-        Say in each description that the image is private, also in those that images have inside.
+        Mark the image as private in each description, including descriptions inside images.
     reupload
-        Take also images that were uploaded before.
+        Include images that were uploaded before.
 
     Returns
     -------

@@ -6,7 +6,7 @@ import inspect
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from mlygeo.errors import InputError
+from mlygeo.errors import CredentialsError, InputError
 from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.graph import metadata
 from mlygeo.pipelines.job import Job, public_with
@@ -56,22 +56,22 @@ def verify(
     """
     Report what disappeared, moved or changed since a selection was made.
 
-    `select` writes selection.lock.json beside its results. This lock is compared with the files of inputs, tiles
-    and results (all of their bytes), the options of this version of mlygeo, the versions of libraries, and the
-    images at the service: gone, moved, or with another capture time, heading, sequence, kind or creator. What
-    cannot be compared, such as streets that came from OpenStreetMap, is named. Nothing is written.
+    `select` writes selection.lock.json beside its results. `verify` compares this lock with the input files, tiles
+    and results (every byte), the options of this version of mlygeo, the versions of libraries, and the images at the
+    service, which may be gone, moved, or have another capture time, heading, sequence, type or creator. Things that
+    cannot be compared, such as streets from OpenStreetMap, are listed. Nothing is written.
 
     Parameters
     ----------
     lock
-        The lock, or the folder that it is in.
+        The lock, or its folder.
     offline
-        Compare only what is on this machine, and do not ask the service.
+        Compare only what is on this computer, without asking the service. No token is needed.
     max_move
-        Largest distance, metres, between the position in the selection and that at the service now; an image further
-        away has moved. Positions in tiles are rounded to some decimetres.
+        Largest distance between the position in the selection and the present position at the service, metres;
+        beyond it, an image counts as moved. Positions in tiles are rounded to some decimetres.
     endpoint
-        Address of the server to ask. Default: that of the selection.
+        Address of the server. Default: the server of the selection.
 
     Returns
     -------
@@ -109,10 +109,14 @@ def verify(
     found = replace(found, differences=[*_options(content), *found.differences])
     chosen = None if offline else _chosen(file.parent)
     if chosen is not None and len(chosen):
-        now = metadata(
-            _keys(chosen), fields=_fields(content), workers=workers, token=token, token_file=token_file,
-            service=service, endpoint=endpoint or content["options"].get("endpoint"), progress=progress,
-        )  # fmt: skip
+        try:
+            now = metadata(
+                _keys(chosen), fields=_fields(content), workers=workers, token=token, token_file=token_file,
+                service=service, endpoint=endpoint or content["options"].get("endpoint"), progress=progress,
+            )  # fmt: skip
+        except CredentialsError as error:
+            error.hint = f"{error.hint}; or compare only what is on this machine with `offline=True`"
+            raise
         images = [*_images(chosen, now, max_move, computed=bool(content["options"].get("computed")))]
         counts = {**found.counts, "images": len(chosen)}
         found = replace(found, differences=[*found.differences, *images], counts=counts)

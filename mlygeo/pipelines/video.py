@@ -45,20 +45,20 @@ def tracks(
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
-    Read the tracks that cameras recorded in their videos, and those of GPX, NMEA and CSV files.
+    Read the tracks in videos, and in GPX, NMEA and CSV files.
 
-    Of videos, positions without a fix, of a low precision, and far outliers are left out. A file without
-    a track is named, and the others are read.
+    Positions of videos without a fix, with low precision, and far outliers are left out. Files without a track are
+    listed, and the others are read.
 
     Parameters
     ----------
     paths
         Videos, tracks, or folders of them.
     video_start_time
-        Start of the video, for positions that have no time of their own: milliseconds since 1970 (UTC), or as in
-        `sample_video`. Default: the creation time in the file.
+        Start time of the video, for positions without a time: milliseconds since 1970 (UTC),
+        YYYY_MM_DD_HH_MM_SS_mmm in UTC, or ISO 8601 with a UTC offset. Default: the creation time in the file.
     skip_subfolders
-        Take only what lies in the folders themselves.
+        Use only files in the folders themselves.
 
     Returns
     -------
@@ -108,22 +108,22 @@ def sample_video(
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
-    Sample videos into JPEG files with capture time and, where a track was recorded, position and heading.
+    Sample videos into JPEG files with capture time and, if there is a track, position and heading.
 
-    Each frame is exactly the one that the video shows at its time. Chapters of one recording follow one another
-    by their lengths. Frames that are there already are not made again, so an interrupted run goes on where it
-    stopped. Of a damaged video the readable frames are made, and a row says what is missing.
+    Each frame is exactly the one that the video shows at its time. Chapters of one recording follow each other by
+    their lengths. Existing frames are not made again, so repeat the command to continue an interrupted run. From a
+    damaged video, the readable frames are made, and a row tells what is missing.
 
     Parameters
     ----------
     videos
         Videos, or folders of them.
     video_import_path
-        A video, or a folder of them, as the older tools name it.
+        A video, or a folder of videos; the name of this option in the older tools.
     skip_subfolders
-        Take only videos in the folders themselves.
+        Use only videos in the folders themselves.
     rerun
-        Make the frames of an earlier run anew.
+        Make the frames of an earlier run again.
 
     Returns
     -------

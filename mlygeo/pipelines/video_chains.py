@@ -115,10 +115,10 @@ def video_process(
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
-    Sample videos into photos, and process those.
+    Sample videos into photos, and process the photos.
 
-    The same as `sample_video` and then `process` on the folder of the frames, with the options of both.
-    Frames of a video with a track have their positions already; another track is named as in `process`.
+    The same as `sample_video` and then `process` on the folder of frames, with the options of both. Frames of a video
+    with a track already have positions. To use another track, give it as for `process`.
 
     Returns
     -------
@@ -311,7 +311,7 @@ def video_process_and_upload(
     progress: Progress | None = None,
 ) -> Job[pd.DataFrame]:
     """
-    Sample videos into photos, process those, and upload what was made of them.
+    Sample videos into photos, process them, and upload the results.
 
     The same as `sample_video`, then `process`, then `upload`, with the options of all three.
 

@@ -81,53 +81,54 @@ def views(
     """
     Cut perspective views out of panoramas: left and right of the street, all around, or towards something.
 
-    Views are level where the tilt of the camera is known: from `computed_rotation`, or from `pitch` and `roll`; fetch
-    these with `metadata`. Flat pictures give the views that lie wholly in them. Each view is a JPEG with position,
-    time, heading, focal length, creator and licence in it. Files appear whole or not at all; what is there and would
-    be the same is not made again, so the same command goes on where an earlier one stopped. Views that fail make the
-    exit status 3.
+    Views are level if the tilt of the camera is known: from the column computed_rotation, or the columns pitch and
+    roll (`mlygeo metadata` fetches them). Flat images give the views that lie completely inside them. Each view is a
+    JPEG that contains position, time, heading, focal length, creator and licence. A file is either complete or
+    absent; existing views that would be the same are not made again, so repeat the command to continue an interrupted
+    run. If views fail, the exit status is 3.
 
     Parameters
     ----------
     images
-        Selection or images frame, or its file.
+        File of a selection or images (in Python also a frame).
     pictures
-        Folder with the pictures, which `download` filled, or with files whose names are the ids of images.
+        Folder of pictures that `mlygeo download` filled, or of picture files named by image id.
     download
-        Download the pictures, and remove each once its views are made.
+        Download the pictures, and remove each one after its views are made.
     output
         Folder for the views and their frame, views.parquet. Default: views.
     directions
-        Where views look, with commas between: ahead, right, back, left, or degrees clockwise, from the base.
+        Directions of the views, separated by commas: ahead, right, back, left, or degrees clockwise from the base.
     relative_to
-        The base of directions: street, camera (the heading of the image), north, or a column of bearings in degrees.
+        Base of the directions: street, camera (the heading of the image), north, or a column of bearings in
+        degrees.
     points
         Street points of the selection, with the bearing of the street. Default: street_points.parquet beside the
-        selection, if it is of the same run.
+        selection, if it belongs to the same run.
     overlap
-        Make views all around instead, the fewest with which each shares at least this part of its field of view
-        with the next: from 0 to below 1.
+        Make views all around instead: as few as possible, each sharing at least this part of its field of view with
+        the next (0 or more, below 1).
     fov
         Horizontal field of view, degrees, up to 150.
     size
-        Pixels of a view, width x height.
+        Size of a view in pixels, width x height.
     pitch
-        Degrees by which views look up; negative for down.
+        Upward tilt of the views, degrees; negative for downward.
     quality
         Quality of the JPEG files, 1 to 100.
     picture_size
-        Size in which pictures are downloaded, as in the verb download.
+        Size of the pictures to download, as for `mlygeo download`.
     overwrite
         Make all views again.
     workers
-        Processes that make views, each of one picture at a time. Default: as many as there are processors.
+        Number of processes that make views, each from one picture at a time. Default: one per processor.
     required_disk_space
-        Gigabytes to keep free on the disk; when less is left, no view is written. Default: a tenth of the disk.
+        Gigabytes to keep free on the disk; if less is left, no view is written. Default: a tenth of the disk.
     dry_run
-        Make nothing; report how many views it would be, and what is left out.
+        Make nothing; report the number of views, and what is left out.
     provider
-        Who serves the images, where their rows do not say it: mapillary, panoramax, or one that an installed package
-        brings. Default: mapillary.
+        Provider of images whose row does not name one: mapillary, panoramax, or one added by an installed package.
+        Default: mapillary.
 
     Returns
     -------

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, get_args
 import numpy as np
 
 from mlygeo import frames, periods, plausible, store
-from mlygeo.errors import FileError, FormatError, InputError
+from mlygeo.errors import FileError, FormatError, InputError, OutputError
 from mlygeo.formats import exif, gpx, nmea, positions, tables, texts
 from mlygeo.progress import counted, working
 from mlygeo.spatial import geodesy
@@ -213,7 +213,7 @@ def write_track(tracks: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path:
     tracks = frames.check(tracks, frames.TRACKS)
     path = Path(path).expanduser()
     if not path.name.lower().endswith((".gpx", ".gpx.gz")):
-        raise FormatError(
+        raise OutputError(
             f"{path.name}: tracks are written as .gpx or .gpx.gz", hint="write_frame writes other formats"
         )
     text = _gpx_text(tracks).encode()

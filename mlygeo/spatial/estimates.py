@@ -378,7 +378,7 @@ def places(points: pd.DataFrame, own: Iterable[str] = ()) -> tuple[Rows, Whole]:
     if "weight" not in points.columns:
         raise FrameError(
             "the points have no column 'weight', so it is not known how they were drawn",
-            hint="draw them with `mlygeo streets` and `method=random`, stratified, grid or per-street",
+            hint="draw them with 'mlygeo streets --method random', or stratified, grid or per-street",
         )
     weight = pd.to_numeric(points["weight"], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     if odd := int((~(np.isfinite(weight) & (weight > 0))).sum()):

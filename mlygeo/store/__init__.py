@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, overload
 
 from mlygeo import frames, plausible
-from mlygeo.errors import FileError, FormatError, FrameError, InputError
-from mlygeo.places import is_device
+from mlygeo.errors import FileError, FrameError, InputError, OutputError
+from mlygeo.places import is_device, sha256_of
 from mlygeo.progress import counted, working
 from mlygeo.store import columns as described
 from mlygeo.store import extents, gdal, paths, postgis, sidecars, stac, text
@@ -278,7 +278,7 @@ def write_frame(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path |
     separator, sha256 = text.SEPARATORS.get(path.suffix.lower()), ""
     with atomic(path) as temporary:
         FORMATS[path.suffix.lower()]().write(frame, temporary)
-        sha256 = sha256 if separator is None else sidecars.hash_of(temporary)
+        sha256 = sha256 if separator is None else sha256_of(temporary)
     if separator is not None and not is_device(path, or_pipe=True):
         sidecars.write(frame.attrs, path, separator, sha256=sha256)
     log.info("wrote %s to %s", counted(len(frame), "row"), path.name)
@@ -466,7 +466,7 @@ def check_writable(path: Path) -> None:
 
     Raises
     ------
-    FormatError
+    OutputError
         If the ending names no format that frames can be written to.
     FileError
         If the folder cannot be made, or the path is a folder.
@@ -476,21 +476,21 @@ def check_writable(path: Path) -> None:
     paths.must_be_local(path, "the output")
     layout.must_be_elsewhere(path)
     if paths.has_pattern(path.name):
-        raise FormatError(f"{path}: a pattern names no file to write", hint="name one file")
+        raise OutputError(f"{path} is a pattern, and a result needs the name of one file", hint="name one file")
     file, layer = parted(path)
     if layer is not None:
-        raise FormatError(
+        raise OutputError(
             f"{path}: a frame is written as a whole file, not as a layer beside others",
             hint=f"write {file.with_stem(file.stem + '_' + layer).name}",
         )
     ending = path.suffix.lower()
     if ending == ".shp":
-        raise FormatError(
+        raise OutputError(
             f"{path.name}: a shapefile cuts column names at ten letters and cannot hold ids past 2^53",
             hint="write .gpkg, which every GIS opens",
         )
     if ending not in FORMATS:
-        raise FormatError(
+        raise OutputError(
             f"{path.name}: frames cannot be written as {ending or 'a file without an ending'!r}",
             hint=f"use one of {endings()}",
         )

@@ -18,6 +18,7 @@ from helpers.tokens import TOKEN
 import mlygeo
 from mlygeo import cli
 from mlygeo.cli import old_tools, sections, verbs
+from mlygeo.cli import options as verb_options
 from mlygeo.pipelines import options
 from mlygeo.pipelines.job import Job
 
@@ -46,7 +47,7 @@ EDGES = STUTTGART / "stuttgart_osm_edges.gpkg"
 )
 def test_messages_name_flags(verb, said, shown):
     command = cli._command(next(each for each in verbs.VERBS if each.name == verb))
-    assert cli.in_flags(said, command.params) == shown
+    assert verb_options.in_flags(said, command.params) == shown
 
 
 def test_the_log_and_summaries_name_flags_too(capsys, tmp_path):
@@ -68,7 +69,7 @@ def test_every_verb_is_the_twin_of_a_public_function(verb):
     options = {option.name: option for option in command.params}
     context = click.Context(command)
     for name, parameter in inspect.signature(function).parameters.items():
-        if name in cli.PYTHON_ONLY:
+        if name in verb_options.PYTHON_ONLY:
             continue
         assert name in options, f"{verb.name} has no option for {name}"
         default = parameter.default
@@ -78,7 +79,7 @@ def test_every_verb_is_the_twin_of_a_public_function(verb):
                 found = found[0] if isinstance(found, tuple) and found else None
             assert found == default, name
         assert parameter.kind is inspect.Parameter.KEYWORD_ONLY or name in (verb.arguments, "region")
-    own = {"output", "as_json", "quiet", "verbose", "ids_only", *cli.REGION_NAMES}
+    own = {"output", "as_json", "quiet", "verbose", "ids_only", *verb_options.REGION_NAMES}
     own |= {name for name, option in options.items() if getattr(option, "hidden", False)}
     own |= set(old_tools.SKIPPING.get(verb.name, {}))
     assert set(options) - own <= set(inspect.signature(function).parameters)
@@ -168,9 +169,9 @@ BOX = ["--bbox", "9.1616,48.7624,9.1759,48.7789"]
         (["tiles", "--bbox", "1,2,3"], 2, ["1,2,3"]),
         (["tiles", *BOX, "--region", "points.geojson"], 2, ["both name a region"]),
         (["tiles", *BOX, "--workers", "0"], 2, ["workers"]),
-        (["streets", *BOX, *STREETS, "-o", "x.shp"], 1, ["shapefile"]),
+        (["streets", *BOX, *STREETS, "-o", "x.shp"], 2, ["shapefile"]),
         (["select", *BOX, *STREETS, "-o", "broken.json"], 1, ["folder"]),
-        (["map", "points.geojson", "-o", "x.doc"], 1, [".png"]),
+        (["map", "points.geojson", "-o", "x.doc"], 2, [".png"]),
         (["fly"], 2, ["no verb 'fly'"]),
         (["select", "--wrong"], 2, ["--wrong"]),
         (["select", *BOX, *STREETS, "--json", "--ids-only"], 2, ["--json"]),

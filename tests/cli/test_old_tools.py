@@ -18,6 +18,7 @@ from helpers.video_files import pictures
 import mlygeo
 from mlygeo import cli
 from mlygeo.cli import old_tools
+from mlygeo.cli import options as verb_options
 from mlygeo.errors import InputError
 from mlygeo.providers.mapillary.accounts import Credentials, User
 from mlygeo.standin import serve
@@ -89,7 +90,7 @@ FLAGS = {
 
 def parsed(words):
     """Return the verb that a command line reaches, and its parameters with what they were given."""
-    context = click.Context(cli.program, info_name="mlygeo", token_normalize_func=cli._dashed)
+    context = click.Context(cli.program, info_name="mlygeo", token_normalize_func=verb_options.dashed)
     name, command, rest = cli.program.resolve_command(context, old_tools.translated(words))
     with command.make_context(name, rest, parent=context) as made:
         given = {

@@ -20,6 +20,7 @@ from helpers.tokens import TOKEN
 import mlygeo
 from mlygeo import cli
 from mlygeo.cli import old_tools, verbs
+from mlygeo.cli import options as verb_options
 from mlygeo.errors import FileError, InputError, RegionError
 from mlygeo.providers.mapillary import layers
 from mlygeo.standin import serve
@@ -229,7 +230,7 @@ def test_the_class_of_the_bbox_downloader(project, images):
 
 def parsed(words):
     """Return the values of the options of a command line."""
-    context = click.Context(cli.program, info_name="mlygeo", token_normalize_func=cli._dashed)
+    context = click.Context(cli.program, info_name="mlygeo", token_normalize_func=verb_options.dashed)
     name, command, rest = cli.program.resolve_command(context, old_tools.translated(words))
     with command.make_context(name, rest, parent=context) as made:
         return made.params

@@ -10,6 +10,7 @@ from helpers.upload_folders import USER_TOKEN, clusters_of, described, service_o
 
 import mlygeo
 from mlygeo import cli
+from mlygeo.cli import options as verb_options
 from mlygeo.errors import FileError, InputError, MlygeoError
 
 pytestmark = pytest.mark.usefixtures("history")
@@ -35,7 +36,7 @@ def test_a_chain_has_the_options_and_defaults_of_its_steps(chain, steps):
     expected, texts = {}, {}
     for step in steps:
         expected |= {name: each for name, each in inspect.signature(step).parameters.items() if name not in expected}
-        texts = cli.parameter_texts(step) | texts
+        texts = verb_options.parameter_texts(step) | texts
     if mlygeo.sample_video in steps:  # videos become photos there
         expected.pop("video_geotag_source")
         texts.pop("video_geotag_source")
@@ -46,7 +47,7 @@ def test_a_chain_has_the_options_and_defaults_of_its_steps(chain, steps):
         assert ours[name].annotation == parameter.annotation, name
         assert ours[name].default == parameter.default, name
         assert (ours[name].kind is inspect.Parameter.KEYWORD_ONLY) == (name != subject), name
-    assert cli.parameter_texts(chain) == texts
+    assert verb_options.parameter_texts(chain) == texts
     with pytest.raises(TypeError):
         chain("x", no_such_option=1)
 

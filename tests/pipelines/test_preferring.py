@@ -38,6 +38,27 @@ def street():
     return points, images
 
 
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"max_along": 5}, "leave out `max_along`, or"),
+        ({"max_across": 5}, "leave out `max_across`, or"),
+        ({"prefer": "heading.json"}, "leave out the term 'heading' of the weights in `prefer`, or"),
+        (
+            {"prefer": "heading.json", "max_along": 5},
+            "leave out `max_along` and the term 'heading' of the weights in `prefer`, or",
+        ),
+    ],
+)
+def test_where_bearings_are_missing_the_hint_names_what_was_given(street, tmp_path, monkeypatch, given, named):
+    points, images = street
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "heading.json").write_text('{"weights": {"heading": 1}}')
+    with pytest.raises(FrameError, match="no column 'bearing'") as caught:
+        mlygeo.select(points=points.drop(columns="bearing"), images=images, srid=SRID, **given)
+    assert caught.value.hint.startswith(named)
+
+
 def test_scores_terms_and_the_record(street, tmp_path):
     points, images = street
     (tmp_path / "rule.json").write_text(RULE)

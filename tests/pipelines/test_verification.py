@@ -296,6 +296,13 @@ def test_the_service_is_asked_in_batches_and_knows_all(made, images, monkeypatch
     assert isinstance(mlygeo.read_frame(made / "out" / "selection.parquet"), gpd.GeoDataFrame)
 
 
+def test_without_a_token_the_hint_names_what_needs_none(project, capsys):
+    status, _, err = run(capsys, "verify", "out")
+    assert status == 2
+    assert "no access token" in err
+    assert "compare only what is on this machine with --offline" in err
+
+
 def test_options_that_have_no_effect_or_no_sense(project):
     with pytest.raises(InputError, match="`token` is of no use with `offline`"):
         mlygeo.verify("out", offline=True, token=TOKEN)

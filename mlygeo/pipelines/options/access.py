@@ -31,18 +31,17 @@ class Access:
     Parameters
     ----------
     token
-        Access token. Safer in a file or in the environment, where other users cannot see it.
+        Access token. It is safer in a file or environment variable, because other users can see command lines.
     token_file
-        File with the access token. Default: the environment variable MAPILLARY_ACCESS_TOKEN, then token.txt in
-        the working folder, then token.txt in the user's configuration folder.
+        File with the access token. Default: the environment variable MAPILLARY_ACCESS_TOKEN, then token.txt in the
+        working folder, then token.txt in the user configuration folder.
     service
         The service to ask; made from the other parameters unless given.
     provider
-        Provider of the images: mapillary, panoramax, or one that an installed package adds. Given several
-        times, the images of all. Default: mapillary.
+        Provider of the images: mapillary, panoramax, or one added by an installed package. Can be given several
+        times. Default: mapillary.
     endpoint
-        Address of the server to ask, such as https://panoramax.ign.fr/api; for providers that have several
-        servers.
+        Address of the server, such as https://panoramax.ign.fr/api; for providers with several servers.
     """
 
     token: str | None
@@ -221,7 +220,7 @@ class Asking:
     Parameters
     ----------
     workers
-        How many requests to make at once.
+        Number of requests to make at once.
     """
 
     workers: int
@@ -237,8 +236,8 @@ class Server:
     provider
         The provider: mapillary or panoramax. Default: mapillary.
     endpoint
-        Address of the instance of Panoramax, such as https://panoramax.openstreetmap.fr/api. Default: the
-        environment variable MLYGEO_PANORAMAX_URL.
+        Address of the Panoramax instance, such as https://panoramax.openstreetmap.fr/api. Default: the environment
+        variable MLYGEO_PANORAMAX_URL.
     """
 
     provider: str | None
@@ -271,12 +270,12 @@ class SignedIn:
     Parameters
     ----------
     token
-        Access token of the user. It is safer to sign in, or to use a file.
+        Access token of the user. It is safer to sign in or to use a file.
     token_file
         File with the access token. Default: the token of the user who signed in last.
     config_file
-        Credentials file; only the users in it count then. Default: the file that the environment variable
-        MAPILLARY_CONFIG_PATH names, else credentials.json in the user's configuration folder.
+        Credentials file; only the users in it are considered. Default: the file named by the environment variable
+        MAPILLARY_CONFIG_PATH, else credentials.json in the user configuration folder.
     service
         The service to ask, with the token of a user; made from the other parameters unless given.
     """

@@ -32,30 +32,32 @@ class Geotagging:
     ----------
     geotag_source
         Where positions come from. exif: the photos. gpx, nmea, csv: a track. {videos}: the telemetry of videos.
-        exiftool_runtime: the program ExifTool, run on the files; exiftool_xml: what it wrote before (-X -n
-        -ee). Of several, separated by commas or given several times, a file takes the first that has its time
-        and position. JSON objects of mapillary_tools work, too.
+        exiftool_runtime: the program ExifTool, run on the files. exiftool_xml: earlier output of ExifTool (-X -n
+        -ee). Give several, separated by commas or by repeating the option, and each file uses the first source that
+        has its time and position. JSON objects of mapillary_tools are accepted, too.
     geotag_source_path
-        The track or video, or a folder of them. Default: the folder of photos is searched. With exiftool_xml:
-        the files that ExifTool wrote, or their folder.
+        The track or video, or a folder of them. Default: the folder of photos. For exiftool_xml: the files written
+        by ExifTool, or their folder.
     video_geotag_source
-        The same for the videos among photos; it comes before `geotag_source`. native: what their cameras
+        The same for videos among the photos; it takes precedence over `geotag_source`. native: what the camera
         recorded. gpx, nmea, csv: a log beside the video with the same name, unless its path is given.
     local_time
-        Read times of photos without an offset from UTC as local time of the photo's place (of this machine, if
-        its position is unknown), not as UTC.
+        Read photo times without a UTC offset as local time at the place of the photo (or of this computer, if the
+        position is unknown) instead of UTC.
     sub_second_interval
-        Seconds from one photo to the next, for cameras that write whole seconds only; 0 spreads the photos of
-        one second evenly over it.
+        Seconds from one photo to the next, for cameras that write only whole seconds. 0 spreads the photos of one
+        second evenly over it.
     offset_time
-        Seconds by which the camera's clock is ahead of the GPS device's; subtracted from capture times.
+        Seconds by which the camera clock is ahead of the GPS clock; subtracted from capture times.
     offset_angle
-        Angle from the direction of travel to that of the camera, degrees clockwise; added to headings.
+        Angle from the direction of travel to the viewing direction of the camera, degrees clockwise; added to
+        headings.
     interpolation_offset_time
-        Seconds to add to capture times to find the place on the track: offset_time with the opposite sign, as
-        in mapillary_tools today.
+        Seconds to add to capture times to find the place on the track: `offset_time` with the opposite sign, as in
+        mapillary_tools today.
     use_gps_start_time
-        Ignore the date and time of the camera's clock: the first photo was taken where the track starts.
+        Ignore the date and time of the camera clock and assume that the first photo was taken at the start of the
+        track.
     max_gap
         Longest gap in the track across which positions are interpolated, seconds. Default: no limit.
     """
@@ -166,31 +168,31 @@ class Cutting:
     Parameters
     ----------
     cutoff_distance
-        Distance from one image to the next above which a new sequence starts, metres.
+        Start a new sequence if the distance to the next image exceeds this, metres.
     cutoff_time
-        Time from one image to the next above which a new sequence starts, seconds.
+        Start a new sequence if the time to the next image exceeds this, seconds.
     max_images
-        Largest number of images in a sequence, without duplicates.
+        Largest number of images in a sequence, not counting duplicates.
     interpolate_directions
-        Compute all headings from the direction of travel. Default: only those that are missing.
+        Compute all headings from the direction of travel. Default: only missing ones.
     offset_angle
-        Angle from the direction of travel to that of the camera, degrees clockwise; added to derived
-        headings.
+        Angle from the direction of travel to the viewing direction of the camera, degrees clockwise; added to
+        computed headings.
     keep_duplicates
         Do not flag duplicates.
     duplicate_distance
-        Largest distance of a duplicate from the last image kept, metres.
+        Largest distance between a duplicate and the last image kept, metres.
     duplicate_angle
-        Largest difference of their headings, degrees.
+        Largest difference between the heading of a duplicate and that of the last image kept, degrees.
     max_speed
-        Speed from one image to the next above which an image is flagged, kilometres an hour.
+        Flag images where the speed from one image to the next exceeds this, kilometres per hour.
     preset
-        Cut sequences and flag duplicates by the rules of a service that does this itself: panoramax. Options
-        that you give come before its limits: sequences end at gaps of 100 m or 300 s, with any number of images
-        and cameras, and an image is a duplicate within 1 m and 60° of any earlier image kept in its sequence.
-        Default: the rules of Mapillary's tools.
+        Use the rules of a service that cuts sequences and drops duplicates itself: panoramax. Sequences end at gaps
+        of 100 m or 300 s, with any number of images and cameras, and an image is a duplicate within 1 m and 60° of
+        any earlier image kept in its sequence. Options that you give override these limits. Default: the rules of
+        Mapillary's tools.
     endpoint
-        Address of the instance of Panoramax whose limits count for `preset`; it is asked for them.
+        Address of the Panoramax instance that is asked for the limits of `preset`.
     """
 
     cutoff_distance: float

@@ -36,26 +36,26 @@ class Shared:
     Parameters
     ----------
     region
-        A `Region`, a bounding box (west, south, east, north), a configuration file, a polygon file or a shapely
-        polygon. Without one, the region is where the streets or points are.
+        A bounding box (west, south, east, north), a `Region`, a configuration file, a file of polygons or a shapely
+        polygon. Default: the area of the streets or points.
     streets
-        Streets frame, or a file of streets: .osm.pbf, .osm, .osm.gz, .osm.bz2, .graphml or any
-        vector file of lines. Default: OpenStreetMap, asked over the network.
+        File of streets (in Python also a frame): .osm.pbf, .osm, .osm.gz, .osm.bz2, .graphml or any vector file of
+        lines. Default: streets are requested from OpenStreetMap.
     images
-        Images frame, or a file of images with an `id`, instead of the region's vector tiles. Of a dataset, as
-        `partition` makes one, images are read part by part: memory does not grow with the dataset, and the
-        result is the same.
+        File of images with a column id (in Python also a frame), used instead of the region's vector tiles. A
+        dataset made by `partition` is read part by part: memory does not grow with its size, and the result is the
+        same.
     retain_all
         Keep streets that are not connected to the largest street network.
     config_file
-        Credentials file; a file of mapillary_tools keeps its form. Default: the file that the environment
-        variable MAPILLARY_CONFIG_PATH names, else credentials.json in the user's configuration folder.
+        Credentials file; a file of mapillary_tools keeps its form. Default: the file named by the environment
+        variable MAPILLARY_CONFIG_PATH, else credentials.json in the user configuration folder.
     progress
         Where progress is shown; None shows none.
     import_path
-        The folder of photos, with its subfolders; or one photo.
+        Folder of photos, including its subfolders; or one photo.
     header
-        The first row has the names of the columns.
+        The first row contains the column names.
     """
 
 
@@ -67,23 +67,23 @@ class Filters:
     Parameters
     ----------
     pano
-        Take only panoramas, or only flat pictures.
+        Keep only panoramas, or only flat images.
     since
-        Take images captured at or after this time, or the beginning of this year, month, week or day: ISO 8601,
-        such as 2024, 2024-06, 2024-W26, 2024-06-30 or 2024-06-30T12:00:00Z; UTC unless it names another zone.
+        Keep images captured at or after this time (ISO 8601), such as 2024-06-30T12:00:00Z. A year, month, week or
+        day (2024, 2024-06, 2024-W26, 2024-06-30) means its beginning. UTC, unless another zone is given.
     until
-        Take images captured before this time (ISO 8601); a year, month, week or day includes all of itself.
+        Keep images captured before this time (ISO 8601). A year, month, week or day is included as a whole.
     creator
-        Take images of this creator (id); may be given several times.
+        Keep images by this creator (id). Can be given several times.
     organization
-        Take images of this organization (id); may be given several times.
+        Keep images of this organization (id). Can be given several times.
     min_quality
-        Take images of at least this quality score, 0 to 1.
+        Keep images with at least this quality score, 0 to 1.
     where
-        Take images that meet this condition on any of their columns, such as "blur >= 100 and sun_altitude >
-        0": comparisons (=, !=, <, <=, >, >=), "in ('a', 'b')", "is null" and "is not null", joined by and, or,
-        not and parentheses. Put text and times in quotes. Images for which a value is missing, so that the
-        condition is unknown, are left out and counted.
+        Keep images that meet this condition on any of their columns, such as "blur >= 100 and sun_altitude > 0". It
+        may contain comparisons (=, !=, <, <=, >, >=), "in ('a', 'b')", "is null" and "is not null", joined by and,
+        or, not and parentheses. Put text and times in quotes. Images that lack a value the condition needs are left
+        out and counted.
     """
 
     pano: bool | None
@@ -117,22 +117,21 @@ class TileOptions:
     Parameters
     ----------
     tile_list_file
-        Use only the tiles that this file names, one cache file name per line; may be given several times.
+        Use only the tiles listed in this file, one cache file name per line. Can be given several times.
     tile_cache
-        Folder for vector tiles, or with the GeoJSON files of percept-vsvi-filter; tiles in it are not fetched
-        again. Default: the folder in the configuration file, else the user's cache folder.
+        Folder for vector tiles, or with the GeoJSON files of percept-vsvi-filter. Tiles in it are not fetched
+        again. Default: the folder in the configuration file, else the user cache folder.
     computed
         Use the positions that the provider computed by 3D reconstruction, instead of the original ones.
     overwrite
-        Fetch every tile again.
+        Fetch all tiles again.
     max_age
-        Fetch tiles again that are older than this many days.
+        Fetch tiles that are older than this many days again.
     workers
-        How many tiles to fetch at once. With a dataset of images that is processed part by part: the number of
-        processes. Default there: this process alone.
+        Number of tiles to fetch at once. For a dataset of images, the number of processes; there the default is one
+        process.
     geojson
-        Store the tiles as GeoJSON files instead of vector tiles, without an ending, as percept-vsvi-filter
-        names them and its tutorial reads them.
+        Store tiles as GeoJSON files without an ending instead of vector tiles, as percept-vsvi-filter does.
     """
 
     tile_list_file: PathLike | Iterable[PathLike] | None
@@ -159,10 +158,10 @@ class Plane:
     Parameters
     ----------
     srid
-        EPSG code of the projected coordinate reference system (CRS) in which distances are measured, such as
-        25832. Default: the UTM zone of the streets, and for distances that of each point.
+        EPSG code of the projected coordinate reference system (CRS) for measuring distances, such as 25832.
+        Default: the UTM zone of the streets, and for distances the UTM zone of each point.
     force_srid
-        Go on although the region lies outside the area for which the CRS is made.
+        Continue even if the region lies outside the area of use of the CRS.
     """
 
     srid: int | None
@@ -184,9 +183,9 @@ class StreetPoints:
     interval
         Distance between street points, metres.
     method
-        "even": each street is cut into equal parts with a point in the middle of each, so that every place on a
-        street is within the interval of a point. "percept": the points of percept-vsvi-filter, which has none
-        on streets shorter than the interval.
+        "even" cuts each street into equal parts and puts a point in the middle of each, so that every place on a
+        street is within the interval of a point. "percept" lays the points of percept-vsvi-filter, which skips
+        streets shorter than the interval.
     """
 
     interval: float
@@ -206,14 +205,13 @@ class Matching:
     Parameters
     ----------
     max_distance
-        Largest distance from point to image, metres; the limit itself is included. None ("inf" on the command
-        line): no limit.
+        Largest distance from point to image, metres, inclusive. "inf" (in Python also None) means no limit.
     k
-        How many images for each point.
+        Number of images for each point.
     unique
         Use each image for one point only.
     max_heading_difference
-        Largest angle between the direction of the camera and that of the street (either way), degrees.
+        Largest angle between the viewing direction of the camera and the street (in either direction), degrees.
         Panoramas always pass.
     """
 
@@ -244,18 +242,18 @@ class Preferring:
     Parameters
     ----------
     prefer
-        Take the images with the highest score instead of the nearest: by a rule, "project-sidewalk" (distance,
-        resolution, age, and the sequence of the neighbouring point's image) or "newest", or by a file of
-        weights (JSON or TOML).
+        Select the images with the highest score instead of the nearest. Scores come from a rule, "project-sidewalk"
+        (distance, resolution, age, and the sequence of the image at the neighbouring point) or "newest", or from a
+        file of weights (JSON or TOML).
     as_of
-        Date from which the age of images is counted (ISO 8601; a year, month, week or day counts to its end).
-        Default: the capture time of the newest image, before any filter.
+        Date from which the age of images is counted (ISO 8601). A year, month, week or day means its end. Default:
+        the capture time of the newest image, before any filter.
     max_along
-        Largest distance from point to image along the street, metres, ahead or back.
+        Largest distance from point to image along the street, forwards or backwards, metres.
     max_across
-        Largest distance from point to image across the street, metres, to either side.
+        Largest distance from point to image across the street, to either side, metres.
     per
-        Choose `k` images for each "year" or "month" of capture (UTC), "sequence" or "creator" separately.
+        Select `k` images separately for each "year" or "month" of capture (UTC), "sequence" or "creator".
     """
 
     prefer: PathLike | None
@@ -315,15 +313,15 @@ class Towards:
     Parameters
     ----------
     towards
-        Choose images that look at these things, instead of images near street points: a frame or vector file of
-        points, lines or building footprints. Of a footprint, the nearest place on its outline counts.
+        Select images that look at these things, instead of images near street points: a vector file (in Python also
+        a frame) of points, lines or building footprints. For a footprint, the nearest place on its outline counts.
     min_distance
-        Smallest distance from image to thing, metres; the limit itself is included. Default: none.
+        Smallest distance from image to thing, metres, inclusive. Default: none.
     apart
-        Smallest angle between the directions from which the images of one thing look at it, degrees.
+        Smallest angle between the directions from which two images look at the same thing, degrees.
     field_of_view
-        Horizontal field of view of flat images, degrees, used where neither image nor camera gives it. Without
-        this option, such images are left out.
+        Horizontal field of view of flat images, degrees, used if neither image nor camera provides it. Without this
+        option, such images are left out.
     """
 
     towards: Any
@@ -382,15 +380,15 @@ class Spread:
     Parameters
     ----------
     scheduler
-        Address of a running Dask scheduler, such as tcp://10.0.0.1:8786, whose workers process the parts. They
-        need mlygeo, and the same folders under the same paths.
+        Address of a running Dask scheduler, such as tcp://10.0.0.1:8786, whose workers process the parts. The
+        workers need mlygeo and access to the same folders under the same paths.
     executor
         An executor of `concurrent.futures` that processes the parts. It is not shut down.
     client
         A Dask client whose workers process the parts. It is not closed.
     part
-        Process only a share of the parts, such as 3/8 for the third of eight; for job arrays on a cluster. When
-        all shares are done, the same command without this option brings the results together.
+        Process only a share of the parts, such as 3/8 for the third of eight; for job arrays on a cluster. When all
+        shares are done, run the same command without this option to combine the results.
     """
 
     scheduler: str | None

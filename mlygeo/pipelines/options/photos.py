@@ -32,14 +32,14 @@ class PhotoFolder:
     Parameters
     ----------
     output
-        Folder for the frames; `.mlygeo` in the folder of photos unless given.
+        Folder for the frames. Default: `.mlygeo` in the folder of photos.
     rerun
-        Read photos again that were read before (except those that tags were written into), forget those that
-        are gone, and also replace the results of uploaded photos.
+        Read photos again that were read before (except photos that tags were written into), forget photos that no
+        longer exist, and also replace the results of uploaded photos.
     skip_subfolders
         Leave out photos in subfolders.
     dry_run
-        Say what would be done; write nothing, neither frames nor tags.
+        Report what would be done, and write nothing: neither frames nor tags.
     """
 
     output: PathLike | None
@@ -57,29 +57,28 @@ class MetaData:
     Parameters
     ----------
     device_make
-        Maker of the camera; replaces what the photos say.
+        Maker of the camera; replaces the value in the photos.
     device_model
-        Model of the camera; replaces what the photos say.
+        Model of the camera; replaces the value in the photos.
     add_file_name
         Keep the whole path of each photo in its description, not just its name.
     exclude_import_path
-        With --add-file-name: leave out the folder of photos.
+        With `add_file_name`: leave out the folder of photos.
     exclude_path
-        With --add-file-name: leave out this part of the path.
+        With `add_file_name`: leave out this part of the path.
     windows_path
-        With --add-file-name: write backslashes instead of slashes.
+        With `add_file_name`: write backslashes instead of slashes.
     add_import_date
-        Add the time of this run to the meta data.
+        Add the time of this run to the metadata.
     orientation
-        Degrees by which the stored pictures are turned clockwise: 0, 90, 180 or 270 (EXIF's 1, 8, 3 and 6, as
-        in the older tools); replaces what the photos say.
+        Clockwise rotation of the stored pictures: 0, 90, 180 or 270 (written to EXIF as 1, 8, 3 and 6, as in the
+        older tools); replaces the value in the photos.
     gps_accuracy
         Accuracy of the positions, metres.
     camera_uuid
         Name that identifies this camera; replaces the serial numbers in the photos.
     custom_meta_data
-        More meta data, as "name,type,value;name,type,value"; types are string, double, long, date and
-        boolean.
+        Additional metadata, as "name,type,value;name,type,value". Types are string, double, long, date and boolean.
     """
 
     device_make: str | None
@@ -114,15 +113,15 @@ class Insertion:
     Parameters
     ----------
     skip_exif_insert
-        Write nothing into photos; the image description file is enough for an upload.
+        Do not write into photos. The image description file is enough for an upload.
     keep_original
-        Leave photos as they are, and write the tags into copies, in `processed_images` beside the frames; the
-        next run replaces all copies.
+        Do not change photos; write the tags into copies in `processed_images` beside the frames. The next run
+        replaces all copies.
     overwrite_all_exif_tags
         Also write time, position, heading and orientation into their EXIF tags.
     overwrite_exif_time_tag
-        Also write the capture time into its EXIF tags. The clock time of the camera stays, with the offset from
-        UTC that makes it right, unless the time was corrected.
+        Also write the capture time into its EXIF tags. The time on the camera clock stays, with the UTC offset that
+        makes it correct, unless the time was corrected.
     overwrite_exif_gps_tag
         Also write position and altitude into their EXIF tags.
     overwrite_exif_direction_tag
@@ -130,8 +129,8 @@ class Insertion:
     overwrite_exif_orientation_tag
         Also write the orientation into its EXIF tag.
     desc_path
-        File for the image descriptions, one for all folders; a dash prints them. Default:
-        `mapillary_image_description.json` in each folder of photos.
+        File for the image descriptions of all folders; "-" prints them. Default: `mapillary_image_description.json`
+        in each folder of photos.
     """
 
     skip_exif_insert: bool
@@ -182,19 +181,19 @@ class Sorting:
     save_as_json
         Write the summary and the list to files in the folder of photos.
     save_local_mapping
-        Write a table of the photos' paths and ids, beside the folder of photos.
+        Write a table of photo paths and ids beside the folder of photos.
     move_all_images
         Move photos by status, duplicates and sequences.
     move_duplicates
-        Move duplicates to a folder `duplicates`.
+        Move duplicates to a folder named `duplicates`.
     move_uploaded
-        Move photos to folders `uploaded`, `failed_upload` and `to_be_uploaded`.
+        Move photos to folders named `uploaded`, `failed_upload` and `to_be_uploaded`.
     move_sequences
         Move photos to a numbered folder for each sequence.
     split_import_path
-        Folder that photos are moved into; the folder of photos unless given.
+        Folder to move photos to. Default: the folder of photos.
     push_images
-        Accepted for older scripts, without effect: uploads are finished as they are made.
+        Has no effect; accepted for older scripts. Uploads are finished as they are made.
     """
 
     summarize: bool

@@ -36,19 +36,18 @@ class PictureForm:
     Parameters
     ----------
     size
-        "256", "1024" or "2048": pixels of the longer side. "original": as large as the service
-        has it. Mapillary has all of these; Panoramax has "original", "2048" and "thumb" (500
-        pixels wide).
+        "256", "1024" or "2048": pixels of the longer side. "original": the largest size of the service. Mapillary
+        has all of these; Panoramax has "original", "2048" and "thumb" (500 pixels wide).
     layout
         "sequence": SEQUENCE/ID.jpg. "time": YYYYMMDD_HHMMSS_SEQUENCE/YYYYMMDD_HHMMSS_mmm.jpg, UTC.
         "flat": images/ID.jpg with jsons/ID.json.
     exif
-        Write position, time, heading, camera, creator and licence into the files, and everything else that the
-        service says as JSON. The image data are not changed.
+        Write position, time, heading, camera, creator and licence into the files, and all other values of the
+        service as JSON. The image data are not changed.
     quality
-        Encode the pictures again with this quality, 1 to 100. Default: keep them as delivered.
+        Re-encode the pictures with this quality, 1 to 100. Default: keep them as delivered.
     format
-        "jpg": as delivered. "webp": encoded again.
+        "jpg": as delivered. "webp": re-encoded.
     """
 
     size: Size
@@ -83,10 +82,10 @@ class Downloading:
     Parameters
     ----------
     num_retries
-        How often to try again before an image counts as failed.
+        Number of further attempts before an image counts as failed.
     required_disk_space
-        Gigabytes to keep free on the disk; the download stops when less is left. Default: a tenth of the disk,
-        and the estimated download has to fit before it starts.
+        Gigabytes to keep free on the disk; the download stops when less is left. Default: a tenth of the disk, and
+        the estimated download must fit before it starts.
     """
 
     overwrite: bool

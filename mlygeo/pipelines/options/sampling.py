@@ -26,29 +26,28 @@ class Sampling:
     Parameters
     ----------
     n
-        How many points: in all with "random" and "stratified" (in each stratum if the allocation is "equal"),
-        in each cell with "grid", on each street with "per-street". Default of the last two: 2, the fewest from
-        which an error can be computed.
+        Number of points: in total for "random" and "stratified" (in each stratum if the allocation is "equal"), in
+        each cell for "grid", on each street for "per-street". Default of the last two: 2, the fewest from which an
+        error can be computed.
     seed
-        Number that the random points follow from: the same streets and the same seed give the same points, on
-        any machine and in any order of the rows.
+        Seed of the random numbers. The same streets and seed give the same points, on any machine and in any order
+        of rows.
     by
-        With "stratified": the column of the streets whose values are the strata, such as highway. Beside
-        `strata`: the column with the names of the polygons; default: name if there is one, else polygons are
-        numbered from 1.
+        For "stratified": the column of the streets whose values are the strata, such as highway. With `strata`: the
+        column with the names of the polygons. Default: name if there is one, else polygons are numbered from 1.
     strata
-        With "stratified": polygons that are the strata, a frame or any polygon file. Streets are cut at their
-        borders. Streets outside all polygons are left out, and their length is reported.
+        For "stratified": polygons that are the strata, in any polygon file (in Python also a frame). Streets are
+        cut at their borders. Streets outside all polygons are left out, and their length is reported.
     cell
-        With "grid": squares of this many metres in the plane of `srid`, tiles of the web map, such as
-        quadkey17, or hexagons of H3, such as h3:9.
+        For "grid": a number for squares of this many metres in the CRS of `srid`, quadkey17 (or another zoom) for
+        web map tiles, or h3:9 (or another resolution) for H3 hexagons.
     allocation
-        With "stratified": "proportional" shares out `n` points by the length of the strata, at least one for
-        each; "equal" gives each `n`. Or a file (or dict) with the number of points of each stratum: a table
-        with the columns stratum and n (.csv), or an object (.json). Default: proportional.
+        For "stratified": "proportional" distributes `n` points by the length of the strata, at least one each.
+        "equal" gives `n` points to each stratum. A file (in Python also a dict) gives the number of points of each
+        stratum: a table with the columns stratum and n (.csv), or an object (.json). Default: proportional.
     n_streets
-        With "per-street": how many streets to draw, with chances proportional to their lengths. A street that
-        is drawn twice gets twice as many points. Default: all streets, each once.
+        For "per-street": number of streets to draw, with probabilities proportional to their lengths. A street
+        drawn twice gets twice as many points. Default: all streets, each once.
     """
 
     n: int | None

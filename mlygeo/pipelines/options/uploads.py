@@ -20,13 +20,13 @@ class User:
     Parameters
     ----------
     user_name
-        Mapillary user under whose name the photos are uploaded.
+        Mapillary user who uploads the photos.
     organization_name
-        Name of the organization to which they belong.
+        Name of the organization that the photos belong to.
     organization_key
-        Key of the organization to which they belong.
+        Key of the organization that the photos belong to.
     private
-        Mark them as private imagery of the organization.
+        Mark the photos as private imagery of the organization.
     """
 
     user_name: str | None
@@ -43,7 +43,7 @@ class Described:
     Parameters
     ----------
     desc_path
-        Description file; on the command line a dash stands for standard input. Default: those of the folder and its
+        Description file; "-" reads standard input (in Python a path only). Default: those of the folder and its
         subfolders.
     skip_subfolders
         Look only at the folder itself.
@@ -61,18 +61,18 @@ class Uploading:
     Parameters
     ----------
     reupload
-        Also upload what was uploaded before.
+        Also upload images that were uploaded before.
     manual_done
-        Upload everything, but do not finish the uploads. At a terminal you are then asked whether to finish
-        them; else the same command without this option finishes them.
+        Upload everything, but do not finish the uploads. In a terminal, mlygeo then asks whether to finish them;
+        otherwise the same command without this option finishes them.
     file_types
-        Only files of these types, with commas between: image, zip, gopro, blackvue, camm, and video for
-        all videos. Default: all.
+        Use only files of these types, separated by commas: image, zip, gopro, blackvue, camm, or video for all
+        videos. Default: all.
     number_threads
-        Threads that prepare and send images; four of them send at once. Default: the environment variable
+        Number of threads that prepare and send images; four of them send at once. Default: the environment variable
         NUMBER_THREADS, else 5.
     max_attempts
-        How often a request is tried before it counts as failed; a try that sent some bytes does not count.
+        Number of attempts before a request counts as failed. An attempt that sent some bytes does not count.
         Default: the environment variable MAX_ATTEMPTS, else 50.
     """
 

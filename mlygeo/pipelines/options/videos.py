@@ -25,12 +25,12 @@ class Recorded:
     Parameters
     ----------
     source
-        Where the positions of a video are taken from. "auto": the first that has any of {telemetry}.
+        Where the positions of a video come from. "auto": the first of {telemetry} that has any.
     max_dop
-        Leave out positions of a video with a dilution of precision (DOP) above this; the larger it is, the less
-        exact the position.
+        Leave out positions of a video with a larger dilution of precision (DOP). The larger the DOP, the less
+        accurate the position.
     keep_outliers
-        Keep positions of a video that lie far from the others.
+        Keep positions of a video that are far from the others.
     """
 
     source: Telemetry
@@ -85,19 +85,19 @@ class VideoSampling:
     Parameters
     ----------
     video_sample_interval
-        Seconds of the video from one frame to the next.
+        Seconds of video from one frame to the next.
     video_sample_distance
-        Metres along the track from one frame to the next, instead of seconds; 0 takes every frame on the track.
-        A negative number counts as not given, as in mapillary_tools.
+        Metres along the track from one frame to the next, instead of seconds. 0 takes every frame on the track. A
+        negative number counts as not given, as in mapillary_tools.
     video_start_time
-        Start of the video, which its further chapters follow: milliseconds since 1970 (UTC),
-        YYYY_MM_DD_HH_MM_SS_mmm in UTC, or ISO 8601 with an offset from UTC. Default: the GPS time in the video,
-        else the creation time in the file.
+        Start time of the video: milliseconds since 1970 (UTC), YYYY_MM_DD_HH_MM_SS_mmm in UTC, or ISO 8601 with a
+        UTC offset. Further chapters of the same recording follow it. Default: the GPS time in the video, else the
+        creation time in the file.
     video_duration_ratio
-        Real seconds in one second of the video: 0.5 for a video in slow motion at half speed.
+        Real seconds per second of video, such as 0.5 for a video in slow motion at half speed.
     track
-        Track along which the videos were recorded, matched by the times of their frames: a GPX, NMEA or CSV
-        log, a tracks frame, or another video. Default: what the camera recorded in the video.
+        Track along which the videos were recorded, matched by the times of the frames: a GPX, NMEA or CSV log, a
+        file of tracks (in Python also a frame), or another video. Default: what the camera recorded in the video.
     """
 
     video_sample_interval: float
@@ -139,11 +139,10 @@ class VideoFrames:
         Folder for the frames, VIDEO.mp4/VIDEO_000001.jpg and so on. Default:
         mapillary_sampled_video_frames beside the videos.
     decoder
-        "pyav" is built in; "ffmpeg", or the path of such a program, uses that program, for hardware and formats
+        "pyav" is built in. "ffmpeg", or the path of an ffmpeg program, uses that program, for hardware and formats
         that PyAV does not support.
     hardware
-        Hardware that decodes, by the name that the decoder has for it: vaapi, cuda, videotoolbox, d3d11va, …
-        Default: none.
+        Hardware decoder, as the decoder names it: vaapi, cuda, videotoolbox, d3d11va, … Default: none.
     """
 
     import_path: PathLike | None
