@@ -687,7 +687,7 @@ def test_the_verb_writes_gpx_and_frames(tmp_path, capsys):
     assert result["points"] == len(mlygeo.read_frame(target, frame="tracks")) == 191
     assert cli.main(["tracks", str(broken), "-o", str(target)]) == 1
     assert cli.main(["tracks", str(tmp_path / "nowhere"), "-o", str(target)]) == 1
-    assert cli.main(["tracks", str(gopro), "-o", "x.doc"]) == 1
+    assert cli.main(["tracks", str(gopro), "-o", "x.doc"]) == 2
     folder = mlygeo.tracks(VIDEOS, skip_subfolders=True)
     assert folder["track_id"].nunique() == 3
 
