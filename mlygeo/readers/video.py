@@ -341,7 +341,7 @@ def _opened(path: Path) -> BinaryIO:
         raise FileError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def opened(path: Path, **options: Any) -> Any:
+def opened(path: Path, *, options: dict[str, str] | None = None, hwaccel: Any = None) -> Any:
     """
     Open a video with PyAV; bytes of its metadata that are not UTF-8 are no error.
 
@@ -351,6 +351,8 @@ def opened(path: Path, **options: Any) -> Any:
         A video.
     options
         As of `av.open`.
+    hwaccel
+        Likewise.
 
     Returns
     -------
@@ -361,8 +363,8 @@ def opened(path: Path, **options: Any) -> Any:
 
     # From 19 on, PyAV does so by itself, and has no such option.
     if int(av.__version__.partition(".")[0]) < 19:
-        options["metadata_errors"] = "surrogateescape"
-    return av.open(str(path), **options)
+        return av.open(str(path), metadata_errors="surrogateescape", options=options, hwaccel=hwaccel)
+    return av.open(str(path), options=options, hwaccel=hwaccel)
 
 
 def _said(metadata: dict[str, str], name: str) -> str | None:
