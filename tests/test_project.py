@@ -89,7 +89,7 @@ EXTRAS = PROJECT["project"]["optional-dependencies"]
 
 def _floors(lines):
     """The oldest version of each package, by its name on the package index."""
-    names = {"pyosmium": "osmium", "lazy_loader": "lazy-loader", "matplotlib-base": "matplotlib"}
+    names = {"pyosmium": "osmium", "lazy_loader": "lazy-loader", "matplotlib-base": "matplotlib", "h3-py": "h3"}
     pairs = (re.fullmatch(r"([A-Za-z0-9_.-]+)(?:\[\w+\])? ?>=([0-9.]+)(?:;.*)?", line.strip()) for line in lines)
     return {names.get(match[1], match[1]): match[2] for match in pairs if match}
 
@@ -107,6 +107,9 @@ def test_the_recipe_and_pip_ask_for_the_same():
     wanted = _floors(CORE)
     del wanted["tzdata"]
     assert _floors(recipe["requirements"]["run"]) == wanted
+    # An extra is what conda may install beside it, at no older version.
+    extras = _floors([need for name, needs in EXTRAS.items() if name != "all" for need in needs])
+    assert _floors(recipe["requirements"]["run_constraints"]) == extras
     assert recipe["about"]["summary"] == PROJECT["project"]["description"]
     assert recipe["about"]["license"] == PROJECT["project"]["license"]
     entry = PROJECT["project"]["scripts"]["mlygeo"]

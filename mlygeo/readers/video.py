@@ -341,6 +341,38 @@ def _opened(path: Path) -> BinaryIO:
         raise FileError(f"{path} cannot be read: {error.strerror}") from error
 
 
+def opened(path: Path, *, options: dict[str, str] | None = None, hwaccel: Any = None) -> Any:
+    """
+    Open a video with PyAV; bytes of its metadata that are not UTF-8 are no error.
+
+    Parameters
+    ----------
+    path
+        A video.
+    options
+        As of `av.open`.
+    hwaccel
+        Likewise.
+
+    Returns
+    -------
+    container
+        To be closed by the caller.
+    """
+    import av
+
+    # From 19 on, PyAV does so by itself, and has no such option.
+    if int(av.__version__.partition(".")[0]) < 19:
+        return av.open(str(path), metadata_errors="surrogateescape", options=options, hwaccel=hwaccel)
+    return av.open(str(path), options=options, hwaccel=hwaccel)
+
+
+def _said(metadata: dict[str, str], name: str) -> str | None:
+    """Return a text of the metadata; what is not UTF-8 in it is replaced, so that frames and files take it."""
+    text = metadata.get(name)
+    return None if text is None else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def pictures_of(container: Any) -> list[Any]:
     """
     Return the streams of moving pictures that can be decoded; covers and previews are none.
@@ -383,12 +415,12 @@ def _info_of_other(path: Path, size: int) -> VideoInfo:
             hint=install_hint("video"),
         ) from error
     try:
-        with av.open(str(path), metadata_errors="replace") as container:
+        with opened(path) as container:
             streams = pictures_of(container)
             if not streams:
                 raise FormatError(f"{path.name} holds no pictures")
             stream = max(streams, key=lambda found: found.width * found.height)
-            text = container.metadata.get("creation_time") or stream.metadata.get("creation_time")
+            text = _said(container.metadata, "creation_time") or _said(stream.metadata, "creation_time")
             start, wrong = _moment(text)
             several = f"it has {len(streams)} tracks of pictures, of which the first of the largest is read"
             return VideoInfo(
@@ -402,8 +434,8 @@ def _info_of_other(path: Path, size: int) -> VideoInfo:
                 rotation=0,
                 is_pano=False,
                 codec=stream.codec_context.name,
-                make=container.metadata.get("make"),
-                model=container.metadata.get("model"),
+                make=_said(container.metadata, "make"),
+                model=_said(container.metadata, "model"),
                 telemetry=None,
                 filesize=size,
                 problem=None,

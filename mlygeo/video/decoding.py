@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from mlygeo.errors import FileError, InputError
+from mlygeo.readers.video import opened
 from mlygeo.video import sampling
 
 if TYPE_CHECKING:
@@ -165,13 +166,13 @@ class Decoder:
 
     def __init__(self, path: Path, table: FrameTable, *, threads: int, hardware: str | None = None) -> None:
         av = sampling.library()
-        options: dict[str, Any] = {"options": table.options}
+        self._hardware: Any = None
         if hardware is not None:
             from av.codec.hwaccel import HWAccel
 
-            options["hwaccel"] = HWAccel(device_type=hardware, allow_software_fallback=True)
+            self._hardware = HWAccel(device_type=hardware, allow_software_fallback=True)
         self._errors = (av.FFmpegError, EOFError)
-        self._path, self._options, self._threads = path, options, threads
+        self._path, self._threads = path, threads
         self._table = table
         self._skipping = hardware is None
         try:
@@ -185,7 +186,7 @@ class Decoder:
 
     def _open(self) -> None:
         av = sampling.library()
-        self._container = av.open(str(self._path), metadata_errors="replace", **self._options)
+        self._container = opened(self._path, options=self._table.options, hwaccel=self._hardware)
         self._stream = self._container.streams[self._table.stream]
         for other in self._container.streams:
             if other is not self._stream:

@@ -424,7 +424,7 @@ def library() -> Any:
 
 def _read(av: Any, path: Path, movie: mp4.Movie | None, options: dict[str, str]) -> FrameTable | None:
     """Return the table of a file; None where its headers do not describe the pictures that FFmpeg would decode."""
-    with av.open(str(path), metadata_errors="replace", options=options) as container:
+    with telemetry.opened(path, options=options) as container:
         streams = telemetry.pictures_of(container)
         if not streams:
             raise FormatError(f"{path.name} holds no pictures that can be decoded")

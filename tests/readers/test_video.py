@@ -23,10 +23,11 @@ from mlygeo.errors import FileError, FormatError, InputError, MlygeoError
 from mlygeo.formats import mp4, mp4_tables
 from mlygeo.pipelines.geotagging import LOG_ENDINGS
 from mlygeo.pipelines.sources import EXIFTOOL, EXIFTOOL_XML
-from mlygeo.readers import cameras
+from mlygeo.readers import cameras, video
 from mlygeo.readers.cameras import blackvue, positions
 from mlygeo.readers.cameras.gopro import Payloads, streams
 from mlygeo.readers.video import read_video, video_info
+from mlygeo.video import sampling
 
 VIDEOS = DATA / "video"
 EXPECTED = json.loads((VIDEOS / "mapillary_tools_expected.json").read_text())["videos"]
@@ -508,6 +509,19 @@ def test_frames_in_fragments_are_the_packets_of_ffmpeg(tmp_path, flags):
     assert info.duration_s == pytest.approx(seconds) == 3
 
 
+def test_metadata_that_is_not_text_is_no_error(tmp_path):
+    """The versions of PyAV differ: older ones raise unless they are told not to, newer ones leave what cannot be written."""
+    path = made.pictures(tmp_path / "video.mkv", seconds=1, size=(64, 64), make="Acme Cam")
+    content = path.read_bytes()
+    assert b"Acme Cam" in content
+    path.write_bytes(content.replace(b"Acme Cam", b"Ac\xffe Cam"))
+    info = video_info(path)
+    assert (info.width, info.warning) == (64, None)
+    assert len(sampling.frame_table(path).rows) == 25
+    assert video._said({"make": "Ac\udcffe"}, "make") == "Ac\ufffde"
+    assert video._said({}, "make") is None
+
+
 def ffmpeg(*words):
     program = shutil.which("ffmpeg")
     if program is None:
@@ -673,7 +687,7 @@ def test_the_verb_writes_gpx_and_frames(tmp_path, capsys):
     assert result["points"] == len(mlygeo.read_frame(target, frame="tracks")) == 191
     assert cli.main(["tracks", str(broken), "-o", str(target)]) == 1
     assert cli.main(["tracks", str(tmp_path / "nowhere"), "-o", str(target)]) == 1
-    assert cli.main(["tracks", str(gopro), "-o", "x.doc"]) == 1
+    assert cli.main(["tracks", str(gopro), "-o", "x.doc"]) == 2
     folder = mlygeo.tracks(VIDEOS, skip_subfolders=True)
     assert folder["track_id"].nunique() == 3
 
