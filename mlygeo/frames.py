@@ -240,7 +240,10 @@ def form(schema: Schema, columns: Collection[str], column: Callable[[str], Any])
     if known - {DEFAULT_PROVIDER}:
         return schema.of_any_provider
     name = next((each for each in ("id", "creator_id") if each in columns), None)
-    if name is None or getattr(values := column(name), "ndim", 1) != 1 or not pd.api.types.is_string_dtype(values):
+    if name is None or getattr(values := column(name), "ndim", 1) != 1:
+        return schema
+    # A column of Python objects is one of texts where all but its gaps are.
+    if not pd.api.types.is_string_dtype(values.dropna() if values.dtype == object else values):
         return schema
     if known:
         # Rows that name Mapillary beside rows that name nobody were put together: those others may be anyone's.
