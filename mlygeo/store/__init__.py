@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, overload
 
-from mlygeo import frames, plausible
+from mlygeo import dtypes, frames, plausible
 from mlygeo.errors import FileError, FrameError, InputError, OutputError
 from mlygeo.places import is_device
 from mlygeo.progress import counted, working
@@ -291,7 +291,8 @@ def files_beside(path: Path) -> list[Path]:
 
 
 def _credited(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """Return a frame whose attribution is that of its rows, where these say whose the images are."""
+    """Return a frame to write: its attribution is that of its rows, where these say whose the images are."""
+    frame = dtypes.in_native_bytes(frame)
     if "attribution" not in frame.attrs or "provider" not in frame.columns:
         return frame
     lines, attrs = frames.credited_of(frame), frame.attrs

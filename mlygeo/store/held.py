@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo import degrees, frames
+from mlygeo import degrees, dtypes, frames
 from mlygeo.errors import FormatError, FrameError, MlygeoError
 from mlygeo.store.columns import DAMAGED, warn_of_damage
 from mlygeo.store.datasets import alike
@@ -93,7 +93,7 @@ def as_table(value: Any, *, name: str) -> pd.DataFrame | None:
 
     if isinstance(value, pd.DataFrame):
         frames.check_names(value.columns, name)
-        return value
+        return dtypes.in_native_bytes(value)
     if is_dask(value):
         return as_table(value.compute(), name=name)
     if isinstance(value, pd.Series):  # pandas hands it over as a column without a table

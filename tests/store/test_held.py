@@ -196,3 +196,23 @@ def test_a_table_with_the_index_of_pandas_is_read(tmp_path):
     POINTS.set_axis(["a", "b", "c"]).to_parquet(tmp_path / "held.parquet")
     held = store.as_frame(pq.read_table(tmp_path / "held.parquet"))
     assert_geodataframe_equal(held, POINTS)
+
+
+def test_numbers_in_another_byte_order_are_those_of_this_machine(tmp_path):
+    """As tables of FITS and of other machines have them; pandas sorts and Arrow writes none of these."""
+    swapped = POINTS.assign(value=np.array([3, 1, 2], dtype=">f8"), number=np.array([1, 2, 3], dtype=">i4"))
+    native = POINTS.assign(value=np.array([3, 1, 2], dtype="f8"), number=np.array([1, 2, 3], dtype="i4"))
+    assert_geodataframe_equal(store.as_frame(swapped), native)
+    assert swapped["value"].dtype == ">f8", "the caller's own is not changed"
+    for name in ("frame.parquet", "frame.gpkg"):
+        back = store.read_frame(store.write_frame(swapped, tmp_path / name))
+        assert back["value"].tolist() == [3, 1, 2]
+
+
+def test_a_step_takes_images_in_another_byte_order(images):
+    swapped = images.assign(
+        id=images["id"].to_numpy().astype(">i8"), compass_angle=images["compass_angle"].astype(">f8")
+    )
+    found = mlygeo.select(points=images.head(3)[["geometry"]], images=swapped)
+    expected = mlygeo.select(points=images.head(3)[["geometry"]], images=images)
+    assert found["id"].tolist() == expected["id"].tolist()
