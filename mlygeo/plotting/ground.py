@@ -83,11 +83,11 @@ def ground_of(basemap: str | None, attribution: str | None) -> Ground | None:
     Raises
     ------
     InputError
-        If it is no address of tiles, or it is not known whose they are.
+        If it is not an address of tiles, or it is not known whose they are.
     """
     if basemap is None:
         if attribution is not None:
-            raise InputError("`basemap_attribution` is of no use without `basemap`")
+            raise InputError("`basemap_attribution` has no effect without `basemap`")
         return None
     try:
         parts = urlsplit(basemap)
@@ -99,7 +99,7 @@ def ground_of(basemap: str | None, attribution: str | None) -> Ground | None:
     sound = sound and all(name in basemap for name in ("{z}", "{x}", "{y}"))
     if not sound or any(letter in basemap for letter in "\"'<>; "):
         raise InputError(
-            f"`basemap` is no address of map tiles: {basemap[:80]!r}",
+            f"`basemap` is not an address of map tiles: {basemap[:80]!r}",
             hint="such as https://tile.openstreetmap.org/{z}/{x}/{y}.png",
         )
     attribution = (attribution or "").strip() or None
@@ -178,7 +178,9 @@ def _tile(client: http.Client, address: str) -> Bytes | None:
         with Image.open(io.BytesIO(content)) as opened:
             return np.asarray(_on_white(opened).resize((SIDE, SIDE)))
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
-        raise FormatError(f"{what} is no picture", hint="base maps are tiles of pictures, not vector tiles") from error
+        raise FormatError(
+            f"{what} is not a picture", hint="base maps are tiles of pictures, not vector tiles"
+        ) from error
 
 
 def _on_white(opened: Any) -> Any:

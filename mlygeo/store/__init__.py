@@ -131,7 +131,7 @@ def read_frame(
     Coordinates come into the CRS of the first file. Files that hold other things than the first, such as street
     points beside images, are refused.
 
-    A geometry that is damaged is no reason to refuse the others: its row is left out, which is logged as a warning
+    A geometry that is damaged is not a reason to refuse the others: its row is left out, which is logged as a warning
     and counted in `attrs["left_out"]`. A file in which all are damaged is refused.
 
     Parameters
@@ -176,7 +176,7 @@ def read_frame(
         If it is not the kind of frame asked for, has no such column or layer, or has several layers
         with geometry and none was named.
     RegionError
-        If `bbox` is no box.
+        If `bbox` is not a box.
 
     Examples
     --------
@@ -194,7 +194,7 @@ def read_frame(
     else:
         file, named = parted(paths.must_be_local(path, "`path`"))
         if layer is not None and (not isinstance(layer, str) or named not in {None, layer}):
-            raise InputError(f"`layer` is {layer!r}, and the path names {named!r}" if named else "`layer` is no text")
+            raise InputError(f"`layer` is {layer!r}, and the path names {named!r}" if named else "`layer` is not text")
         found, name = _read_file(file, box, wanted, layer or named, srid), file.name
         keeps_dtypes = file.suffix.lower() in PARQUET
     log.info("read %s from %s", counted(len(found), "row"), name)
@@ -364,7 +364,7 @@ def part_of(
     FrameError
         If it has no such column, or no CRS and a box was given.
     RegionError
-        If `bbox` is no box.
+        If `bbox` is not a box.
     """
     box, wanted = None if bbox is None else extents.checked(bbox), extents.checked_columns(columns)
     if wanted is not None:

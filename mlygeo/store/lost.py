@@ -101,7 +101,8 @@ def with_sound_points(found: gpd.GeoDataFrame, path: Path, layer: str) -> gpd.Ge
     kept = np.array([one for one in sound if one is not None], dtype=bool)
     if layer in _LINES and not kept.all():
         raise FormatError(
-            f"{path.name}: {layer} have points whose latitude or longitude is no number", hint="correct or remove them"
+            f"{path.name}: {layer} have points whose latitude or longitude is not a number",
+            hint="correct or remove them",
         )
     attrs = {**found.attrs, "left_out": {**found.attrs.get("left_out", {}), NO_POSITION: lost}}
     if layer in _POINTS and len(kept) == len(found):

@@ -117,8 +117,8 @@ def test_the_verb_takes_any_vector_file_and_the_region_limits_both(town, tmp_pat
 def test_what_does_not_go_with_things_is_refused(town, tmp_path):
     things, images = town
     for options, message in [
-        ({"unique": True}, "`unique` is of no use with `towards`"),
-        ({"per": "year"}, "`per` is of no use with `towards`"),
+        ({"unique": True}, "`unique` has no effect with `towards`"),
+        ({"per": "year"}, "`per` has no effect with `towards`"),
         ({"max_distance": None}, "needs a largest distance"),
         ({"field_of_view": 0}, "`field_of_view` must lie above 0"),
         ({"apart": 200}, "`apart` must lie between"),
@@ -126,7 +126,7 @@ def test_what_does_not_go_with_things_is_refused(town, tmp_path):
     ]:
         with pytest.raises(InputError, match=message):
             mlygeo.select(towards=things, images=images, srid=SRID, **options)
-    with pytest.raises(InputError, match="`apart` is of no use without `towards`"):
+    with pytest.raises(InputError, match="`apart` has no effect without `towards`"):
         mlygeo.select(points=placed([shapely.Point(0, 0)]), images=images, apart=30)
     with pytest.raises(InputError, match="not possible with a dataset"):
         mlygeo.select(towards=things, images=write_dataset(images, tmp_path / "images", 10))

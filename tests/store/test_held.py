@@ -76,7 +76,7 @@ def test_a_dataframe_and_its_csv_leave_out_the_same_rows(tmp_path):
 
 
 def test_a_column_with_nothing_but_damaged_shapes_is_refused():
-    with pytest.raises(FrameError, match="'geometry' is no geometry"):
+    with pytest.raises(FrameError, match="'geometry' is not a geometry"):
         store.as_frame(in_dataframe([b"\x01\x02", None]))
 
 
@@ -147,7 +147,7 @@ MEASURING = {
 @pytest.mark.parametrize("use", sorted(MEASURING))
 def test_coordinates_that_are_no_places_on_the_earth_are_refused(tmp_path, use, crs):
     held = POINTS.set_crs(crs, allow_override=True)
-    with pytest.raises(mlygeo.errors.MlygeoError, match=r"no map of the earth|cannot (be turned|transform)"):
+    with pytest.raises(mlygeo.errors.MlygeoError, match=r"not a map of the earth|cannot (be turned|transform)"):
         MEASURING[use](held, tmp_path)
 
 
