@@ -207,7 +207,7 @@ class Clock:
             strange = {cell for cell, offset in known.items() if cell and offset is None}
             if strange:
                 raise FormatError(
-                    f"{self._name}: its column {offsets.written} has {min(strange)!r}, which is not an offset from UTC",
+                    f"{self._name}: its column {offsets.written} says {min(strange)!r}, which is no offset from UTC",
                     hint="write offsets as +02:00",
                 )
             there = np.array([known[cell] is not None for cell in cells]) & without
