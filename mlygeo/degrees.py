@@ -48,6 +48,21 @@ def turn(one: Any, other: Any) -> Any:
     return abs((one - other + 180.0) % 360.0 - 180.0)
 
 
+def off_axis(heading: Floats, bearing: Floats) -> Floats:
+    """Return the angle between two directions, degrees from 0 to 180; NaN where one is unknown."""
+    with np.errstate(invalid="ignore"):
+        turned = np.fmod(np.abs(heading - bearing), 360.0)
+    return np.minimum(turned, 360.0 - turned)
+
+
+def heading_difference(heading: Floats, bearing: Floats) -> Floats:
+    """Return the angle between a camera and the line of a street in either direction: 0 to 90°, NaN if unknown."""
+    # fmod is exact, and the compiled kernel uses the same, so that both agree to the last bit.
+    with np.errstate(invalid="ignore"):
+        difference = np.fmod(np.abs(heading - bearing), 180.0)
+    return np.minimum(difference, 180.0 - difference)
+
+
 def check(
     lon: Floats,
     lat: Floats,

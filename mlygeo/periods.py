@@ -213,7 +213,8 @@ def _of_object(value: Any) -> Period | None:
 
 def _of_numpy(value: Any) -> Period:
     unit = str(value.dtype).partition("[")[2].rstrip("]")
-    start, end = (_of_us(int(each.astype("datetime64[us]").astype("int64"))) for each in (value, value + 1))
+    after = (value.astype("int64") + 1).astype(value.dtype)
+    start, end = (_of_us(int(each.astype("datetime64[us]").astype("int64"))) for each in (value, after))
     return Period(start, end if unit in {"Y", "M", "W", "D"} else start)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import io
 import os
 import re
@@ -93,6 +94,12 @@ def content_of(path: str | os.PathLike[str], most: int) -> bytes:
     """
     with opened(path) as file:
         return file.read(most + 1)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def is_device(path: str | os.PathLike[str], *, or_pipe: bool = False) -> bool:

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from helpers.processes import end_all
 from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parents[1]
+PACKAGE = Path(find_spec("mlygeo").origin).parent  # the installed one, which a source archive's tests are about
 STUTTGART = ROOT / "examples" / "stuttgart"
 DATA = Path(__file__).parent / "data"
 OWN_VARIABLES = {"MLYGEO_NO_PROGRESS", "MLYGEO_PANORAMAX_URL", "MLYGEO_PANORAMAX_TOKEN"}

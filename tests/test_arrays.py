@@ -1,4 +1,6 @@
-"""Numbers that stand in several rows: found by both ways, and hardly any others."""
+"""Numbers that stand in several rows, found by both ways and hardly any others; groups and runs of values."""
+
+import itertools
 
 import numpy as np
 import pytest
@@ -47,3 +49,24 @@ def test_numbers_in_groups_are_those_of_a_plain_loop(groups):
     start = np.array([each for _, each in groups], dtype=np.int64)
     assert arrays.numbered(count).tolist() == [place for each, _ in groups for place in range(each)]
     assert arrays.numbered(count, start).tolist() == [first + place for each, first in groups for place in range(each)]
+
+
+@given(st.lists(st.integers(0, 2), max_size=30))
+def test_runs_are_those_of_itertools(values):
+    expected = [len([*each]) for _, each in itertools.groupby(values)]
+    count, first = arrays.runs(np.array(values, dtype=np.int64))
+    assert count.tolist() == expected
+    assert first.tolist() == [sum(expected[:number]) for number in range(len(expected))]
+    within = arrays.within_runs(np.array(values, dtype=np.int64))
+    assert within.tolist() == [place for each in expected for place in range(each)]
+
+
+@given(st.lists(st.tuples(st.lists(st.integers(0, 9), max_size=4), st.integers(-9, 9)), max_size=20))
+def test_sums_in_groups_are_those_of_a_plain_loop(groups):
+    steps = np.array([step for each, _ in groups for step in each], dtype=np.int64)
+    count = np.array([len(each) for each, _ in groups], dtype=np.int64)
+    start = np.array([each for _, each in groups], dtype=np.int64)
+    plain = [[sum(each[:place]) for place in range(len(each))] for each, _ in groups]
+    assert arrays.sums_before(steps, count).tolist() == list(itertools.chain(*plain))
+    expected = [first + total for (_, first), each in zip(groups, plain, strict=True) for total in each]
+    assert arrays.sums_before(steps, count, start).tolist() == expected

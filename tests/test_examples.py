@@ -19,9 +19,12 @@ from helpers import postgis_server
 from helpers.page_commands import check_options, inline_commands
 
 import mlygeo
+from mlygeo import cli
 
 database = postgis_server.database
 EXAMPLES = ROOT / "examples"
+STREETS = EXAMPLES / "stuttgart" / "stuttgart_osm_edges.gpkg"
+IMAGES = EXAMPLES / "stuttgart" / "stuttgart_images.parquet"
 FOLDERS = sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir() and path.name != "__pycache__")
 
 
@@ -101,32 +104,57 @@ def test_the_data_of_the_ride_can_be_made_again(tmp_path):
     assert names[0] == names[1]
 
 
-def test_export_to_geopackage_with_its_style(tmp_path):
+def test_export_to_geopackage_with_its_styles(tmp_path):
     text = run(EXAMPLES / "export" / "run.py", tmp_path)
     assert "146 selection" in text
     path = tmp_path / "stuttgart.gpkg"
     layers = dict(pyogrio.list_layers(path))
-    assert set(layers) >= {"images", "street_points", "streets", "selection"}
-    columns = set(mlygeo.read_frame(path, layer="selection").columns)
+    assert set(layers) >= {"images", "street_points", "streets", "coverage", "selection"}
     with sqlite3.connect(path) as database:
-        name, column, style, default = database.execute(
+        rows = database.execute(
             "SELECT f_table_name, f_geometry_column, styleQML, useAsDefault FROM layer_styles"
-        ).fetchone()
-        geometry = database.execute("SELECT column_name FROM gpkg_geometry_columns WHERE table_name = ?", [name])
-        assert geometry.fetchone() == (column,)
+        ).fetchall()
+        for name, column, style, default in rows:
+            geometry = database.execute("SELECT column_name FROM gpkg_geometry_columns WHERE table_name = ?", [name])
+            assert (geometry.fetchone(), default) == ((column,), 1)
+            assert style == (EXAMPLES / "export" / f"{name}.qml").read_text(encoding="utf-8")
     database.close()
-    assert (name, default) == ("selection", 1)
-    assert style == (EXAMPLES / "export" / "selection.qml").read_text(encoding="utf-8")
+    assert {name for name, *_ in rows} == {"selection", "coverage", "street_points"}
+
+
+FIELDS = {
+    "selection": {"is_pano", "compass_angle", "captured_at", "distance_m", "point_id", "id"},
+    "coverage": {"share_covered", "name", "covered_m", "length_m", "images", "newest"},
+    "cells": {"share_covered", "covered_m", "length_m", "images"},
+    "street_points": {"point_id", "bearing"},
+}
+
+
+def test_every_style_is_looked_at():
+    assert {path.stem for path in (EXAMPLES / "export").glob("*.qml")} == FIELDS.keys()
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_the_fields_of_a_style_are_columns(tmp_path, name):
+    """QGIS passes over a field that is not there; so the test looks."""
+    style = (EXAMPLES / "export" / f"{name}.qml").read_text(encoding="utf-8")
     ET.fromstring(style.split(">", 1)[1])
-    # QGIS passes over a field that is not there; so the test looks.
-    named = set(re.findall(r"&quot;(\w+)&quot;", style)) | set(re.findall(r'\[%[^%]*"(\w+)"', style))
-    assert named == {"is_pano", "compass_angle", "captured_at", "distance_m", "point_id", "id"}
-    assert named <= columns
+    named = set(re.findall(r"&quot;(\w+)&quot;", style)) | set(re.findall(r'"(\w+)"(?=[^<>]*%])', style))
+    named |= set(re.findall(r'attr="(\w+)"', style))
+    assert named == FIELDS[name]
+    words = ["--streets", STREETS, "--images", IMAGES, "-q", "-o", tmp_path / "made.gpkg"]
+    verb = (
+        ["select", "--interval", "50"]
+        if name in {"selection", "street_points"}
+        else ["coverage", "--cells", "quadkey17"]
+    )
+    assert cli.main([str(word) for word in [*verb, *words]]) == 0
+    assert named <= {*mlygeo.read_frame(tmp_path / "made.gpkg", layer=name).columns}
 
 
 def test_export_to_postgis(tmp_path, database):
     text = run(EXAMPLES / "export" / "run.py", tmp_path, database)
-    assert re.search(r"PostGIS: 4 tables; [1-9]\d* selected images", text)
+    assert re.search(r"PostGIS: 5 tables; [1-9]\d* selected images", text)
     assert len(mlygeo.read_frame(f"{database}?table=images", frame="images")) == 1298
 
 

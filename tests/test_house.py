@@ -23,14 +23,13 @@ from functools import cache
 import grimp
 import networkx as nx
 import pytest
-from conftest import ROOT
+from conftest import PACKAGE, ROOT
 
 import mlygeo
 from mlygeo.cli import options as verb_options
 from mlygeo.cli.verbs import VERBS
 from mlygeo.pipelines import options
 
-PACKAGE = ROOT / "mlygeo"
 FILES = sorted(PACKAGE.rglob("*.py"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
@@ -65,7 +64,7 @@ def room(path):
 
 
 def place(path, node):
-    return f"{path.relative_to(ROOT)}:{node.lineno}"
+    return f"{path.relative_to(PACKAGE.parent)}:{node.lineno}"
 
 
 @cache
@@ -109,7 +108,7 @@ def parameters(function):
 def test_no_file_hides_behind_an_underscore():
     """The underscore is for names in a file: a rule that spares names with one would spare the whole file."""
     hidden = [
-        path.relative_to(ROOT).as_posix()
+        path.relative_to(PACKAGE.parent).as_posix()
         for path in PACKAGE.rglob("*")
         if path.name.startswith("_")
         and not re.fullmatch(r"__(init|main)__\.pyi?|__pycache__", path.name)
@@ -155,7 +154,7 @@ def test_what_a_rule_forbids_is_not_allowed_again():
     """No comment and no setting spares part of the package an unused option, or a missing docstring."""
     spared = re.compile(r"#\s*(?:ruff:\s*)?noqa(?::.*\b(?:ARG001|ARG005|F401|F841|D1\d\d)\b|\s*$)")
     found = [
-        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        f"{path.relative_to(PACKAGE.parent)}:{number}: {line.strip()}"
         for path in FILES
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
         if spared.search(line)
@@ -188,8 +187,8 @@ def test_every_public_name_has_a_docstring():
                 if isinstance(each, ast.ClassDef):
                     yield from bare(each, name)
 
-    no(found for path in FILES for found in bare(tree(path), path.relative_to(ROOT)))
-    no(path.relative_to(ROOT) for path in FILES if not ast.get_docstring(tree(path)))
+    no(found for path in FILES for found in bare(tree(path), path.relative_to(PACKAGE.parent)))
+    no(path.relative_to(PACKAGE.parent) for path in FILES if not ast.get_docstring(tree(path)))
 
 
 # Names -------------------------------------------------------------------------
@@ -209,7 +208,7 @@ def test_no_name_only_hands_on_another():
     found = []
     for path in FILES:
         names = ours(path)
-        inside = ".".join(path.parent.relative_to(ROOT).parts) if path.name == "__init__.py" else None
+        inside = ".".join(path.parent.relative_to(PACKAGE.parent).parts) if path.name == "__init__.py" else None
         for node in tree(path).body:
             where = place(path, node)
             value = getattr(node, "value", None)

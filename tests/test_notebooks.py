@@ -49,6 +49,18 @@ def test_a_notebook_runs_and_shows_what_is_stored(execute, name):
         assert was == is_now, f"run 'make notebooks' and look at what changed below: {''.join(before['source'])}"
 
 
+@pytest.mark.filterwarnings("default")
+def test_a_notebook_beside_the_clone_finds_the_package(execute, tmp_path):
+    """In its folder is one with the name of the package, which Python would import as an empty one."""
+    import nbformat
+
+    (tmp_path / "mlygeo" / "mlygeo").mkdir(parents=True)
+    cell = nbformat.v4.new_code_cell("import mlygeo\nmlygeo.read_frame.__name__")
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "beside.ipynb")
+    found = execute.executed(tmp_path / "beside.ipynb")
+    assert [text_of(output) for each in code(found) for output in each["outputs"]] == ["'read_frame'"]
+
+
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_a_stored_notebook_is_tidy(name):
     path = FOLDER / name

@@ -69,7 +69,7 @@ def test_moments(value, moment):
         "2024-6-1", "24-06-30", "202406", "2024-06T12:00", "2024-06-30T", "2024-06-30Z", "2024-06-30T12:00 PST",
         "2024-06-30T1200Z", "20240630T12:00Z", "2024-06-30T12:00+2", "-2024", "+2024", "002024", "1719748800", "1719748800000",
         "2024-06-30T12.5", "\uff12\uff10\uff12\uff14", "2024\N{MINUS SIGN}06", "\ud800",
-        pd.NaT, np.datetime64("NaT"), float("nan"), 2024, 2024.5, True, None, b"2024", ["2024"], object(), np.array([1, 2]),
+        pd.NaT, np.datetime64("NaT", "us"), float("nan"), 2024, 2024.5, True, None, b"2024", ["2024"], object(), np.array([1, 2]),
         pd.Timedelta("1D"),
     ],
 )  # fmt: skip

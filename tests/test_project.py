@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT
+from conftest import PACKAGE, ROOT
 
 import mlygeo
 from mlygeo import pipelines
@@ -68,13 +68,19 @@ def test_the_package_is_found_beside_its_clone(tmp_path):
 
 def test_nothing_says_to_install_from_an_index_that_has_it_not():
     pages = [path for path in ROOT.glob("*.md") if path.name != "RELEASING.md"]  # which is about the day it has it
-    for path in [*pages, *(ROOT / "docs").rglob("*.md"), *(ROOT / "mlygeo").rglob("*.py")]:
+    for path in [*pages, *(ROOT / "docs").rglob("*.md"), *PACKAGE.rglob("*.py")]:
         assert not re.search(r"pip install '?\"?mlygeo", path.read_text(encoding="utf-8")), path
 
 
 def test_the_changelog_knows_this_version():
     assert f"## {PROJECT['project']['version']} " in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert f"version: {PROJECT['project']['version']}" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+
+
+def test_the_paper_cites_each_of_its_references():
+    cited = re.findall(r"\[@(\w+)\]", (ROOT / "paper.md").read_text(encoding="utf-8"))
+    listed = re.findall(r"^@\w+\{(\w+),", (ROOT / "paper.bib").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted({*cited}) == sorted(listed)
 
 
 CORE = PROJECT["project"]["dependencies"]
@@ -125,7 +131,7 @@ IMPORTED = {"pillow": "PIL", "lazy-loader": "lazy_loader", "mapbox-vector-tile":
 
 def _imports():
     """The packages that modules of mlygeo import, by name or through importlib."""
-    for path in (ROOT / "mlygeo").rglob("*.py"):
+    for path in PACKAGE.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
         for node in ast.walk(ast.parse(text)):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

@@ -150,7 +150,7 @@ def wrong_values(folder):
         "2024-06-31", "EPSG:4326", "EPSG:999999", "a" * 5000, "١٢", b"x", bytearray(b"1"), True, False, np.bool_(True),
         float("nan"), float("inf"), float("-inf"), -0.0, -1, 0, 1, 3, 2**31, 2**63, -(2**63), 10**400, 1e308, -1e308, 5e-324, 1.5, 1j,
         decimal.Decimal("NaN"), decimal.Decimal("1e999"), decimal.Decimal("0.5"), np.float32("nan"), np.int8(-1), np.uint64(2**64 - 1),
-        np.array(1), np.array([]), np.zeros((2, 2)), np.array(["a", None], dtype=object), pd.NaT, pd.NA, np.datetime64("NaT"),
+        np.array(1), np.array([]), np.zeros((2, 2)), np.array(["a", None], dtype=object), pd.NaT, pd.NA, np.datetime64("NaT", "us"),
         dt.datetime(2024, 6, 30), dt.date(2024, 6, 30), dt.timedelta(1), pd.Period("2024"), [], {}, (), set(), [[]], [None], [[1, 2], [3]],
         ["x", 5], [True], [float("nan")], (1, 2, 3), (9, 48, 10, 49), (10, 49, 9, 48), (0, 0, 0, float("nan")), {"type": "Feature"},
         {"type": "Point", "coordinates": "x"}, {"type": "Polygon", "coordinates": [[[0, 0], [1, 1]]]}, {"type": "FeatureCollection", "features": 5},

@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, STUTTGART
+from conftest import PACKAGE, STUTTGART
 from geopandas.testing import assert_geodataframe_equal
 from helpers.command_line import program
 from helpers.disks import KINDS, disk_of
@@ -41,7 +41,7 @@ ONLY_IN_SYSTEMS = {
 
 def test_differences_between_systems_stand_in_one_place():
     found = []
-    for path in sorted((ROOT / "mlygeo").rglob("*.py")):
+    for path in sorted(PACKAGE.rglob("*.py")):
         if path.name == "systems.py":
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

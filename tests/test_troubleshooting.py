@@ -5,7 +5,7 @@ import functools
 import re
 
 import pytest
-from conftest import ROOT
+from conftest import PACKAGE, ROOT
 
 PAGE = ROOT / "docs" / "troubleshooting.md"
 QUOTED = re.findall(r"^### `(.+)`$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
@@ -26,7 +26,7 @@ def said(node):
 def messages():
     """All strings of the code, parameters written as the command line does."""
     found = set()
-    for path in (ROOT / "mlygeo").rglob("*.py"):
+    for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str)):
                 found.add(in_flags(said(node)))

@@ -31,6 +31,9 @@ SCRIPT = ROOT / "tests" / "user_script" / "every_function.py"
 OPTIONS = sorted((ROOT / "mlygeo" / "pipelines" / "options").glob("*.py"))
 CACHE = ROOT / ".mypy_cache"
 
+VERSIONS = ["3.11", "3.14"]
+"""The oldest and the newest Python that mlygeo promises, whichever runs the checkers."""
+
 FUNCTIONS = [name for name in mlygeo.__all__ if callable(getattr(mlygeo, name))]
 
 ABOVE = """\
@@ -82,17 +85,19 @@ def user(tmp_path_factory):
         assert found.returncode in {0, 1}, found.stdout + found.stderr
         return found.stdout
 
-    def mypy(name):
+    def mypy(name, version=None):
         said = defaultdict(list)
         settings = ("--strict", "--no-error-summary", "--hide-error-context", "--cache-dir", str(CACHE / "user_script"))
+        settings += ("--python-version", version) if version else ()
         for line in run("mypy", *settings, name).splitlines():
             if match := re.match(rf"{name}:(\d+): (\w+: .*)", line):
                 said[int(match[1])].append(match[2])
         return said
 
-    def pyright(name):
+    def pyright(name, version=None):
         said = defaultdict(list)
-        for each in json.loads(run("pyright", "--pythonpath", sys.executable, "--outputjson", name))[
+        settings = ("--pythonversion", version) if version else ()
+        for each in json.loads(run("pyright", "--pythonpath", sys.executable, *settings, "--outputjson", name))[
             "generalDiagnostics"
         ]:
             text = f"{each['severity']}: {each['message']}  [{each.get('rule')}]"
@@ -118,11 +123,12 @@ def test_every_public_function_is_called():
     no(name for name in FUNCTIONS if not any(f"{each}.".startswith(f"mlygeo.{name}.") for each in called))
 
 
+@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("checker", ["mypy", "pyright"])
-def test_the_script_passes(user, checker):
+def test_the_script_passes(user, checker, version):
     folder, checkers = user
     shutil.copy(SCRIPT, folder)
-    said = checkers[checker](SCRIPT.name)
+    said = checkers[checker](SCRIPT.name, version)
     no(f"{line}: {text}" for line, texts in said.items() for text in texts if text.startswith("error"))
 
 

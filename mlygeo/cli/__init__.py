@@ -73,7 +73,7 @@ LONE_NUMBERS = re.compile(r"arguments? \((-?\d+(\.\d+)?[ )])+$|option '-\d'")
 BLANKS = frozenset({"delimiter"})
 """Options whose value may be white space."""
 
-INPUTS = frozenset({"FILE", "DIR"})
+INPUTS = frozenset({"FILE", "DIR", "URL|FILE"})
 """What options are of which the value may be any name that a file can have."""
 
 MAY_BE_EMPTY = frozenset({"jwt", "user_password"})
@@ -224,8 +224,8 @@ def program() -> None:
     """
     Street-level imagery as GeoDataFrames: from a region to a selection of images.
 
-    'mlygeo VERB --help' explains a verb. Results are GeoParquet files, which QGIS, DuckDB and
-    GeoPandas can open.
+    'mlygeo VERB --help' explains a verb. Results are GeoParquet, for DuckDB and GeoPandas,
+    or GeoPackage, for QGIS.
     """
 
 
@@ -343,7 +343,7 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
             files = job.write(target)
     wait = job.wait() if job.wait is not None else None
     _say(in_flags(job.headline, parameters), quiet=quiet)
-    if files:
+    if files and job.headline.partition(", ")[0] != str(files[0]):  # which may have said it
         _say("  ".join(str(file) for file in files), quiet=quiet)
     if as_json:
         click.echo(json.dumps(_summary(job, parameters), indent=2, ensure_ascii=False))

@@ -136,6 +136,7 @@ VALUES = {
     "TOKEN": ("jwt", "token"),
     "TYPE,...": ("file_types", "meta_types"),
     "URL": ("address", "endpoint", "scheduler"),
+    "URL|FILE": ("basemap",),
     "WxH": ("size",),
     "ZONE": ("time_zone",),
     "missing_gps|identical_timestamps": ("data",),

@@ -346,7 +346,7 @@ VERBS = (
         "Upload processed images, archives of them, and videos with positions.",
         "mlygeo upload photos --user-name jane",
         ".mlygeo/upload_history.parquet in the import path",
-        "File for the history of uploads.",
+        "File for the history of uploads, a table (.parquet).",
         takes_region=False,
         arguments="import_path",
         words="DIR|FILE...",

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from mlygeo.arrays import sums_before
 from mlygeo.formats import mp4_tables as of
 from mlygeo.formats import times
 from mlygeo.formats.mp4_tables import (
@@ -540,7 +541,7 @@ class Fragments:
                 key[place] = (records["flags"] & _NEEDS_OTHERS) == 0
             if layout & of.LATER:
                 later[place] = records["later"].view(">i4") if layout & of.SIGNED else records["later"]
-        offset, time = _from_starts(runs.start, size, count), _from_starts(begins, duration, count)
+        offset, time = sums_before(size, count, runs.start), sums_before(duration, count, begins)
         later += time
         return Samples(offset, size, time, later, duration, key)
 
@@ -571,13 +572,3 @@ class Moofs:
             self.content, np.array(self.ends, np.int64), np.array(self.places, np.int64), defaults, file_size
         )
         return Fragments(memoryview(self.content), runs, file_size)
-
-
-def _from_starts(starts: Whole, steps: Whole, count: Whole) -> Whole:
-    """Return for each sample the start of its run plus the steps of the samples before it in the run."""
-    total: Whole = np.cumsum(steps)
-    total -= steps
-    some = count > 0
-    firsts = (np.cumsum(count) - count)[some]
-    total += np.repeat(starts[some] - total[firsts], count[some])
-    return total

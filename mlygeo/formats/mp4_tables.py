@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import numpy as np
 
+from mlygeo.arrays import sums_before
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -250,10 +252,7 @@ def _offsets(table: memoryview, size: Whole) -> Whole:
     per_chunk[start:] = np.repeat(rows[:, 1], lengths)[: len(chunks) - start]
     ends = np.minimum(np.cumsum(np.minimum(per_chunk, len(size))), len(size))
     held = np.diff(ends, prepend=0)
-    chunk = np.repeat(np.arange(len(chunks)), held)
-    before = np.concatenate([[0], np.cumsum(size)])
-    offset: Whole = chunks[chunk] + before[: len(chunk)] - before[(ends - held)[chunk]]
-    return offset
+    return sums_before(size[: held.sum()], held, chunks)
 
 
 # Boxes inside `moof` boxes, as columns of runs of samples. A day of video has hundreds of thousands of fragments,

@@ -150,7 +150,7 @@ def decode(text: bytes, *, date: np.datetime64 | None = None, now_us: int | None
         problems.append(f"sentences of one moment lie apart, the first was taken: {contradicting:,}")
     time = moment[rows].astype("datetime64[us]")
     if not dated:
-        time[:] = np.datetime64("NaT")
+        time[:] = np.datetime64("NaT", "us")
         problems.append("no sentence tells the date; the day of the first one can be given")
     altitude = np.where(heights_at >= 0, altitude[heights_at], np.nan)
     return Fixes(lon[rows], lat[rows], altitude, time, problems, dict(+left_out))

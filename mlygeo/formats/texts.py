@@ -173,7 +173,7 @@ def cell_moments(texts: pa.Array) -> Moments:
     coded = texts.take(pa.array(rest)).dictionary_encode()
     readings = [read(text) for text in coded.dictionary.to_pylist()]
     known = np.array([0 if reading is None else reading.us for reading in readings], dtype="datetime64[us]")
-    known[[reading is None for reading in readings]] = np.datetime64("NaT")
+    known[[reading is None for reading in readings]] = np.datetime64("NaT", "us")
     without = np.array([reading is not None and reading.offset_s is None for reading in readings], dtype=bool)
     codes = coded.indices.to_numpy()
     time[rest] = known[codes]

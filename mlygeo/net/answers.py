@@ -408,12 +408,12 @@ class Body:
 
     The libraries' own decompression takes a stream for whole that was cut short; this does not. Only
     gzip is understood, since only that is asked for; it is recognised by its first bytes too, where no
-    header names it.
+    header names it. Parts of files stay as they are, which may begin with anything.
 
     Parameters
     ----------
     headers
-        Content-Length, Content-Encoding and Transfer-Encoding are looked at.
+        Content-Length, Content-Encoding, Transfer-Encoding and Content-Range are looked at.
     longest
         Bytes, as they come and decompressed; a longer body is broken.
     reserve
@@ -445,6 +445,8 @@ class Body:
             self._is_gzip = True
         elif encoding not in {"", "identity"}:
             self.broken = Broken(f"answered in the encoding {clean(encoding[:20])!r}")
+        elif headers.get("Content-Range") is not None:
+            self._is_gzip = False
         if frames not in {"", "identity", "chunked"}:
             self.broken = Broken(f"answered in the transfer encoding {clean(frames[:20])!r}")
         if len(stated) > 1 or not all(re.fullmatch("[0-9]{1,18}", each) for each in stated):

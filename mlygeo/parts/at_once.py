@@ -20,13 +20,14 @@ import numpy as np
 import pyarrow as pa
 
 from mlygeo import arrays
+from mlygeo.degrees import heading_difference
 from mlygeo.keys import Keyed
 from mlygeo.parts import images, plan, selection
 from mlygeo.parts.matching import Matched
 from mlygeo.parts.run import quiet
 from mlygeo.parts.whole import Whole
 from mlygeo.progress import Progress
-from mlygeo.spatial import areas, grid
+from mlygeo.spatial import areas
 from mlygeo.spatial.nearest import OWN_COLUMNS, Matches
 from mlygeo.store.datasets.files import File
 from mlygeo.store.parquet.reading import groups_near
@@ -306,7 +307,7 @@ class _Search:
         difference = np.full(len(point), np.nan)
         if "bearing" in points.columns and "compass_angle" in own.column_names:
             heading = floats_of(candidates, "compass_angle")[which]
-            difference = grid.heading_difference(heading, floats_of(points, "bearing")[point])
+            difference = heading_difference(heading, floats_of(points, "bearing")[point])
         matched = Matched(
             points, ids, candidates, Keyed(np.arange(len(own)), held),
             Matches(point, which, self._distance_m[point, rank], rank + 1), difference,

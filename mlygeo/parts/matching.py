@@ -11,6 +11,7 @@ import numpy as np
 
 from mlygeo import dtypes, frames, schemas
 from mlygeo.arrays import distinct
+from mlygeo.degrees import heading_difference
 from mlygeo.errors import FrameError
 from mlygeo.progress import counted, working
 from mlygeo.spatial.nearest import OWN_COLUMNS
@@ -251,11 +252,9 @@ class _Compared:
 
     def difference(self, matches: Matches) -> Floats:
         """Return the angle between camera and street of each match, degrees; NaN when unknown."""
-        from mlygeo.spatial import grid
-
         if self.point_bearing is None or self.image_heading is None:
             return np.full(len(matches.point_row), np.nan)
-        return grid.heading_difference(self.image_heading[matches.image_row], self.point_bearing[matches.point_row])
+        return heading_difference(self.image_heading[matches.image_row], self.point_bearing[matches.point_row])
 
 
 def _best(

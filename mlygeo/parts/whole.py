@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +16,7 @@ from mlygeo.arrays import maybe_repeated
 from mlygeo.parts import facts, points
 from mlygeo.parts.images import AT_ONCE, spread
 from mlygeo.parts.plan import AllParts
+from mlygeo.places import sha256_of
 from mlygeo.store.datasets import layout
 from mlygeo.store.datasets.index import Index, Part
 from mlygeo.store.parquet import encodings
@@ -192,8 +192,7 @@ def index_of(made: Plan, counts: list[dict[str, Any]], more: dict[str, Any]) -> 
 
     def described(number: int) -> Part:
         task, path, counted = made.tasks[number], made.path(number), counts[number]
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        sha256 = sha256_of(path)
         west, south, east, north = counted["box"]
         times = {
             name: None if counted[name] is None else datetime.fromisoformat(counted[name])

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
+    PathLike = str | os.PathLike[str]
+
     from mlygeo.plotting.layers import Layer
     from mlygeo.progress import Progress
     from mlygeo.store import FrameLike
@@ -30,7 +32,7 @@ def plot(
     title: str | None = None,
     colour: str | None = None,
     dpi: int = 150,
-    basemap: str | None = None,
+    basemap: PathLike | None = None,
     basemap_attribution: str | None = None,
     thumbnails: Literal["files", "web", "none"] = "files",
     inset: FrameLike | None = None,
@@ -51,7 +53,7 @@ def plot(
     Parameters
     ----------
     layers
-        Frames, or files of them, the lowest first.
+        Frames, or files of them, the lowest first; or the folder that `select` or `coverage` wrote.
     title
         Text above the picture.
     colour
@@ -60,12 +62,14 @@ def plot(
     dpi
         Resolution of a picture, dots per inch.
     basemap
-        Address of map tiles (pictures), with {z}, {x} and {y}: for a picture they are fetched at
-        once, for an interactive map (.html) when it is looked at. Default: none, and nothing is
-        fetched. Mind the terms of whoever serves them.
+        Address of map tiles, with {z}, {x} and {y}: tiles that are pictures are fetched at once for
+        a picture, and for an interactive map (.html) when it is looked at. For an interactive map
+        also vector tiles (.pbf, .mvt), or a PMTiles archive by its path or address: those of the
+        region are put into the page, up to 8 MB. Default: none, and nothing is fetched. Mind the
+        terms of whoever serves them.
     basemap_attribution
         Whose the base map is, which stands below the map; needed with a base map, unless it is
-        OpenStreetMap's.
+        OpenStreetMap's, or an archive that says it.
     thumbnails
         Pictures of images on an interactive map (.html): "files" shows those that were downloaded
         (`path`), "web" also those at the addresses that the frame holds (such as
@@ -114,13 +118,17 @@ def plot(
         if inset is not None:
             with running(progress):
                 small = plotting.layers_of(inset)
-        noted([note for layer in there for note in layer.notes(counted=True)])
+        noted([note for layer in there for note in layer.notes(counted=True)], there)
+        seen.extend(there)
         with running(progress), working("drawing"):
             return plotting.draw_layers(there, title=title, dpi=dpi, colour=colour, ground=ground, inset=small)
 
-    def noted(notes: list[str]) -> None:
+    def noted(notes: list[str], there: list[Layer], path: Path | None = None) -> None:
         summary["notes"] = notes
-        job.headline = "; ".join(["drawn", *notes])
+        summary["rows"] = [{"layer": layer.name, "rows": layer.rows, "drawn": len(layer.frame)} for layer in there]
+        job.headline = "; ".join([", ".join(layer.counted for layer in there), *notes])
+        if path is not None:
+            job.headline = f"{path}, {_size(path)}: {job.headline}"
 
     def write(path: Path) -> list[Path]:
         if path.suffix.lower() == ".html":
@@ -132,15 +140,22 @@ def plot(
             ground = plotting.ground_of(basemap, basemap_attribution)
             page = plotting.Map(opened(), title=title, colour=colour, ground=ground, thumbnails=thumbnails)
             written = page.save(path)
-            noted(page.notes())
+            noted(page.notes(), page.layers, path)
             return [written]
         made = figure()
         with working("drawing"), store.atomic(path) as temporary:
             made.savefig(temporary)
+        noted(summary["notes"], seen, path)
         return [path]
 
+    seen: list[Layer] = []
     job = Job(figure, summary, "drawn", write)
     return job
+
+
+def _size(path: Path) -> str:
+    size = path.stat().st_size
+    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.0f} kB"
 
 
 def _check(layers: list[Any], *, dpi: Any) -> None:

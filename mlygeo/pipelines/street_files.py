@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import InputError
 from mlygeo.pipelines.arguments import of_no_use
+from mlygeo.places import sha256_of
 from mlygeo.progress import counted
 
 if TYPE_CHECKING:
@@ -115,8 +116,7 @@ def partition_streets(
         )
     of_no_use(("add", "dry_run", "workers"), "for the streets of an OpenStreetMap file, which one process writes anew")
     path, most = paths[0], rows_per_part or STREETS_PER_PART
-    with path.open("rb") as file:
-        said = json.dumps([layout.VERSION, most, hashlib.file_digest(file, "sha256").hexdigest()])
+    said = json.dumps([layout.VERSION, most, sha256_of(path)])
     inputs = hashlib.sha256(said.encode()).hexdigest()[:32]
     folder, record = publishing.run_folder(dataset), provenance.of_this_call()
     try:

@@ -23,6 +23,7 @@ from mlygeo.pipelines import inputs, provenance
 from mlygeo.pipelines.datasets import frame_of, processes_for
 from mlygeo.pipelines.job import Job, check_folder, tally
 from mlygeo.pipelines.own_files import TILES
+from mlygeo.places import sha256_of
 from mlygeo.processes import Processes
 from mlygeo.progress import Progress, counted, keep, running, working
 from mlygeo.providers import attribution_of
@@ -460,9 +461,7 @@ def _written_to(path: Path, write_to: Callable[[Path], None]) -> str:
     """Write a file, whole or not at all; return its hash."""
     with whole(path) as temporary:
         write_to(temporary)
-        with temporary.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return digest
+        return sha256_of(temporary)
 
 
 def _tallied(rows: list[dict[str, Any]]) -> pa.Table:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlygeo.errors import FileError, InputError, NotDescribedError
+from mlygeo.errors import FileError, FormatError, InputError, NotDescribedError
 from mlygeo.pipelines.job import Job, tally, version
 from mlygeo.progress import counted
 
@@ -39,6 +39,18 @@ def setting(name: str, given: int | None, default: int | None) -> int | None:
     if given is not None and given < 1:
         raise InputError(f"{source} must be 1 or more, not {given}")
     return default if given is None else given
+
+
+def check_history(output: PathLike | None) -> None:
+    """Raise FormatError where the history, a table without places, would be written under the name of a format."""
+    from mlygeo import store
+
+    path = Path(output) if output else HISTORY_FILE
+    if path.suffix.lower() not in store.PARQUET:
+        raise FormatError(
+            f"{path.name}: the history of uploads is written as .parquet",
+            hint=f"name {path.with_suffix('.parquet').name}; it has no places that a map could show",
+        )
 
 
 def write_history(

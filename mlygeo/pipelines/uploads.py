@@ -11,7 +11,7 @@ from mlygeo.errors import FormatError, InputError
 from mlygeo.pipelines.destination import Destination
 from mlygeo.pipelines.job import Job, check_folder, public_with, version
 from mlygeo.pipelines.options import Described, Server, SignedIn, Uploading, User
-from mlygeo.pipelines.upload_parts import skipped_text
+from mlygeo.pipelines.upload_parts import check_history, skipped_text
 from mlygeo.pipelines.upload_sequences import nothing_to_send
 from mlygeo.progress import counted, keep
 
@@ -115,7 +115,7 @@ def upload(
         Folder with the images and their descriptions, or single files in it. An archive that you name must be one
         of a sequence.
     output
-        File for the history of these files. Default: .mlygeo/upload_history.parquet in the folder.
+        File for the history of these files (.parquet). Default: .mlygeo/upload_history.parquet in the folder.
     user_name
         User to upload as. Default: the user named by the images, who must have signed in; if they name nobody, the
         user who signed in last.
@@ -154,7 +154,7 @@ def upload(
     FileError
         If a path does not exist.
     FormatError
-        If an archive that is named is none of a sequence.
+        If an archive that is named is none of a sequence, or `output` does not end in .parquet.
     CredentialsError
         If nobody has signed in, or not the user that the images name, or an organization is unknown.
     ServiceError
@@ -164,6 +164,7 @@ def upload(
     --------
     >>> upload("photos", user_name="jane").query("status == 'failed'")[["path", "reason"]]
     """
+    check_history(output)
     described = Described(desc_path=desc_path, skip_subfolders=skip_subfolders)
     user = User(
         user_name=user_name,

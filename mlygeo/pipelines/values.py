@@ -101,8 +101,8 @@ OPENED = frozenset({"images", "points"})
 PIPED = "_file"
 """How the names of parameters end whose files are read once, so that a pipe will do; see `places.opened`."""
 
-ADDRESSED = frozenset({"sequence_file"})
-"""Parameters of paths that may be addresses: files of text, and of frames, too."""
+ADDRESSED = frozenset({"sequence_file", "basemap"})
+"""Parameters of paths that may be addresses: files of text, of frames, and of map tiles."""
 
 WRITTEN = frozenset({"output", "import_path", "failed_imgid_file", "split_import_path", "store"})
 """Parameters of paths that results are written to."""

@@ -39,7 +39,7 @@ window.mlygeo.controls = () => {
   const keys = make("div", panel);
 
   function key(layer, colour) {
-    const made = make("span", null, undefined, { class: layer.shape === "points" ? "key" : "key line", "aria-hidden": "true" });
+    const made = make("span", null, undefined, { class: layer.shape === "points" ? "key" : layer.fill ? "key area" : "key line", "aria-hidden": "true" });
     made.style.background = colour;
     return made;
   }
@@ -248,7 +248,8 @@ window.mlygeo.controls = () => {
       const words = ["id", "name", "when"].map((name) => said(hit.layer, hit.row, name)).filter(Boolean);
       make("div", hover, words.slice(0, 2).join(", ") || hit.layer.name);
       function stand() {
-        hover.style.left = `${Math.max(4, Math.min(at[0] + 14, box.clientWidth - hover.offsetWidth - 4))}px`;
+        const [right] = window.mlygeo.free(hover.offsetWidth);
+        hover.style.left = `${Math.max(4, Math.min(at[0] + 14, right - hover.offsetWidth - 4))}px`;
         const above = at[1] - hover.offsetHeight - 10;
         hover.style.top = `${above > 4 ? above : at[1] + 18}px`;
       }
@@ -260,15 +261,21 @@ window.mlygeo.controls = () => {
   // ---- the layers as a table, for readers of screens and for all ------------------------------------------
   const details = make("details", panel, undefined, { id: "layers" });
   make("summary", details, "Layers as a table");
-  const table = make("table", make("div", details, undefined, { class: "wide", tabindex: "0", role: "region", "aria-label": "Layers as a table" }));
+  const table = make("table", details);
   make("caption", table, `${meta.title ? `${meta.title}: ` : ""}what the map shows`);
-  const head = make("tr", make("thead", table));
-  for (const words of ["Layer", "Rows", "Drawn", "Taken from", "until", "West", "South", "East", "North"]) make("th", head, words, { scope: "col" });
-  const body = make("tbody", table);
   for (const layer of shown) {
-    const line = make("tr", body);
-    make("th", line, layer.name, { scope: "row" });
-    for (const value of [count(layer.all ?? layer.rows), count(layer.rows), ...(layer.taken ?? ["", ""]), ...(layer.extent ?? ["", "", "", ""])]) make("td", line, value);
+    const body = make("tbody", table);
+    make("th", make("tr", body), layer.name, { scope: "rowgroup", colspan: "2" });
+    const values = {
+      Rows: count(layer.all ?? layer.rows), Drawn: count(layer.rows), "Taken from": layer.taken?.[0], "Taken until": layer.taken?.[1],
+      West: layer.extent?.[0], South: layer.extent?.[1], East: layer.extent?.[2], North: layer.extent?.[3],
+    };
+    for (const [name, value] of Object.entries(values)) {
+      if (value === undefined) continue;
+      const line = make("tr", body);
+      make("th", line, name, { scope: "row" });
+      make("td", line, value);
+    }
   }
 
   // Where the map is, once it rests after a key or a button.

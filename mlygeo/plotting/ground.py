@@ -1,12 +1,16 @@
-"""Map tiles below a picture: fetched from whoever serves them, and laid out in degrees."""
+"""Base maps: where their tiles are and whose they are; and map tiles below a picture, laid out in degrees."""
 
 from __future__ import annotations
 
+import html
 import io
 import math
+import os
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -17,6 +21,7 @@ from mlygeo.net import http
 from mlygeo.net.answers import NotFoundError
 from mlygeo.net.files import Files
 from mlygeo.plotting.thinning import NORTHMOST
+from mlygeo.store import paths, tile_archives
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -35,6 +40,9 @@ DEEPEST = 19
 AT_ONCE = 4
 """Tiles that are asked for at a time: servers that cost nothing ask for few."""
 
+VECTOR = (".pbf", ".mvt")
+"""How addresses of vector tiles end."""
+
 KNOWN = {"tile.openstreetmap.org": OPENSTREETMAP}
 """Whose the tiles of a host are, where it serves no others."""
 
@@ -47,18 +55,32 @@ class Ground:
     Parameters
     ----------
     address
-        Address of its tiles, with {z}, {x} and {y}.
+        Address of its tiles, with {z}, {x} and {y}; or path or address of an archive.
     attribution
-        Whose it is; None where the host tells.
+        Whose it is.
+    kind
+        Tiles that are pictures, which a browser fetches when the map is looked at; vector tiles, or an archive of
+        either, which are put into the page.
     """
 
     address: str
-    attribution: str | None = None
+    attribution: str
+    kind: Literal["pictures", "vector", "archive"] = "pictures"
 
     @property
     def line(self) -> str:
         """Whose it is, for below the map."""
-        return f"base map: {self.attribution or KNOWN[urlsplit(self.address).hostname or '']}"
+        return f"base map: {self.attribution}"
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether a server has it."""
+        return "://" in self.address
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return paths.shown(self.address) if self.is_remote else Path(self.address).name
 
     def tile(self, zoom: int, column: int, row: int) -> str:
         """Return the address of a tile; columns go on round the earth."""
@@ -69,26 +91,36 @@ class Ground:
         return address
 
 
-def ground_of(basemap: str | None, attribution: str | None) -> Ground | None:
+def ground_of(basemap: str | os.PathLike[str] | None, attribution: str | None) -> Ground | None:
     """
-    Return the base map at an address of map tiles; None where there is none.
+    Return the base map at an address of map tiles, or in an archive of them; None where there is none.
 
     Parameters
     ----------
     basemap
-        The address.
+        Address of tiles, with {z}, {x} and {y}; or path or address of a PMTiles archive.
     attribution
-        Whose the tiles are.
+        Whose the tiles are. What an archive says stands below the map in any case.
 
     Raises
     ------
     InputError
-        If it is not an address of tiles, or it is not known whose they are.
+        If it is neither, or it is not known whose the tiles are.
+    FileError
+        If an archive cannot be read.
+    FormatError
+        If it is none, or damaged.
+    ServiceError
+        If the server of an archive does not answer.
     """
     if basemap is None:
         if attribution is not None:
             raise InputError("`basemap_attribution` has no effect without `basemap`")
         return None
+    attribution = (attribution or "").strip() or None
+    basemap = os.fspath(basemap)
+    if not any(name in basemap for name in ("{z}", "{x}", "{y}")) and tile_archives.is_one(basemap):
+        return _of_archive(basemap, attribution)
     try:
         parts = urlsplit(basemap)
         _ = parts.port
@@ -99,16 +131,36 @@ def ground_of(basemap: str | None, attribution: str | None) -> Ground | None:
     sound = sound and all(name in basemap for name in ("{z}", "{x}", "{y}"))
     if not sound or any(letter in basemap for letter in "\"'<>; "):
         raise InputError(
-            f"`basemap` is not an address of map tiles: {basemap[:80]!r}",
-            hint="such as https://tile.openstreetmap.org/{z}/{x}/{y}.png",
+            f"`basemap` is not an address of map tiles, and no PMTiles archive that is there: {basemap[:80]!r}",
+            hint="such as https://tile.openstreetmap.org/{z}/{x}/{y}.png, or city.pmtiles",
         )
-    attribution = (attribution or "").strip() or None
-    if attribution is None and parts.hostname not in KNOWN:
+    attribution = attribution or KNOWN.get(parts.hostname or "")
+    if attribution is None:
         raise InputError(
             f"`basemap_attribution` is missing: nothing says whose the map tiles of {parts.hostname} are",
             hint='such as "© OpenStreetMap contributors"; whoever serves the tiles says what',
         )
-    return Ground(basemap, attribution)
+    return Ground(basemap, attribution, "vector" if parts.path.lower().endswith(VECTOR) else "pictures")
+
+
+def _of_archive(source: str, attribution: str | None) -> Ground:
+    """Return the base map in an archive, with what it says of whose it is."""
+    with tile_archives.opened(source) as archive:
+        said = archive.metadata().get("attribution")
+        name = archive.name
+    lines = [line for line in (attribution, _plain(said) if isinstance(said, str) else None) if line]
+    if not lines:
+        raise InputError(
+            f"`basemap_attribution` is missing: {name} does not say whose its map tiles are",
+            hint='such as "© OpenStreetMap contributors"; whoever made the archive says what',
+        )
+    address = source if "://" in source else str(Path(source).expanduser())
+    return Ground(address, "; ".join(dict.fromkeys(lines)), "archive")
+
+
+def _plain(text: str) -> str:
+    """Return a text of HTML, as attributions of tiles are, as plain text."""
+    return " ".join(html.unescape(re.sub(r"<[^<>]*>", " ", text)).split())
 
 
 def picture(
@@ -137,11 +189,19 @@ def picture(
 
     Raises
     ------
+    InputError
+        If it is an archive, or vector tiles.
     ServiceError
         If the server cannot be reached, or refuses.
     FormatError
-        If what it sends are no pictures, such as vector tiles.
+        If what it sends are no pictures.
     """
+    if ground.kind != "pictures":
+        raise InputError(
+            "`basemap`: vector tiles and archives are drawn on interactive maps (.html); below a picture lie tiles that"
+            " are pictures",
+            hint="-o map.html, or an address such as https://tile.openstreetmap.org/{z}/{x}/{y}.png",
+        )
     west, south, east, north = bounds
     south, north = max(south, -NORTHMOST), min(north, NORTHMOST)
     zoom = int(np.clip(math.floor(math.log2(max(dots / SIDE, 1) * 360.0 / (east - west)) + 0.5), 0, DEEPEST))
@@ -159,7 +219,7 @@ def picture(
         if tile is not None:
             mosaic[(row - top) * SIDE :, (column - left) * SIDE :][:SIDE, :SIDE] = tile
     # Rows of tiles are equal steps of Mercator's projection; the axes have equal steps of latitude.
-    highest, lowest = (_latitude(number, zoom) for number in (top, bottom + 1))
+    highest, lowest = (latitude(number, zoom) for number in (top, bottom + 1))
     steps = highest - (np.arange(len(mosaic)) + 0.5) * (highest - lowest) / len(mosaic)
     rows = np.clip(((np.array([_row(lat, zoom) for lat in steps]) - top) * SIDE).astype(int), 0, len(mosaic) - 1)
     extent = (left * 360.0 / 2**zoom - 180.0, (right + 1) * 360.0 / 2**zoom - 180.0, lowest, highest)
@@ -199,5 +259,6 @@ def _row(lat: float, zoom: int) -> float:
     return float((0.5 - math.asinh(math.tan(math.radians(lat))) / (2 * math.pi)) * 2**zoom)
 
 
-def _latitude(row: float, zoom: int) -> float:
+def latitude(row: float, zoom: int) -> float:
+    """Return the latitude of a row of tiles, degrees."""
     return math.degrees(math.atan(math.sinh(math.pi * (1 - 2 * row / 2**zoom))))

@@ -16,6 +16,7 @@ from mlygeo.arrays import through_pyproj
 from mlygeo.attribution import columns_in, credits_of
 from mlygeo.errors import FormatError, FrameError, InputError
 from mlygeo.plotting import thinning
+from mlygeo.plotting.folders import files_of
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -224,6 +225,8 @@ def each_of(given: Any) -> list[Any]:
     """
     Return what is to be drawn, one by one: of a list or an iterator its items, else the one thing that was given.
 
+    Folders of results become the files in them; see `mlygeo.plotting.folders`.
+
     Raises
     ------
     InputError
@@ -232,7 +235,7 @@ def each_of(given: Any) -> list[Any]:
     each = list(given) if isinstance(given, list | tuple | Iterator) else [given]
     if not each:
         raise InputError("`layers` names nothing to draw")
-    return each
+    return [file for one in each for file in files_of(one)]
 
 
 def _name_of(one: Any, kind: str) -> str:
@@ -434,6 +437,12 @@ def vertices(geometry: Objects) -> int:
 
 LINES = frozenset({"streets", "sequences", "coverage", "gaps", "areas", "views"})
 """Kinds of layers that are drawn as the lines that they hold."""
+
+FILLED = frozenset({"areas", "views"})
+"""Kinds of layers of polygons."""
+
+LINKED = "image chosen for a point"
+"""What the lines from selected images to their street points are called."""
 
 VIEWS = frozenset({"view", "compass_angle", "field_of_view", "pitch", "path"})
 """Columns of views; see `mlygeo.schemas.VIEWS`."""

@@ -27,10 +27,23 @@ from mlygeo import providers, store
 from mlygeo.attribution import link_of, text
 from mlygeo.errors import FrameError, InputError, OutputError
 from mlygeo.formats.jpeg import ENDINGS
+from mlygeo.plotting import basemap as laying
 from mlygeo.plotting import style, thinning
 from mlygeo.plotting.columns import Packer, field
-from mlygeo.plotting.ground import DEEPEST, ground_of
-from mlygeo.plotting.layers import BEYOND, CUT, LINES, ROUND_DEG, attribution, layers_of, links, span, together
+from mlygeo.plotting.ground import ground_of
+from mlygeo.plotting.layers import (
+    BEYOND,
+    CUT,
+    FILLED,
+    LINES,
+    LINKED,
+    ROUND_DEG,
+    attribution,
+    layers_of,
+    links,
+    span,
+    together,
+)
 from mlygeo.plotting.thinning import curve, world
 from mlygeo.schemas import DEFAULT_PROVIDER
 
@@ -102,6 +115,9 @@ MOST_BYTES = 20_000_000
 FEWEST = 10_000
 """Rows that are shown however large they make the page."""
 
+HALF, FAINT = 0.5, 0.25
+"""How much filled areas hide of what lies below: those whose colour tells something, and the others."""
+
 POLAR = "write a picture (.png), which reaches the poles"
 
 
@@ -110,7 +126,7 @@ def explore(
     *,
     title: str | None = None,
     colour: str | None = None,
-    basemap: str | None = None,
+    basemap: str | os.PathLike[str] | None = None,
     basemap_attribution: str | None = None,
     thumbnails: Thumbnails = "files",
 ) -> Map:
@@ -126,7 +142,7 @@ def explore(
     Parameters
     ----------
     layers
-        Frames, or files of them, the lowest first.
+        Frames, or files of them, the lowest first; or the folder that `select` or `coverage` wrote.
     title
         Text above the legend.
     colour
@@ -134,10 +150,13 @@ def explore(
         numbers from low to high, other values as categories. Without it, tracks are coloured by
         speed, coverage by how much is covered.
     basemap
-        Address of map tiles (pictures), with {z}, {x} and {y}, to be fetched when the map is looked at; None
-        shows none, and fetches nothing. Mind the terms of whoever serves them.
+        A base map; None shows none, and fetches nothing. Address of map tiles, with {z}, {x} and {y}: tiles that are
+        pictures are fetched when the map is looked at, vector tiles (.pbf, .mvt) when it is made. Or path or address
+        of a PMTiles archive. Of an archive and of vector tiles, those of the region are put into the page, up to
+        8 MB, and need no network. Labels are left out. Mind the terms of whoever serves them.
     basemap_attribution
-        Whose the base map is, which stands below the map; needed with `basemap`, unless it is OpenStreetMap's.
+        Whose the base map is, which stands below the map; needed with `basemap`, unless it is OpenStreetMap's, or an
+        archive that says it.
     thumbnails
         "files" shows pictures that were downloaded (`path`), "web" also those at the addresses that the
         frame holds (such as `thumb_256_url`, which the provider makes for a time), fetched when somebody
@@ -153,8 +172,10 @@ def explore(
     FrameError
         If there is nothing to draw.
     InputError
-        If `basemap` is not an address of tiles, or nothing says whose they are, or `thumbnails` is another word, or
-        asks for addresses that no layer has.
+        If `basemap` is neither address nor archive, or does not reach the region, or nothing says whose it is, or
+        `thumbnails` is another word, or asks for addresses that no layer has.
+    FormatError
+        If an archive is damaged, or of a kind that cannot be shown.
 
     Examples
     --------
@@ -214,6 +235,7 @@ class Map:
         self.title, self.colour, self.ground, self.thumbnails = title, colour, ground, thumbnails
         self._hosts: set[str] = set()
         self._drawn: list[tuple[Layer, Any] | None] = []
+        self._base = None if ground is None else laying.lay(ground, _view(self.layers))
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """
@@ -250,7 +272,8 @@ class Map:
         drawn, most = self.layers, sum(len(layer.frame) for layer in self.layers)
         while True:
             page = self._html(drawn, picture)
-            room = MOST_BYTES + (EMBEDDED_BYTES * 4 // 3 if isinstance(picture, _Embedding) else 0)
+            room = MOST_BYTES + len(self._base.content if self._base else "")
+            room += EMBEDDED_BYTES * 4 // 3 if isinstance(picture, _Embedding) else 0
             if len(page) <= room or most <= FEWEST:
                 break
             most = max(int(most * 0.9 * room / len(page)), FEWEST)
@@ -273,13 +296,14 @@ class Map:
             "layers": layers,
             "ways": [{"by": "", "title": self.colour or "kind of layer"}, *({"by": way, "title": way} for way in ways)],
             "view": _view(drawn),
-            "basemap": None if self.ground is None else {"url": self.ground.address, "zoom": DEEPEST},
+            "basemap": self._base.about if self._base else None,
         }
         hosts = sorted(self._hosts) if len(self._hosts) <= MOST_HOSTS else ["https:"]
-        if self.ground is not None:
-            parts = urlsplit(self.ground.address)
+        if self._base and "url" in self._base.about:
+            parts = urlsplit(self._base.about["url"])
             hosts.append(f"{parts.scheme}://{parts.netloc}")
-        return _page(meta, packer.text(), self.attribution, self.title or "Map", hosts)
+        content = {"data": packer.text(), "ground": self._base.content if self._base else ""}
+        return _page(meta, content, self.attribution, self.title or "Map", hosts)
 
     def rows(self, picked: Iterable[tuple[int, Iterable[int]]]) -> list[gpd.GeoDataFrame]:
         """
@@ -326,7 +350,7 @@ class Map:
 
     def notes(self) -> list[str]:
         """Return what the map does not show, or otherwise than it is, in sentences."""
-        return [note for layer in self.layers for note in layer.notes()]
+        return [note for layer in self.layers for note in layer.notes()] + (self._base.notes if self._base else [])
 
     @cached_property
     def attribution(self) -> list[str]:
@@ -365,8 +389,8 @@ class Map:
             }
             for way, paint in paints.items()
         ]
-        if layer.kind == "areas" and paints[""].labels is not None:
-            found["width"] = 4  # borders that are colours to be told apart
+        if "rings" in found:
+            found["strength"] = FAINT if paints[""].labels is None else HALF
         rows = layer.frame.iloc[order]
         self._drawn.append((layer, order))
         found["columns"] = _fields(packer, layer, rows, self._thumbnails(rows, picture))
@@ -437,10 +461,11 @@ def _points(packer: Packer, layer: Layer, found: dict[str, Any]) -> Any:
 
 
 def _lines(packer: Packer, layer: Layer, found: dict[str, Any]) -> Any:
-    """Add lines; each belongs to a row, and an area is drawn by its border."""
+    """Add lines; each belongs to a row. Areas are their rings, which the page fills."""
     import shapely
 
     order: Any = np.arange(len(layer.frame))
+    rings = None
     if layer.kind == "tracks":
         # One piece of the track for each position but the first, so that each piece has its own colour and popup.
         order, follows = layer.track_order()
@@ -449,10 +474,12 @@ def _lines(packer: Packer, layer: Layer, found: dict[str, Any]) -> Any:
         coordinates = np.stack([places[owners - 1], places[owners]], axis=1).reshape(-1, 2)
         counts = np.full(len(owners), 2)
     else:
-        geometry = layer.geometry
-        polygons = shapely.get_dimensions(geometry) == 2
-        geometry = np.where(polygons, shapely.boundary(geometry), geometry) if polygons.any() else geometry
-        parts, owners = shapely.get_parts(geometry, return_index=True)
+        parts, owners = shapely.get_parts(layer.geometry, return_index=True)
+        if layer.kind in FILLED:
+            areas = shapely.get_dimensions(parts) == 2  # what is cut at the end of the map may leave a line
+            owners = owners[areas]
+            parts, polygon = shapely.get_rings(parts[areas], return_index=True)
+            rings, owners = np.bincount(polygon, minlength=len(owners)), owners[polygon]
         coordinates, counts = shapely.get_coordinates(parts), shapely.get_num_coordinates(parts)
     x, y = world(*coordinates.T)
     found |= {
@@ -460,15 +487,17 @@ def _lines(packer: Packer, layer: Layer, found: dict[str, Any]) -> Any:
         "y": packer.add(y, "u4", differences=True),
         "counts": packer.add(counts, "u4"),
         "owners": packer.add(owners, "u4", differences=True),
-        "width": {"gaps": 5, "coverage": 4, "tracks": 4}.get(layer.kind, 2.5),
+        "width": {"gaps": 5, "coverage": 4, "tracks": 4, "areas": 1.5, "views": 1.5}.get(layer.kind, 2.5),
     }
+    if rings is not None:
+        found["rings"] = packer.add(rings, "u4")
     return order
 
 
 def _links(packer: Packer, links: Any) -> dict[str, Any]:
     x, y = world(*links.reshape(-1, 2).T)
     return {
-        "name": "chosen for",
+        "name": LINKED,
         "rows": len(links),
         "shape": "lines",
         "paints": [{"by": "", "title": "", "colours": [style.BLACK], "labels": None, "index": None}],
@@ -654,9 +683,12 @@ def check_thumbnails(thumbnails: str) -> None:
         raise InputError(f"`thumbnails` is 'files', 'web' or 'none', not {thumbnails!r}")
 
 
-def _page(meta: dict[str, Any], data: str, attribution: list[str], title: str, hosts: list[str]) -> str:
-    """Return the page with the viewer's settings (`meta`), its packed columns (`data`) and where pictures come from."""
-    script, sheet = _asset("viewer.js") + _asset("controls.js"), _asset("viewer.css")
+def _page(meta: dict[str, Any], content: dict[str, str], attribution: list[str], title: str, hosts: list[str]) -> str:
+    """Return the page with the viewer's settings (`meta`), what it unpacks (`content`) and where pictures come from."""
+    base = meta["basemap"] or {}
+    filled = base.get("kind") == "shapes" or any("rings" in layer for layer in meta["layers"])
+    needed = [*(("fills.js", "earcut.min.js") if filled else ()), *(("ground.js",) if base else ())]
+    script, sheet = "".join(map(_asset, (*needed, "viewer.js", "controls.js"))), _asset("viewer.css")
 
     def digest(text: str) -> str:
         return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
@@ -694,7 +726,7 @@ def _page(meta: dict[str, Any], data: str, attribution: list[str], title: str, h
             '<div id="popup" class="box" role="dialog" aria-label="What was clicked" hidden></div>',
             '<div id="problem" class="box" role="alert" hidden></div>',
             f'<script id="meta" type="application/json">{escaped}</script>',
-            f'<script id="data" type="text/plain">{data}</script>',
+            *(f'<script id="{name}" type="text/plain">{text}</script>' for name, text in content.items() if text),
             f"<script>{script}</script>",
             "</body></html>",
             "",
@@ -713,6 +745,6 @@ def _linked(text: str) -> str:
     )
 
 
-@lru_cache(maxsize=3)
+@lru_cache(maxsize=8)
 def _asset(name: str) -> str:
     return Path(__file__).with_name(name).read_text(encoding="utf-8")

@@ -15,7 +15,7 @@ from mlygeo import frames
 from mlygeo.extras import missing
 from mlygeo.plotting import ground as base
 from mlygeo.plotting import style
-from mlygeo.plotting.layers import attribution, layers_of, links, span, turned
+from mlygeo.plotting.layers import LINKED, attribution, layers_of, links, span, turned
 from mlygeo.progress import counted
 
 if TYPE_CHECKING:
@@ -403,7 +403,7 @@ def _draw_links(axes: Axes, links: Floats, west: float) -> None:
         return
     links = links.copy()
     links[..., 0] = turned(links[..., 0], west)
-    axes.add_collection(LineCollection(list(links), colors=style.BLACK, linewidths=0.7, zorder=2, label="chosen for"))
+    axes.add_collection(LineCollection(list(links), colors=style.BLACK, linewidths=0.7, zorder=2, label=LINKED))
 
 
 def _draw_headings(axes: Axes, layers: list[Layer], west: float) -> None:

@@ -124,9 +124,17 @@ def paint(layer: Layer, colour: str | None, *, with_gaps: bool = False) -> Paint
         share = layer.frame["share_covered"].to_numpy(dtype=float)
         index = np.where(share >= 0.9995, 0, np.where(share > 0.0005, 1, 2)).astype(np.uint8)
         return Paint((BLUE, GREEN, VERMILION), ("covered", "partly covered", "not covered"), index)
+    if layer.kind == "areas" and colour is None and _tells_share(layer):  # cells and districts of a coverage
+        return scaled(layer.frame["share_covered"].to_numpy(dtype=float, na_value=np.nan), "share covered")
     if layer.kind == "sequences" and len(layer.frame) > 1:
         return Paint(CATEGORIES, None, (np.arange(len(layer.frame)) % len(CATEGORIES)).astype(np.uint8))
     return Paint((KINDS[layer.kind],))
+
+
+def _tells_share(layer: Layer) -> bool:
+    import pandas as pd
+
+    return "share_covered" in layer.frame.columns and pd.api.types.is_numeric_dtype(layer.frame["share_covered"])
 
 
 def _of_values(values: pd.Series, name: str) -> Paint:

@@ -8,6 +8,10 @@
   const SLOW_MS = 40; // where a picture of all points takes longer, a part of them is drawn while the map moves
   const FEW = 20000; // points of a layer that are drawn even then
   const ALL_TIMES = [0, 4294967295];
+  // The difference of two places, the short way round.
+  const across = (a, b) => { const d = a - b; return d > WORLD / 2 ? d - WORLD : d < -WORLD / 2 ? d + WORLD : d; };
+  const fills = window.mlygeoFills; // there if something is filled
+  let ground = null; // there if there is a base map
   const meta = JSON.parse(document.getElementById("meta").textContent);
   const box = document.getElementById("map");
   const canvas = document.createElement("canvas");
@@ -83,6 +87,12 @@
           }
           from++;
         }
+        if (layer.rings) {
+          const rings = column(all, layer.rings), firsts = [];
+          for (let polygon = 0, ring = 0; polygon < rings.length; ring += rings[polygon++]) firsts.push(owners[ring]);
+          layer.fill = fills.triangles(x, y, counts, rings, across);
+          layer.fill.owner = layer.fill.polygon.map((polygon) => firsts[polygon]);
+        }
       }
       for (const field of layer.columns) {
         field.values = column(all, field.at);
@@ -142,7 +152,7 @@
     precision highp float;
     in vec4 colour; out vec4 shown; void main() { shown = colour; }`];
 
-  let gl, pointProgram, lineProgram;
+  let gl, pointProgram, lineProgram, fillProgram, corners;
 
   function program([vertex, fragment]) {
     const made = gl.createProgram();
@@ -168,11 +178,11 @@
     gl.vertexAttribDivisor(at, divisor);
   }
 
-  function buffer(values) {
+  function buffer(values, target = gl.ARRAY_BUFFER) {
     if (!values) return null;
     const made = gl.createBuffer();
-    gl.bindBuffer(gl.ARRAY_BUFFER, made);
-    gl.bufferData(gl.ARRAY_BUFFER, values, gl.STATIC_DRAW);
+    gl.bindBuffer(target, made);
+    gl.bufferData(target, values, gl.STATIC_DRAW);
     return made;
   }
 
@@ -181,7 +191,8 @@
     if (!gl) throw new Error("this browser has no WebGL 2, which the map needs");
     pointProgram = program(POINTS);
     lineProgram = program(LINES);
-    const corners = buffer(new Float32Array([0, -1, 0, 1, 1, -1, 1, 1]));
+    if (fills) fillProgram = program(fills.program(HEAD));
+    corners = buffer(new Float32Array([0, -1, 0, 1, 1, -1, 1, 1]));
     for (const layer of meta.layers) {
       if (layer.shape === "points") {
         layer.buffers = { place: buffer(layer.xy), heading: buffer(layer.look), pano: buffer(layer.pano), when: buffer(layer.when) };
@@ -193,10 +204,31 @@
     gl.bindVertexArray(null);
   }
 
-  // The values of rows, for each segment of a layer of lines.
-  function ofSegments(layer, values, Type) {
-    const found = new Type(layer.owner.length);
-    for (let i = 0; i < found.length; i++) found[i] = values[layer.owner[i]];
+  // What is filled, and lines, of one colour and without rows: the base map.
+  function drawGround(begin, ratio) {
+    for (const shape of ground?.shown() ?? []) {
+      const used = shape.fill ? fillProgram : lineProgram;
+      if (!shape.array && shape.fill) shape.array = fillArray(shape.fill);
+      if (!shape.array) {
+        shape.buffers = { ends: buffer(shape.ends), corners };
+        shape.array = lineArray(shape);
+      }
+      begin(used, [shape.colour], ALL_TIMES);
+      gl.bindVertexArray(shape.array);
+      if (shape.fill) {
+        gl.uniform1f(used.uniform("strength"), 1);
+        gl.drawElements(gl.TRIANGLES, shape.fill.index.length, gl.UNSIGNED_INT, 0);
+      } else {
+        gl.uniform1f(used.uniform("width"), widthOf(shape) * ratio);
+        gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, shape.ends.length / 4);
+      }
+    }
+  }
+
+  // The values of rows, for each segment of a layer of lines, or each vertex of what is filled.
+  function ofSegments({ owner }, values, Type) {
+    const found = new Type(owner.length);
+    for (let i = 0; i < found.length; i++) found[i] = values[owner[i]];
     return found;
   }
 
@@ -208,6 +240,30 @@
     parts.kind = buffer(classes);
     layer.array = layer.shape === "points" ? pointArray(layer, 1, layer.array) : lineArray(layer, layer.array);
     layer.thinEvery = 0;
+    if (layer.fill) {
+      const when = layer.when && ofSegments(layer.fill, layer.when, Uint32Array);
+      layer.fill.array = fillArray(layer.fill, paint.classes && ofSegments(layer.fill, paint.classes, Uint8Array), when, layer.fill.array);
+    }
+  }
+
+  function fillArray(fill, kind, when, old) {
+    if (old) gl.deleteVertexArray(old);
+    for (const name of ["kind", "when"]) if (fill.buffers?.[name]) gl.deleteBuffer(fill.buffers[name]);
+    const made = gl.createVertexArray();
+    fill.buffers = { place: buffer(fill.place), first: buffer(fill.first), off: buffer(fill.off), ...fill.buffers, kind: buffer(kind), when: buffer(when) };
+    gl.bindVertexArray(made);
+    whole(fillProgram, "place", fill.buffers.place, 2, gl.UNSIGNED_INT, 8, 0, 0);
+    whole(fillProgram, "first", fill.buffers.first, 1, gl.UNSIGNED_INT, 4, 0, 0);
+    whole(fillProgram, "kind", fill.buffers.kind, 1, gl.UNSIGNED_BYTE, 1, 0, 0);
+    whole(fillProgram, "when", fill.buffers.when, 1, gl.UNSIGNED_INT, 4, 0, 0);
+    const off = fillProgram.input("off");
+    gl.bindBuffer(gl.ARRAY_BUFFER, fill.buffers.off);
+    gl.enableVertexAttribArray(off);
+    gl.vertexAttribPointer(off, 1, gl.FLOAT, false, 0, 0);
+    fill.buffers.index ??= buffer(fill.index, gl.ELEMENT_ARRAY_BUFFER);
+    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, fill.buffers.index);
+    gl.bindVertexArray(null);
+    return made;
   }
 
   // The same buffers, of which only every so many-th point is read: for while the map moves.
@@ -254,6 +310,7 @@
   const rgb = (text) => [1, 3, 5].map((i) => parseInt(text.slice(i, i + 2), 16) / 255).concat(1);
   const CONES_FROM = 16.5; // zoom
   const pixelsPerUnit = () => (256 * 2 ** state.zoom) / WORLD;
+  const widthOf = (layer) => layer.width * Math.min(1.6, Math.max(0.6, (state.zoom - 8) / 7));
   const radiusOf = (layer) => Math.min(8, Math.max(1.5, layer.radius + (state.zoom - 15) * 0.9));
 
   function drawRuns(layer) {
@@ -307,6 +364,14 @@
       gl.drawArrays(gl.POINTS, 0, state.picked.count);
     };
     let rimmed = !state.picked;
+    drawGround(begin, ratio);
+    for (const layer of meta.layers) { // below all lines and points
+      if (!layer.visible || !layer.fill) continue;
+      begin(fillProgram, layer.paint.colours, layer.when ? state.span : ALL_TIMES);
+      gl.uniform1f(fillProgram.uniform("strength"), layer.strength);
+      gl.bindVertexArray(layer.fill.array);
+      gl.drawElements(gl.TRIANGLES, layer.fill.index.length, gl.UNSIGNED_INT, 0);
+    }
     for (const layer of meta.layers) {
       if (layer.shape === "points" && !rimmed) { rims(); rimmed = true; }
       if (!layer.visible) continue;
@@ -326,13 +391,13 @@
           drawRuns(layer);
         }
       } else {
-        gl.uniform1f(used.uniform("width"), layer.width * ratio * Math.min(1.6, Math.max(0.6, (state.zoom - 8) / 7)));
+        gl.uniform1f(used.uniform("width"), widthOf(layer) * ratio);
         gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, layer.owner.length);
       }
     }
     if (!rimmed) rims();
     gl.bindVertexArray(null);
-    drawTiles();
+    ground?.drawTiles();
     drawScale();
     placePopup();
     if (!state.ready) {
@@ -364,36 +429,7 @@
     });
   }
 
-  // ---- base map, scale bar -------------------------------------------------------------------------------
-  const tiles = new Map();
-  function drawTiles() {
-    if (!meta.basemap) return;
-    const holder = document.getElementById("tiles");
-    const level = Math.max(0, Math.min(meta.basemap.zoom, Math.round(state.zoom)));
-    const count = 2 ** level, side = WORLD / count, unit = pixelsPerUnit();
-    const left = state.x - box.clientWidth / 2 / unit, top = state.y - box.clientHeight / 2 / unit;
-    const wanted = new Set();
-    for (let row = Math.max(0, Math.floor(top / side)); row <= Math.min(count - 1, Math.floor((top + box.clientHeight / unit) / side)); row++) {
-      for (let col = Math.floor(left / side); col <= Math.floor((left + box.clientWidth / unit) / side); col++) {
-        const name = `${level}/${col}/${row}`;
-        wanted.add(name);
-        let image = tiles.get(name);
-        if (!image) {
-          image = new Image();
-          image.alt = "";
-          image.addEventListener("error", (event) => { event.target.style.visibility = "hidden"; }); // no sign of a broken picture
-          image.src = meta.basemap.url.replace("{z}", level).replace("{x}", ((col % count) + count) % count).replace("{y}", row);
-          tiles.set(name, image);
-          holder.append(image);
-        }
-        const scale = (side * unit) / 256;
-        image.style.width = image.style.height = "256px";
-        image.style.transform = `translate(${(col * side - left) * unit}px, ${(row * side - top) * unit}px) scale(${scale})`;
-      }
-    }
-    for (const [name, image] of tiles) if (!wanted.has(name)) { image.remove(); tiles.delete(name); }
-  }
-
+  // ---- scale bar -----------------------------------------------------------------------------------------
   const latitude = (y) => (Math.atan(Math.sinh(Math.PI * (1 - (2 * y) / WORLD))) * 180) / Math.PI;
   function drawScale() {
     const metres = (Math.cos((latitude(state.y) * Math.PI) / 180) * EARTH_M) / (256 * 2 ** state.zoom);
@@ -406,9 +442,6 @@
   }
 
   // ---- what was clicked ----------------------------------------------------------------------------------
-  // The difference of two places, the short way round.
-  const across = (a, b) => { const d = a - b; return d > WORLD / 2 ? d - WORLD : d < -WORLD / 2 ? d + WORLD : d; };
-
   const inTime = (layer, row) => !layer.when || (layer.when[row] >= state.span[0] && layer.when[row] <= state.span[1]);
 
   function pick(px, py, further = 0) {
@@ -441,6 +474,11 @@
         }
       }
       if (found >= 0) return { layer, row: found, at };
+    }
+    for (const layer of [...meta.layers].reverse()) { // what is filled lies below points and lines
+      if (!layer.visible || !layer.fill) continue;
+      const row = fills.holding(layer, x, y, across, (owner) => inTime(layer, owner));
+      if (row >= 0) return { layer, row, at: [x, y] };
     }
     return null;
   }
@@ -536,10 +574,21 @@
     const unit = pixelsPerUnit();
     const x = box.clientWidth / 2 + across(shown.at[0], state.x) * unit;
     const y = box.clientHeight / 2 + (shown.at[1] - state.y) * unit;
-    const left = Math.min(Math.max(10, x + 12), Math.max(10, box.clientWidth - popup.offsetWidth - 10));
-    const top = Math.min(Math.max(10, y - popup.offsetHeight - 12), Math.max(10, box.clientHeight - popup.offsetHeight - 40));
+    const [right, above] = free(popup.offsetWidth);
+    const most = Math.max(10, right - popup.offsetWidth - 10), beside = x - popup.offsetWidth - 12;
+    const left = x + 12 > most && beside >= 10 ? Math.min(beside, most) : Math.min(Math.max(10, x + 12), most);
+    const top = Math.min(Math.max(above, y - popup.offsetHeight - 12), Math.max(above, box.clientHeight - popup.offsetHeight - 40));
     popup.style.left = `${left}px`;
     popup.style.top = `${top}px`;
+  }
+
+  // Where something so wide may end on the right, and begin at the top, so that the legend stays to be seen: beside
+  // it, or below where it is folded.
+  function free(wide) {
+    const panel = document.getElementById("panel"), at = panel.getBoundingClientRect(), from = box.getBoundingClientRect();
+    const left = at.left - from.left;
+    if (panel.open && left >= wide + 70) return [left, 10];
+    return [box.clientWidth, panel.open || left >= wide + 70 ? 10 : at.bottom - from.top + 10];
   }
 
   // ---- moving about --------------------------------------------------------------------------------------
@@ -558,9 +607,12 @@
 
   function fit() {
     const [west, north, wide, high] = meta.view;
-    const across = Math.max(box.clientWidth - 60, 60), down = Math.max(box.clientHeight - 100, 60);
-    const zoom = Math.log2(Math.min(across / wide, down / high) * (WORLD / 256));
-    moveTo(west + wide / 2, north + high / 2, Math.min(zoom, 18));
+    // Beside the legend, unless that takes more than a third of the map; the whole world has only one middle.
+    const panel = document.getElementById("panel"), legend = panel.open ? panel.offsetWidth + 10 : 0;
+    const beside = legend < box.clientWidth / 3 && wide < WORLD / 4 ? legend : 0;
+    const across = Math.max(box.clientWidth - beside - 60, 60), down = Math.max(box.clientHeight - 100, 60);
+    const zoom = Math.min(18, Math.log2(Math.min(across / wide, down / high) * (WORLD / 256)));
+    moveTo(west + wide / 2 + (beside / 2) * (WORLD / 256) / 2 ** zoom, north + high / 2, zoom);
   }
 
   const fingers = new Map();
@@ -649,6 +701,7 @@
   (async () => {
     try {
       const holder = document.getElementById("data");
+      ground = window.mlygeoGround?.({ meta, state, box, WORLD, unpack, column, pixelsPerUnit, redraw });
       load(await unpack(holder.textContent.trim()));
       holder.remove();
       prepare();
@@ -663,7 +716,7 @@
     }
   })();
   window.mlygeo = {
-    state, moveTo, pick, meta, box, canvas, show, said, text, redraw, colourBy, showPicked, inTime, place, pixelsPerUnit, across, latitude,
+    state, moveTo, pick, free, meta, box, canvas, show, said, text, redraw, colourBy, showPicked, inTime, place, pixelsPerUnit, across, latitude,
     WORLD, ALL_TIMES, CONES_FROM,
   };
 })();

@@ -142,7 +142,7 @@ def with_times_from(images: gpd.GeoDataFrame, start_ms: int) -> gpd.GeoDataFrame
     first = min((facts.recording for facts in folders.values() if facts is not None), key=natural_key)
     chosen = [(row, facts, number) for row, facts, number in rows if facts.recording == first]
     begin_s = min(facts.after_s for _, facts, _ in chosen)
-    captured = np.full(len(images), np.datetime64("NaT"), dtype="datetime64[ms]")
+    captured = np.full(len(images), np.datetime64("NaT", "ms"), dtype="datetime64[ms]")
     for row, facts, number in chosen:
         after_ms = round((facts.after_s - begin_s + facts.seconds[number]) * 1000)
         captured[row] = np.datetime64(start_ms + after_ms, "ms")

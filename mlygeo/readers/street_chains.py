@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mlygeo.readers.street_pieces import ALONG, BACKWARD, BOTH, END, JOINT, runs
+from mlygeo.arrays import runs, sums_before
+from mlygeo.readers.street_pieces import ALONG, BACKWARD, BOTH, END, JOINT
 from mlygeo.store.spilled import Spilled
 
 if TYPE_CHECKING:
@@ -196,9 +197,7 @@ def _learnt(parts: npt.NDArray[Any], half: Whole, count: Whole, told: npt.NDArra
     at, side = np.arange(len(half)), half & 1
     for name in _ENDS:
         found[name][at, side], found[name][at, 1 - side] = told[name].T
-    count, first = runs(whole)
-    before = np.cumsum(found["links"]) - found["links"]
-    before -= np.repeat(before[first], count)
+    before = sums_before(found["links"], runs(whole)[0])
     found["past"][at, side] = told["past"][:, 0] + before
     found["past"][at, 1 - side] = told["past"][:, 1] + told["links"] - before - found["links"]
     return found

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from mlygeo import frames
-from mlygeo.arrays import numbered
+from mlygeo.arrays import numbered, runs
 from mlygeo.errors import FrameError
 from mlygeo.progress import working
 from mlygeo.readers import several
 from mlygeo.readers.osm_files import DEGREE
 from mlygeo.readers.street_chains import CHAIN, Chains
-from mlygeo.readers.street_pieces import ALONG, BACKWARD, BOTH, END, JOINT, ODD, ROWS, Pieces, runs, within
+from mlygeo.readers.street_pieces import ALONG, BACKWARD, BOTH, END, JOINT, ODD, ROWS, Pieces, within
 from mlygeo.store.spilled import Spilled, bounds
 
 if TYPE_CHECKING:
@@ -432,7 +432,7 @@ def _edges(rows: npt.NDArray[Any]) -> tuple[Whole, Whole]:
         | (rows["order"][1:] != rows["order"][:-1])
     )
     at = np.flatnonzero(first)
-    return np.diff([*at, len(rows)]), at
+    return np.diff(at, append=len(rows)), at
 
 
 def _numbered(order: Whole, v: Whole, kind: npt.NDArray[np.int8]) -> tuple[Whole, Whole]:
@@ -446,7 +446,7 @@ def _numbered(order: Whole, v: Whole, kind: npt.NDArray[np.int8]) -> tuple[Whole
     same = np.zeros(len(v), dtype=bool)
     same[1:] = (v[by_node][1:] == v[by_node][:-1]) & (order[by_node][1:] == order[by_node][:-1])
     start = np.flatnonzero(~same)
-    count = np.diff([*start, len(v)])
+    count = np.diff(start, append=len(v))
     key = np.empty(len(v), dtype=np.int64)
     key[by_node] = numbered(count)
     lead = np.empty(len(v), dtype=np.int64)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo import frames
+from mlygeo.arrays import runs
 from mlygeo.readers.osm_files import DEGREE
 from mlygeo.readers.street_edges import COLUMNS
-from mlygeo.readers.street_pieces import BACKWARD, BOTH, flow, runs
+from mlygeo.readers.street_pieces import BACKWARD, BOTH, flow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

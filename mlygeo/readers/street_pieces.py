@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mlygeo.arrays import numbered
+from mlygeo.arrays import numbered, runs
 from mlygeo.errors import FormatError
 from mlygeo.progress import working
 from mlygeo.readers import osm_files
@@ -455,14 +455,6 @@ def flow(tags: dict[str, str]) -> int:
     if oneway not in ONEWAY and tags.get("junction") != "roundabout":
         return BOTH
     return BACKWARD if oneway in AGAINST else ALONG
-
-
-def runs(values: npt.NDArray[Any]) -> tuple[Whole, Whole]:
-    """Return how often each value stands in a row, and where it begins to."""
-    if not len(values):
-        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-    first = np.flatnonzero(np.concatenate(([True], values[1:] != values[:-1])))
-    return np.diff([*first, len(values)]), first
 
 
 def within(values: Whole, ascending: Whole) -> Flags:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from mlygeo.arrays import numbered, within_runs
 from mlygeo.errors import InputError
 from mlygeo.kernels import kernel
 from mlygeo.progress import working
@@ -231,7 +232,7 @@ def match(
         point, image, square, score = _gathered([part.pairs(k, wanted) for part in parts])
     else:
         point, image, square, score = _gathered([part.pairs_again(first, wanted) for part in parts])
-    rank = np.arange(len(point)) - np.searchsorted(point, point) + 1
+    rank = within_runs(point) + 1
     distance_m = np.sqrt(square) * unit_m
     found = Best(Matches(point, image, distance_m, rank))
     if preference.rule is not None:
@@ -409,7 +410,7 @@ class _InPlane:
                 score = scoring(point, image, square)
                 order = np.lexsort((image, plane.key_rank[image], square, -score, point))
                 point = point[order]
-                rank = np.arange(len(point)) - np.searchsorted(point, point)
+                rank = within_runs(point)
                 best = rank < k
                 at = point[best], rank[best]
                 scores[at], rows[at] = score[order[best]], image[order[best]]
@@ -447,9 +448,7 @@ class _InPlane:
             starts = np.flatnonzero(
                 np.diff(point[order], prepend=-1).astype(bool) | np.diff(own, prepend=-1).astype(bool)
             )
-            length = np.diff(starts, append=len(order))
-            within = np.arange(len(order)) - np.repeat(starts, length)
-            order = order[within < k]
+            order = order[numbered(np.diff(starts, append=len(order))) < k]
             found.append((point[order], image[order], square[order], score[order]))
 
         candidates.each_block(plane.points, plane.images, radius=plane.limit, test=self.test, work=keep)

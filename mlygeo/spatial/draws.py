@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlygeo.arrays import GOLDEN, mix
+from mlygeo.arrays import GOLDEN, mix, within_runs
 from mlygeo.errors import InputError
 
 if TYPE_CHECKING:
@@ -130,9 +130,7 @@ def first_arrivals(state: Words, length: Floats, stratum: Whole, wanted: Whole) 
         time = np.concatenate((time, times.ravel()))
         order = np.lexsort((state[row], time, stratum[row]))
         of = stratum[row[order]]
-        first = np.searchsorted(of, np.arange(len(wanted)))
-        rank = np.arange(len(order)) - first[of]
-        order = order[rank < wanted[of]]
+        order = order[within_runs(of) < wanted[of]]
         row, number, time = row[order], number[order], time[order]
         # Later arrivals on a stretch do not matter once the last place of its stratum is earlier.
         counts = np.bincount(stratum[row], minlength=len(wanted))

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
-from mlygeo.arrays import in_threads, workers
+from mlygeo.arrays import in_threads, numbered, workers
+from mlygeo.degrees import heading_difference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -94,7 +95,7 @@ class Grid:
         ranges = np.zeros(len(x) + 1, dtype=np.int64)
         np.cumsum(high - low + 1, out=ranges[1:])
         count = high - low + 1
-        line = np.arange(ranges[-1]) + np.repeat(low - ranges[:-1], count)
+        line = numbered(count, low)
         # The extent of a window along a line is a chord of its circle.
         offset = np.abs(line * self.height + (self.south + self.height / 2) - np.repeat(y, count)) - (
             self.height / 2 + slack
@@ -247,9 +248,7 @@ class Windows(NamedTuple):
     @property
     def entries(self) -> tuple[Rows, Rows]:
         """The grid entries of all runs, and how many each point has."""
-        ends = np.cumsum(self.lengths)
-        entry = np.arange(int(self.lengths.sum())) + np.repeat(self.begin - ends + self.lengths, self.lengths)
-        return entry, np.add.reduceat(self.lengths, self.first[:-1])
+        return numbered(self.lengths, self.begin), np.add.reduceat(self.lengths, self.first[:-1])
 
 
 class Search:
@@ -347,7 +346,7 @@ class Search:
         if self.k > 1 or (found > 1).any():
             order = np.lexsort((image, self.key_rank[image], square, owner))
             owner, square, image = owner[order], square[order], image[order]
-        rank = np.arange(len(owner)) - np.repeat(np.cumsum(found) - found, found)
+        rank = numbered(found)
         best = rank < self.k
         self.squares[points[owner[best]], rank[best]] = square[best]
         self.rows[points[owner[best]], rank[best]] = image[best]
@@ -417,11 +416,3 @@ class HoldTest:
         if self.test is not None:
             passes &= self.test(points, images, squares)
         return passes
-
-
-def heading_difference(heading: Floats, bearing: Floats) -> Floats:
-    """Return the angle between a camera and the line of a street in either direction: 0 to 90°, NaN if unknown."""
-    # fmod is exact, and the compiled kernel uses the same, so that both agree to the last bit.
-    with np.errstate(invalid="ignore"):
-        difference = np.fmod(np.abs(heading - bearing), 180.0)
-    return np.minimum(difference, 180.0 - difference)

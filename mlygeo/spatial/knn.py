@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from mlygeo.arrays import distinct
+from mlygeo.arrays import distinct, within_runs
 from mlygeo.kernels import kernel
 from mlygeo.spatial import grid as grids
 from mlygeo.spatial.grid import CHUNK_IMAGES, SMALLEST_CELL_M, Box, HeadingTest, Search
@@ -182,7 +182,7 @@ def each_id_once(
         keep = firsts(point, key_rank[image])
         point, image, value = point[keep], image[keep], value[keep]
         short = (np.bincount(point, minlength=len(rows)) < k) & (rows[:, -1] >= 0)
-        done = ~short[point] & (np.arange(len(point)) - np.searchsorted(point, point) < k)
+        done = ~short[point] & (within_runs(point) < k)
         parts.append((point[done], image[done], value[done]))
         todo = np.flatnonzero(short)
         if not len(todo):

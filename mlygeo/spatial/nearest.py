@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo import dtypes, frames, keys, schemas
+from mlygeo.arrays import within_runs
+from mlygeo.degrees import heading_difference
 from mlygeo.errors import FrameError, InputError
 from mlygeo.progress import working
 from mlygeo.spatial import areas, geodesy, pairing, zones
-from mlygeo.spatial.grid import HeadingTest, heading_difference
+from mlygeo.spatial.grid import HeadingTest
 from mlygeo.spatial.planes import InPlane
 from mlygeo.spatial.zones import Zones
 
@@ -298,13 +300,13 @@ def match(
         point, image, square = (np.concatenate(values) for values in zip(*found, strict=True))
         order = np.argsort(point, kind="stable")
         point, image, square = point[order], image[order], square[order]
-    first = np.searchsorted(point, point)
+    rank = within_runs(point) + 1
     LOG.info(
-        "%d of %d points have an image%s (EPSG:%s)", np.count_nonzero(first == np.arange(len(point))), len(point_lon),
+        "%d of %d points have an image%s (EPSG:%s)", np.count_nonzero(rank == 1), len(point_lon),
         "" if max_distance is None else f" within {max_distance:g} m", projection.srid,
     )  # fmt: skip
     unit_m = unit_of(projection, point_xy, image_xy)
-    return Matches(point, image, np.sqrt(square) * unit_m, np.arange(len(point)) - first + 1)
+    return Matches(point, image, np.sqrt(square) * unit_m, rank)
 
 
 @dataclass(frozen=True)
@@ -430,7 +432,7 @@ def match_part(
     mine = np.flatnonzero(core[point] & sure[point])
     mine = mine[np.lexsort((image[mine], key_rank[image[mine]], square[mine], point[mine]))]
     point, image, square = point[mine], image[mine], square[mine]
-    rank = np.arange(len(point)) - np.searchsorted(point, point) + 1
+    rank = within_runs(point) + 1
     matches = Matches(point, image, np.sqrt(square) * unit_m, rank)
     return PartOfPairs(matches, np.flatnonzero(open_points), np.flatnonzero(open_images & ~taken[number]))
 

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo.arrays import in_threads
+from mlygeo.degrees import heading_difference
 from mlygeo.errors import InputError
 from mlygeo.kernels import given, kernel
 from mlygeo.schemas import PREFERRED_BY
-from mlygeo.spatial.grid import heading_difference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlygeo.degrees import off_axis
 from mlygeo.errors import FrameError, InputError
 from mlygeo.progress import working
 from mlygeo.spatial import areas, candidates, geodesy, knn
@@ -265,13 +266,6 @@ class _Search:
         if "heading" in shares:
             total += shares["heading"] * _facing(pairs["off_axis"], pairs["view_angle"])
         return total + self.cameras.own[image]
-
-
-def off_axis(heading: Floats, bearing: Floats) -> Floats:
-    """Return the angle between two directions, degrees from 0 to 180; NaN where one is unknown."""
-    with np.errstate(invalid="ignore"):
-        turned = np.fmod(np.abs(heading - bearing), 360.0)
-    return np.minimum(turned, 360.0 - turned)
 
 
 def _facing(off: Floats, angle: Floats) -> Floats:

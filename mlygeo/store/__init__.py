@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, overload
 
 from mlygeo import dtypes, frames, plausible
 from mlygeo.errors import FileError, FrameError, InputError, OutputError
-from mlygeo.places import is_device
+from mlygeo.places import is_device, sha256_of
 from mlygeo.progress import counted, working
 from mlygeo.store import columns as described
 from mlygeo.store import extents, gdal, paths, postgis, sidecars, stac, text
@@ -278,7 +278,7 @@ def write_frame(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path |
     separator, sha256 = text.SEPARATORS.get(path.suffix.lower()), ""
     with atomic(path) as temporary:
         FORMATS[path.suffix.lower()]().write(frame, temporary)
-        sha256 = sha256 if separator is None else sidecars.hash_of(temporary)
+        sha256 = sha256 if separator is None else sha256_of(temporary)
     if separator is not None and not is_device(path, or_pipe=True):
         sidecars.write(frame.attrs, path, separator, sha256=sha256)
     log.info("wrote %s to %s", counted(len(frame), "row"), path.name)

@@ -52,6 +52,14 @@ DRIVERS = {
 LAYERED = (".gpkg", ".sqlite")
 """Endings of files that can be written with several layers."""
 
+GEOPACKAGE = "1.2"
+"""
+Version of GeoPackage that is written, which GDAL wrote by default before 3.11.
+
+Of 1.4, the default since, older programs (GDAL 3.6, so QGIS 3.22 in Debian 12) warn that they may support it only in
+part, and that times in whole seconds, which only 1.4 has without milliseconds, are not as they should be.
+"""
+
 _RESERVED = frozenset({"fid", "ogc_fid", "geom", "geometry", "wkb_geometry", "wkt_geometry", "ogr_style", "rowid"})
 """Names that a driver gives to columns of its own, or takes for the row number or the style of a feature."""
 
@@ -246,6 +254,8 @@ def write_layer(frame: gpd.GeoDataFrame, path: Path, layer: str) -> None:
         options["SPATIAL_INDEX"] = "NO"  # with the index GDAL reorders the rows
     if driver == "SQLite":
         options["LAUNDER"] = "NO"  # which would write names in lower case
+    if driver == "GPKG":
+        options["VERSION"] = GEOPACKAGE
     plain, about = described.encode(frame, FORMS[driver], path.name)
     _check_shapes(frame, driver, path)
     if driver == "FlatGeobuf" and not plain:  # without columns GDAL reads no rows

@@ -7,11 +7,10 @@ has a line of its own. Other programs pass over it. GDAL reads both.
 
 from __future__ import annotations
 
+import io
 import json
-import mmap
 import re
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from mlygeo.errors import FormatError
 from mlygeo.store import columns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import geopandas as gpd
@@ -104,7 +103,7 @@ def named_crs(path: Path) -> tuple[bool, CRS | None]:
     FormatError
         If it names no CRS that is known.
     """
-    found = [member for record in _outermost(path) for member in _members(record)]
+    found = [member for part in _outermost(path) for member in _members(part)]
     if not found:
         return False, None
     known = {None if member is None else _crs_of(member, path.name) for member in found}
@@ -135,33 +134,52 @@ def _crs_of(member: Any, name: str) -> CRS:
     return CRS.from_epsg(4326) if found.equals(CRS.from_epsg(4326), ignore_axis_order=True) else found
 
 
-def _outermost(path: Path) -> Iterator[bytes | mmap.mmap]:
+def _outermost(path: Path) -> Iterator[BinaryIO]:
     """Yield the objects of a file that may have a member `crs`: the whole, or each line of one of lines."""
-    # Of an empty file there is no map.
-    with path.open("rb") as file, suppress(ValueError), mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as seen:
-        if all(seen.find(key) < 0 for key in _CRS):
-            return
-        if path.suffix.lower() in LINES:
-            yield from (record for record in _records(path) if any(key in record for key in _CRS))
-        else:
-            yield seen
+    if not _has_any(path, _CRS):
+        return
+    if path.suffix.lower() in LINES:
+        yield from (io.BytesIO(record) for record in _records(path) if any(key in record for key in _CRS))
+        return
+    with path.open("rb") as file:
+        yield file
 
 
 _CRS = (b'"crs"', b'"CRS"')
 """The member as it is written, and as GDAL takes it, too."""
 
-_PIECE = 1 << 22
-"""Bytes of a file that are looked at at once."""
+_PIECE = 1 << 20
+"""Bytes of a file that are looked at at once. A map of the file would count as memory of the process."""
 
 _LONGEST_CRS = 1 << 16
 """Bytes within which the member has to end."""
 
+_LONGEST_ID = 1 << 12
+"""Bytes within which the name of an id and the begin of its value stand, with the spaces between them."""
 
-def _members(content: bytes | mmap.mmap) -> Iterator[Any]:
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            yield piece
+
+
+def _has_any(path: Path, words: Sequence[bytes]) -> bool:
+    """Return whether any of these bytes stand in a file."""
+    longest, rest = max(map(len, words)), b""
+    for piece in _pieces(path):
+        held = rest + piece
+        if any(word in held for word in words):
+            return True
+        rest = held[1 - longest :] if longest > 1 else b""
+    return False
+
+
+def _members(file: BinaryIO) -> Iterator[Any]:
     """Yield the values of the outermost members `crs` of a JSON object."""
     decoder = json.JSONDecoder()
-    for place in _at_depth(content, _CRS, {1}):
-        rest = content[place + len(_CRS[0]) : place + _LONGEST_CRS].decode("utf-8", errors="replace").lstrip()
+    for found in _at_depth(file, _CRS, (1,), _LONGEST_CRS):
+        rest = found[len(_CRS[0]) :].decode("utf-8", errors="replace").lstrip()
         if not rest.startswith(":"):
             continue
         text = rest[1:].lstrip()
@@ -171,30 +189,35 @@ def _members(content: bytes | mmap.mmap) -> Iterator[Any]:
             yield text[:80]
 
 
-def _at_depth(content: bytes | mmap.mmap, names: tuple[bytes, ...], wanted: set[int]) -> Iterator[int]:
+def _at_depth(file: BinaryIO, names: tuple[bytes, ...], wanted: Sequence[int], longest: int) -> Iterator[bytes]:
     """
-    Yield where names of members stand that so many brackets enclose.
+    Yield names of members that so many brackets enclose, with what follows: so many bytes at most.
 
     A feature may have a property of that name, so brackets outside of texts are counted, piece by piece, as arrays.
     """
-    depth, in_text, start = 0, False, 0
-    while start < len(content):
-        stop = min(start + _PIECE, len(content))
-        while stop < len(content) and content[stop - 1 : stop] == b"\\":
-            stop += 1
-        piece = content[start:stop].replace(b"\\\\", b"__").replace(b'\\"', b"__")
-        letters = np.frombuffer(piece, dtype=np.uint8)
-        quotes = np.cumsum(letters == ord('"')) + in_text
-        outside = quotes % 2 == 0
+    depth, in_text, held, ahead = 0, 0, file.read(_PIECE), b""
+    while held:
+        # What a backslash stands before belongs to it.
+        while held.endswith(b"\\") and (ahead := ahead or file.read(_PIECE)):
+            whole = len(ahead) - len(ahead.lstrip(b"\\")) + 1
+            held, ahead = held + ahead[:whole], ahead[whole:]
+        ahead += file.read(max(_PIECE, longest) - len(ahead))
+        letters = np.frombuffer(held.replace(b"\\\\", b"__").replace(b'\\"', b"__"), dtype=np.uint8)
+        is_quote = letters == ord('"')
+        # Odd numbers of quotes enclose texts; they may wrap.
+        within = (np.cumsum(is_quote, dtype=np.uint8) + np.uint8(in_text)) % 2 == 1
         steps = np.zeros(len(letters), dtype=np.int8)
-        steps[outside & ((letters == ord("{")) | (letters == ord("[")))] = 1
-        steps[outside & ((letters == ord("}")) | (letters == ord("]")))] = -1
-        depths = np.cumsum(steps, dtype=np.int64) + depth
-        opens = np.flatnonzero((letters == ord('"')) & ~outside & np.isin(depths, [*wanted]))
-        longest = max(map(len, names))
-        found = (start + place for place in opens.tolist())
-        yield from (place for place in found if content[place : place + longest].startswith(names))
-        depth, in_text, start = int(depths[-1]), bool(quotes[-1] % 2), stop
+        steps[(letters == ord("{")) | (letters == ord("["))] = 1
+        steps[(letters == ord("}")) | (letters == ord("]"))] = -1
+        steps[within] = 0
+        depths = np.cumsum(steps, dtype=np.int32) + np.int32(depth)
+        opens = np.flatnonzero(is_quote & within)
+        both = held + ahead[:longest]
+        for place in opens[np.isin(depths[opens], wanted)].tolist():
+            if both.startswith(names, place):
+                yield both[place : place + longest]
+        depth, in_text = int(depths[-1]), int(within[-1])
+        held, ahead = ahead[:_PIECE], ahead[_PIECE:]
 
 
 _IDS = re.compile(rb'"id"\s*:\s*(?:-?[0-9]|"0")')
@@ -219,19 +242,17 @@ def with_ids(path: Path) -> bytes | None:
         None where nothing is to be changed: without such ids, with a property `id`, which counts before them, and of
         a file that is not JSON.
     """
-    # Of an empty file there is no map.
-    with path.open("rb") as file, suppress(ValueError), mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as seen:
-        if _IDS.search(seen) is None:
-            return None
+    if not _may_have_ids(path):
+        return None
     is_lines = path.suffix.lower() in LINES
     if is_lines:
         found: Any = [_loaded(record) or record for record in _records(path)]
         features = [feature for feature in found if isinstance(feature, dict)]
     else:
-        content = path.read_bytes()
-        if not any(_IDS.match(content, place) for place in _at_depth(content, (b'"id"',), {1, 3})):
-            return None
-        found = _loaded(content) or {}
+        with path.open("rb") as file:
+            if not _has_ids(file, (1, 3)):
+                return None
+        found = _loaded(path.read_bytes()) or {}
         features = found.get("features") if found.get("type") == "FeatureCollection" else [found]
         if not isinstance(features, list) or not all(isinstance(feature, dict) for feature in features):
             return None
@@ -257,18 +278,28 @@ def with_ids(path: Path) -> bytes | None:
 
 def has_ids(path: Path) -> bool:
     """Return whether features have ids of their own that may be whole numbers, of which `with_ids` makes text."""
-    with path.open("rb") as file, suppress(ValueError), mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as seen:
-        if _IDS.search(seen) is None:
-            return False
-        if path.suffix.lower() not in LINES:
-            return any(_IDS.match(seen, place) for place in _at_depth(seen, (b'"id"',), {1, 3}))
-        return any(
-            _IDS.match(record, place)
-            for record in _records(path)
-            if _IDS.search(record)
-            for place in _at_depth(record, (b'"id"',), {1})
-        )
+    if not _may_have_ids(path):
+        return False
+    if path.suffix.lower() in LINES:
+        return any(_has_ids(io.BytesIO(record), (1,)) for record in _records(path) if _IDS.search(record))
+    with path.open("rb") as file:
+        return _has_ids(file, (1, 3))
+
+
+def _may_have_ids(path: Path) -> bool:
+    """Return whether anything in a file, be it a property, has such an id."""
+    rest = b""
+    for piece in _pieces(path):
+        held = rest + piece
+        if _IDS.search(held):
+            return True
+        rest = held[-_LONGEST_ID:]
     return False
+
+
+def _has_ids(file: BinaryIO, depths: Sequence[int]) -> bool:
+    """Return whether an object has such an id within so many brackets."""
+    return any(_IDS.match(found) for found in _at_depth(file, (b'"id"',), depths, _LONGEST_ID))
 
 
 def _loaded(content: bytes) -> dict[str, Any] | None:
@@ -309,15 +340,11 @@ def count_records(path: Path) -> int:
 
 def _records(path: Path) -> Iterator[bytes]:
     """Yield the texts of a file with a line each, or with separators (RFC 8142) before them."""
-    separator = b"\n"
-    # Of an empty file there is no map.
-    with path.open("rb") as file, suppress(ValueError), mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as seen:
-        separator = b"\x1e" if seen.find(b"\x1e") >= 0 else separator
+    separator = b"\x1e" if _has_any(path, [b"\x1e"]) else b"\n"
     rest = b""
-    with path.open("rb") as file:
-        while piece := file.read(_PIECE):
-            *whole, rest = (rest + piece).split(separator)
-            yield from filter(None, map(bytes.strip, whole))
+    for piece in _pieces(path):
+        *whole, rest = (rest + piece).split(separator)
+        yield from filter(None, map(bytes.strip, whole))
     if rest := rest.strip():
         yield rest
 

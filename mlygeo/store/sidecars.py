@@ -7,7 +7,6 @@ section 5.3. It has the hash of the table, so that it says nothing of a table th
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from typing import TYPE_CHECKING, Any
@@ -58,7 +57,7 @@ def write(attrs: Mapping[str, Any], table: Path, separator: str, *, sha256: str)
     separator
         That of its columns.
     sha256
-        The hash of the table; see `hash_of`.
+        The hash of the table; see `mlygeo.places.sha256_of`.
 
     Raises
     ------
@@ -90,16 +89,10 @@ def read(table: Path) -> dict[str, Any]:
     note = _note(of(table))
     if note is None:
         return {}
-    if note["sha256"] != hash_of(table):
+    if note["sha256"] != places.sha256_of(table):
         log.info("%s was changed since %s was written, which is left out", table.name, of(table).name)
         return {}
     return dict(note["attrs"])
-
-
-def hash_of(table: Path) -> str:
-    """Return the SHA-256 of a table, in hexadecimal digits."""
-    with table.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _note(file: Path) -> dict[str, Any] | None:

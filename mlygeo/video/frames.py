@@ -388,7 +388,7 @@ def _frame(parts: list[dict[str, Any]]) -> gpd.GeoDataFrame:
         name: pd.array(values, dtype="Int64" if name in whole else "str" if name in texts else None)
         for name, values in columns.items()
     }
-    captured = pd.Series(np.full(len(times), np.datetime64("NaT"), dtype="datetime64[ms]"))
+    captured = pd.Series(np.full(len(times), np.datetime64("NaT", "ms"), dtype="datetime64[ms]"))
     known = ~np.asarray(times.isna())
     captured[known] = times[known].to_numpy(dtype="int64").astype("datetime64[ms]")
     table = pd.DataFrame({**made, "captured_at": captured.dt.tz_localize("UTC")})

@@ -11,6 +11,7 @@ import click
 import pytest
 from conftest import STUTTGART
 from helpers.command_line import run
+from helpers.installed import needs
 from helpers.processes import ended, start, wait_for
 from helpers.tokens import TOKEN
 
@@ -156,7 +157,7 @@ BOX = ["--bbox", "9.1616,48.7624,9.1759,48.7789"]
         (["streets"], 2, ["no region"]),
         (["select", *BOX, "--streets", "missing.osm.pbf"], 1, ["missing.osm.pbf", "does not exist"]),
         (["select", *BOX, "--streets", "points.geojson"], 2, ["points.geojson"]),
-        (["select", *BOX, "--streets", "broken.osm.pbf"], 1, ["broken.osm.pbf"]),
+        pytest.param(["select", *BOX, "--streets", "broken.osm.pbf"], 1, ["broken.osm.pbf"], marks=needs("osm")),
         (["select", "--region", "points.geojson", *STREETS], 2, ["no polygon"]),
         (["select", *BOX, *STREETS, "--images", "points.geojson"], 2, ["no column 'id'"]),
         (["select", *BOX, *STREETS, "--images", "missing.parquet"], 1, ["missing.parquet"]),

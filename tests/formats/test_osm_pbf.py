@@ -6,7 +6,6 @@ import io
 import random
 
 import numpy as np
-import osmium
 import pytest
 from conftest import DATA
 from helpers import osm_pbf as made
@@ -15,6 +14,8 @@ from hypothesis import strategies as st
 
 from mlygeo.errors import FormatError
 from mlygeo.formats import osm_pbf
+
+osmium = pytest.importorskip("osmium", reason="files of OpenStreetMap need mlygeo[osm]")
 
 FILES = sorted((DATA / "osm").glob("*.osm.pbf"))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from conftest import DATA
 
 from mlygeo.progress import Progress
@@ -96,7 +97,7 @@ def camm6(time, fix, lat, lon, altitude, east=0.0, north=0.0, speed_accuracy=0.0
 def pictures(path, *, seconds=6.0, rate=25, size=(192, 108), codec="libx264", options=None, created="2024-05-05T10:00:00Z",
              drop=(), b_frames=2, gop=25, rotation=None, container_options=None, make=None):  # fmt: skip
     """Write a video in which every frame differs from all others; `drop` leaves frames out, for a varying rate."""
-    import av
+    av = pytest.importorskip("av", reason="videos are made with PyAV: needs mlygeo[video]")
 
     random = np.random.default_rng(20240505)
     background = random.integers(60, 180, (size[1], size[0], 3), dtype=np.uint8)

@@ -234,7 +234,7 @@ def test_zero_is_a_value(exiftool, tmp_path, drawn):
     assert computed_zero.comment["computed_altitude"] == 0
 
 
-@pytest.mark.parametrize("missing", [None, float("nan"), pd.NA, pd.NaT, np.datetime64("NaT")])
+@pytest.mark.parametrize("missing", [None, float("nan"), pd.NA, pd.NaT, np.datetime64("NaT", "us")])
 def test_what_is_unknown_is_not_written(missing):
     tags = picture_tags(dict.fromkeys(RECORD, missing) | {"is_pano": missing}, computed=True)
     assert tags.exif == {}, "nothing is claimed of an image that nobody knows"

@@ -1,9 +1,12 @@
 """What `select` prefers to the nearest image: its columns, its summary, and what is unknown."""
 
+import json
+
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.command_line import run
 
 import mlygeo
 from mlygeo import frames
@@ -91,6 +94,20 @@ def test_ages_count_from_a_date_that_is_given(street):
     assert found["term_age"][3] == pytest.approx(np.exp(-245 / 365.25 / 5))
     assert found.attrs["summary"]["as_of"] == "2023-01-01T00:00:00.000000Z"
     assert found.attrs["summary"]["problems"]["images taken after `as_of`, whose term age is 1"] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "chosen"), [(["--max-along", "inf"], 1), (["--max-across", "inf", "--prefer", "newest"], 2)]
+)
+def test_an_endless_limit_is_none(street, tmp_path, capsys, words, chosen):
+    for frame, name in zip(street, ("points", "images"), strict=True):
+        mlygeo.write_frame(frame.to_crs(4326), tmp_path / f"{name}.parquet")
+    words = ["--points", tmp_path / "points.parquet", "--images", tmp_path / "images.parquet", "--srid", SRID, *words]
+    status, _, err = run(capsys, "select", *words, "-o", tmp_path / "out")
+    assert status == 0, err
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert {"max_along_m": None, "max_across_m": None}.items() <= summary.items()
+    assert mlygeo.read_frame(tmp_path / "out" / "selection.parquet")["id"].tolist() == [chosen]
 
 
 def test_limits_along_and_across_the_street(street):

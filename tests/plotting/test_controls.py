@@ -322,16 +322,48 @@ def test_a_screen_reader_finds_names_and_a_table(browser, tmp_path, row_of_five,
     for role, name in (
         ("application", "Map"), ("combobox", "Colour by"), ("slider", "Taken from"), ("slider", "Taken until"),
         ("checkbox", "images (5)"), ("checkbox", f"streets ({len(edges)})"), ("button", "Zoom in"), ("button", "Pick by drawing a box"),
-        ("table", "Two layers: what the map shows"), ("columnheader", "Rows"), ("rowheader", "images"), ("status", ""),
+        ("table", "Two layers: what the map shows"), ("rowheader", "Taken from"), ("rowheader", "images"), ("status", ""),
     ):  # fmt: skip
         assert any(role == one and name in said for one, said in found), (role, name)
     acting = {"button", "slider", "checkbox", "combobox", "link", "textbox"}
     assert all(name for role, name in found if role in acting)
-    cells = browser.ask(
-        "[...document.querySelectorAll('#layers tbody tr')].map(r => [...r.children].map(c => c.textContent))"
+    images, streets = browser.ask(
+        "[...document.querySelectorAll('#layers tbody')].map(b => [...b.rows].map(r => r.innerText.split('\\t')))"
     )
-    assert cells[0][:5] == ["images", "5", "5", "2020-03-01 00:00", "2023-03-01 00:00"]
-    assert cells[1][:3] == ["streets", str(len(edges)), str(len(edges))]
+    assert images[:5] == [
+        ["images"], ["Rows", "5"], ["Drawn", "5"], ["Taken from", "2020-03-01 00:00"], ["Taken until", "2023-03-01 00:00"],
+    ]  # fmt: skip
+    assert streets[:3] == [["streets"], ["Rows", str(len(edges))], ["Drawn", str(len(edges))]]
+    assert [name for name, _ in streets[3:]] == ["West", "South", "East", "North"]
+
+
+@pytest.mark.parametrize("wide", [390, 1280])
+def test_the_table_and_what_was_clicked_are_seen_whole_beside_the_legend(browser, tmp_path, row_of_five, edges, wide):
+    try:
+        browser.send("Emulation.setDeviceMetricsOverride", width=wide, height=800, deviceScaleFactor=1, mobile=False)
+        show(browser, tmp_path, [edges, row_of_five.assign(creator="a name " * 20)], title="Two layers")
+        places = [at(browser, place.x, place.y) for place in row_of_five.geometry]
+        panel = browser.ask("(b => [b.left, b.bottom])(document.getElementById('panel').getBoundingClientRect())")
+        for x, y in places:
+            assert x < panel[0] or y > panel[1], "no image lies below the legend"
+            browser.click(x, y)
+            left, top, right, bottom = browser.ask(
+                "(b => [b.left, b.top, b.right, b.bottom])(document.getElementById('popup').getBoundingClientRect())"
+            )
+            assert right <= panel[0] or top >= panel[1], "the popup lies beside the legend"
+            assert left >= 0
+            assert right <= wide
+            assert bottom <= 800
+        browser.ask("document.getElementById('panel').open = document.getElementById('layers').open = true")
+        cells = "[...document.querySelectorAll('#layers th, #layers td')].map(c => c.getBoundingClientRect())"
+        box = "document.getElementById('panel').getBoundingClientRect()"
+        assert browser.ask(f"{cells}.every(c => c.left >= {box}.left && c.right <= {box}.right)")
+        assert browser.ask(
+            "document.getElementById('panel').scrollWidth <= document.getElementById('panel').clientWidth"
+        )
+        assert browser.problems() == []
+    finally:
+        on_a_desk(browser)
 
 
 def test_a_phone_has_all_of_it(browser, tmp_path, row_of_five):
@@ -459,7 +491,7 @@ def test_tiles_are_laid_where_their_latitude_is(monkeypatch):
     def tile(_, address):
         zoom, _, row = (int(part) for part in address.split("/"))
         asked.append((zoom, row))
-        rows = np.array([ground._latitude(row + (number + 0.5) / 256, zoom) for number in range(256)])
+        rows = np.array([ground.latitude(row + (number + 0.5) / 256, zoom) for number in range(256)])
         return np.repeat(np.where(rows > border, 0, 255).astype(np.uint8)[:, None, None], 256, axis=1).repeat(3, axis=2)
 
     monkeypatch.setattr(ground, "_tile", tile)

@@ -74,7 +74,7 @@ def test_a_selection_is_drawn_offline(browser, tmp_path, selection):
     assert all(url.startswith(("file:", "data:", "blob:")) for url in browser.requests())
     assert not re.search(r"(?:src|href)=.https?:|@import|url\(", (tmp_path / "a map.html").read_text())
     text = browser.ask("document.body.innerText")
-    for words in ("Stuttgart", "selection (146)", "points (150)", "streets (190)", "chosen for (146)"):
+    for words in ("Stuttgart", "selection (146)", "points (150)", "streets (190)", "image chosen for a point (146)"):
         assert words in text
     assert browser.ask("document.getElementById('attribution').textContent") == (
         f"{frames.OPENSTREETMAP}  ·  {frames.MAPILLARY}"

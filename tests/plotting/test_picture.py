@@ -237,7 +237,7 @@ def test_colours_by_a_column(images):
 
 def test_chosen_images_are_joined_to_their_points(every_frame):
     figure = plotting.draw([every_frame["points"], every_frame["selection"]])
-    links = next(artist for artist in figure.axes[0].collections if artist.get_label() == "chosen for")
+    links = next(artist for artist in figure.axes[0].collections if artist.get_label() == "image chosen for a point")
     lengths = [geodesy.distance(*path.vertices[0], *path.vertices[1])[0] for path in links.get_paths()]
     assert lengths == pytest.approx(every_frame["selection"]["distance_m"].tolist(), rel=0.01)
 

@@ -13,7 +13,6 @@ import sys
 import time
 
 import geopandas as gpd
-import osmium
 import osmnx
 import pandas as pd
 import pytest
@@ -34,6 +33,8 @@ from mlygeo.readers.street_edges import COLUMNS, LOST, TAGS, StreetEdges
 from mlygeo.readers.street_graph import OsmData
 from mlygeo.readers.streets import read_streets
 from mlygeo.regions import Region
+
+osmium = pytest.importorskip("osmium", reason="files of OpenStreetMap need mlygeo[osm]")
 
 HELSINKI = DATA / "osm" / "helsinki_centre.osm.pbf"
 AMSTERDAM = DATA / "osm" / "amsterdam_southeast.osm.pbf"

@@ -14,7 +14,6 @@ from itertools import groupby
 
 import geopandas as gpd
 import numpy as np
-import osmium
 import osmnx
 import pandas as pd
 import pytest
@@ -28,6 +27,8 @@ from mlygeo.readers import osm_files, street_edges
 from mlygeo.readers.streets import read_streets, street_network
 from mlygeo.regions import Region
 from mlygeo.spatial.streets import street_points
+
+osmium = pytest.importorskip("osmium", reason="files of OpenStreetMap need mlygeo[osm]")
 
 OSM = DATA / "osm"
 EDGES = STUTTGART / "stuttgart_osm_edges.gpkg"

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import shapely
+from helpers.installed import has, needs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -33,14 +34,22 @@ LINES = st.lists(
 )  # fmt: skip
 
 
+CELLS = ["quadkey14", "quadkey18", *(["h3:7", "h3:9"] if has("cells") else [])]
+
+
 @settings(deadline=None, max_examples=40)
-@given(lines=LINES, text=st.sampled_from(["quadkey14", "quadkey18", "h3:7", "h3:9"]), lat=st.sampled_from([-33, 0, 60]))
+@given(lines=LINES, text=st.sampled_from(CELLS), lat=st.sampled_from([-33, 0, 60]))
 def test_cells_have_the_lengths_that_geos_finds(lines, text, lat):
     areas = cell_areas.of(text)
     lines = [[(9.17 + x, lat + y) for x, y in line] for line in lines]
     found, measured = lengths_of(areas, lines)
     assert sum(found.values()) == pytest.approx(measured.length.sum(), abs=1e-3)
     whole = shapely.multilinestrings([shapely.linestrings(line) for line in lines])
+
+    def side_of(shape):
+        """Where GEOS may differ: a hexagon's side is an arc, up to 0.1 m off the straight line of its shape."""
+        return shape.boundary.buffer(3e-6 if text.startswith("h3") else 0.0)
+
     keys = np.array(list(found))
     for key, shape in zip(keys.tolist(), areas.shapes(keys), strict=True):
         inside = [shapely.intersection(shapely.linestrings(line), shape).length for line in lines]
@@ -49,9 +58,11 @@ def test_cells_have_the_lengths_that_geos_finds(lines, text, lat):
             for line in lines
             for i in range(len(line) - 1)
         )
-        assert found[key] == pytest.approx(expected * 1e5, abs=0.5), (key, inside)
+        along = sum(shapely.intersection(shapely.linestrings(line), side_of(shape)).length for line in lines)
+        assert found[key] == pytest.approx(expected * 1e5, abs=0.5 + along * 1e5), (key, inside)
     outside = shapely.difference(whole, shapely.union_all(areas.shapes(keys).tolist())).length
-    assert outside * 1e5 < 0.5
+    sides = shapely.union_all([side_of(shape) for shape in areas.shapes(keys)])
+    assert outside * 1e5 < 0.5 + shapely.intersection(whole, sides).length * 1e5
 
 
 def test_tiles_have_their_names_and_boxes():
@@ -72,7 +83,7 @@ def test_hexagons_have_the_names_of_h3():
     assert areas.shapes(key[:1])[0].normalize() == shapely.Polygon(corners).normalize()
 
 
-@pytest.mark.parametrize("text", ["quadkey15", "h3:8"])
+@pytest.mark.parametrize("text", ["quadkey15", pytest.param("h3:8", marks=needs("cells"))])
 def test_across_the_antimeridian(text):
     areas = cell_areas.of(text)
     vertices = np.array([[179.97, -17.0], [-179.97, -17.002]])
@@ -99,7 +110,7 @@ def test_what_means_no_cells_is_refused(text):
         cell_areas.of(text)
 
 
-@pytest.mark.parametrize("text", ["quadkey30", "h3:15"])
+@pytest.mark.parametrize("text", ["quadkey30", pytest.param("h3:15", marks=needs("cells"))])
 def test_cells_that_are_too_small_are_refused(text, monkeypatch):
     monkeypatch.setattr(cell_areas, "MOST_CUTS", 1000)
     measured, vertices = laid([[(9.0, 48.0), (9.1, 48.1)]])

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 import mlygeo
 from mlygeo import arrays, kernels
 from mlygeo.compiled import Library
+from mlygeo.degrees import heading_difference
 from mlygeo.errors import CrsError, FrameError, InputError
 from mlygeo.spatial import geodesy, grid, knn, nearest, pairing
-from mlygeo.spatial.grid import HeadingTest, heading_difference
+from mlygeo.spatial.grid import HeadingTest
 from mlygeo.spatial.planes import InPlane
 
 KERNELS = [False, True] if knn.has_kernel() else [False]

@@ -11,7 +11,7 @@ from conftest import STUTTGART
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlygeo import frames
+from mlygeo import extras, frames
 from mlygeo.errors import DependencyError, FrameError, InputError
 from mlygeo.readers.streets import read_streets
 from mlygeo.spatial import cells, strata
@@ -259,7 +259,7 @@ def test_hexagons_without_their_package_name_the_extra(network, rows, monkeypatc
     monkeypatch.setitem(sys.modules, "h3", None)
     with pytest.raises(DependencyError, match="h3") as caught:
         strata.by_cell(network, rows, Cell.of("h3:9"))
-    assert caught.value.hint.startswith("pip install")
+    assert caught.value.hint == extras.install_hint("cells")
 
 
 def one_by_one(lengths, n):

@@ -15,6 +15,7 @@ import pytest
 import shapely
 from geopandas.testing import assert_geodataframe_equal
 from helpers import postgis_server
+from helpers.installed import needs
 
 import mlygeo
 from mlygeo import frames
@@ -229,6 +230,7 @@ def test_a_password_is_never_shown(database, every_frame, caplog):
         assert "no%20one" not in text
 
 
+@needs("postgis")
 @pytest.mark.parametrize("said", ["&connect_timeout=2", ""])
 def test_a_database_that_never_answers_is_left_soon(monkeypatch, said):
     """The user's limit for it counts; without one, ours does, instead of the two minutes of libpq."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
@@ -118,7 +119,7 @@ def test_only_the_outermost_member_counts(value, indent, piece):
     content = json.dumps(value, indent=indent, ensure_ascii=False).encode()
     before, geojson._PIECE = geojson._PIECE, piece
     try:
-        assert list(geojson._members(content)) == ([value["crs"]] if "crs" in value else [])
+        assert list(geojson._members(io.BytesIO(content))) == ([value["crs"]] if "crs" in value else [])
     finally:
         geojson._PIECE = before
 

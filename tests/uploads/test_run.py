@@ -35,6 +35,7 @@ from mlygeo import store as files
 from mlygeo.errors import (
     CredentialsError,
     FileError,
+    FormatError,
     InputError,
     NetworkError,
     ServiceError,
@@ -221,6 +222,13 @@ class TestUpload:
         written = pd.read_parquet(photos / ".mlygeo" / "upload_history.parquet")
         pd.testing.assert_frame_equal(written, pd.DataFrame(uploads), check_like=True)
         pd.testing.assert_frame_equal(mlygeo.upload_history(photos), written)
+
+    @pytest.mark.parametrize("name", ["history.gpkg", "history.csv", "history"])
+    def test_the_history_is_not_written_under_the_name_of_another_format(self, server, photos, tmp_path, name):
+        with pytest.raises(FormatError, match=f"{name}: the history of uploads is written as .parquet"):
+            mlygeo.upload(photos, output=tmp_path / name, service=service_of(server))
+        assert server.count() == 0
+        assert not (tmp_path / name).exists()
 
     def test_at_most_four_images_go_up_at_once(self, server, tmp_path):
         folder_of(tmp_path / "many", 40)

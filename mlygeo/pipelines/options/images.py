@@ -276,7 +276,9 @@ class Preferring:
         InputError
             If an option makes no sense, or has no effect.
         """
-        given = [name for name, value in vars(self).items() if value is not None and name != "as_of"]
+        along, across = (None if most == float("inf") else most for most in (self.max_along, self.max_across))
+        wanted = {"prefer": self.prefer, "max_along": along, "max_across": across, "per": self.per}
+        given = [name for name, value in wanted.items() if value is not None]
         if not given:
             of_no_use(("as_of",), "without `prefer`")
             return None
@@ -300,7 +302,7 @@ class Preferring:
             of_no_use(("as_of",), "without a rule that weighs 'age'")
         elif self.as_of is not None:
             as_of_us = _microseconds(self.as_of)
-        return Preference(rule, as_of_us, self.max_along, self.max_across, self.per)
+        return Preference(rule, as_of_us, along, across, self.per)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -260,7 +260,7 @@ def _frame(parts: list[Images], where: str) -> gpd.GeoDataFrame:
     images = _plausible(_joined(parts))
     times, has_time = images.captured_at
     times = times.view("datetime64[ms]")
-    times[~has_time] = np.datetime64("NaT")
+    times[~has_time] = np.datetime64("NaT", "ms")
     is_pano, says = images.is_pano
     _log(where, len(images.id), images.without_id, images.without_position)
     columns: dict[str, Any] = {

@@ -169,7 +169,7 @@ def _times(values: Values) -> tuple[pd.Series, Wrong]:
     numbers, wrong = _wholes(values)
     numbers = numbers.where(numbers.between(_FIRST_MS, _LAST_MS).fillna(value=False), pd.NA)
     stamps = numbers.fillna(0).to_numpy(dtype=np.int64).view("datetime64[ms]").copy()
-    stamps[numbers.isna().to_numpy()] = np.datetime64("NaT")
+    stamps[numbers.isna().to_numpy()] = np.datetime64("NaT", "ms")
     return pd.Series(stamps).dt.tz_localize("UTC"), wrong
 
 

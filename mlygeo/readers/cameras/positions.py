@@ -226,7 +226,7 @@ def as_tracks(name: str, points: Points, start: datetime | None = None) -> gpd.G
     if start is not None:
         epoch_s = np.where(np.isfinite(epoch_s), epoch_s, start.timestamp() + points.video_s)
     sane = np.isfinite(epoch_s) & (np.abs(epoch_s) < 2**36)
-    time = np.full(len(points), np.datetime64("NaT"), dtype="datetime64[us]")
+    time = np.full(len(points), np.datetime64("NaT", "us"), dtype="datetime64[us]")
     time[sane] = np.round(epoch_s[sane] * 1e6).astype("int64").astype("datetime64[us]")
     columns: dict[str, Any] = {
         "track_id": pd.array([name.encode("utf-8", "backslashreplace").decode("utf-8")] * len(points), dtype="str"),

@@ -7,7 +7,6 @@ parts are those of the lines.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mlygeo import frames
-from mlygeo.places import STATE_FOLDER
+from mlygeo.places import STATE_FOLDER, sha256_of
 from mlygeo.progress import working
 from mlygeo.spatial import cells, hilbert
 from mlygeo.store.datasets import layout, publishing
@@ -211,8 +210,7 @@ def _parts(table: pa.Table, folder: Path, most: int, attrs: dict[str, Any]) -> l
                 group = _boxed(columns.take(pa.array(some)), bounds[:, some], schema)
                 writer.write_table(group, row_group_size=layout.ROWS_PER_GROUP)
         west, south, east, north = _joined(None, box)
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        sha256 = sha256_of(path)
         parts.append(
             Part(
                 folder.name.removeprefix(layout.PLACELESS), f"{folder.name}/{path.name}", len(rows),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mlygeo import frames
+from mlygeo.places import sha256_of
 from mlygeo.spatial import hilbert
 from mlygeo.store.datasets import hashes, layout, scatter
 from mlygeo.store.datasets.form import LAT, LON, noted
@@ -219,8 +219,7 @@ def _box(lon: Floats, lat: Floats) -> list[float]:
 def _facts(table: pa.Table, rows: Rows, lonlat: tuple[Floats, Floats], path: Path) -> dict[str, Any]:
     """Return what the index says of a part."""
     lon, lat = lonlat
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = sha256_of(path)
     found: dict[str, Any] = {
         "rows": len(rows),
         "row_groups": -(-len(rows) // layout.ROWS_PER_GROUP),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FileError
+from mlygeo.places import sha256_of
 from mlygeo.store.atomic import file_error
 from mlygeo.store.paths import called
 
@@ -131,8 +131,7 @@ class Source:
         if self.sha256 or not isinstance(path, Path) or self.digest:
             return self.generation, self.sha256 or self.digest
         try:
-            with path.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
+            found = sha256_of(path)
             state = path.stat()
         except OSError as error:
             raise file_error(error, path) from error

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlygeo.errors import FormatError, InputError
+from mlygeo.places import sha256_of
 from mlygeo.progress import counted, working
 from mlygeo.store.datasets import layout
 from mlygeo.store.parquet.files import reading
@@ -65,7 +66,7 @@ def verify(listing: Listing, *, threads: int) -> Index:
 def _sha256(file: File) -> str:
     path = file.path
     if isinstance(path, Path):
-        return reading(path, lambda: _of_path(path))
+        return reading(path, lambda: sha256_of(path))
     opened, digest = path.open(), hashlib.sha256()
     for start in range(0, opened.size, AT_ONCE):
         stop = min(start + AT_ONCE, opened.size)
@@ -74,8 +75,3 @@ def _sha256(file: File) -> str:
         digest.update(stream.read(stop - start))
     opened.check()
     return digest.hexdigest()
-
-
-def _of_path(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
