@@ -198,7 +198,7 @@ def _is_text(values: Any) -> bool:
 
 
 def _as_text(values: Any) -> pa.Array | pa.ChunkedArray:
-    """Return a column as text; what is no text is unknown."""
+    """Return a column as text; what is not text is unknown."""
     import pyarrow as pa
 
     if isinstance(values, pa.Array | pa.ChunkedArray) and _is_text(values):

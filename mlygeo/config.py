@@ -25,13 +25,13 @@ TOKEN_FILE = "token.txt"  # noqa: S105 - the name of a file
 """Name of the file with the access token, in the working folder or the user's configuration folder."""
 
 LONGEST_TOKEN_FILE = 65_536
-"""Bytes; a longer file is no token, and is not read to its end."""
+"""Bytes; a longer file is not a token, and is not read to its end."""
 
 OLDER_TOKEN_FILE = "config.py"  # noqa: S105 - the name of a file
 """Where the sequence downloader has it: a Python file with `access_token = "…"`, which is read and not run."""
 
 LONGEST_FILE = 1_048_576
-"""Bytes; a longer file is no configuration, and is not read to its end."""
+"""Bytes; a longer file is not a configuration, and is not read to its end."""
 
 FILES = ("mlygeo.toml", "mlygeo.json")
 """Names of a project's configuration file."""
@@ -64,7 +64,7 @@ def checked_url(url: str, name: str, *, example: str) -> str:
     Raises
     ------
     ConfigError
-        If it is no http(s) URL, or an access token would travel there unencrypted to another machine.
+        If it is not an http(s) URL, or an access token would travel there unencrypted to another machine.
     """
     try:
         parts = urlsplit(url)
@@ -72,7 +72,7 @@ def checked_url(url: str, name: str, *, example: str) -> str:
     except ValueError:
         sound = False
     if not sound or parts.query or parts.fragment or any(letter.isspace() for letter in url):
-        raise ConfigError(f"{name} is no http(s) URL: {_harmless(url)!r}", hint=f"such as {example}")
+        raise ConfigError(f"{name} is not an http(s) URL: {_harmless(url)!r}", hint=f"such as {example}")
     if parts.username is not None or parts.password is not None:
         raise ConfigError(f"{name} holds a user name or password", hint="leave them out of the URL")
     if parts.scheme == "http" and not is_loopback(url):
@@ -139,7 +139,7 @@ class TokenSources:
         FileError
             If the file named cannot be read.
         CredentialsError
-            If what was found is no token. The text never shows it.
+            If what was found is not a token. The text never shows it.
         """
         if token is not None:
             return self._checked(token, "the token given")

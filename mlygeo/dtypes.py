@@ -9,7 +9,11 @@ from uuid import UUID
 import numpy as np
 
 if TYPE_CHECKING:
+    from typing import TypeVar
+
     import pandas as pd
+
+    Table = TypeVar("Table", bound=pd.DataFrame)
 
 
 def cast(values: pd.Series, dtype: str) -> pd.Series:
@@ -36,6 +40,18 @@ def cast(values: pd.Series, dtype: str) -> pd.Series:
         text = values.astype("str")
         return text.where(values.notna(), None)
     return values.astype(dtype)  # type: ignore[call-overload, no-any-return]
+
+
+def in_native_bytes(table: Table) -> Table:
+    """Return a table with its numbers in the byte order of this machine, which Arrow and steps of pandas need."""
+    if not table.columns.is_unique:
+        return table
+    swapped = {
+        name: dtype.newbyteorder("=")
+        for name, dtype in table.dtypes.items()
+        if isinstance(dtype, np.dtype) and not dtype.isnative
+    }
+    return table.astype(swapped) if swapped else table
 
 
 def id_texts(values: pd.Series) -> pd.Series:
@@ -94,7 +110,7 @@ def _times(values: pd.Series) -> pd.Series:
         # pandas would take 09/06/2024 as a day in September.
         odd = ~known.str.match(r"\s*[+-]?\d{4,}(?:-\d\d(?:-\d\d)?)?(?:\D|$)").astype(bool) & (known.str.strip() != "")
         if odd.any():
-            raise ValueError(f"{known[odd].iloc[0][:40]!r} is no time as 2024-06-09T08:00:00Z")
+            raise ValueError(f"{known[odd].iloc[0][:40]!r} is not a time as 2024-06-09T08:00:00Z")
         if known.str.fullmatch(r"\s*[+-]?\d{5,}(?:\.\d*)?\s*").any():
             return _times(pd.to_numeric(values))
         try:

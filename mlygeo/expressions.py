@@ -259,7 +259,7 @@ class _Parser:
     def _value(self) -> Value:
         found = self._operand()
         if isinstance(found, Column):
-            raise self.refused("'in' takes numbers and texts; text stands in quotes")
+            raise self.refused("'in' takes numbers and texts; put text in quotes")
         return found
 
     def _operand(self) -> Column | Value:

@@ -84,7 +84,7 @@ def columns_for(conditions: Mapping[str, Any], available: Iterable[str]) -> list
         raise FrameError(
             f"these images have no column {', '.join(map(repr, missing))}, which the filters ask for",
             hint="leave that filter out, or add the column to the images frame"
-            + "; in `where`, text stands in quotes" * bool(named & set(missing)),
+            + "; in `where`, put text in quotes" * bool(named & set(missing)),
         )
     return sorted(columns)
 

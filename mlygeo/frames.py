@@ -230,7 +230,7 @@ def form(schema: Schema, columns: Collection[str], column: Callable[[str], Any])
     Return a schema in the form that fits a frame: Mapillary's alone, or of any provider.
 
     The second form is that of frames with a column `provider` that names another than Mapillary, and of frames
-    whose `id` is text of which some is no number, unless all rows name Mapillary. Ids that look like numbers are
+    whose `id` is text of which some is not a number, unless all rows name Mapillary. Ids that look like numbers are
     numbers, also where some are damaged, such as 1.5E+14, or begin with zeros, or where fewer than one in a hundred
     is something else: these are then refused as that.
 
@@ -253,7 +253,10 @@ def form(schema: Schema, columns: Collection[str], column: Callable[[str], Any])
     if known - {DEFAULT_PROVIDER}:
         return schema.of_any_provider
     name = next((each for each in ("id", "creator_id") if each in columns), None)
-    if name is None or getattr(values := column(name), "ndim", 1) != 1 or not pd.api.types.is_string_dtype(values):
+    if name is None or getattr(values := column(name), "ndim", 1) != 1:
+        return schema
+    # A column of Python objects is one of texts where all but its gaps are.
+    if not pd.api.types.is_string_dtype(values.dropna() if values.dtype == object else values):
         return schema
     if known:
         # Rows that name Mapillary beside rows that name nobody were put together: those others may be anyone's.
@@ -498,7 +501,7 @@ def not_on_earth(crs: Any) -> str | None:
     while horizontal.is_bound or horizontal.is_compound:
         horizontal = horizontal.source_crs if horizontal.is_bound else horizontal.sub_crs_list[0]
     if not (horizontal.is_geographic or horizontal.is_projected):
-        return f"its CRS, {label}, is no map of the earth"
+        return f"its CRS, {label}, is not a map of the earth"
     try:
         turned(crs, CRS)
     except ProjError:

@@ -99,7 +99,7 @@ class _Parsing(Generic[Found]):
         """Return the key that a word or a number stands for; raise InputError where it is none."""
         found = self.find(word)
         if found is None:
-            raise InputError(f"{str(word)[:40]!r} is no id", hint=self.hint)
+            raise InputError(f"{str(word)[:40]!r} is not an id", hint=self.hint)
         return found
 
 
@@ -606,7 +606,7 @@ def _uuids_of(parts: Iterable[pa.Array], count: int) -> Uuids | None:
 
     def letters() -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[np.uint8]] | None]:
         for part in parts:
-            # A gap is no UUID, whatever stands in its place.
+            # A gap is not a UUID, whatever stands in its place.
             yield _bytes(part) if _is_text(part.type) and not part.null_count else None
 
     return uuids.read(letters(), count)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Recognised = Callable[[Path], bool]
 
 LONGEST_SUMMARY = 64 << 20
-"""Bytes; a longer file of JSON is no summary."""
+"""Bytes; a longer file of JSON is not a summary."""
 
 LOOKED_AT = 1 << 16
 """Bytes of a text that are looked at."""

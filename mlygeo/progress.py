@@ -584,7 +584,7 @@ def keeping(what: str) -> Iterator[None]:
 
 
 def wrote() -> None:
-    """Note that a file is written, whole; state that a run keeps for itself is no result of it."""
+    """Note that a file is written, whole; state that a run keeps for itself is not a result of it."""
     if (run := _RUN.get()) is None:
         return
     if run.keeping is not None:

@@ -34,11 +34,11 @@ def lonlat(image: Mapping[str, Any], name: str = "geometry") -> tuple[float, flo
         try:
             geometry = json.loads(geometry)
         except ValueError as error:
-            raise InputError(f"{name} is no position: {geometry[:60]!r}") from error
+            raise InputError(f"{name} is not a position: {geometry[:60]!r}") from error
     if isinstance(geometry, dict):
         coordinates = geometry.get("coordinates")
         if not isinstance(coordinates, list | tuple) or len(coordinates) < 2:
-            raise InputError(f"{name} is no position: {geometry!r:.60}")
+            raise InputError(f"{name} is not a position: {geometry!r:.60}")
         lon, lat = coordinates[:2]
     elif geometry is not None and hasattr(geometry, "is_empty"):
         lon, lat = (None, None) if geometry.is_empty else (geometry.x, geometry.y)
@@ -74,7 +74,7 @@ def time_us(image: Mapping[str, Any]) -> int | None:
             return int(value) * 1000
         found = times.read(value)
         if found is None:
-            raise InputError(f"captured_at is no time: {value!r}")
+            raise InputError(f"captured_at is not a time: {value!r}")
         return found.us
     if isinstance(value, np.datetime64):
         return int(value.astype("datetime64[us]").astype(np.int64))
@@ -145,7 +145,7 @@ def known(value: Any) -> bool:
         return False
     if isinstance(value, np.datetime64):
         return not np.isnat(value)
-    # Whole numbers are asked for first: one of hundreds of digits is no float.
+    # Whole numbers are asked for first: one of hundreds of digits is not a float.
     return isinstance(value, Integral) or not (isinstance(value, Real) and math.isnan(value))
 
 
@@ -167,7 +167,7 @@ def real(value: Any, name: str) -> float:
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"{name} is no number: {value!r:.60}") from error
+        raise InputError(f"{name} is not a number: {value!r:.60}") from error
 
 
 def _whole(value: Any, name: str) -> int:
@@ -175,5 +175,5 @@ def _whole(value: Any, name: str) -> int:
         return int(value)
     found = real(value, name)
     if not found.is_integer() or abs(found) > 2**53:
-        raise InputError(f"{name} is no whole number: {value!r:.60}")
+        raise InputError(f"{name} is not a whole number: {value!r:.60}")
     return int(found)

@@ -300,7 +300,7 @@ def test_a_column_that_is_not_there_is_named(images):
         filter_images(images, where="blur > 1")
     with pytest.raises(FrameError, match="'A', which") as caught:
         filter_images(images, where="sequence_id = A")
-    assert caught.value.hint.endswith("; in `where`, text stands in quotes")
+    assert caught.value.hint.endswith("; in `where`, put text in quotes")
 
 
 def test_the_frame_is_not_changed(measured):

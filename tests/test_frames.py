@@ -264,3 +264,10 @@ def test_a_column_of_numbers_is_read_as_it_is_or_refused():
     for name in ("d", "e"):
         with pytest.raises(FrameError, match=f"column '{name}'"):
             frames.reals(frame, name)
+
+
+@pytest.mark.parametrize("dtype", ["str", object])
+def test_ids_of_text_are_those_of_any_provider_whatever_has_the_gaps(dtype):
+    uuids = pd.Series(["0ea5c1c6-0a5b-4d3e-9f0a-0a5b4d3e9f0a", None], dtype=dtype)
+    found = frames.form(frames.IMAGES, ["id"], {"id": uuids}.__getitem__)
+    assert found == frames.IMAGES.of_any_provider

@@ -151,7 +151,7 @@ def test_uuids_are_in_lower_case():
     assert keys.UUIDS.find(FIRST[:-1]) is None
     assert keys.UUIDS.is_meant(f" {FIRST.upper()} ")
     assert not keys.UUIDS.is_meant("12")
-    with pytest.raises(InputError, match="'12' is no id"):
+    with pytest.raises(InputError, match="'12' is not an id"):
         keys.UUIDS.parse("12")
     with pytest.raises(InputError, match="'x' is none"):
         keys.UUIDS.column(pd.Series([FIRST, "x"]))

@@ -211,7 +211,7 @@ def test_steps_are_shown_on_the_display_of_their_run():
 def test_what_a_run_leaves_behind():
     assert progress.Run().left_behind() == "nothing was written"
     with progress.running() as run:
-        progress.wrote()  # state of a run, which is no result
+        progress.wrote()  # state of a run, which is not a result
         assert run.left_behind() == "nothing was written"
         with progress.writing():
             progress.wrote()

@@ -291,7 +291,7 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
         settings = _configure(verb, given, quiet=quiet)
         if settings is not None and asked_with.get("region_file") is None:
             asked_with["region_file"] = settings.region
-    # Verbs that ask the service also take a file with the token; the stand-in's token is no secret.
+    # Verbs that ask the service also take a file with the token; the stand-in's token is not a secret.
     asks_service = "token_file" in given
     for name in ("token", "user_password", "jwt"):
         # A dash stands for standard input, which nobody else sees.
@@ -388,7 +388,7 @@ def _taken_last(verb: Verb, given: dict[str, Any]) -> str:
     """Take the last word as the place where results go."""
     *words, last = given[verb.arguments or ""]
     if not words:
-        raise InputError(f"{last} is the only file", hint=f"name the file to write, too: {verb.example}")
+        raise InputError(f"{last} is the only file given", hint=f"name the file to write, too: {verb.example}")
     if len(words) > 1 and Path(last).expanduser().exists():
         raise InputError(
             f"{last} is there already, and may be meant as an input", hint=f"name the output with -o {last}"
@@ -443,7 +443,7 @@ def _configure(verb: Verb, given: dict[str, Any], *, quiet: bool) -> Config | No
         if beside and all(value is None for value in named.values()):
             settings = dataclasses.replace(settings, bounding_box=None, region=None, place=None)
         text = f"configuration: {found.name if found.parent == Path.cwd() else found}"
-        text += f"; its region is not used beside `{beside[0]}`" if beside else ""
+        text += f"; its region is not used with `{beside[0]}`" if beside else ""
         _say(in_flags(text, click.get_current_context().command.params), quiet=quiet)
     if verb.takes_region:
         given["region"] = _region(named, settings, is_named=path is not None)

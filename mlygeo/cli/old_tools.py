@@ -200,7 +200,7 @@ def translated(words: list[str]) -> list[str]:
     if name == "download" and "--output-folder" in {_dashed(word).partition("=")[0] for word in words}:
         name = "download-originals"
     if name == "authenticate" and "--delete" in words:
-        # What else mapillary_tools takes there is of no use to it.
+        # What else mapillary_tools takes there has no effect with it.
         said = _mapillary_tools(words[1:])
         return ["config", "remove", *_only(said, {"--user-name", "--config-file"}, {"--json", "-q", "--quiet"})]
     if name in IMPORT_PATH_VERBS:

@@ -131,7 +131,7 @@ def of_photo(content: bytes, layout: segments.Layout | None = None) -> Identity:
     Parameters
     ----------
     content
-        The whole file. One that is no JPEG, or ends before its picture starts, is known by all its bytes.
+        The whole file. One that is not a JPEG, or ends before its picture starts, is known by all its bytes.
     layout
         Its layout, where that is known already.
 

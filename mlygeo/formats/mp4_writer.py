@@ -299,7 +299,7 @@ def _full(kind: bytes, *parts: bytes, version: int = 0, flags: int = 0) -> bytes
 
 
 def _mapped(content: memoryview, change: Callable[[bytes, memoryview], bytes | None]) -> bytes:
-    """Return boxes with some of them replaced; those for which there is None, and what is no box, as they are."""
+    """Return boxes with some of them replaced; those for which there is None, and what is not a box, as they are."""
     start, stop, parts = 0, len(content), []
     for _ in range(MOST_BOXES):
         box = box_at(content, start, start, stop)

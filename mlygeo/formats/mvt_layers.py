@@ -204,7 +204,7 @@ def features(
     -------
     features
         `value_of` (columns by features) is -1 where a feature does not have the property; given
-        twice, the last one counts. `placed` is False for what is no point or has no position;
+        twice, the last one counts. `placed` is False for what is not a point or has no position;
         of several points, the first one counts.
 
     Raises

@@ -98,7 +98,7 @@ def decode(text: bytes, *, date: np.datetime64 | None = None, now_us: int | None
     A point is one moment: its position comes from the first GGA, RMC, GNS or GLL of that moment with a position,
     its altitude from GGA or GNS. A moment that RMC or GLL calls void has no position. Sentences with a wrong
     checksum are left out, sentences without a checksum are read. What is not degrees and minutes in one number,
-    such as decimal degrees, is no position. GGA, GNS and GLL have no date: they take that of the RMC or ZDA of the
+    such as decimal degrees, is not a position. GGA, GNS and GLL have no date: they take that of the RMC or ZDA of the
     same moment, else of the last one before or the first one after, one day on if the clock has passed midnight
     in between. A date that jumps while the clock goes on, as where it moves one sentence after midnight, is put
     right.

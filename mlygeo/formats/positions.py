@@ -1,5 +1,5 @@
 """
-The one reader of positions: coordinates as text or numbers with their side, and what is no position.
+The one reader of positions: coordinates as text or numbers with their side, and what is not a position.
 
 Degrees, positive to the north and east. Only the standard library is imported here, NumPy in the functions that
 take columns.

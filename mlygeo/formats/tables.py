@@ -196,7 +196,9 @@ def _altitudes(table: Table, lat_of: Column, problems: list[str]) -> tuple[Float
     for column in table.find(ALTITUDE):
         metres = METRES.get(column.unit)
         if metres is None:
-            problems.append(f"its column {column.written} was left out: {column.unit!r} is no unit of altitudes here")
+            problems.append(
+                f"its column {column.written} was left out: {column.unit!r} is not a unit of altitudes here"
+            )
             continue
         cells = table.of(column)
         values = texts.reals(cells)

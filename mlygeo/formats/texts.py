@@ -224,7 +224,7 @@ def stray(times: Times, track: Whole | None = None, *, share: float = 1.0, few: 
     track
         Shape (n,), the number of the recording of each; None for one recording.
     share
-        A group of more than this share of its recording is no default date, and is not stray; by default all are.
+        A group of more than this share of its recording is not a default date, and is not stray; by default all are.
     few
         Nor is it for its share where it has no more points than these.
 

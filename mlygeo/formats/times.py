@@ -1,7 +1,7 @@
 """
 The one reader of times: from the text of a tag, a cell or an element to a moment, in full or not at all.
 
-A text is understood to its last letter, or it is no time: what stands behind a time (a zone, AM or PM) changes it
+A text is understood to its last letter, or it is not a time: what stands behind a time (a zone, AM or PM) changes it
 by hours, and must not be dropped. Where several sources tell when a photo was taken, `decide` chooses by rules that
 stand there with their reasons, and says where they contradict each other. Times are microseconds since 1970 UTC
 (int). Only the standard library is imported here, since worker processes start with it.
@@ -222,7 +222,7 @@ def name_time(stem: str) -> Reading | None:
 
 
 def name_witness(stem: str) -> Reading | None:
-    """Return the time that phones write into names, `IMG_20240609_080706`; it is no source, but may confirm one."""
+    """Return the time that phones write into names, `IMG_20240609_080706`; it is not a source, but may confirm one."""
     match = _PHONE_NAME.search(stem)
     return None if match is None else _of_digits(match.groups(), "")
 

@@ -244,7 +244,7 @@ def percept_decision(contrast: Floats, tone: Floats) -> tuple[Floats, Flags]:
     contrast, tone
         Of all pixels; NaN where nothing was measured, which is not accepted.
     """
-    # As in `max(0, …)`, a tone that is no number adds nothing: that of a picture without a pixel in the bins.
+    # As in `max(0, …)`, a tone that is not a number adds nothing: that of a picture without a pixel in the bins.
     score: Floats = contrast + np.where(tone > TONE_FLOOR, tone - TONE_FLOOR, 0.0)
     return score, score > CONTRAST_THRESHOLD
 

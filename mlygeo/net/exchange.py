@@ -2,7 +2,7 @@
 Bounds on one exchange with a server: a deadline for the whole of it, limits of size, room in memory.
 
 `requests` and `urllib3` bound the wait for each piece of an answer, so a server that sends a byte now and then, or
-for ever what is no part of a body (100 Continue, trailers, chunks of one byte), holds them as long as it likes. Here
+for ever what is not a part of a body (100 Continue, trailers, chunks of one byte), holds them as long as it likes. Here
 the socket itself is read: each wait ends with the exchange, and what is not body has a limit of its own.
 """
 
@@ -54,7 +54,7 @@ class OverdueError(TimeoutError):
 
 
 class OverheadError(OSError):
-    """The server sends too much that is no body."""
+    """The server sends too much that is not a body."""
 
 
 class Exchange:

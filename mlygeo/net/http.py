@@ -457,7 +457,7 @@ def _reason(error: BaseException) -> str:
         if isinstance(seen, http.client.RemoteDisconnected):
             return "closed the connection without an answer"
         if isinstance(seen, http.client.HTTPException):
-            return "answered something that is no HTTP"
+            return "answered something that is not HTTP"
         if isinstance(seen, OSError) and seen.strerror:
             return f"could not be reached: {seen.strerror}"
         inner = [part for part in (getattr(seen, "reason", None), *seen.args) if isinstance(part, BaseException)]

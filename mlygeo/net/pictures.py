@@ -142,7 +142,7 @@ class Pictures:
         NetworkError
             If it could not be reached, broke off, fell silent or was too slow.
         ServiceError
-            If it answered anything else but a body within the limits, or is no host to ask.
+            If it answered anything else but a body within the limits, or is not a host to ask.
         StoppedError
             If the work was called off.
         """
@@ -287,7 +287,7 @@ def _reason(error: BaseException) -> str:
         return "could not be reached: its certificate is not to be trusted"
     odd = [part for part in error.args if isinstance(part, http.client.HTTPException)]
     if odd and not isinstance(odd[0], ConnectionError | http.client.IncompleteRead):
-        return "answered something that is no HTTP"
+        return "answered something that is not HTTP"
     if isinstance(error, urllib3.exceptions.ProtocolError | ConnectionError):
         return "broke off its answer, or gave none"
     if isinstance(error, OSError):

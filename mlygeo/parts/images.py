@@ -194,7 +194,7 @@ class Images:
     @cached_property
     def _no_rows(self) -> TablePoints:
         if self._first is None:
-            raise FrameError(f"{self.name} holds no image")
+            raise FrameError(f"{self.name} contains no image")
         schema = self._first.file.schema_arrow.empty_table().select(self._first.attributes)
         places = {"lon": pa.array([], pa.float64()), "lat": pa.array([], pa.float64())}
         if clash := sorted({*places} & {*schema.column_names}):
@@ -227,7 +227,7 @@ def dataset_of(value: object) -> Images | None:
 
 
 def no_dataset(value: object) -> str:
-    """Return in words that what a caller gives as images is no dataset with an index, and why a folder is none."""
+    """Return in words that what a caller gives as images is not a dataset with an index, and why a folder is none."""
     why = "without a dataset as `images`"
     if isinstance(value, str | os.PathLike) and (address := paths.address_of(value)) is not None:
         name = remote.remote(address).name

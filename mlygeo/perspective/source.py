@@ -186,7 +186,7 @@ def _sphere(properties: Properties, width: int, height: int) -> _Sphere:
     Raises
     ------
     FormatError
-        If it is not known, or what the panorama says of it contradicts itself, or it is no sphere.
+        If it is not known, or what the panorama says of it contradicts itself, or it is not a sphere.
     """
     projection = properties.text("GPano:ProjectionType")
     if projection is not None and projection.lower() not in {"equirectangular", "spherical"}:

@@ -166,7 +166,7 @@ class PhotoImport:
         if not parts:
             number = other_pictures(self.left_out)
             others = f" ({number} pictures of other kinds)" if number else ""
-            raise FileError(f"there is no photo in {self.root}{others}", hint="JPEG files are taken")
+            raise FileError(f"there is no photo in {self.root}{others}", hint="mlygeo reads JPEG files")
         photos = joined(parts)
         photos["folder"] = texts([os.path.dirname(path) for path in photos["first_path"].tolist()])  # noqa: PTH120
         order = np.lexsort([natural_ranks(photos[column]) for column in ("first_path", "folder")])

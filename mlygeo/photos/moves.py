@@ -61,7 +61,7 @@ def move_files(
     FileError
         If the journal cannot be read or written.
     FormatError
-        If it is no journal.
+        If it is not a journal.
 
     Examples
     --------
@@ -146,7 +146,7 @@ def read_moves(journal: Path) -> dict[str, str]:
     Raises
     ------
     FormatError
-        If it is no journal.
+        If it is not a journal.
     FileError
         If it cannot be read.
     """
@@ -181,7 +181,7 @@ def undo_moves(journal: Path, *, progress: Progress | None = None) -> tuple[dict
     Raises
     ------
     FormatError
-        If it is no journal.
+        If it is not a journal.
     FileError
         If it cannot be read or written.
     """
@@ -227,7 +227,7 @@ def _notes(journal: Path) -> list[_Note]:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             if number == len(lines):
                 break  # the last line of a killed run; its move had not begun
-            raise FormatError(f"{journal}: line {number} is no move") from error
+            raise FormatError(f"{journal}: line {number} is not a move") from error
     return notes
 
 

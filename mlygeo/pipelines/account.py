@@ -117,7 +117,7 @@ def authenticate(
     >>> authenticate(user_name="jane", user_email="jane@example.org", user_password=getpass())
     """
     if jwt is not None:
-        of_no_use(("user_email", "user_password", "token", "token_file"), "beside `jwt`")
+        of_no_use(("user_email", "user_password", "token", "token_file"), "with `jwt`")
     from mlygeo.providers import needed
 
     who = Server(provider=provider, endpoint=endpoint).chosen(service)
@@ -296,7 +296,7 @@ def edit_config(
     if user_key is None and organization_key is None and organization_name is None and not default:
         raise InputError("nothing says what to change", hint="give `organization_key`, `user_key` or `default`")
     if user_key is not None and not _KEY.fullmatch(user_key):
-        raise InputError(f"{user_key[:40]!r} is no key of a user", hint="keys are letters and digits")
+        raise InputError(f"{user_key[:40]!r} is not a key of a user", hint="keys are letters and digits")
 
     def organization(user: User) -> tuple[str | None, Mapping[str, str]]:
         return _organization(user, organization_key, organization_name, accounts)
@@ -311,7 +311,7 @@ def _organization(
     """Return the organization that a user uploads for from now on, and all known ones, by their names."""
     organizations = dict(user.organizations)
     if key is not None and key != "" and not accounts.is_organization(key):
-        raise InputError(f"{key[:40]!r} is no key of an organization", hint="keys are whole numbers")
+        raise InputError(f"{key[:40]!r} is not a key of an organization", hint="keys are whole numbers")
     if name is not None and key:
         organizations[name] = key
     elif name is not None:

@@ -82,7 +82,7 @@ def received(function: Callable[P, T]) -> Callable[P, T]:
 
     They are brought to one form (see `mlygeo.pipelines.values`), and while the body runs, it knows which
     parameters were given, be it with their defaults; see `of_no_use`. None for a parameter that is None without
-    being given is no value. What one public function passes on to another counts as given where the caller of
+    being given is not a value. What one public function passes on to another counts as given where the caller of
     the first has given it. Annotations are read at the first call.
     """
     parameters: list[tuple[inspect.Signature, dict[str, Takes]]] = []
@@ -137,7 +137,7 @@ def _name_files(error: FrameError, given: dict[str, Any], takes: dict[str, Takes
     for name in shown.keys() & meant:
         message = message.replace(f"`{name}`", f"`{name}` ({shown[name]})", 1)
     if not meant:
-        said = [name for name in holding if re.search(rf"\bthe {name}\b", message)] or holding
+        said = [name for name in holding if re.search(rf"\b{name}\b", message)] or holding
         if names := ", ".join(shown[name] for name in said if name in shown):
             message = f"{names}{' is ' if message.startswith('not a ') else ': '}{message}"
     error.args = (message,)
@@ -264,7 +264,7 @@ def of_no_use(names: Iterable[str] | type, why: str) -> None:
     names
         The parameters, or a group of options of `mlygeo.pipelines.options`; those that were not given pass.
     why
-        What they are of no use beside or without, such as "beside `images`" or "without `points`".
+        What they have no effect with or without, such as "with `images`" or "without `points`".
 
     Raises
     ------
@@ -275,8 +275,8 @@ def of_no_use(names: Iterable[str] | type, why: str) -> None:
     given = _given.get() or ()
     idle = [f"`{name}`" for name in listed if name in given]
     if idle:
-        verb = "is" if len(idle) == 1 else "are"
-        raise InputError(f"{' and '.join(idle)} {verb} of no use {why}", hint=f"leave {idle[0]} out")
+        verb = "has" if len(idle) == 1 else "have"
+        raise InputError(f"{' and '.join(idle)} {verb} no effect {why}", hint=f"leave {idle[0]} out")
 
 
 def was_given(name: str) -> bool:

@@ -222,7 +222,7 @@ def _read(
     if isinstance(value, str | os.PathLike):
         return store.read_frame(value, layer=layer, bbox=bbox, columns=columns, srid=srid)
     if layer is not None or srid is not None:
-        raise InputError("`layer` and `srid` are of no use beside a frame in memory", hint="leave them out")
+        raise InputError("`layer` and `srid` have no effect with a frame in memory", hint="leave them out")
     return store.part_of(value, bbox=bbox, columns=columns)
 
 
@@ -237,7 +237,7 @@ def _of_export(
     if exports is None:
         return None
     if needless := [name for name, value in others.items() if value is not None]:
-        raise InputError(f"`{needless[0]}` is of no use for an export of images", hint="leave it out")
+        raise InputError(f"`{needless[0]}` has no effect for an export of images", hint="leave it out")
     return store.part_of(exports.read(address, bbox=bbox), columns=columns)
 
 

@@ -225,7 +225,7 @@ def _refuse_choice(region: Region | None, why: str) -> None:
     """Raise InputError where rows are to be chosen, and are not."""
     of_no_use(Filters, why)
     if region is not None:
-        raise InputError(f"`region` is of no use {why}", hint="leave `region` out")
+        raise InputError(f"`region` has no effect {why}", hint="leave `region` out")
 
 
 def _are_several(inputs: Any) -> TypeGuard[Sequence[Any]]:

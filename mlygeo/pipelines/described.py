@@ -46,7 +46,7 @@ def check_described(desc_path: PathLike | None, bases: Iterable[Path], output: P
             raise FileError(f"{file} is below a file", hint="name another file by `desc_path`")
         if file.exists() and not (file.is_file() and descriptions().is_one(file)):  # a pipe would be replaced, too
             raise FileError(
-                f"{file} is there, and is no image description file", hint="move it, or name a file by `desc_path`"
+                f"{file} is there, and is not an image description file", hint="move it, or name a file by `desc_path`"
             )
     if desc_path is not None:
         check_place(Path(desc_path).expanduser())

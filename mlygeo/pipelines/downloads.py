@@ -212,7 +212,7 @@ def download(
     place, config = regions.settle(region)
     if regions_file is not None:
         beside = ("images", "imgid_file", "sequence", "sequence_file", "tiles_only")
-        of_no_use(beside, "beside `regions_file`")
+        of_no_use(beside, "with `regions_file`")
         if place is not None:
             raise InputError("`regions_file` and `region` both name regions", hint="give one of them")
     if tiles_only:

@@ -112,7 +112,7 @@ def plot(
 
     def figure() -> Figure:
         if thumbnails != "files":
-            raise InputError("`thumbnails` is of no use for a picture", hint="an interactive map (.html) has them")
+            raise InputError("`thumbnails` has no effect for a picture", hint="an interactive map (.html) has them")
         ground = plotting.ground_of(basemap, basemap_attribution)
         there, small = opened(), None
         if inset is not None:
@@ -133,9 +133,9 @@ def plot(
     def write(path: Path) -> list[Path]:
         if path.suffix.lower() == ".html":
             if dpi != DPI:
-                raise InputError(f"`dpi` is of no use for {path.name}, which has no dots", hint="-o map.png")
+                raise InputError(f"`dpi` has no effect for {path.name}, which has no dots", hint="-o map.png")
             if inset is not None:
-                raise InputError(f"`inset` is of no use for {path.name}, which can be zoomed out", hint="-o map.png")
+                raise InputError(f"`inset` has no effect for {path.name}, which can be zoomed out", hint="-o map.png")
             plotting.check_thumbnails(thumbnails)
             ground = plotting.ground_of(basemap, basemap_attribution)
             page = plotting.Map(opened(), title=title, colour=colour, ground=ground, thumbnails=thumbnails)

@@ -233,7 +233,7 @@ def cut(
     if dataset is None:
         of_no_use([*inspect.get_annotations(Spread), "workers", "dry_run"], "without a dataset of images")
     else:
-        of_no_use(("skip_subfolders",), "beside a dataset of images")
+        of_no_use(("skip_subfolders",), "with a dataset of images")
         attrs = dataset.attrs
         return parted_cut.cut(
             dataset, steps.rules_of(cutting), output=None if output is None else Path(output), spread=spread,
@@ -285,7 +285,7 @@ def placed(images: gpd.GeoDataFrame, how: Geotagging, base: Path, *, progress: P
         try:
             part = _placed_by(chosen, one, base, progress=progress)
         except (FileError, FormatError) as error:
-            log.info("%s is no source of these photos: %s", one.geotag_source, error)
+            log.info("%s is not a source of these photos: %s", one.geotag_source, error)
             part = chosen.assign(error=str(error), failed_in="geotag")
         found = pd.concat([found[~open_rows], part]).loc[images.index]
         open_rows &= found["error"].notna().to_numpy(dtype=bool)
@@ -432,10 +432,10 @@ def images_of(
             raise InputError("no photos", hint="name a folder of photos, photos, or an images frame")
         found = photos.read_photos(words, skip_subfolders=skip_subfolders, progress=progress)
         if not len(found):
-            raise FileError(f"there is no photo in {', '.join(map(str, words[:3]))}", hint="JPEG files are taken")
+            raise FileError(f"there is no photo in {', '.join(map(str, words[:3]))}", hint="mlygeo reads JPEG files")
         first = Path(words[0]).expanduser()
         return found, first if first.is_dir() else first.parent
-    of_no_use(("skip_subfolders",), "beside a frame of images")
+    of_no_use(("skip_subfolders",), "with a frame of images")
     if local or "path" in found.columns:
         return frames.conform(found, frames.LOCAL_IMAGES), Path.cwd()
     return frames.conform(found, frames.IMAGES), Path.cwd()

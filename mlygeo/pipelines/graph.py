@@ -86,7 +86,7 @@ def metadata(
     FrameError
         If the frame has no ids.
     InputError
-        If a field does not exist, or a word is no id.
+        If a field does not exist, or a word is not an id.
     CredentialsError
         If there is no token.
     ServiceError
@@ -258,7 +258,7 @@ def inspect(
     Raises
     ------
     InputError
-        If a word is no id.
+        If a word is not an id.
     CredentialsError
         If there is no token.
     ServiceError
@@ -594,7 +594,7 @@ def _time(milliseconds: int) -> str:
     try:
         moment = EPOCH + timedelta(milliseconds=milliseconds)
     except OverflowError:
-        return f"{milliseconds} ms, which is no date"
+        return f"{milliseconds} ms, which is not a date"
     return f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d} UTC"
 
 

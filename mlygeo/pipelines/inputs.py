@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mlygeo.pipelines")
 
-NO_REGION = "give `region`; 'mlygeo init' notes it for a project"
+NO_REGION = "give `region`; 'mlygeo init' saves it for a project"
 
 NOT_TILES = "listed, and no tiles of the region"
 """Reason why names in a list of tiles are left out."""
@@ -103,12 +103,12 @@ def network(region: Region | None, streets: FrameLike | None, *, retain_all: boo
 
 
 def are_lines(streets: FrameLike | None) -> bool:
-    """Return whether given streets are lines, no file of OpenStreetMap; then `retain_all` is of no use."""
+    """Return whether given streets are lines, no file of OpenStreetMap; then `retain_all` has no effect."""
     from mlygeo.readers.streets import is_osm
 
     if streets is None or (isinstance(streets, str | os.PathLike) and is_osm(streets)):
         return False
-    of_no_use(("retain_all",), "beside streets that are lines, of which all are kept")
+    of_no_use(("retain_all",), "with streets that are lines, of which all are kept")
     return True
 
 
@@ -152,7 +152,7 @@ def surroundings(points: Points, max_distance: float | None) -> Region:
 
     bounds = areas.bounds(*points.lonlat)
     if bounds is None:
-        raise FrameError(f"{points.name} holds no point with coordinates")
+        raise FrameError(f"{points.name} contains no point with coordinates")
     return regions.widened(bounds, max_distance or 0.0, name=f"the surroundings of {points.name}")
 
 
@@ -164,7 +164,7 @@ def projection(region: Region | None, points: Points, *, srid: int | None, force
         return chosen
     bounds = areas.bounds(*points.lonlat) if region is None else region.bounds
     if bounds is None:
-        raise FrameError(f"{points.name} holds no point with coordinates")
+        raise FrameError(f"{points.name} contains no point with coordinates")
     if srid is None:
         return geodesy.projection(geodesy.utm_srid(*bounds))
     return geodesy.check_srid(srid, bounds, force=force_srid)

@@ -137,7 +137,7 @@ def options_again(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[st
     FileError
         If inputs or tiles are gone, moved or changed, could not be fetched then, or were not in files.
     FormatError
-        If it is no lock, or was edited.
+        If it is not a lock, or was edited.
     """
     file, content = selection_lock.read(path)
     found = compared(file, content, outputs=False)

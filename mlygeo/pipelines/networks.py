@@ -205,6 +205,6 @@ def _laying(
         given = HeldStreets(whole())
         bounds = laying.bounds_of(given)
     if bounds is None:
-        raise FrameError(f"{given.name} holds no streets", hint="`streets` takes a file of lines")
+        raise FrameError(f"{given.name} contains no streets", hint="`streets` takes a file of lines")
     srid = geodesy.utm_srid(*bounds) if plane.srid is None else plane.srid
     return Laying(given, laid.interval, geodesy.check_srid(srid, bounds, force=plane.force_srid).srid)

@@ -556,7 +556,7 @@ def _refuse_dataset(folder: Path, dataset: Images) -> None:
         os.path.realpath(place / own_files.SELECTION),
     }:
         raise FileError(
-            f"{folder} is no place for the selection: {around or dataset.folder} is a dataset, which would be changed",
+            f"{folder} cannot take the selection: {around or dataset.folder} is a dataset, which would be changed",
             hint="name a folder elsewhere",
         )
 

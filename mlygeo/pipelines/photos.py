@@ -152,7 +152,7 @@ def interpolate(
             "positions are interpolated between photos, not in a table",
             hint="write the table into the photos with process-csv first",
         )
-    of_no_use(("max_time_delta", "output", "skip_subfolders"), "beside `file_in_path`")
+    of_no_use(("max_time_delta", "output", "skip_subfolders"), "with `file_in_path`")
     if file_format != "csv":
         raise InputError(f"`file_format` {file_format!r} is not known", hint="tables are csv")
     return _in_table(

@@ -423,7 +423,7 @@ def _videos_of(each: ImportPaths, options: VideoOptions | None, folder: PhotoFol
     if count := int(passed_over.sum()):
         each.left_out["videos without positions"] += count
         for path in described.loc[passed_over, "path"]:
-            log.warning("%s holds no positions; 'mlygeo sample-video' makes photos of it", path)
+            log.warning("%s contains no positions; 'mlygeo sample-video' makes photos of it", path)
     return described
 
 

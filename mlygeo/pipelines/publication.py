@@ -87,7 +87,7 @@ def publish(
     -------
     files
         A row for each file that is described: path, bytes, sha256, licence and licence_url (str; several with "; "
-        between them); with `manifest` also id, provider, view (where it looks; null for a picture that is no view),
+        between them); with `manifest` also id, provider, view (where it looks; null for a picture that is not a view),
         sequence_id and creator.
 
     Raises

@@ -518,7 +518,7 @@ def select(
         raise InputError("`points` and `streets` both say where to look", hint="give one of them")
     plane.check()
     if points is not None:
-        of_no_use(("interval", "method", "retain_all"), "beside `points`")
+        of_no_use(("interval", "method", "retain_all"), "with `points`")
     dataset = None if images is None else datasets.dataset_of(images)
     spread = Spread(scheduler=scheduler, executor=executor, client=client, part=part)
     if dataset is None:
@@ -527,8 +527,8 @@ def select(
         parted.check(spread, laid, given_points=points is not None or towards is not None)
     if images is not None:
         kept = {"workers"} if dataset is not None else set()
-        of_no_use([name for name in inspect.get_annotations(TileOptions) if name not in kept], "beside `images`")
-        of_no_use(Access, "beside `images`")
+        of_no_use([name for name in inspect.get_annotations(TileOptions) if name not in kept], "with `images`")
+        of_no_use(Access, "with `images`")
     conditions = filters.conditions()
     place, config = regions.settle(region)
     if place is None and points is None and streets is None and towards is None:
@@ -728,9 +728,9 @@ def _again(
     call = user_call()
     assert call is not None  # noqa: S101 - a public function runs
     theirs = {"lock", "workers", "scheduler", "executor", "client", "part", "progress"}
-    of_no_use([name for name in call.options if name not in theirs], "beside `lock`, which has the options")
+    of_no_use([name for name in call.options if name not in theirs], "with `lock`, which has the options")
     if regions.settle(region)[0] is not None:
-        raise InputError("`region` is of no use beside `lock`, which has one", hint="leave `region` out")
+        raise InputError("`region` has no effect with `lock`, which has one", hint="leave `region` out")
     with running(progress):
         options, content = lock_checks.options_again(lock)
     beside: dict[str, Any] = dict(zip(("scheduler", "executor", "client", "part"), spread, strict=True))
@@ -799,7 +799,7 @@ def _points_of_parts(points: FrameLike, region: Region | None) -> GivenPoints:
 
     opened = GivenPoints(open_points(points, name="the points"), region)
     if not len(opened.everything):
-        raise FrameError(f"{opened.name} holds no point")
+        raise FrameError(f"{opened.name} contains no point")
     if not len(opened) and region is not None:
         raise _none_inside(GivenPoints(opened.everything).edge, region)
     return opened
@@ -811,7 +811,7 @@ def _open_points(points: FrameLike, region: Region | None) -> tuple[Points, Poin
 
     everything = open_points(points, name="the points")
     if not len(everything):
-        raise FrameError(f"{everything.name} holds no point")
+        raise FrameError(f"{everything.name} contains no point")
     kept = keep(everything, region=region, conditions={})
     if not len(kept) and region is not None:
         raise _none_inside(everything, region)

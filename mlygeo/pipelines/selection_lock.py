@@ -40,7 +40,7 @@ FORM = 1
 """Version of the form of locks."""
 
 LONGEST = 1 << 30
-"""Bytes; a longer file is no lock."""
+"""Bytes; a longer file is not a lock."""
 
 BESIDE = frozenset({"region", "lock", "dry_run", "overwrite", "max_age", "tile_cache", *provenance.UNTOLD})
 """Options of `select` without a say in what comes out of the same inputs, or that stand elsewhere in the lock."""
@@ -292,7 +292,7 @@ def read(path: str | os.PathLike[str]) -> tuple[Path, dict[str, Any]]:
     FileError
         If it cannot be read.
     FormatError
-        If it is no lock of a selection, or of a later mlygeo.
+        If it is not a lock of a selection, or of a later mlygeo.
     """
     file = Path(path).expanduser()
     file = file / LOCK if file.is_dir() else file

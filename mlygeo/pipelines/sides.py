@@ -61,7 +61,7 @@ def files(compare: Iterable[str] | str | None) -> tuple[str, str] | None:
     Raises
     ------
     InputError
-        If there are not two, or one of them is no file, or both are the same.
+        If there are not two, or one of them is not a file, or both are the same.
     """
     texts = [compare] if isinstance(compare, str) else list(compare or ())
     named = [text for text in texts if is_file(text)]

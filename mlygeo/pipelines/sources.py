@@ -127,7 +127,7 @@ def sources_named(named: Sources | None, *, option: str = "geotag_source") -> tu
         try:
             named = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise InputError(f"`{option}` {text[:60]!r} is no JSON object: {error}") from error
+            raise InputError(f"`{option}` {text[:60]!r} is not a JSON object: {error}") from error
     if isinstance(named, Source):
         return (named,)
     if isinstance(named, Mapping):
@@ -154,7 +154,7 @@ def _of_object(given: Mapping[str, Any], option: str) -> Source:
         raise InputError(f"a source in `{option}` has no name", hint=hint)
     types = value("filetypes", list, tuple)
     if types is not None and (wrong := sorted({str(each) for each in types} - {*FILE_TYPES})):
-        raise InputError(f"{wrong[0]!r} is no type of file", hint=f"one of {', '.join(sorted(FILE_TYPES))}")
+        raise InputError(f"{wrong[0]!r} is not a type of file", hint=f"one of {', '.join(sorted(FILE_TYPES))}")
     value("num_processes", int)  # it changes nothing but the speed
     path, pattern = value("source_path", str, os.PathLike), value("pattern", str)
     return Source(

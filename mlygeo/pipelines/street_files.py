@@ -96,7 +96,7 @@ def partition_streets(
     Raises
     ------
     InputError
-        If there are other inputs beside the file, or options that are of no use for it.
+        If there are other inputs beside the file, or options that have no effect for it.
     FileError
         If a dataset of other inputs is there.
     """

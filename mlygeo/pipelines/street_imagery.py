@@ -188,7 +188,7 @@ def coverage(
     of_files = named_files(compare)
     if of_files is not None:
         if images is not None:
-            raise InputError("`images` is of no use beside two files in `compare`", hint="leave `images` out")
+            raise InputError("`images` has no effect with two files in `compare`", hint="leave `images` out")
         images = cast("FrameLike", [*of_files])
     Plane(srid=srid, force_srid=force_srid).check()
     dataset = None if images is None or of_files is not None else datasets.dataset_of(images)
@@ -197,7 +197,7 @@ def coverage(
         of_no_use([*inspect.get_annotations(Spread), "dry_run"], "without a dataset as `images`")
     if images is not None:
         kept = {"workers"} if dataset is not None else set()
-        beside = "beside `images`" if of_files is None else "beside two files in `compare`"
+        beside = "with `images`" if of_files is None else "with two files in `compare`"
         of_no_use([name for name in inspect.get_annotations(TileOptions) if name not in kept], beside)
         of_no_use(Access, beside)
     wanted = _names(by, time_zone, districts)

@@ -276,7 +276,7 @@ def _check_images(there: Index, dataset: Path, asked: Asked) -> bool:
         return False
     first = sources.of_file(dataset / there.parts[0].path)
     if "id" not in first.schema.names or form.POINT_ID in first.schema.names:
-        raise FrameError(f"{dataset.name} is no dataset of images", hint="name another folder")
+        raise FrameError(f"{dataset.name} is not a dataset of images", hint="name another folder")
     said = first.attrs.get("positions")
     given = asked.fetching.parts[0].positions
     if said is not None and said != given:

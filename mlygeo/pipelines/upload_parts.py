@@ -34,7 +34,7 @@ def setting(name: str, given: int | None, default: int | None) -> int | None:
     text = os.environ.get(variable, "").strip()
     if given is None and text and default is not None:
         if not text.isdigit():
-            raise InputError(f"the environment variable {variable} is no number: {text[:40]!r}")
+            raise InputError(f"the environment variable {variable} is not a number: {text[:40]!r}")
         given, source = int(text), variable
     if given is not None and given < 1:
         raise InputError(f"{source} must be 1 or more, not {given}")

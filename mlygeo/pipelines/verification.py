@@ -84,7 +84,7 @@ def verify(
     FileError
         If the lock cannot be read, or there is no selection to ask the service for.
     FormatError
-        If it is no lock.
+        If it is not a lock.
     CredentialsError
         If the service is to be asked, and there is no token.
     ServiceError

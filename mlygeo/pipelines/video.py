@@ -137,9 +137,9 @@ def sample_video(
     InputError
         If there is no video, an option makes no sense, or one start time is given for several recordings.
     FileError
-        If a path does not exist, or holds no video.
+        If a path does not exist, or contains no video.
     FormatError, FrameError
-        If `track` holds no track, or none with times.
+        If `track` contains no track, or none with times.
     DependencyError
         If PyAV is missing (the package `av`), or the program that is to decode.
 
@@ -377,7 +377,7 @@ def _moment(milliseconds: int | None) -> datetime | None:
     if milliseconds is None:
         return None
     if not 0 < milliseconds < 2**43:
-        raise InputError(f"`video_start_time={milliseconds}` is no time", hint="give milliseconds since 1970, UTC")
+        raise InputError(f"`video_start_time={milliseconds}` is not a time", hint="give milliseconds since 1970, UTC")
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
 
 

@@ -193,7 +193,7 @@ def _track(video: Path, source: Source, options: VideoOptions, records: _Records
             raise _FailedError(exiftool.MISSING, "MapillaryExifToolXMLNotFoundError")
         track = exiftool.track_in(record, video.stem)
         if track is None:
-            raise _FailedError(f"{video.name} holds no positions")
+            raise _FailedError(f"{video.name} contains no positions")
         return track, _type_of(str(track.attrs["make"]).lower())
     if source.name in LOGS:
         return _of_log(video, source, options)

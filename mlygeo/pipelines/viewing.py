@@ -139,7 +139,7 @@ def views(
     Raises
     ------
     InputError
-        If an option makes no sense, or nothing says where the pictures are.
+        If an option makes no sense, or no folder of pictures is given.
     FrameError
         If a column is missing, such as the bearing.
     FileError
@@ -154,7 +154,7 @@ def views(
     from mlygeo.spatial.views import offsets_of, plan_views
 
     if overlap is not None:
-        of_no_use(("directions",), "beside `overlap`")
+        of_no_use(("directions",), "with `overlap`")
     if not 1 <= quality <= 100:
         raise InputError(f"`quality` lies between 1 and 100, not at {quality}")
     if workers is not None and workers < 1:
@@ -167,12 +167,12 @@ def views(
     offsets_of(directions, fov=fov, width=wide, height=high, pitch=pitch, overlap=overlap)
     frame = store.as_frame(images, frame="images", name="the images")
     if download:
-        of_no_use(("pictures",), "beside `download`")
+        of_no_use(("pictures",), "with `download`")
     else:
         of_no_use(NOT_FOR_PICTURES, "without `download`")
         if pictures is None:
             raise InputError(
-                "nothing says where the pictures are", hint="name their folder with `pictures`, or use `download`"
+                "no folder of pictures is given", hint="name their folder with `pictures`, or use `download`"
             )
     access = Access(token=token, token_file=token_file, service=service, provider=provider, endpoint=endpoint)
     sources = Downloaded(access, picture_size) if pictures is None else Here(Path(pictures).expanduser())
@@ -196,7 +196,7 @@ def views(
 def _pixels(size: str) -> tuple[int, int]:
     found = _SIZE.fullmatch(size.strip())
     if found is None:
-        raise InputError(f"`size={size[:40]!r}` is no size of a picture", hint="width x height, such as 640x640")
+        raise InputError(f"`size={size[:40]!r}` is not a size of a picture", hint="width x height, such as 640x640")
     return int(found[1]), int(found[2] or found[1])
 
 

@@ -300,7 +300,7 @@ class Sources:
     def _said(self, session: Callable[[], Session]) -> Wanted | None:
         """Return the images that the call names; None if it names none."""
         if self.place is None or self.user is not None:
-            of_no_use(TILE_OPTIONS, "without a region" if self.user is None else "beside `user`")
+            of_no_use(TILE_OPTIONS, "without a region" if self.user is None else "with `user`")
         listed, sequences = self._listed(), self.along
         if self.user is not None and (listed is not None or sequences is not None):
             raise InputError("`user` and a list both say which images", hint="give one of them")

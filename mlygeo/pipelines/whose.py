@@ -201,7 +201,7 @@ def provider_of_all(ids: Any, access: Access, where: str) -> str:
             hint="add a column 'provider', or name the provider",
         )
     if first is not None and own.keys.find(first) is None:
-        raise InputError(f"{where}: {str(first)[:40]!r} is no id of {access.one.title}", hint=own.keys.hint)
+        raise InputError(f"{where}: {str(first)[:40]!r} is not an id of {access.one.title}", hint=own.keys.hint)
     return own.name
 
 

@@ -115,7 +115,7 @@ def ground_of(basemap: str | os.PathLike[str] | None, attribution: str | None) -
     """
     if basemap is None:
         if attribution is not None:
-            raise InputError("`basemap_attribution` is of no use without `basemap`")
+            raise InputError("`basemap_attribution` has no effect without `basemap`")
         return None
     attribution = (attribution or "").strip() or None
     basemap = os.fspath(basemap)
@@ -131,7 +131,7 @@ def ground_of(basemap: str | os.PathLike[str] | None, attribution: str | None) -
     sound = sound and all(name in basemap for name in ("{z}", "{x}", "{y}"))
     if not sound or any(letter in basemap for letter in "\"'<>; "):
         raise InputError(
-            f"`basemap` is no address of map tiles, and no PMTiles archive that is there: {basemap[:80]!r}",
+            f"`basemap` is not an address of map tiles, and no PMTiles archive that is there: {basemap[:80]!r}",
             hint="such as https://tile.openstreetmap.org/{z}/{x}/{y}.png, or city.pmtiles",
         )
     attribution = attribution or KNOWN.get(parts.hostname or "")
@@ -238,7 +238,9 @@ def _tile(client: http.Client, address: str) -> Bytes | None:
         with Image.open(io.BytesIO(content)) as opened:
             return np.asarray(_on_white(opened).resize((SIDE, SIDE)))
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
-        raise FormatError(f"{what} is no picture", hint="base maps are tiles of pictures, not vector tiles") from error
+        raise FormatError(
+            f"{what} is not a picture", hint="base maps are tiles of pictures, not vector tiles"
+        ) from error
 
 
 def _on_white(opened: Any) -> Any:

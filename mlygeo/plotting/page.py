@@ -229,7 +229,7 @@ class Map:
         style.check_colour(self.layers, colour)
         if thumbnails == "web" and not any(name in layer.frame.columns for layer in self.layers for name in ADDRESSES):
             raise InputError(
-                f"`thumbnails=web` is of no use: no layer has a column {', '.join(ADDRESSES[:-1])} or {ADDRESSES[-1]}",
+                f"`thumbnails=web` has no effect: no layer has a column {', '.join(ADDRESSES[:-1])} or {ADDRESSES[-1]}",
                 hint=f"add {ADDRESSES[0]} with 'mlygeo metadata', as one of its fields",
             )
         self.title, self.colour, self.ground, self.thumbnails = title, colour, ground, thumbnails

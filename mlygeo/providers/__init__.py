@@ -280,5 +280,5 @@ class Provider(Protocol):
         ConfigError
             If the environment has an invalid address.
         InputError
-            If `endpoint` is no address, or there is but one server.
+            If `endpoint` is not an address, or there is but one server.
         """

@@ -79,7 +79,7 @@ def foreign_tile(where: str, names: Iterable[bytes], *, wanted: str) -> ForeignE
     shown = ", ".join(name.decode(errors="replace")[:30] for name in names[:4])
     who = owner_of_tile(names)
     if who is None:
-        return ForeignError(f"{where} is no tile of {wanted}: its layers are {shown or 'without a name'}")
+        return ForeignError(f"{where} is not a tile of {wanted}: its layers are {shown or 'without a name'}")
     return ForeignError(
         f"{where} is a tile of {who} (layers {shown}), and one of {wanted} is needed",
         hint=f"`provider='{who.lower()}'`",

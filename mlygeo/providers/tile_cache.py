@@ -73,7 +73,7 @@ class TileSet:
         return f"{self.prefix}_{tile.x}_{tile.y}_{tile.z}"
 
     def normal(self, name: str) -> str | None:
-        """Return a name as `name` makes it; None where it is no tile's of this set."""
+        """Return a name as `name` makes it; None where it is not a tile's of this set."""
         found = re.fullmatch(rf"{re.escape(self.prefix)}_(\d{{1,6}})_(\d{{1,6}})_{self.zoom}", name, re.ASCII)
         if found is None or max(int(found[1]), int(found[2])) >= 2**self.zoom:
             return None
@@ -194,7 +194,7 @@ def read_tile_list(path: str | os.PathLike[str], *tile_sets: TileSet) -> set[str
     Raises
     ------
     InputError
-        If a line is no tile's name, or there is none: that would mean no tiles, not all of them.
+        If a line is not a tile's name, or there is none: that would mean no tiles, not all of them.
     FileError
         If it cannot be read.
     """
@@ -220,7 +220,9 @@ def read_tile_list(path: str | os.PathLike[str], *tile_sets: TileSet) -> set[str
         if found is None:
             shown = text if len(text) <= 60 else f"{text[:57]}..."
             example = tile_sets[0].name(EXAMPLE_AT[tile_sets[0].zoom])
-            raise InputError(f"tile list {path}, line {number}: {shown!r} is no tile's name", hint=f"such as {example}")
+            raise InputError(
+                f"tile list {path}, line {number}: {shown!r} is not a tile's name", hint=f"such as {example}"
+            )
         names.add(found)
     if not names:
         raise InputError(f"tile list {path} names no tile", hint="leave the option out to take all tiles of the region")
@@ -299,7 +301,7 @@ def plan(
     Raises
     ------
     InputError
-        If `max_age` is no age.
+        If `max_age` is not an age.
     FileError
         If the cache cannot be read.
     """

@@ -36,7 +36,7 @@ def tables_of(
     Raises
     ------
     FormatError
-        If a file is no tile.
+        If a file is not a tile.
     FileError
         If a file cannot be read.
     """
@@ -59,7 +59,7 @@ def tables_of(
 def content_of(path: Path) -> bytes:
     """Return the content of a tile's file, and a byte more than the largest has; raise FileError if there is none."""
     if path.exists() and not path.is_file():
-        raise FileError(f"{path} cannot be read: it is no file")  # a pipe would be waited for
+        raise FileError(f"{path} cannot be read: it is not a file")  # a pipe would be waited for
     try:
         with path.open("rb") as file:
             return file.read(LARGEST_TILE + 1)

@@ -323,7 +323,7 @@ class UploadSets(Opens[UploadSetSession], Protocol):
         Raises
         ------
         InputError
-            If it is no server that takes uploads.
+            If it is not a server that takes uploads.
         """
 
     def place(self, service: Service) -> str:

@@ -32,7 +32,7 @@ def read(path: str | os.PathLike[str]) -> dict[str, int]:
     FileError
         If the file cannot be read.
     FormatError
-        If it is neither, a stratum stands in it twice, or a number is no whole one.
+        If it is neither, a stratum stands in it twice, or a number is not a whole one.
     """
     path = Path(path).expanduser()
     try:

@@ -80,7 +80,7 @@ class Identified(NamedTuple):
 
 def identified(word: object, own: Own | None = None) -> Identified | None:
     """
-    Return the image that a word of a list stands for; None where it is no id, or does not tell whose.
+    Return the image that a word of a list stands for; None where it is not an id, or does not tell whose.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def identified(word: object, own: Own | None = None) -> Identified | None:
 
 
 def _of_provider(name: str, word: object, own: Own | None) -> Identified | None:
-    """Return the image of a provider, or of an unknown one, which is the caller's own; None where the word is no id."""
+    """Return the image of a provider, or of an unknown one, which is the caller's own; None if the word is none."""
     if name == UNKNOWN:
         key = None if own is None else own.keys.find(word)
         return None if key is None or own is None else Identified(own.name, key)
@@ -117,7 +117,7 @@ def refused(word: object, own: Own | None = None, *, where: str = "") -> InputEr
             f"{where}nothing tells of which provider the image {unquote(parts[2])[:40]!r} is",
             hint=f"name the provider, or write its name instead of {UNKNOWN!r}",
         )
-    return InputError(f"{where}{str(word)[:40]!r} is no image id", hint=HINT if own is None else own.keys.hint)
+    return InputError(f"{where}{str(word)[:40]!r} is not an image id", hint=HINT if own is None else own.keys.hint)
 
 
 def is_meant(word: object, own: Own | None = None) -> bool:
@@ -331,7 +331,7 @@ def checked_sequences(values: Iterable[str], *, where: str) -> list[str]:
     found = dict.fromkeys(value.strip() for value in values)
     for value in found:
         if not value or len(value) > LONGEST_SEQUENCE_ID or not value.isprintable() or " " in value:
-            raise InputError(f"{where}: {value[:40]!r} is no id of a sequence")
+            raise InputError(f"{where}: {value[:40]!r} is not an id of a sequence")
     return list(found)
 
 
@@ -456,13 +456,13 @@ def _lines(path: Path) -> Iterator[str]:
     except OSError as error:
         raise FileError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError:
-        raise FormatError(f"{path} is no text in UTF-8") from None
+        raise FormatError(f"{path} is not text in UTF-8") from None
 
 
 def _line(file: io.TextIOWrapper, path: Path) -> str:
     line = file.readline(LONGEST_LINE + 1)
     if len(line) > LONGEST_LINE:
-        raise FormatError(f"{path} has a line of more than {LONGEST_LINE:,} characters, and is no list")
+        raise FormatError(f"{path} has a line of more than {LONGEST_LINE:,} characters, and is not a list")
     return line
 
 
@@ -476,7 +476,7 @@ def _listed(path: Path) -> list[Any]:
     try:
         content = json.loads(said.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise FormatError(f"{path} is no JSON: {' '.join(str(error).split())[:100]}") from error
+        raise FormatError(f"{path} is not JSON: {' '.join(str(error).split())[:100]}") from error
     if isinstance(content, dict):
         content = content.get("data", content.get("image_ids"))
     if not isinstance(content, list):
@@ -493,7 +493,7 @@ def _of_list(path: Path, own: Own | None) -> Iterator[Identified]:
         if found is None and of_object and value.get("provider", True) in (None, "", UNKNOWN) and word is not None:
             raise refused(word_of(word, None), own, where=f"{path.name}: ")
         if found is None:
-            raise InputError(f"{path.name}: {str(value)[:60]!r} is no image id, nor an object with {ID_KEYS[0]!r}")
+            raise InputError(f"{path.name}: {str(value)[:60]!r} is not an image id, nor an object with {ID_KEYS[0]!r}")
         yield found
 
 

@@ -191,7 +191,7 @@ def read_rows(path: str | os.PathLike[str], *, delimiter: str = ",") -> list[lis
     try:
         return [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row]
     except csv.Error as error:
-        raise FormatError(f"{path.name} is no table: {error}") from error
+        raise FormatError(f"{path.name} is not a table: {error}") from error
 
 
 def encoding_of(data: bytes) -> str:
@@ -570,7 +570,7 @@ def _check(columns: TableColumns) -> None:
         if number < 1:
             raise InputError(f"the column of {name} is {number}, and columns count from 1")
     if columns.gps_week is not None and not columns.gps_time:
-        raise InputError("`gps_week_column` is of no use without `convert_gps_time`", hint="give both")
+        raise InputError("`gps_week_column` has no effect without `convert_gps_time`", hint="give both")
     if (columns.gps_time or columns.utc_time) and columns.timestamp is None:
         raise InputError("there are times to convert, but no `timestamp_column`")
     if columns.gps_time and columns.utc_time:
@@ -613,7 +613,7 @@ def _numbers(name: str, texts: list[str], problems: list[str | None]) -> Floats:
             number = number if np.isfinite(number) else None
         numbers[row] = np.nan if number is None else number
         if texts[row] and number is None:
-            problems[row] = problems[row] or f"its {name} is no number: {texts[row][:40]!r}"
+            problems[row] = problems[row] or f"its {name} is not a number: {texts[row][:40]!r}"
     return numbers
 
 

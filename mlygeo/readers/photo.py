@@ -283,13 +283,13 @@ def _reading(
         return found
     if found is None:
         if not _is_blank(text):
-            doubts.append(f"its {_OFFICIAL.get(names[0], names[0])} is no time ({_shown(text)})")
+            doubts.append(f"its {_OFFICIAL.get(names[0], names[0])} is not a time ({_shown(text)})")
         return None
     if part is not None and not found.digits and not _is_blank(part) and times.decimals(part) is None:
-        doubts.append(f"its {names[1]} is no fraction of a second ({_shown(part)})")
+        doubts.append(f"its {names[1]} is not a fraction of a second ({_shown(part)})")
     if offset is not None and not _is_blank(offset):
         if times.zone(offset) is None:
-            doubts.append(f"its {names[2]} is no time zone ({_shown(offset)})")
+            doubts.append(f"its {names[2]} is not a time zone ({_shown(offset)})")
         elif (
             len(text) > _USUAL_LENGTH
             and (own := times.read(text)) is not None
@@ -431,7 +431,7 @@ def _why_no_position(tags: Fields, lon: float | None, lat: float | None) -> str:
         if found is not None:
             continue
         if field.type != exif.ASCII and positions.side(ref, axis) is None:
-            said.append(f"{name} lacks its side" if ref is None else f"{name}Ref is no side of it ({_shown(ref)})")
+            said.append(f"{name} lacks its side" if ref is None else f"{name}Ref is not a side of it ({_shown(ref)})")
         elif field.type == exif.ASCII:
             said.append(f"{name} is none ({_shown(tags.text(field) or '')})")
         else:
@@ -451,7 +451,7 @@ def _heading(tags: Fields, doubts: list[str]) -> float | None:
         if field is not None and (number := tags.real(field)) is not None:
             found = exif.heading(number)
             if found is None:
-                doubts.append(f"its {name} is no heading ({number:.6g})")
+                doubts.append(f"its {name} is not a heading ({number:.6g})")
                 continue
             ref = tags.gps.get(f"{name}Ref")
             if ref is not None and (north := tags.text(ref)) not in (None, "T"):
@@ -601,7 +601,7 @@ class _Xmp(Properties):
                 if found is not None:
                     _say_north(name, self.text(f"exif:{name}Ref") or "T", doubts)
                     return found
-                doubts.append(f"its XMP {name} is no heading ({_shown(text)})")
+                doubts.append(f"its XMP {name} is not a heading ({_shown(text)})")
         return None
 
     def pose_heading(self) -> float | None:

@@ -117,7 +117,7 @@ def read_photos(
         Images frame of local files (`frames.LOCAL_IMAGES`), EPSG:4326, one row for each photo, in the
         order of folders and names; several photos of one path are one. `id`, `sequence_id`, `creator_id`
         and `organization_id` are null. `path` and `folder` are absolute. Geometry is missing where there
-        is no position. `captured_at` (datetime64[ms, UTC]); `time_source` is "gps", "offset" (camera clock
+        is not a position. `captured_at` (datetime64[ms, UTC]); `time_source` is "gps", "offset" (camera clock
         with its offset from UTC), "clock" (without) or "filename"; `camera_uuid` joins the serial numbers
         of camera and lens; `image_description` is the JSON text that an earlier run or an app has written
         into the file; `is_pano` says whether XMP names an equirectangular projection; `width` and `height`

@@ -13,7 +13,7 @@ from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.spatial.scores import FORM, RULES, Rule
 
 LONGEST_FILE = 1_048_576
-"""Bytes; a longer file is no rule, and is not read to its end."""
+"""Bytes; a longer file is not a rule, and is not read to its end."""
 
 
 def rule_of(value: str | os.PathLike[str]) -> Rule:

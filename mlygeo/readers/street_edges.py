@@ -375,7 +375,7 @@ def facts_of(pieces: Pieces) -> dict[str, Any]:
     """
     if not pieces.count:
         raise FrameError(
-            f"{pieces.path.name} holds no streets", hint="it has no way with a highway tag and two of its nodes"
+            f"{pieces.path.name} contains no streets", hint="it has no way with a highway tag and two of its nodes"
         )
     facts: dict[str, Any] = {"ways": pieces.ways, "ways_cut": pieces.ways_cut}
     return facts | ({"left_out": {LOST: pieces.ways_lost}} if pieces.ways_lost else {})

@@ -213,7 +213,9 @@ def street_batches(path: Path, *, retain_all: bool) -> Iterator[Iterator[gpd.Geo
                     frames.conform(frame, frames.STREETS), frames.OPENSTREETMAP, streets=facts, **left_out
                 )
             if not some:
-                raise FrameError(f"{path.name} holds no streets", hint="all of its ways are rings that nothing meets")
+                raise FrameError(
+                    f"{path.name} contains no streets", hint="all of its ways are rings that nothing meets"
+                )
 
         yield batches()
 
@@ -270,7 +272,7 @@ def _of_region(frame: gpd.GeoDataFrame, name: str, region: Region | None, facts:
     if not len(frame):
         if region is not None:
             raise RegionError(f"no street of {name} lies in {region.name}", hint=_where(region))
-        raise FrameError(f"{name} holds no streets", hint="`streets` takes a file of lines, or OpenStreetMap data")
+        raise FrameError(f"{name} contains no streets", hint="`streets` takes a file of lines, or OpenStreetMap data")
     return _finish(frame, name, facts)
 
 
@@ -485,7 +487,7 @@ def _lines(
     lines = kinds.isin(["LineString", "LinearRing", "MultiLineString"]) & ~frame.geometry.is_empty
     if rows and not lines.any() and not some:
         found = ", ".join(sorted({str(kind) for kind in kinds.dropna()})) or "rows without geometry"
-        raise FrameError(f"{name} holds no lines, but {found}", hint="`streets` takes a file of lines")
+        raise FrameError(f"{name} contains no lines, but {found}", hint="`streets` takes a file of lines")
     frame = frame[lines]
     if (frame.geom_type == "MultiLineString").any():
         frame = frame.explode(ignore_index=True)

@@ -1,7 +1,7 @@
 """
 Tracks of GPS loggers -> tracks frame: GPX, NMEA and tables; and tracks frames -> GPX.
 
-What is no position, and times that a receiver cannot have meant, are left out here for all formats, and counted.
+What is not a position, and times that a receiver cannot have meant, are left out here for all formats, and counted.
 """
 
 from __future__ import annotations
@@ -426,7 +426,7 @@ def _from_nmea(path: Path, day: np.datetime64 | None, now_us: int) -> _Read:
     text = _ascii(content)
     fixes = nmea.decode(text, date=day, now_us=now_us)
     if not len(fixes.lon) and not nmea.SNIFF.search(text):
-        raise FormatError(f"{path.name} holds no NMEA sentences")
+        raise FormatError(f"{path.name} contains no NMEA sentences")
     return _one_track(path, fixes, left_out=fixes.left_out, problems=problems + fixes.problems)
 
 

@@ -137,12 +137,12 @@ def read_video(
             cleaned=lambda points: without_noise(points, max_dop=max_dop, outliers=not keep_outliers),
         )  # fmt: skip
     if movie is None and not len(recorded.points):
-        raise FormatError(f"{path.name} is no MP4 or QuickTime video, or its headers are lost")
+        raise FormatError(f"{path.name} is not an MP4 or QuickTime video, or its headers are lost")
     if name is None:
         asked = "" if source == "auto" else f" of {source}"
         why = "".join(f", {count:,} {reason}" for reason, count in left_out.items())
         raise FormatError(
-            f"{path.name} holds no positions{asked}{why}", hint="a GPX or NMEA log can be given beside it"
+            f"{path.name} contains no positions{asked}{why}", hint="a GPX or NMEA log can be given beside it"
         )
     created, wrong = _created(movie)
     points, problems = _decided(recorded.points, created, path.stem)
@@ -216,7 +216,7 @@ def video_info(path: str | os.PathLike[str]) -> VideoInfo:
     track = None if movie is None else movie.video
     if movie is not None and track is None and movie.fragmented:
         # FFmpeg would find none either, but would allocate as much memory as fragments claim.
-        raise FormatError(f"{path.name} holds no pictures")
+        raise FormatError(f"{path.name} contains no pictures")
     if movie is None or track is None:
         return _info_of_other(path, size)
     shown = len(track.samples.shown)
@@ -418,7 +418,7 @@ def _info_of_other(path: Path, size: int) -> VideoInfo:
         with opened(path) as container:
             streams = pictures_of(container)
             if not streams:
-                raise FormatError(f"{path.name} holds no pictures")
+                raise FormatError(f"{path.name} contains no pictures")
             stream = max(streams, key=lambda found: found.width * found.height)
             text = _said(container.metadata, "creation_time") or _said(stream.metadata, "creation_time")
             start, wrong = _moment(text)
@@ -445,4 +445,4 @@ def _info_of_other(path: Path, size: int) -> VideoInfo:
     except (av.FFmpegError, OSError) as error:
         if isinstance(error, FormatError):
             raise
-        raise FormatError(f"{path.name} is no video, or its headers are lost") from error
+        raise FormatError(f"{path.name} is not a video, or its headers are lost") from error

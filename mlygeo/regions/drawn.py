@@ -69,7 +69,7 @@ class Drawn:
 
 @dataclass
 class _Parts:
-    """The single geometries of shapes, and counts of what is of no use."""
+    """The single geometries of shapes, and counts of what has no effect."""
 
     polygons: Objects
     lines: Objects
@@ -159,7 +159,7 @@ def of_place(place: str) -> Drawn:
     from mlygeo.osm import our_osmnx
 
     if not isinstance(place, str) or not place.strip():
-        raise RegionError(f"{place!r} is no name of a place", hint="such as 'Utrecht, Netherlands'")
+        raise RegionError(f"{place!r} is not a name of a place", hint="such as 'Utrecht, Netherlands'")
     try:
         with our_osmnx(osmnx.settings.nominatim_url):
             frame = osmnx.geocode_to_gdf(place)
@@ -325,7 +325,7 @@ def _check_anything(parts: _Parts, name: str, *, buffered: bool) -> None:
         return
     if len(parts.lines) + len(parts.points):
         raise RegionError(
-            f"{name} holds no polygon, but {_listed(parts.left_out)}",
+            f"{name} contains no polygon, but {_listed(parts.left_out)}",
             hint="`buffer=METRES` takes what lies around them",
         )
     found = f": it holds {_listed(parts.left_out)}" if parts.left_out else ""

@@ -73,7 +73,7 @@ def as_region(value: Any, *, buffer: float | None = None) -> Region:
         or getattr(value, "ndim", 1) == 0
         or isinstance(value, Real | complex | np.generic | bytes | bytearray | set | frozenset)
     ):
-        raise RegionError(f"{_shown(value)} is no region", hint=FORMS)
+        raise RegionError(f"{_shown(value)} is not a region", hint=FORMS)
     return Region.from_geometry(value, buffer=buffer)
 
 
@@ -130,7 +130,7 @@ def _is_geojson(path: Path) -> bool:
 def _of_text(text: str, buffer: float | None) -> Region:
     """Return the region of a text: numbers, WKT, GeoJSON, or a path."""
     if not text.strip() or "\0" in text:
-        raise RegionError(f"{_shown(text)} is no region", hint=FORMS)
+        raise RegionError(f"{_shown(text)} is not a region", hint=FORMS)
     words = [word for word in re.split(r"[,;\s]+", text.strip()) if word]
     if all(NUMBER.fullmatch(word) for word in words) and not _exists(text):
         if len(words) != 4:
@@ -142,14 +142,14 @@ def _of_text(text: str, buffer: float | None) -> Region:
         try:
             return Region.from_geometry(shapely.from_wkt(text), buffer=buffer)
         except shapely.errors.GEOSException as error:
-            raise RegionError(f"{_shown(text)} is no WKT: {' '.join(str(error).split())}") from error
+            raise RegionError(f"{_shown(text)} is not WKT: {' '.join(str(error).split())}") from error
     if text.lstrip().startswith("{"):
         import json
 
         try:
             content = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise RegionError(f"{_shown(text)} is no GeoJSON: {error}") from error
+            raise RegionError(f"{_shown(text)} is not GeoJSON: {error}") from error
         return Region.from_geometry(content, buffer=buffer)
     if len(text.split(",")) == 4 and any(map(NUMBER.fullmatch, words)) and not _exists(text):
         boxes.parse(text)
@@ -166,7 +166,7 @@ def _of_path(text: str, buffer: float | None) -> Region:
         if not path.suffix and len(path.parts) == 1:
             hint = f"a place by its name is `place={text!r}`, in Python Region.from_place({text!r})"
             raise RegionError(
-                f"{_shown(text)} is no file, and no bounding box", hint=hint if len(text) <= 60 else FORMS
+                f"{_shown(text)} is not a file, and no bounding box", hint=hint if len(text) <= 60 else FORMS
             )
         if path.suffix.lower() not in {".json", ".toml"}:
             must_exist(path)
@@ -202,7 +202,7 @@ def _numbers(value: Any) -> list[float] | None:
     try:
         return [float(each) for each in found]
     except OverflowError as error:
-        raise RegionError(f"{_shown(value)} has a number that is no coordinate", hint=boxes.FORM) from error
+        raise RegionError(f"{_shown(value)} has a number that is not a coordinate", hint=boxes.FORM) from error
 
 
 def _shown(value: Any) -> str:

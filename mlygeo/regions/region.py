@@ -101,7 +101,7 @@ class Region:
         Raises
         ------
         RegionError
-            If a number is no coordinate, the box is empty, or latitude and longitude are swapped.
+            If a number is not a coordinate, the box is empty, or latitude and longitude are swapped.
         """
         bounds = boxes.checked(west, south, east, north)
         return cls(_of_box(bounds), bounds, name, is_box=True)
@@ -387,7 +387,7 @@ def from_parts(
     where = f" in {config.path.name}" if config is not None else ""
     if len(missing) == 4:
         if buffer is not None and config is None:
-            raise RegionError("`buffer` is of no use without a region", hint="give `region`")
+            raise RegionError("`buffer` has no effect without a region", hint="give `region`")
         raise RegionError(f"no region{where}", hint="give `region`")
     if missing:
         raise RegionError(

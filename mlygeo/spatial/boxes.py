@@ -27,7 +27,7 @@ def parse(text: str) -> Bounds:
     try:
         west, south, east, north = (float(part) for part in text.replace(";", ",").split(","))
     except ValueError as error:
-        raise RegionError(f"{text!r} is no bounding box", hint=FORM) from error
+        raise RegionError(f"{text!r} is not a bounding box", hint=FORM) from error
     return west, south, east, north
 
 
@@ -38,7 +38,7 @@ def checked(west: float, south: float, east: float, north: float) -> Bounds:
     Raises
     ------
     RegionError
-        If a number is no coordinate, the box is empty, or it would be over 180° wide.
+        If a number is not a coordinate, the box is empty, or it would be over 180° wide.
     """
     try:
         west, south, east, north = float(west), float(south), float(east), float(north)

@@ -62,14 +62,14 @@ def time_zone_of(by: Iterable[str], time_zone: str | None) -> str | None:
     Raises
     ------
     InputError
-        If there is no such zone, or it is of no use.
+        If there is no such zone, or it has no effect.
     """
     local = [name for name in by if name in local_times.NAMES]
     if time_zone is not None:
         local_times.check(time_zone)
     if time_zone is not None and not local:
         raise InputError(
-            "`time_zone` is of no use without season, weekday or hour in `by`", hint="leave `time_zone` out"
+            "`time_zone` has no effect without season, weekday or hour in `by`", hint="leave `time_zone` out"
         )
     return time_zone or (local_times.LOCAL if local else None)
 

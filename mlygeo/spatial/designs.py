@@ -122,7 +122,7 @@ def sample_streets(
     InputError
         If an option makes no sense, has no effect with the method, or is missing.
     FrameError
-        If a column is missing, geometry is no line, or the polygons are damaged or overlap.
+        If a column is missing, geometry is not a line, or the polygons are damaged or overlap.
     CrsError
         If the srid is unknown, geographic, or does not serve the place of the streets.
     DependencyError
@@ -228,10 +228,10 @@ class Wanted:
         by_name = isinstance(allocation, Mapping)
         why = f"with `method={method}`"
         if by_name and n is not None and not idle:
-            idle, why = ["`n`"], "beside an `allocation` that says how many points each stratum gets"
+            idle, why = ["`n`"], "with an `allocation` that says how many points each stratum gets"
         if idle:
-            verb = "is" if len(idle) == 1 else "are"
-            raise InputError(f"{' and '.join(idle)} {verb} of no use {why}", hint=f"leave {idle[0]} out")
+            verb = "has" if len(idle) == 1 else "have"
+            raise InputError(f"{' and '.join(idle)} {verb} no effect {why}", hint=f"leave {idle[0]} out")
         draws.check_seed(seed)
         for name, count in (("n", n), ("n_streets", n_streets)):
             if count is not None and not 1 <= count <= MOST_POINTS:

@@ -254,7 +254,7 @@ def _advance_together(test: _Test, begin: Rows, end: Rows, keeper: Rows) -> tupl
         offset = np.cumsum(count) - count
         rows = arrays.numbered(count, at)
         same = test(np.repeat(kept, count), rows)
-        # The first row of each window that is no duplicate, or its end.
+        # The first row of each window that is not a duplicate, or its end.
         stop = np.minimum.reduceat(np.where(same, np.iinfo(np.int64).max, rows), offset)
         whole = stop > at + count
         stop = np.where(whole, at + count, stop)

@@ -191,7 +191,7 @@ def check_forced(srid: int | None, *, force: bool) -> None:
         If there is no `srid`.
     """
     if force and srid is None:
-        raise InputError("`force_srid` is of no use without `srid`", hint="leave `force_srid` out")
+        raise InputError("`force_srid` has no effect without `srid`", hint="leave `force_srid` out")
 
 
 def check_srid(srid: int, bounds: Bounds, *, force: bool = False) -> Projection:

@@ -345,7 +345,7 @@ def _usable(images: gpd.GeoDataFrame) -> Flags:
 
 
 def _placed(images: gpd.GeoDataFrame, rows: Rows, lon: Floats, lat: Floats) -> gpd.GeoDataFrame:
-    """Return images with the positions of some rows replaced; NaN is no position."""
+    """Return images with the positions of some rows replaced; NaN is not a position."""
     geometry = np.array(images.geometry.values, dtype=object)
     points = frames.points(lon, lat)
     points[np.isnan(lon) | np.isnan(lat)] = None

@@ -69,7 +69,7 @@ class Network:
         CrsError
             If the srid does not serve the streets.
         FrameError
-            If a row is no line.
+            If a row is not a line.
         """
         lonlat, first = polylines.coordinates(streets)
         bounds = polylines.bounds(lonlat)

@@ -645,7 +645,7 @@ def _ranks(images: gpd.GeoDataFrame) -> Rows:
     try:
         return keys.ranks(ids, images["provider"] if "provider" in images.columns else None)
     except ValueError as error:
-        raise FrameError(f"the images: column 'id' holds no ids ({error})") from error
+        raise FrameError(f"the images: column 'id' contains no ids ({error})") from error
 
 
 def _numbers(frame: gpd.GeoDataFrame, column: str) -> Floats:

@@ -261,5 +261,5 @@ def _id_ranks(images: gpd.GeoDataFrame) -> Rows:
     try:
         rank[known] = pd.factorize(ranks(ids.array[known], providers), sort=True)[0]
     except ValueError as error:
-        raise FrameError(f"the images: column 'id' holds no ids ({error})") from error
+        raise FrameError(f"the images: column 'id' contains no ids ({error})") from error
     return rank

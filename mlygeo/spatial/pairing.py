@@ -1,7 +1,7 @@
 """
 Each image to one point: the stable matching of points and images by distance.
 
-The shortest of all pairs is taken first, then the shortest of those left, and so on. That is no local rule: what a
+The shortest of all pairs is taken first, then the shortest of those left, and so on. That is not a local rule: what a
 point gets may hang on a chain of points. `certain` finds out in a part which points get what they get whatever lies
 beyond it; those of all parts that are left are matched as one.
 """

@@ -55,7 +55,7 @@ def coordinates(streets: gpd.GeoDataFrame) -> tuple[Floats, Whole]:
     Raises
     ------
     FrameError
-        If a row is no line, or a coordinate no number.
+        If a row is not a line, or a coordinate no number.
     """
     import shapely
 

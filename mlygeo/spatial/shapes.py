@@ -314,7 +314,7 @@ class Plane:
     Raises
     ------
     RegionError
-        If it is no CRS of places on the earth.
+        If it is not a CRS of places on the earth.
     """
 
     def __init__(self, crs: CRS | Proj | None, name: str) -> None:
@@ -336,7 +336,7 @@ class Plane:
         while horizontal.is_bound or horizontal.is_compound:
             horizontal = horizontal.source_crs if horizontal.is_bound else horizontal.sub_crs_list[0]
         if not (horizontal.is_geographic or horizontal.is_projected):
-            raise RegionError(f"{name} is in {self._label}, which is no map of the earth", hint="use EPSG:4326")
+            raise RegionError(f"{name} is in {self._label}, which is not a map of the earth", hint="use EPSG:4326")
         try:
             self._transformer = Transformer.from_crs(crs, CRS.from_epsg(4326), always_xy=True)
         except ProjError as error:
@@ -358,7 +358,7 @@ class Plane:
         Raises
         ------
         RegionError
-            If one lies outside of what the CRS can show, or is no coordinate.
+            If one lies outside of what the CRS can show, or is not a coordinate.
         """
         if not np.isfinite(corners).all():
             raise RegionError(f"{self._name} has corners that are not finite numbers")

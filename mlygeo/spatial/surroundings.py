@@ -107,7 +107,7 @@ def checked(metres: Any) -> float:
     Raises
     ------
     RegionError
-        If it is no number, or not between 0.01 m and 1,000 km.
+        If it is not a number, or not between 0.01 m and 1,000 km.
     """
     try:
         number = math.nan if isinstance(metres, bool | np.bool_) else float(metres)
@@ -118,7 +118,7 @@ def checked(metres: Any) -> float:
     shown = repr(metres)
     shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
     if math.isnan(number):
-        raise RegionError(f"a buffer of {shown} is no number of metres", hint="such as `buffer=200`")
+        raise RegionError(f"a buffer of {shown} is not a number of metres", hint="such as `buffer=200`")
     reason = "would leave nothing" if number < 0 else "has no width" if number < LEAST_M else "is wider than 1,000 km"
     raise RegionError(f"a buffer of {shown} m {reason}", hint="give 0.01 to 1,000,000 metres, such as `buffer=200`")
 

@@ -215,7 +215,7 @@ def locate(
 
     Joined, overlapping tracks would be one zig-zag. A moment is placed on the track whose points around it are
     closest in time. Where another track is as sure of it, and lies elsewhere, nobody knows which one is meant: there
-    is no position.
+    is not a position.
 
     Parameters
     ----------

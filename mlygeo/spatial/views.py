@@ -215,14 +215,16 @@ def offsets_of(
         If one of them makes no sense.
     """
     if not 0 < fov <= WIDEST:
-        raise InputError(f"`fov={fov:g}` is no field of view of a perspective picture", hint=f"above 0, to {WIDEST:g}")
+        raise InputError(
+            f"`fov={fov:g}` is not a field of view of a perspective picture", hint=f"above 0, to {WIDEST:g}"
+        )
     if not (1 <= width <= LARGEST and 1 <= height <= LARGEST):
         raise InputError(f"a view has 1 to {LARGEST:,} pixels a side, not {width:,} x {height:,}")
     if not -90 <= pitch <= 90:
         raise InputError(f"`pitch={pitch:g}` does not lie between -90 and 90 degrees")
     if overlap is not None:
         if not 0 <= overlap < 1:
-            raise InputError(f"`overlap={overlap:g}` is no part of a view", hint="0 to below 1, such as 0.2")
+            raise InputError(f"`overlap={overlap:g}` is not a part of a view", hint="0 to below 1, such as 0.2")
         around = int(np.ceil(360.0 / (fov * (1 - overlap)) - 1e-9))
         if around > MOST_AROUND:
             raise InputError(

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, overload
 
-from mlygeo import frames, plausible
+from mlygeo import dtypes, frames, plausible
 from mlygeo.errors import FileError, FrameError, InputError, OutputError
 from mlygeo.places import is_device, sha256_of
 from mlygeo.progress import counted, working
@@ -131,7 +131,7 @@ def read_frame(
     Coordinates come into the CRS of the first file. Files that hold other things than the first, such as street
     points beside images, are refused.
 
-    A geometry that is damaged is no reason to refuse the others: its row is left out, which is logged as a warning
+    A geometry that is damaged is not a reason to refuse the others: its row is left out, which is logged as a warning
     and counted in `attrs["left_out"]`. A file in which all are damaged is refused.
 
     Parameters
@@ -176,7 +176,7 @@ def read_frame(
         If it is not the kind of frame asked for, has no such column or layer, or has several layers
         with geometry and none was named.
     RegionError
-        If `bbox` is no box.
+        If `bbox` is not a box.
 
     Examples
     --------
@@ -194,7 +194,7 @@ def read_frame(
     else:
         file, named = parted(paths.must_be_local(path, "`path`"))
         if layer is not None and (not isinstance(layer, str) or named not in {None, layer}):
-            raise InputError(f"`layer` is {layer!r}, and the path names {named!r}" if named else "`layer` is no text")
+            raise InputError(f"`layer` is {layer!r}, and the path names {named!r}" if named else "`layer` is not text")
         found, name = _read_file(file, box, wanted, layer or named, srid), file.name
         keeps_dtypes = file.suffix.lower() in PARQUET
     log.info("read %s from %s", counted(len(found), "row"), name)
@@ -291,7 +291,8 @@ def files_beside(path: Path) -> list[Path]:
 
 
 def _credited(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """Return a frame whose attribution is that of its rows, where these say whose the images are."""
+    """Return a frame to write: its attribution is that of its rows, where these say whose the images are."""
+    frame = dtypes.in_native_bytes(frame)
     if "attribution" not in frame.attrs or "provider" not in frame.columns:
         return frame
     lines, attrs = frames.credited_of(frame), frame.attrs
@@ -363,7 +364,7 @@ def part_of(
     FrameError
         If it has no such column, or no CRS and a box was given.
     RegionError
-        If `bbox` is no box.
+        If `bbox` is not a box.
     """
     box, wanted = None if bbox is None else extents.checked(bbox), extents.checked_columns(columns)
     if wanted is not None:

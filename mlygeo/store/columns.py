@@ -125,7 +125,7 @@ def check_names(frame: gpd.GeoDataFrame, file: str) -> None:
     Raises
     ------
     FrameError
-        If it is no GeoDataFrame, has no active geometry, or the name of a column is not text or not unique.
+        If it is not a GeoDataFrame, has no active geometry, or the name of a column is not text or not unique.
     """
     import geopandas as gpd
 

@@ -33,7 +33,7 @@ def checked(bbox: Any) -> Bounds:
     Raises
     ------
     RegionError
-        If it is no box.
+        If it is not a box.
     """
     if isinstance(bbox, str):
         bbox = boxes.parse(bbox)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo import degrees, frames
+from mlygeo import degrees, dtypes, frames
 from mlygeo.errors import FormatError, FrameError, MlygeoError
 from mlygeo.store.columns import DAMAGED, warn_of_damage
 from mlygeo.store.datasets import alike
@@ -80,7 +80,7 @@ def as_frame(value: Any, *, name: str, read: Callable[[Any], gpd.GeoDataFrame]) 
 
 def as_table(value: Any, *, name: str) -> pd.DataFrame | None:
     """
-    Return a table as a DataFrame, which has geometry where Arrow's data name one; None where it is no table.
+    Return a table as a DataFrame, which has geometry where Arrow's data name one; None where it is not a table.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def as_table(value: Any, *, name: str) -> pd.DataFrame | None:
 
     if isinstance(value, pd.DataFrame):
         frames.check_names(value.columns, name)
-        return value
+        return dtypes.in_native_bytes(value)
     if is_dask(value):
         return as_table(value.compute(), name=name)
     if isinstance(value, pd.Series):  # pandas hands it over as a column without a table
@@ -496,11 +496,11 @@ def _parsed(values: Objects, column: str, name: str) -> tuple[Objects, Flags]:
             shapes = _shaped(values)
             shapely.is_empty(shapes)
     except (shapely.errors.GEOSException, TypeError, ValueError) as error:
-        raise FrameError(f"{name}: the column {column!r} is no geometry (WKT or WKB)") from error
+        raise FrameError(f"{name}: the column {column!r} is not a geometry (WKT or WKB)") from error
     shapes = np.asarray(shapes, dtype=object)
     damaged = there & shapely.is_missing(shapes)
     if damaged.any() and damaged.sum() == there.sum():
-        raise FrameError(f"{name}: the column {column!r} is no geometry (WKT or WKB)")
+        raise FrameError(f"{name}: the column {column!r} is not a geometry (WKT or WKB)")
     return shapes, damaged
 
 
@@ -648,7 +648,7 @@ def _of_geojson(value: Mapping[str, Any], name: str) -> gpd.GeoDataFrame:
     try:
         text = json.dumps(_listed(value), default=_plain_value)
     except (TypeError, ValueError, RecursionError) as error:
-        raise FrameError(f"{name} is no GeoJSON: {_line(error)}") from error
+        raise FrameError(f"{name} is not GeoJSON: {_line(error)}") from error
     with tempfile.TemporaryDirectory(prefix="mlygeo-") as folder:
         path = Path(folder) / "held.geojson"
         path.write_bytes(text.encode("utf-8", errors="replace"))
@@ -656,7 +656,7 @@ def _of_geojson(value: Mapping[str, Any], name: str) -> gpd.GeoDataFrame:
             return gdal.read(path, bbox=None, columns=None)
         except (FormatError, shapely.errors.GEOSException) as error:
             said = str(error).replace(path.name, name)
-            raise FrameError(f"{name} is no GeoJSON that can be read: {said}") from error
+            raise FrameError(f"{name} is not GeoJSON that can be read: {said}") from error
 
 
 def _listed(value: Mapping[str, Any]) -> dict[str, Any]:

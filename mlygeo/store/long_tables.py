@@ -58,7 +58,7 @@ class LongTable:
     Raises
     ------
     FormatError
-        If it is no table, or has no coordinates in degrees.
+        If it is not a table, or has no coordinates in degrees.
     FileError
         If it cannot be read.
     """
@@ -83,7 +83,7 @@ class LongTable:
         Raises
         ------
         FormatError
-            If a position is no degrees, or all geometry is damaged.
+            If a position is not degrees, or all geometry is damaged.
         """
         first = lost = first_lost = contradicted = first_contradicted = 0
         example = ""
@@ -243,7 +243,7 @@ class LongTable:
         return found
 
     def _odd(self, name: str) -> str:
-        """Return the first text of a column that is no number; else its first one."""
+        """Return the first text of a column that is not a number; else its first one."""
         place, first = self.names.index(name), None
         for table in self._tables():
             for word in table.column(place).to_pylist():

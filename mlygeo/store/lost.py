@@ -140,7 +140,8 @@ def sound_points(path: Path, layer: str, rows: int) -> Sound | None:
     kept = points[points != _MISSING] == _GOOD
     if layer in _LINES and not kept.all():
         raise FormatError(
-            f"{path.name}: {layer} have points whose latitude or longitude is no number", hint="correct or remove them"
+            f"{path.name}: {layer} have points whose latitude or longitude is not a number",
+            hint="correct or remove them",
         )
     log.warning("%s: %s left out, without latitude and longitude", path.name, counted(lost, "point"))
     return Sound(kept if layer in _POINTS and len(kept) == rows else None, lost)

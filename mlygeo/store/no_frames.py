@@ -46,7 +46,7 @@ def tile(path: Path, layers: Sequence[str]) -> FormatError:
 
 
 def of_json(path: Path) -> FormatError | None:
-    """Return the error of a file of JSON that is no GeoJSON; None where it is something else, or large, or damaged."""
+    """Return the error of a file of JSON that is not GeoJSON; None where it is something else, or large, or damaged."""
     try:
         if path.suffix.lower() not in {".json", ".geojson"} or path.stat().st_size > LARGEST:
             return None

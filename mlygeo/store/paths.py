@@ -1,4 +1,4 @@
-"""Paths of files with frames: a layer named behind a colon, and what is no file: folders, patterns, addresses."""
+"""Paths of files with frames: a layer named behind a colon, and what is not a file: folders, patterns, addresses."""
 
 from __future__ import annotations
 

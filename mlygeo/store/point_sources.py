@@ -187,7 +187,7 @@ class FramePoints(_Placed, _Whole):
         try:  # numbers and texts, where frames were put together
             return dtypes.id_texts(values)
         except ValueError as error:
-            raise FrameError(f"{self.name}: column '{name}' holds no ids ({error})") from error
+            raise FrameError(f"{self.name}: column '{name}' contains no ids ({error})") from error
 
     def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
         """Return attributes of chosen rows."""
@@ -224,7 +224,7 @@ class PointFile(_Placed):
     FileError
         If it cannot be read.
     FormatError
-        If it is no GeoParquet.
+        If it is not a GeoParquet.
     """
 
     def __init__(

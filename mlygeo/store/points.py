@@ -92,7 +92,7 @@ def open_points(value: Any, *, name: str, placed: bool = True) -> Points:
         raise FrameError(f"{name} has no CRS", hint="set_crs(4326) where the coordinates are degrees")
     kinds = frames.kinds_of(value)
     if kinds - {"Point"}:
-        raise FrameError(f"{name} holds {', '.join(sorted(kinds))}, and points are needed")
+        raise FrameError(f"{name} contains {', '.join(sorted(kinds))} geometries, and points are needed")
     return FramePoints(value, name)
 
 
@@ -120,7 +120,7 @@ def open_several(listing: files.Listing, bbox: Bounds | None = None, *, at_once:
     FrameError
         If the files hold different kinds of things.
     FormatError
-        If one is no GeoParquet, or a damaged one.
+        If one is not a GeoParquet, or a damaged one.
     """
     near = listing.near(bbox).files
     parts = _parts_of(near, bbox, at_once=at_once)
@@ -526,7 +526,7 @@ def ids_of(points: Points, column: str) -> Whole:
         return np.ascontiguousarray(dtypes.cast(held, "int64").to_numpy())
     except (ValueError, TypeError, OverflowError) as error:
         hint = frames.SAY_PROVIDER if column == "id" and pd.api.types.is_string_dtype(held) else None
-        raise FrameError(f"{points.name}: column '{column}' holds no ids ({error})", hint=hint) from error
+        raise FrameError(f"{points.name}: column '{column}' contains no ids ({error})", hint=hint) from error
 
 
 def _plain(parts: list[pa.Array]) -> pa.ChunkedArray:
@@ -577,7 +577,7 @@ def keys_of(points: Points) -> Whole | pd.api.extensions.ExtensionArray:
     Raises
     ------
     FrameError
-        If they are missing, have gaps, or hold what is no id.
+        If they are missing, have gaps, or hold what is not an id.
     """
     import pandas as pd
 
@@ -616,7 +616,7 @@ def _has_texts(points: Points) -> bool:
 
 
 def _no_ids(points: Points, error: Exception) -> FrameError:
-    return FrameError(f"{points.name}: column 'id' holds no ids ({error})")
+    return FrameError(f"{points.name}: column 'id' contains no ids ({error})")
 
 
 def floats_of(points: Points, column: str) -> Floats:

@@ -75,7 +75,7 @@ def once(points: Points) -> tuple[Points, Repeats]:
     Raises
     ------
     FrameError
-        If the ids are missing, or hold what is no id.
+        If the ids are missing, or hold what is not an id.
     """
     found = keyed(points)
     ranks, none = found.ranks, np.empty(0, dtype=np.int64)

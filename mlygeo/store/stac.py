@@ -152,7 +152,7 @@ def to_images(
     Raises
     ------
     FormatError
-        If it is no table of STAC items.
+        If it is not a table of STAC items.
     FrameError
         If its geometry has no place on the earth.
     """

@@ -72,7 +72,7 @@ LONG_WORD = 1000
 """Letters of a word that is too long for Arrow as one that means null."""
 
 END = 1 << 16
-"""Bytes at the end of a file among which is the last that is no line end."""
+"""Bytes at the end of a file among which is the last that is not a line end."""
 
 _GUARDED = re.compile(rf"'?{_FORMULA}|''")
 _GUARD = re.compile(rf"'(?={_FORMULA}|')")
@@ -115,7 +115,7 @@ def read(
     Raises
     ------
     FormatError
-        If it is no table, or has no coordinates in degrees.
+        If it is not a table, or has no coordinates in degrees.
     FrameError
         If it has no such column.
     """
@@ -416,7 +416,7 @@ def contradictory(geometry: Any, table: pd.DataFrame) -> Rows:
         return np.empty(0, dtype=np.int64)
     shapes: Any = np.array(geometry, dtype=object)
     shapes[shapely.is_empty(shapes)] = None
-    x, y = shapely.get_x(shapes), shapely.get_y(shapes)  # NaN of what is no point
+    x, y = shapely.get_x(shapes), shapely.get_y(shapes)  # NaN of what is not a point
     said = [table[each].to_numpy(dtype=np.float64, na_value=np.nan) for each in (lon[0], lat[0])]
     east, north = np.abs((said[0] - x + 180) % 360 - 180), np.abs(said[1] - y)
     return np.flatnonzero((east > SAME_PLACE) | (north > SAME_PLACE))
@@ -464,7 +464,7 @@ def check_closed(table: pa.Table, end: bytes, path: Path, rows: int) -> None:
 
 def no_table(path: Path, error: Exception) -> FormatError:
     """Return the error for a file whose rows Arrow cannot read."""
-    return FormatError(f"{path.name} is no table: {' '.join(str(error).split())[:200]}")
+    return FormatError(f"{path.name} is not a table: {' '.join(str(error).split())[:200]}")
 
 
 def options_of(columns: int, separator: str, *, block: int, nulls: Sequence[str] = ("",)) -> dict[str, Any]:
@@ -738,8 +738,8 @@ def _numbers_of(table: pa.Table, names: list[str], name: str, path: Path) -> Flo
 
 
 def no_number(path: Path, name: str, odd: str) -> FormatError:
-    """Return the error for a column of coordinates that has a text which is no number."""
-    return FormatError(f"{path.name}: a coordinate in column {name!r} is no number: {odd[:40]!r}")
+    """Return the error for a column of coordinates that has a text which is not a number."""
+    return FormatError(f"{path.name}: a coordinate in column {name!r} is not a number: {odd[:40]!r}")
 
 
 def _shapes_of(cells: pa.ChunkedArray, name: str, path: Path, *, must: bool) -> tuple[Any, Flags] | None:
@@ -770,7 +770,7 @@ def may_be_wkt(there: int, rows: int, name: str, path: Path, *, some: bool, must
     """Return whether a column is the geometry, where `some` of its cells look so; `must`: no other can be."""
     if there and not some:
         if must:
-            raise FormatError(f"{path.name}: the column {name!r} is no geometry (WKT)")
+            raise FormatError(f"{path.name}: the column {name!r} is not a geometry (WKT)")
         return False
     return bool(there or not rows or must)
 

@@ -159,7 +159,7 @@ def descriptions_in(path: Path) -> gpd.GeoDataFrame:
     except zipfile.BadZipFile as error:
         if path.name.startswith(PREFIX):
             raise _unreadable(path, error) from error
-        raise NoSequenceError(f"{path.name} is no archive that can be read: {error}") from error
+        raise NoSequenceError(f"{path.name} is not an archive that can be read: {error}") from error
     except _DAMAGED as error:
         raise _unreadable(path, error) from error
     except OSError as error:
@@ -190,7 +190,7 @@ def images_in(path: Path) -> Iterator[tuple[Held, bytes]]:
             for entry in _pictures(archive, path.name):
                 content = archive.read(entry)
                 if not content.startswith(b"\xff\xd8"):
-                    raise FormatError(f"{path.name} holds {entry.filename[:80]}, which is no JPEG")
+                    raise FormatError(f"{path.name} holds {entry.filename[:80]}, which is not a JPEG")
                 md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
                 yield Held(md5, len(content), entry.filename, known_by(content, None)), content
     except (zipfile.BadZipFile, *_DAMAGED) as error:
@@ -250,7 +250,7 @@ def _is_marked(comment: bytes) -> bool:
 
 
 def _unreadable(path: Path, error: Exception) -> FormatError:
-    return FormatError(f"{path.name} is no archive that can be read: {error}")
+    return FormatError(f"{path.name} is not an archive that can be read: {error}")
 
 
 def _write(file: object, images: Iterable[tuple[str, bytes]], owner: Mapping[str, list[Any]]) -> None:

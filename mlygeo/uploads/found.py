@@ -258,7 +258,7 @@ def _places(import_path: Any) -> list[Path]:
 
 
 def _leave_out_unreadable(tree: Tree, found: Import) -> None:
-    """Take out of a tree what would be uploaded, but is no file, or has a name that no history can hold."""
+    """Take out of a tree what would be uploaded, but is not a file, or has a name that no history can hold."""
     from mlygeo.formats import chapters
     from mlygeo.formats.jpeg import ENDINGS
     from mlygeo.readers.photos import NOT_TEXT, is_text, shown
@@ -531,7 +531,7 @@ def named(text: Any) -> frozenset[str]:
     words = text.split(",") if isinstance(text, str) else [str(word) for word in text]
     types = frozenset(word.strip().lower() for word in words)
     if unknown := sorted(types - {*FILE_TYPES}):
-        raise InputError(f"{unknown[0]!r} is no type of file", hint=f"`file_types` takes {', '.join(FILE_TYPES)}")
+        raise InputError(f"{unknown[0]!r} is not a type of file", hint=f"`file_types` takes {', '.join(FILE_TYPES)}")
     return types
 
 

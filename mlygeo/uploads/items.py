@@ -240,7 +240,7 @@ def prepared(content: bytes, description: Mapping[str, Any] | None) -> bytes:
     """
     if description is None:
         if not content.startswith(b"\xff\xd8"):
-            raise FormatError("it is no JPEG")
+            raise FormatError("it is not a JPEG")
         return content
     from mlygeo.providers import descriptions
 

@@ -294,7 +294,7 @@ def _ask(account: Account, keys: list[str]) -> None:
     for key in keys:
         if not accounts.is_organization(key):
             raise InputError(
-                f"{key[:40]!r} is no key of an organization",
+                f"{key[:40]!r} is not a key of an organization",
                 hint="keys are whole numbers; `organization_key` counts for all images, and 'none' means none",
             )
     for key in keys:

@@ -132,7 +132,7 @@ def given_track(tracks: gpd.GeoDataFrame, start_ms: int | None) -> GivenTrack:
             f"{len(overlapping)} tracks overlap in time, and a video can lie on one only", hint="name one `track`"
         )
     if start_ms is not None and not 0 < start_ms < 2**43:
-        raise InputError(f"`video_start_time={start_ms}` is no time", hint="give milliseconds since 1970, UTC")
+        raise InputError(f"`video_start_time={start_ms}` is not a time", hint="give milliseconds since 1970, UTC")
     return GivenTrack(line, start_ms)
 
 
@@ -356,7 +356,7 @@ def _described(text: str, name: str) -> Points:
         ms, lon, lat = values[:3]
         why = positions.why_none(lon, lat) or (None if np.isfinite(ms) else "without a time")
         if why is not None:
-            raise UnusableTrackError(f"{name}: entry {number:,} of its described track is no position: {why}")
+            raise UnusableTrackError(f"{name}: entry {number:,} of its described track is not a position: {why}")
         rows.append((ms / 1000, lon, lat, values[3], values[5]))
     time_s, lons, lats, altitude, epoch_s = np.array(rows, dtype=np.float64).reshape(-1, 5).T
     now_us = time.time_ns() // 1000

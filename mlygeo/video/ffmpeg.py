@@ -68,7 +68,7 @@ def find(name: str, *, hardware: str | None = None) -> Program:
         )
     known = _said(path, "-h", "long")
     if "-hwaccels" not in known:
-        raise DependencyError(f"{path} is no ffmpeg program")
+        raise DependencyError(f"{path} is not an ffmpeg program")
     if hardware is not None:
         names = _said(path, "-hwaccels").split(":", 1)[-1].split()
         if hardware not in names:

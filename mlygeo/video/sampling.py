@@ -84,7 +84,7 @@ def plan_frames(clip: Clip, start: Start, *, sampling: Sampling, track: gpd.GeoD
         chosen = _by_time(video_s, sampling.interval)
     elif line is None:
         raise FormatError(
-            f"{video.name} holds no track to go along", hint="name one with `track`, or sample it by time"
+            f"{video.name} contains no track to go along", hint="name one with `track`, or sample it by time"
         )
     else:
         chosen = _by_distance(line, moments, sampling.distance)
@@ -145,7 +145,7 @@ class Sampling:
             raise InputError(f"`video_duration_ratio` must be above 0, not {self.duration_ratio}")
         if self.start_time_ms is not None and not 0 < self.start_time_ms < 2**43:
             raise InputError(
-                f"`video_start_time={self.start_time_ms}` is no time", hint="give milliseconds since 1970, UTC"
+                f"`video_start_time={self.start_time_ms}` is not a time", hint="give milliseconds since 1970, UTC"
             )
 
 
@@ -369,7 +369,7 @@ def frame_table(path: Path) -> FrameTable:
         if isinstance(error, FileError):
             raise
         lost = isinstance(error, av.InvalidDataError)
-        why = "it is no video, or its headers are lost" if lost else str(getattr(error, "strerror", error))
+        why = "it is not a video, or its headers are lost" if lost else str(getattr(error, "strerror", error))
         raise (FormatError if lost else FileError)(f"{path.name} cannot be opened: {why}") from error
     if table is None or not len(table.pts):
         raise FormatError(f"{path.name} holds no frames")
@@ -427,7 +427,7 @@ def _read(av: Any, path: Path, movie: mp4.Movie | None, options: dict[str, str])
     with telemetry.opened(path, options=options) as container:
         streams = telemetry.pictures_of(container)
         if not streams:
-            raise FormatError(f"{path.name} holds no pictures that can be decoded")
+            raise FormatError(f"{path.name} contains no pictures that can be decoded")
         stream = max(streams, key=lambda found: (found.width * found.height, -found.index))
         track = None
         if movie is not None:

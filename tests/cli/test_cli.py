@@ -181,7 +181,7 @@ def test_bad_input_is_one_clear_line_and_touches_nothing(capsys, tmp_path, monke
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLYGEO_NO_PROGRESS", "1")
     Path("broken.json").write_text('{"bounding_box": {"west": 9.1,')
-    Path("broken.osm.pbf").write_bytes(b"\x00\x00\x00\x0d garbage that is no OSM data")
+    Path("broken.osm.pbf").write_bytes(b"\x00\x00\x00\x0d garbage that is not an OSM data")
     Path("empty.txt").write_text("\n")
     Path("points.geojson").write_text('{"type":"FeatureCollection","features":[{"type":"Feature","properties":{},'
                                       '"geometry":{"type":"Point","coordinates":[9.17,48.77]}}]}')  # fmt: skip

@@ -340,7 +340,7 @@ def test_types_of_files(capsys, photos):
         assert (result["images"], result.get("files", 0)) == (images, files), types
     status, _, err = run(capsys, "upload", photos, "--filetypes", "pictures")
     assert status == 2
-    assert "'pictures' is no type of file" in err
+    assert "'pictures' is not a type of file" in err
     status, _, err = run(capsys, "process", photos, "--filetypes", "zip")
     assert status == 2
     assert "leaves out photos and videos" in err

@@ -202,7 +202,7 @@ def test_a_grid_that_makes_no_sense_is_an_error_before_anything_starts(project, 
 
 def test_a_grid_and_another_source_contradict_each_other(project):
     Path("grid.csv").write_text(f"ID,min_lon,min_lat,max_lon,max_lat\n1,{BOX}\n")
-    with pytest.raises(InputError, match="`images` is of no use beside `regions_file`"):
+    with pytest.raises(InputError, match="`images` has no effect with `regions_file`"):
         mlygeo.download([1], regions_file="grid.csv")
     with pytest.raises(InputError, match="both name regions"):
         mlygeo.download(region=tuple(map(float, BOX.split(","))), regions_file="grid.csv")

@@ -89,7 +89,7 @@ def test_beside_ids_its_region_is_not_used_and_the_rest_is(capsys, project):
     Path("ids.txt").write_text("2762100457273030\n")
     status, out, err = run(capsys, "download", "ids.txt", "--dry-run", "--required-disk-space", 0, "--json")
     assert status == 0, err
-    assert err.splitlines()[0].endswith("mlygeo.json; its region is not used beside images")
+    assert err.splitlines()[0].endswith("mlygeo.json; its region is not used with images")
     assert json.loads(out)["images"] == 1
     (project / "pictures").touch()
     assert f"{project / 'pictures'} is a file" in run(capsys, "download", "ids.txt")[2]
@@ -176,7 +176,7 @@ def test_init_asks_at_a_terminal(project):
     done = subprocess.run(command, stdin=theirs, capture_output=True, text=True, cwd=project, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "region (W,S,E,N" in done.stderr
-    assert "'1,2,3' is no bounding box" in done.stderr
+    assert "'1,2,3' is not a bounding box" in done.stderr
     made = mlygeo.config.load(project / "mlygeo.toml")
     assert (made.bounding_box["west"], made.tile_cache_dir, made.seqdir) == (9.1616, project / "tiles", None)
     os.write(ours, b"n\n")

@@ -232,7 +232,7 @@ def test_decompression_bombs(kind):
 
 
 def test_more_after_the_end():
-    """Cameras pad with zeros, and append pictures of their own; a second half of nothing is no harm."""
+    """Cameras pad with zeros, and append pictures of their own; a second half of nothing is not harm."""
     content = KINDS["baseline"]
     assert check_picture(content + bytes(1000)).width == 67
     assert check_picture(content + KINDS["progressive"]).width == 67

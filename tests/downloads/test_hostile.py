@@ -267,14 +267,14 @@ BODIES = {
         ),
         "broke off|sent",
     ),
-    "impossible status": (lambda handler: handler.wfile.write(b"HTTP/1.1 abc what\r\n\r\n"), "no HTTP"),
+    "impossible status": (lambda handler: handler.wfile.write(b"HTTP/1.1 abc what\r\n\r\n"), "not HTTP"),
     "impossible length": (
         lambda handler: handler.send(200, PICTURE, Content_Length="-5"),
         "impossible length",
     ),
     "too many headers": (
         lambda handler: handler.send(200, PICTURE, **{f"X_{n}": "x" for n in range(500)}),
-        "no HTTP",
+        "not HTTP",
     ),
 }
 

@@ -96,7 +96,7 @@ def test_ids_are_kept_apart_on_every_system(ids):
 
 
 def test_names_by_time_of_text_ids():
-    ids = np.array(["10", "9", "b"], dtype=object)  # the order of these ids is that of text, since one is no number
+    ids = np.array(["10", "9", "b"], dtype=object)  # the order of these ids is that of text, since one is not a number
     moment = 1_753_725_650_120
     layout = layouts.ByTime(ids, np.zeros(3, dtype=np.int32), np.full(3, moment), ["ride"], np.array([moment]))
     assert [layout.path(key, {}) for key in ids] == [

@@ -397,7 +397,7 @@ def test_a_wrong_clock_costs_one_address_an_image(images, tmp_path, monkeypatch)
         ({"computed": True}, "`computed`"),
         ({"imgid_file": "x.txt", "user": "someone"}, "`user`"),
         ({"sequence": ["abc"], "pano": True}, "`pano`"),
-        ({"sequence": ["a b"]}, "no id of a sequence"),
+        ({"sequence": ["a b"]}, "not an id of a sequence"),
     ],
 )
 def test_options_that_make_no_sense(tmp_path, monkeypatch, options, words):

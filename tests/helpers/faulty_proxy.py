@@ -85,7 +85,7 @@ class Proxy:
             daemon_threads = True
 
             def handle_error(self, *_: object) -> None:
-                """Clients are killed: a broken connection is no news."""
+                """Clients are killed: a broken connection is not news."""
 
         self._server = Server(("127.0.0.1", 0), Handler)
         self.api = f"http://127.0.0.1:{self._server.server_port}{target.path}"

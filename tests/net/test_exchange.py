@@ -324,7 +324,7 @@ def test_errors_say_what_was_wrong():
     for name, says in (
         ("nothing", "without an answer"),
         ("length of 5,000 digits", "impossible length"),
-        ("TLS", "no HTTP"),
+        ("TLS", "not HTTP"),
         ("encoding br", "encoding 'br'"),
         ("redirect to itself", "not the service"),
         ("100 Continue without end", "around the content"),

@@ -337,7 +337,7 @@ class TestBodies:
             (raw(head(Transfer_Encoding="chunked") + b"2\r\nab\r\n"), "broke off"),
             (raw(head()), "without an answer"),
             (raw(b""), "closed the connection"),
-            (raw(b"SSH-2.0-OpenSSH\r\n\r\n"), "no HTTP"),
+            (raw(b"SSH-2.0-OpenSSH\r\n\r\n"), "not HTTP"),
             (raw(head(Content_Encoding="br", Content_Length=2) + b"ab"), "encoding 'br'"),
             (raw(head() + bytes(300_000)), "more than 200,000 bytes"),
             ((200, {}, gzip.compress(bytes(300_000))), "more than 200,000 bytes"),
@@ -350,7 +350,7 @@ class TestBodies:
             "no last chunk",
             "no length",
             "nothing",
-            "no HTTP",
+            "not HTTP",
             "brotli",
             "long",
             "bomb",
@@ -769,8 +769,8 @@ class TestVerdictsOfTheGraphApi:
 
     @pytest.mark.parametrize(
         ("body", "says"),
-        [(b"", "nothing"), (b"<html>", "web page"), (b'{"data": [', "cut short"), (b"[]", "no object"), (b"5", "no object"),
-         (b"\xff", "no JSON"), (b"[" * 100_000, "no JSON"), (b'{"id": ' + b"9" * 5000 + b"}", "no JSON")],
+        [(b"", "nothing"), (b"<html>", "web page"), (b'{"data": [', "cut short"), (b"[]", "not an object"), (b"5", "not an object"),
+         (b"\xff", "not JSON"), (b"[" * 100_000, "not JSON"), (b'{"id": ' + b"9" * 5000 + b"}", "not JSON")],
     )  # fmt: skip
     def test_what_is_no_json_object_is_reported(self, body, says):
         with pytest.raises(FormatError, match=says):

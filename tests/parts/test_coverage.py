@@ -342,5 +342,5 @@ def test_a_coverage_does_not_change_its_images(world, capsys):
 @pytest.mark.parametrize("option", [{"scheduler": "tcp://127.0.0.1:1"}, {"part": "1/2"}, {"dry_run": True}])
 def test_without_a_dataset_they_are_of_no_use(option):
     streets, images = city(1)
-    with pytest.raises(InputError, match="of no use without a dataset as `images`"):
+    with pytest.raises(InputError, match="no effect without a dataset as `images`"):
         mlygeo.coverage(streets=streets, images=images, **option)

@@ -155,7 +155,7 @@ def test_a_store_gives_the_bytes_of_the_dataset_here(world, tmp_path, monkeypatc
 def test_parts_need_an_index(world, option):
     files = {name: whole for name, whole in content_of(world).items() if name != "images.partitions.parquet"}
     words = (
-        f"`{next(iter(option))}` is of no use without a dataset as `images`: the index that 'mlygeo partition' writes"
+        f"`{next(iter(option))}` has no effect without a dataset as `images`: the index that 'mlygeo partition' writes"
     )
     with serving(files) as (url, _, _), pytest.raises(InputError, match=f"{words} is not beside images"):
         selected(world, url, **option)

@@ -436,8 +436,8 @@ def test_a_client_of_python_gives_the_frame_of_one_run(world, cluster):
         ({"part": "4/3"}, "`part` is a share such as 3/8"),
         ({"part": "half"}, "`part` is a share such as 3/8"),
         ({"part": "1/3"}, "`part` needs a folder"),
-        ({"part": "1/3", "dry_run": True}, "`dry_run` is of no use with `part`"),
-        ({"overwrite": True}, "`overwrite` is of no use beside `images`"),
+        ({"part": "1/3", "dry_run": True}, "`dry_run` has no effect with `part`"),
+        ({"overwrite": True}, "`overwrite` has no effect with `images`"),
     ],
 )
 def test_what_cannot_be_is_refused_with_the_reason(world, options, said):
@@ -448,7 +448,7 @@ def test_what_cannot_be_is_refused_with_the_reason(world, options, said):
 
 @pytest.mark.parametrize("option", [{"scheduler": "x"}, {"part": "1/2"}, {"dry_run": True}, {"executor": 1}])
 def test_without_a_dataset_they_are_of_no_use(world, option):
-    with pytest.raises(InputError, match=f"`{next(iter(option))}` is of no use without a dataset"):
+    with pytest.raises(InputError, match=f"`{next(iter(option))}` has no effect without a dataset"):
         mlygeo.select(points=world / "points.parquet", images=gpd.read_parquet(world / "images"), **option)
 
 

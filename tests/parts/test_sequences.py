@@ -185,5 +185,5 @@ def test_a_dry_run_does_nothing_and_shares_are_refused(world, tmp_path, capsys):
     assert "nothing was done" in said
     status, _, said = run(capsys, "cut", world / "images", "--part", "1/2", "-o", f"{tmp_path}/out/")
     assert (status != 0, "put into buckets in one pass" in said) == (True, True)
-    with pytest.raises(InputError, match="of no use without a dataset of images"):
+    with pytest.raises(InputError, match="no effect without a dataset of images"):
         mlygeo.cut(rides(1), workers=2)

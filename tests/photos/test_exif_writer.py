@@ -876,7 +876,7 @@ def with_tags(jpeg, values):
         (SHOT, "2024-07-09T12:00:00.333", TOKYO, "2024:07:09 12:00:00.333+00:00", None),
         # Corrected: the zone that the camera named, else that of the place, else UTC.
         (ZONED, "2024-07-09T10:00:30.250", TOKYO, "2024:07:09 12:00:30.250+02:00", None),
-        (SHOT, "2024-07-09T12:00:30", TOKYO, "2024:07:09 12:00:30.000+00:00", None),  # a drift is no zone
+        (SHOT, "2024-07-09T12:00:30", TOKYO, "2024:07:09 12:00:30.000+00:00", None),  # a drift is not a zone
         (SHOT | stamp("2024-07-09T10:00:00"), "2024-07-09T09:59:57", TOKYO, "2024:07:09 11:59:57.000+02:00", None),
         (SHOT, "2024-07-09T12:20:30", TOKYO, "2024:07:09 21:20:30.000+09:00", None),
         (SHOT, "2024-07-09T11:00:00", TOKYO, "2024:07:09 20:00:00.000+09:00", None),

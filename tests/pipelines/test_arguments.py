@@ -3,8 +3,10 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from conftest import STUTTGART
 
-from mlygeo.errors import InputError
+import mlygeo
+from mlygeo.errors import FrameError, InputError
 from mlygeo.pipelines.arguments import given_by_user, of_no_use, received
 from mlygeo.pipelines.options import TileOptions
 
@@ -12,7 +14,7 @@ from mlygeo.pipelines.options import TileOptions
 @received
 def fetched(images=None, *, computed=False, workers=4, max_age=None):
     if images is not None:
-        of_no_use(TileOptions, "beside `images`")
+        of_no_use(TileOptions, "with `images`")
     return images, computed, workers, max_age
 
 
@@ -24,23 +26,23 @@ def around(images=None, *, computed=False, max_age=None):
 
 class TestOfNoUse:
     def test_what_was_given_is_refused(self):
-        with pytest.raises(InputError, match=r"^`computed` is of no use beside `images`$"):
+        with pytest.raises(InputError, match=r"^`computed` has no effect with `images`$"):
             fetched("images.parquet", computed=True)
-        with pytest.raises(InputError, match=r"^`computed` and `max_age` are of no use beside `images`$"):
+        with pytest.raises(InputError, match=r"^`computed` and `max_age` have no effect with `images`$"):
             fetched("images.parquet", computed=True, max_age=3)
 
     @pytest.mark.parametrize(
         ("given", "names"),
         [
-            ({"workers": 4}, "`workers` is"),
-            ({"workers": 4.0}, "`workers` is"),
-            ({"workers": "4"}, "`workers` is"),
-            ({"computed": False}, "`computed` is"),
-            ({"workers": 4, "computed": False}, "`computed` and `workers` are"),
+            ({"workers": 4}, "`workers` has"),
+            ({"workers": 4.0}, "`workers` has"),
+            ({"workers": "4"}, "`workers` has"),
+            ({"computed": False}, "`computed` has"),
+            ({"workers": 4, "computed": False}, "`computed` and `workers` have"),
         ],
     )
     def test_so_is_a_default_that_was_given(self, given, names):
-        with pytest.raises(InputError, match=f"^{names} of no use beside `images`$"):
+        with pytest.raises(InputError, match=f"^{names} no effect with `images`$"):
             fetched("images.parquet", **given)
 
     def test_what_was_not_given_passes(self):
@@ -61,13 +63,19 @@ class TestOfNoUse:
 
     def test_what_one_function_passes_on_to_another_was_given_where_its_user_gave_it(self):
         assert around("images.parquet")[2] == 8
-        with pytest.raises(InputError, match=r"^`computed` is of no use"):
+        with pytest.raises(InputError, match=r"^`computed` has no effect"):
             around("images.parquet", computed=False)
 
     def test_a_verb_passes_all_its_options_and_says_which_were_typed(self):
         with given_by_user({"images"}):
             assert fetched("images.parquet", computed=False, workers=4, max_age=3)[3] == 3
-        with given_by_user({"images", "workers"}), pytest.raises(InputError, match=r"^`workers` is of no use"):
+        with given_by_user({"images", "workers"}), pytest.raises(InputError, match=r"^`workers` has no effect"):
             fetched("images.parquet", computed=False, workers=4, max_age=None)
-        with pytest.raises(InputError, match=r"^`computed` and `workers` are"):
+        with pytest.raises(InputError, match=r"^`computed` and `workers` have"):
             fetched("images.parquet", computed=False, workers=4, max_age=None)
+
+
+def test_an_error_on_one_frame_does_not_name_the_file_of_another(images):
+    with pytest.raises(FrameError, match=r"^these images have no column 'blur'|^the images") as caught:
+        mlygeo.select(streets=STUTTGART / "stuttgart_osm_edges.gpkg", images=images, where="blur > 3")
+    assert "gpkg" not in str(caught.value)

@@ -94,7 +94,7 @@ def test_a_folder_with_a_video_that_no_step_can_use(server, tmp_path, monkeypatc
     out, err = capsys.readouterr()
     assert status == 0, err
     (reasons,) = [value for name, value in json.loads(out)["left_out"].items() if name.endswith("drive.mp4")]
-    assert "holds no positions" in reasons
+    assert "contains no positions" in reasons
     assert len(clusters_of(tmp_path / "store")) == 1
 
 
@@ -206,7 +206,7 @@ def test_the_frame_of_a_chain_that_sorts_is_that_of_the_upload(server, tmp_path)
 def test_a_goal_that_is_none_is_found_before_anything_is_done(server, tmp_path):
     paths = folder_of(tmp_path / "photos", 3)
     before = [path.read_bytes() for path in paths]
-    with pytest.raises(FileError, match="is no folder"):
+    with pytest.raises(FileError, match="is not a folder"):
         mlygeo.process_and_upload(
             tmp_path / "photos", move_all_images=True, split_import_path=tmp_path / "no", service=service_of(server)
         )
@@ -217,9 +217,9 @@ def test_a_goal_that_is_none_is_found_before_anything_is_done(server, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"blurred": True}, "`blurred` is of no use for Mapillary"),
-        ({"provider": "panoramax", "private": True}, "`private` is of no use for Panoramax"),
-        ({"endpoint": "https://panoramax.example.org/api"}, "`endpoint` is of no use for Mapillary"),
+        ({"blurred": True}, "`blurred` has no effect for Mapillary"),
+        ({"provider": "panoramax", "private": True}, "`private` has no effect for Panoramax"),
+        ({"endpoint": "https://panoramax.example.org/api"}, "`endpoint` has no effect for Mapillary"),
         ({"provider": "panorama"}, "there is no provider 'panorama'"),
     ],
 )
@@ -235,7 +235,7 @@ def test_a_chain_to_upload_sets_refuses_what_is_for_videos(tmp_path, options):
     """Photos are placed by `geotag_source_path`; whoever gives a track means videos, which Panoramax does not take."""
     paths = folder_of(tmp_path / "photos", 2)
     before = [path.read_bytes() for path in paths]
-    with pytest.raises(InputError, match=f"`{next(iter(options))}` is of no use for Panoramax"):
+    with pytest.raises(InputError, match=f"`{next(iter(options))}` has no effect for Panoramax"):
         mlygeo.process_and_upload(tmp_path / "photos", provider="panoramax", **options)
     assert [path.read_bytes() for path in paths] == before
 

@@ -89,7 +89,7 @@ def test_a_run_without_parts_leaves_nothing_of_a_killed_one_over_parts(city, tmp
     ]  # fmt: skip
 
 
-# What is said of a folder that is no dataset
+# What is said of a folder that is not a dataset
 
 
 @pytest.mark.parametrize("option", [["--part", "1/2"], ["--scheduler", "tcp://127.0.0.1:1"], ["--dry-run"]])
@@ -101,7 +101,7 @@ def test_a_missing_index_is_named(option, city, tmp_path, capsys):
     said = capsys.readouterr().err
     assert status == 2
     assert f"{index}" in said
-    assert "of no use" in said
+    assert "no effect" in said
 
 
 # Ids that are text

@@ -254,9 +254,9 @@ def test_a_filter_without_its_column_is_refused_before_anything_is_written(tmp_p
 def test_where_nothing_is_chosen_a_choice_is_refused(tmp_path, option):
     (tmp_path / "a.osm").write_text("<osm/>")
     name = next(iter(option))
-    with pytest.raises(InputError, match=f"`{name}` is of no use with `verify`"):
+    with pytest.raises(InputError, match=f"`{name}` has no effect with `verify`"):
         mlygeo.partition(tmp_path, verify=True, **option)
-    with pytest.raises(InputError, match=f"`{name}` is of no use for the streets"):
+    with pytest.raises(InputError, match=f"`{name}` has no effect for the streets"):
         mlygeo.partition(tmp_path / "a.osm", tmp_path / "set", **option)
 
 

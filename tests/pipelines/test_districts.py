@@ -145,9 +145,9 @@ def test_districts_without_streets_have_a_row_in_the_frame(edges, images, distri
     ("options", "error", "said"),
     [
         ({"by": "district"}, InputError, "needs `districts`"),
-        ({"district_name": "number"}, InputError, "of no use without `districts`"),
-        ({"expected": True, "by": "year"}, InputError, "of no use without highway or district"),
-        ({"districts": True, "by": "year"}, InputError, "`districts` is of no use without district in `by`"),
+        ({"district_name": "number"}, InputError, "no effect without `districts`"),
+        ({"expected": True, "by": "year"}, InputError, "no effect without highway or district"),
+        ({"districts": True, "by": "year"}, InputError, "`districts` has no effect without district in `by`"),
         ({"districts": True, "district_name": "nom"}, FrameError, "no column 'nom'"),
     ],
 )
@@ -158,7 +158,7 @@ def test_bad_calls_are_named(edges, images, districts, options, error, said):
 
 
 def test_districts_must_be_polygons(edges, images, districts):
-    with pytest.raises(RegionError, match="district 'West' holds no polygon") as caught:
+    with pytest.raises(RegionError, match="district 'West' contains no polygon") as caught:
         mlygeo.coverage(streets=edges, images=images, districts=districts.assign(geometry=districts.geometry.boundary))
     assert caught.value.hint == "name a file of polygons with `districts`"  # `buffer` is that of the region
     with pytest.raises(RegionError, match="the districts are empty"):

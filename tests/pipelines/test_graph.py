@@ -340,7 +340,7 @@ class TestInspect:
     def test_what_is_no_id(self, server, capsys, word):
         status, out, err = run(capsys, "inspect", "--", word)
         assert (status, out) == (2, "")
-        assert "is no image id" in err
+        assert "is not an image id" in err
         assert server.count() == 0
 
     def test_odd_values_are_shown_and_do_no_harm(self, capsys, monkeypatch):
@@ -361,7 +361,7 @@ class TestInspect:
         assert "problem                 its geometry is 'nowhere'" in out
         assert "\x1b" not in out
         assert "-15 m" in out
-        assert "which is no date" in out
+        assert "which is not a date" in out
         assert "an address that is none" in out
         assert "longitude 9, latitude 48" in out
         assert "oh=" not in out

@@ -167,12 +167,12 @@ def test_ids_are_text_as_they_are_written(ids, expected):
 def test_what_is_no_id_is_refused(ids):
     with pytest.raises(FrameError, match="'id' does not fit str"):
         frames.conform(own(ids, "own"), frames.IMAGES)
-    with pytest.raises(FrameError, match="column 'id' holds no ids"):
+    with pytest.raises(FrameError, match="column 'id' contains no ids"):
         chosen(own(ids, "own"))
 
 
 @pytest.mark.parametrize("ids", [pd.Series(["5", "7"]), pd.DataFrame({"id": ["5", "7"]})])
 def test_texts_of_digits_are_ids_of_mapillary(tmp_path, ids):
     mlygeo.download(ids, output=tmp_path / "pictures", dry_run=True)
-    with pytest.raises(InputError, match=r"'5' is no id of Panoramax|Panoramax is asked, and not mapillary"):
+    with pytest.raises(InputError, match=r"'5' is not an id of Panoramax|Panoramax is asked, and not mapillary"):
         mlygeo.download(ids, output=tmp_path / "pictures", dry_run=True, provider="panoramax")

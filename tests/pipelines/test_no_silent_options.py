@@ -124,50 +124,50 @@ def test_each_option_has_an_effect_or_is_refused(images, given, service, mode):
 
 
 REFUSED = [
-    ("select", {"points": "points.parquet", "interval": 9}, "`interval` is of no use beside `points`"),
+    ("select", {"points": "points.parquet", "interval": 9}, "`interval` has no effect with `points`"),
     ("select", {"points": "points.parquet", "method": "percept", "retain_all": True}, "`method` and `retain_all`"),
-    ("select", {"images": "images.parquet", "computed": True}, "`computed` is of no use beside `images`"),
+    ("select", {"images": "images.parquet", "computed": True}, "`computed` has no effect with `images`"),
     ("select", {"images": "images.parquet", "tile_cache": "c", "overwrite": True}, "`tile_cache` and `overwrite`"),
-    ("select", {"images": "images.parquet", "token": "x"}, "`token` is of no use beside `images`"),
-    ("select", {"region": CONFIG, "streets": EDGES, "force_srid": True}, "`force_srid` is of no use without `srid`"),
-    ("select", {"images": "images.parquet", "part": "1/2"}, "`part` is of no use without a dataset as `images`"),
-    ("select", {"region": CONFIG, "dry_run": True}, "`dry_run` is of no use without a dataset as `images`"),
-    ("select", {"region": CONFIG, "streets": EDGES, "retain_all": True}, "`retain_all` is of no use beside streets"),
-    ("select", {"lock": "out", "k": 2}, "`k` is of no use beside `lock`"),
-    ("select", {"lock": "out", "streets": EDGES, "pano": True}, "`streets` and `pano` are of no use beside `lock`"),
-    ("coverage", {"streets": EDGES, "images": "images.parquet", "max_age": 3}, "`max_age` is of no use"),
-    ("tiles", {"region": CONFIG, "tiles_only": True, "pano": True}, "`pano` is of no use with `tiles_only`"),
-    ("partition", {"inputs": "images.parquet", "verify": True, "pano": True}, "`pano` is of no use with `verify`"),
-    ("partition", {"inputs": "images.parquet", "verify": True, "region": CONFIG}, "`region` is of no use with `verify`"),
-    ("download", {"region": CONFIG, "tiles_only": True, "size": "256"}, "`size` is of no use with `tiles_only`"),
-    ("download", {"region": CONFIG, "tiles_only": True, "imgid_file": "ids.txt"}, "`imgid_file` is of no use"),
-    ("download", {"images": 5, "tile_cache": "c"}, "`tile_cache` is of no use without a region"),
-    ("download", {"user": "x", "region": CONFIG, "max_age": 5}, "`max_age` is of no use beside `user`"),
-    ("process", {"exclude_import_path": True}, "`exclude_import_path` is of no use without `add_file_name`"),
-    ("process", {"windows_path": True}, "`windows_path` is of no use without `add_file_name`"),
-    ("process", {"max_gap": 5.0}, "`max_gap` is of no use without a track"),
-    ("process", {"keep_duplicates": True, "duplicate_angle": 9.0}, "`duplicate_angle` is of no use with"),
-    ("process", {"skip_exif_insert": True, "keep_original": True}, "`keep_original` is of no use with"),
-    ("process", {"save_as_json": True}, "`save_as_json` is of no use without"),
-    ("process", {"split_import_path": "."}, "`split_import_path` is of no use without"),
-    ("process", {"file_types": "gopro", "orientation": 90}, "`orientation` is of no use where no photo"),
-    ("process", {"file_types": "image", "video_geotag_source": "gpx"}, "`video_geotag_source` is of no use where no"),
-    ("post_process", {"undo": True, "summarize": True}, "`summarize` is of no use with `undo`"),
-    ("interpolate", {"data": "identical_timestamps", "max_time_delta": 9}, "`max_time_delta` is of no use with"),
-    ("interpolate", {"data": "missing_gps", "delimiter": ";"}, "`delimiter` is of no use without `file_in_path`"),
+    ("select", {"images": "images.parquet", "token": "x"}, "`token` has no effect with `images`"),
+    ("select", {"region": CONFIG, "streets": EDGES, "force_srid": True}, "`force_srid` has no effect without `srid`"),
+    ("select", {"images": "images.parquet", "part": "1/2"}, "`part` has no effect without a dataset as `images`"),
+    ("select", {"region": CONFIG, "dry_run": True}, "`dry_run` has no effect without a dataset as `images`"),
+    ("select", {"region": CONFIG, "streets": EDGES, "retain_all": True}, "`retain_all` has no effect with streets"),
+    ("select", {"lock": "out", "k": 2}, "`k` has no effect with `lock`"),
+    ("select", {"lock": "out", "streets": EDGES, "pano": True}, "`streets` and `pano` have no effect with `lock`"),
+    ("coverage", {"streets": EDGES, "images": "images.parquet", "max_age": 3}, "`max_age` has no effect"),
+    ("tiles", {"region": CONFIG, "tiles_only": True, "pano": True}, "`pano` has no effect with `tiles_only`"),
+    ("partition", {"inputs": "images.parquet", "verify": True, "pano": True}, "`pano` has no effect with `verify`"),
+    ("partition", {"inputs": "images.parquet", "verify": True, "region": CONFIG}, "`region` has no effect with `verify`"),
+    ("download", {"region": CONFIG, "tiles_only": True, "size": "256"}, "`size` has no effect with `tiles_only`"),
+    ("download", {"region": CONFIG, "tiles_only": True, "imgid_file": "ids.txt"}, "`imgid_file` has no effect"),
+    ("download", {"images": 5, "tile_cache": "c"}, "`tile_cache` has no effect without a region"),
+    ("download", {"user": "x", "region": CONFIG, "max_age": 5}, "`max_age` has no effect with `user`"),
+    ("process", {"exclude_import_path": True}, "`exclude_import_path` has no effect without `add_file_name`"),
+    ("process", {"windows_path": True}, "`windows_path` has no effect without `add_file_name`"),
+    ("process", {"max_gap": 5.0}, "`max_gap` has no effect without a track"),
+    ("process", {"keep_duplicates": True, "duplicate_angle": 9.0}, "`duplicate_angle` has no effect with"),
+    ("process", {"skip_exif_insert": True, "keep_original": True}, "`keep_original` has no effect with"),
+    ("process", {"save_as_json": True}, "`save_as_json` has no effect without"),
+    ("process", {"split_import_path": "."}, "`split_import_path` has no effect without"),
+    ("process", {"file_types": "gopro", "orientation": 90}, "`orientation` has no effect where no photo"),
+    ("process", {"file_types": "image", "video_geotag_source": "gpx"}, "`video_geotag_source` has no effect where no"),
+    ("post_process", {"undo": True, "summarize": True}, "`summarize` has no effect with `undo`"),
+    ("interpolate", {"data": "identical_timestamps", "max_time_delta": 9}, "`max_time_delta` has no effect with"),
+    ("interpolate", {"data": "missing_gps", "delimiter": ";"}, "`delimiter` has no effect without `file_in_path`"),
     ("interpolate", {"import_path": None, "data": "identical_timestamps", "file_in_path": "t.csv", "output": "o"},
-     "`output` is of no use beside `file_in_path`"),
-    ("process_csv", {"csv_path": "ids.txt", "time_format": "%H"}, "`time_format` is of no use without"),
+     "`output` has no effect with `file_in_path`"),
+    ("process_csv", {"csv_path": "ids.txt", "time_format": "%H"}, "`time_format` has no effect without"),
     ("process_csv", {"csv_path": "ids.txt", "timestamp_column": 1, "convert_utc_time": True, "time_format": "%H"},
-     "`time_format` is of no use with `convert_utc_time`"),
+     "`time_format` has no effect with `convert_utc_time`"),
     ("sample_video", {"videos": ".", "video_sample_interval": 3, "video_sample_distance": 5},
-     "`video_sample_interval` is of no use beside"),
-    ("tracks", {"paths": "walk.gpx", "max_dop": 3}, "`max_dop` is of no use without a video"),
-    ("geotag_photos", {"images": "images.parquet", "skip_subfolders": True}, "`skip_subfolders` is of no use"),
-    ("authenticate", {"jwt": "x", "user_password": "y"}, "`user_password` is of no use beside `jwt`"),
-    ("edit_config", {"action": "list", "user_name": "x"}, "`user_name` is of no use with the action `list`"),
-    ("edit_config", {"action": "remove", "user_name": "x", "default": True}, "`default` is of no use with"),
-    ("download_originals", {"by_property": "key"}, "`by_property` is of no use without `import_path`"),
+     "`video_sample_interval` has no effect with"),
+    ("tracks", {"paths": "walk.gpx", "max_dop": 3}, "`max_dop` has no effect without a video"),
+    ("geotag_photos", {"images": "images.parquet", "skip_subfolders": True}, "`skip_subfolders` has no effect"),
+    ("authenticate", {"jwt": "x", "user_password": "y"}, "`user_password` has no effect with `jwt`"),
+    ("edit_config", {"action": "list", "user_name": "x"}, "`user_name` has no effect with the action `list`"),
+    ("edit_config", {"action": "remove", "user_name": "x", "default": True}, "`default` has no effect with"),
+    ("download_originals", {"by_property": "key"}, "`by_property` has no effect without `import_path`"),
 ]  # fmt: skip
 
 
@@ -196,9 +196,9 @@ def test_an_option_that_would_be_passed_over_is_refused(given, tmp_path, monkeyp
 
 def test_a_chain_passes_on_only_what_was_given(tmp_path):
     """The steps of a chain see the options of the whole call, and refuse none that was left at its default."""
-    with pytest.raises(InputError, match="`split_import_path` is of no use without"):
+    with pytest.raises(InputError, match="`split_import_path` has no effect without"):
         mlygeo.process_and_upload(tmp_path, split_import_path=tmp_path)
-    with pytest.raises(InputError, match="`video_sample_interval` is of no use beside"):
+    with pytest.raises(InputError, match="`video_sample_interval` has no effect with"):
         mlygeo.video_process(tmp_path, video_sample_interval=3, video_sample_distance=5)
-    with pytest.raises(InputError, match="`duplicate_distance` is of no use with `keep_duplicates`"):
+    with pytest.raises(InputError, match="`duplicate_distance` has no effect with `keep_duplicates`"):
         mlygeo.cut("images.parquet", keep_duplicates=True, duplicate_distance=3)

@@ -96,11 +96,13 @@ def test_descriptions_replace_no_other_file_and_no_photo_is_written_into(photos,
     ):
         mine.write_text(content)
         for path in (photos, min(photos.glob("*.jpg"))):
-            with pytest.raises(FileError, match=f"{mine.name} is there, and is no image description file") as caught:
+            with pytest.raises(
+                FileError, match=f"{mine.name} is there, and is not an image description file"
+            ) as caught:
                 mlygeo.process(path, **options)
             assert "`desc_path`" in caught.value.hint
         if "desc_path" in options or not options:
-            with pytest.raises(FileError, match="no image description file"):
+            with pytest.raises(FileError, match="not an image description file"):
                 mlygeo.extract_upload_params(photos, user_name="ada", **options)
         assert mine.read_text() == content
         mine.unlink()

@@ -124,8 +124,8 @@ def test_the_command_says_what_failed_and_ends_with_3(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "error", "named"),
     [
-        ({"preset": "percept"}, InputError, "`preset` is of no use without pictures"),
-        ({"workers": 2}, InputError, "`workers` is of no use without pictures"),
+        ({"preset": "percept"}, InputError, "`preset` has no effect without pictures"),
+        ({"workers": 2}, InputError, "`workers` has no effect without pictures"),
         ({"pictures": "bundled", "preset": "none"}, InputError, "`preset`"),
         ({"pictures": "bundled", "workers": 0}, InputError, "`workers` must be 1 or more"),
         ({"pictures": "nowhere"}, FileError, "there is no folder nowhere"),

@@ -141,8 +141,8 @@ def test_images_are_counted_by_groups(street, per, expected, gaps):
 def test_what_has_no_effect_or_makes_no_sense_is_refused(street):
     points, images = street
     for options, message in [
-        ({"as_of": "2024"}, "`as_of` is of no use without `prefer`"),
-        ({"as_of": "2024", "per": "year"}, "`as_of` is of no use without a rule"),
+        ({"as_of": "2024"}, "`as_of` has no effect without `prefer`"),
+        ({"as_of": "2024", "per": "year"}, "`as_of` has no effect without a rule"),
         ({"prefer": "newest", "unique": True}, "`unique` is not possible with `prefer`"),
         ({"max_along": 3.0, "per": "year", "max_distance": None}, "`max_along` and `per` need a largest distance"),
         ({"max_across": -1.0}, "`max_across` must be 0"),

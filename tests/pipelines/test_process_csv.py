@@ -141,7 +141,7 @@ def test_rows_find_their_photos():
 @pytest.mark.parametrize(
     ("paths", "names", "expected"),
     [
-        (["/in/1.JPG", "/in/11.JPG", "/in/IMG_1.JPG"], ["1.jpg"], [0, -1, -1]),  # an end of a name is no name
+        (["/in/1.JPG", "/in/11.JPG", "/in/IMG_1.JPG"], ["1.jpg"], [0, -1, -1]),  # an end of a name is not a name
         (["/in/1.JPG", "/in/1.jpg"], ["1.jpg", "1.JPG"], [1, 0]),  # case tells, where it has to
         (["/in/1.JPG", "/in/1.jpg"], ["1.Jpg"], [-1, -1]),
         (["/in/100GOPRO/G1.JPG", "/in/101GOPRO/G1.JPG"], ["G1.JPG", "101gopro/g1.jpg"], [-1, 1]),
@@ -259,7 +259,7 @@ def test_gps_times_out_of_range_are_refused_and_counted(tmp_path, row, options, 
         (["1718000000", "1718000001000"], {"convert_utc_time": True}, ("column 1", "seconds", "milliseconds")),
         (["108818.5", "108819.5"], {"convert_gps_time": True}, ("seconds of a week", "`gps_week_column`")),
         (["10.06.2024 06:13:20"], {}, ("column 1", "10.06.2024")),
-        (["2024-06-10"], {}, ("column 1",)),  # a day is no time
+        (["2024-06-10"], {}, ("column 1",)),  # a day is not a time
         (["2024-06-10 06:13:20 PST"], {}, ("column 1",)),
         (["north"], {"latitude_column": 1, "longitude_column": 1, "timestamp_column": None}, ("column 1", "latitude")),
         (["x"], {"altitude_column": 1, "timestamp_column": None}, ("column 1", "altitude")),
@@ -312,7 +312,7 @@ def test_positions_as_people_write_them(tmp_path):
     np.testing.assert_allclose(read.geometry.y, -33.25, atol=1e-9)
     np.testing.assert_allclose(read.geometry.x, -70.5, atol=1e-9)
     np.testing.assert_allclose(read["altitude"], 12.5)
-    assert "latitude is no number" in images["error"].iloc[3]
+    assert "latitude is not a number" in images["error"].iloc[3]
 
 
 def test_what_is_left_out_is_counted_and_named(tmp_path, capsys):
@@ -387,7 +387,7 @@ def test_values_that_make_no_sense_are_rows_and_touch_nothing(tmp_path):
     )
     assert images["error"].notna().all()
     for word, error in zip(
-        ["latitude cannot be: 91", "latitude is no number", "half a position", "(0, 0)", "heading cannot be", "longitude cannot be", "heading is no", "no row"],
+        ["latitude cannot be: 91", "latitude is not a number", "half a position", "(0, 0)", "heading cannot be", "longitude cannot be", "heading is no", "no row"],
         images["error"], strict=True,
     ):  # fmt: skip
         assert word in error

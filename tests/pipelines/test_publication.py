@@ -145,7 +145,7 @@ def test_what_was_changed_is_not_published(folder):
         mlygeo.publish(folder / "out")
     with pytest.raises(FileError, match="cannot be read"):
         mlygeo.publish(folder)
-    with pytest.raises(InputError, match="`title` is of no use with `format=manifest`"):
+    with pytest.raises(InputError, match="`title` has no effect with `format=manifest`"):
         mlygeo.publish(folder, format="manifest", title="x")
 
 

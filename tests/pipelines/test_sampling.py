@@ -79,10 +79,10 @@ def test_polygons_and_numbers_by_stratum_come_from_files(tmp_path, districts):
 
 
 REFUSED = [
-    ({"interval": 20.0, "method": "random", "n": 4}, "`interval` is of no use with `method=random`"),
-    ({"seed": 0}, "`seed` is of no use with `method=even`"),
-    ({"method": "percept", "n": 5, "cell": 3.0}, "`n` and `cell` are of no use with `method=percept`"),
-    ({"method": "grid", "cell": 100.0, "by": "highway"}, "`by` is of no use with `method=grid`"),
+    ({"interval": 20.0, "method": "random", "n": 4}, "`interval` has no effect with `method=random`"),
+    ({"seed": 0}, "`seed` has no effect with `method=even`"),
+    ({"method": "percept", "n": 5, "cell": 3.0}, "`n` and `cell` have no effect with `method=percept`"),
+    ({"method": "grid", "cell": 100.0, "by": "highway"}, "`by` has no effect with `method=grid`"),
     ({"method": "random"}, "`n` is missing"),
     ({"method": "random", "n": 4, "output": "points"}, "`method=random` draws its points from all streets"),
 ]

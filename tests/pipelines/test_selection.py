@@ -218,7 +218,7 @@ def test_images_without_ids(capsys, tmp_path, images):
     assert status == 2
     assert "x.parquet has no column 'id'" in err
     assert not (tmp_path / "out").exists()
-    with pytest.raises(FrameError, match="holds no ids"):
+    with pytest.raises(FrameError, match="contains no ids"):
         mlygeo.select(CONFIG, streets=EDGES, images=images.assign(id=None))
 
 
@@ -244,7 +244,7 @@ def test_conflicting_options(images):
         mlygeo.select(CONFIG, images=images, streets=EDGES, points=images)
     with pytest.raises(RegionError, match="no region"):
         mlygeo.select(images=images)
-    with pytest.raises(FrameError, match="holds LineString"):
+    with pytest.raises(FrameError, match="contains LineString"):
         mlygeo.select(points=mlygeo.read_frame(EDGES), images=images)
 
 
@@ -322,7 +322,7 @@ def test_a_killed_run_leaves_the_files_of_one_run_or_no_summary(tmp_path, images
     for steps in (1, 3):
         assert ended(steps, 30) == -signal.SIGKILL
         assert whose(out, verb) is None
-    assert ended(10**9, 30) == 7, "what was left is no obstacle"
+    assert ended(10**9, 30) == 7, "what was left is not an obstacle"
     assert whose(out, verb) not in {None, first}
     assert sorted(path.name for path in out.iterdir()) == names, "nothing is left of what was killed"
 

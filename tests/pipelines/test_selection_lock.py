@@ -270,8 +270,8 @@ def test_a_lock_leaves_no_say_to_other_options(project, capsys):
     for words in (["--k", "2"], ["--streets", "edges.gpkg"], ["--bbox", BBOX], ["--since", "2024"], ["--token", TOKEN]):
         status, _, err = run(capsys, "select", "--lock", "out", *words, "-o", "again")
         assert status == 2, words
-        assert "of no use beside --lock" in err
-    with pytest.raises(InputError, match="`region` is of no use beside `lock`"):
+        assert "no effect with --lock" in err
+    with pytest.raises(InputError, match="`region` has no effect with `lock`"):
         mlygeo.select((9.16, 48.76, 9.18, 48.78), lock="out")
     for name, content in (("x.json", "{}"), ("y.json", "["), ("z.json", '{"lock": 2, "command": 1, "options": 1}')):
         (project / name).write_text(content)

@@ -84,14 +84,14 @@ def test_equal_distances_go_by_provider_then_number(toy):
     [
         ({"provider": "panorama"}, "there is no provider 'panorama'"),
         ({"provider": []}, "`provider` names none"),
-        ({"endpoint": "https://images.example.org"}, "`endpoint` is of no use for Mapillary"),
-        ({"provider": "toy", "token": "x"}, "`token` is of no use to read from The toy"),
-        ({"provider": "toy", "computed": True}, "`computed` is of no use for The toy"),
+        ({"endpoint": "https://images.example.org"}, "`endpoint` has no effect for Mapillary"),
+        ({"provider": "toy", "token": "x"}, "`token` has no effect to read from The toy"),
+        ({"provider": "toy", "computed": True}, "`computed` has no effect for The toy"),
         ({"provider": "mapillary", "service": toy_provider.Service()}, "`service` is of toy"),
-        ({"endpoint": "x", "service": toy_provider.Service()}, "`endpoint` is of no use beside `service`"),
-        ({"provider": "toy", "geojson": True, "dry_run": True}, "`geojson` is of no use for The toy"),
-        ({"provider": "panoramax", "geojson": True, "dry_run": True}, "`geojson` is of no use for Panoramax"),
-        ({"provider": ["mapillary", "toy"], "geojson": True}, "`geojson` is of no use with several providers"),
+        ({"endpoint": "x", "service": toy_provider.Service()}, "`endpoint` has no effect with `service`"),
+        ({"provider": "toy", "geojson": True, "dry_run": True}, "`geojson` has no effect for The toy"),
+        ({"provider": "panoramax", "geojson": True, "dry_run": True}, "`geojson` has no effect for Panoramax"),
+        ({"provider": ["mapillary", "toy"], "geojson": True}, "`geojson` has no effect with several providers"),
     ],
 )
 def test_what_has_no_effect_is_refused(toy, options, words):
@@ -100,5 +100,5 @@ def test_what_has_no_effect_is_refused(toy, options, words):
 
 
 def test_images_and_provider_both_say_where_to_look(toy, images):
-    with pytest.raises(InputError, match="`provider` is of no use beside `images`"):
+    with pytest.raises(InputError, match="`provider` has no effect with `images`"):
         mlygeo.select(AREA, images=images, points=images.head(1).assign(point_id=0), provider="toy")

@@ -185,8 +185,8 @@ def test_files_of_the_same_name_are_told_by_their_folders(tmp_path):
         (["images.gpkg", "2024"], {}, "has a file, images.gpkg, and '2024', which is none"),
         (["images.gpkg"], {}, "takes two, not 1"),
         (["images.gpkg", "nothing.parquet"], {}, "nothing.parquet does not exist"),
-        (["images.gpkg", "old"], {"images": IMAGES}, "`images` is of no use beside two files in `compare`"),
-        (["images.gpkg", "old"], {"max_age": 3.0}, "`max_age` is of no use beside two files in `compare`"),
+        (["images.gpkg", "old"], {"images": IMAGES}, "`images` has no effect with two files in `compare`"),
+        (["images.gpkg", "old"], {"max_age": 3.0}, "`max_age` has no effect with two files in `compare`"),
     ],
 )
 def test_what_are_no_two_files_is_refused(edges, downloads, compare, more, said):

@@ -121,7 +121,7 @@ def test_moving_and_back(folder, tmp_path, capsys):
 
 
 def test_moving_elsewhere(folder, tmp_path):
-    with pytest.raises(FileError, match="no folder"):
+    with pytest.raises(FileError, match="not a folder"):
         mlygeo.post_process(folder, move_duplicates=True, split_import_path=tmp_path / "sorted")
     (tmp_path / "sorted").mkdir()
     before = everything(folder)

@@ -396,7 +396,7 @@ def test_on_the_command_line_a_slash_or_a_dataset_that_is_there_says_dataset(tmp
     assert run(capsys, *words, "one.parquet")[0] == 0
     assert same_rows("set", mlygeo.read_frame("one.parquet"))
     status, _, said = run(capsys, *words, "other.parquet", "--add")
-    assert (status, "--add is of no use" in said) == (2, True)
+    assert (status, "--add has no effect" in said) == (2, True)
     status, _, said = run(capsys, *words, "set/", "--pano", "--dry-run")
     assert (status, "is a dataset of other inputs already" in said) == (1, True)
     status, _, said = run(capsys, *words, "new/", "--dry-run")
@@ -406,14 +406,14 @@ def test_on_the_command_line_a_slash_or_a_dataset_that_is_there_says_dataset(tmp
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "one.parquet", "set", "set.partitions.parquet"]
     mlygeo.partition(mlygeo.read_frame("one.parquet").drop(columns="id").assign(point_id=1), "points")
     status, _, said = run(capsys, *words, "points", "--add")
-    assert (status, "points is no dataset of images" in said) == (2, True)
+    assert (status, "points is not a dataset of images" in said) == (2, True)
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         ({"rows_per_part": 0}, "at least one row"),
-        ({"tiles_only": True}, "`output` is of no use with `tiles_only`"),
+        ({"tiles_only": True}, "`output` has no effect with `tiles_only`"),
         ({"output": "set.parquet"}, "the name of a file"),
     ],
 )

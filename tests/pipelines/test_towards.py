@@ -135,8 +135,8 @@ def test_a_dataset_of_images_gives_the_same(town, tmp_path):
 def test_what_does_not_go_with_things_is_refused(town):
     things, images = town
     for options, message in [
-        ({"unique": True}, "`unique` is of no use with `towards`"),
-        ({"per": "year"}, "`per` is of no use with `towards`"),
+        ({"unique": True}, "`unique` has no effect with `towards`"),
+        ({"per": "year"}, "`per` has no effect with `towards`"),
         ({"max_distance": None}, "needs a largest distance"),
         ({"field_of_view": 0}, "`field_of_view` must lie above 0"),
         ({"apart": 200, "k": 2}, "`apart` must lie between"),
@@ -145,7 +145,7 @@ def test_what_does_not_go_with_things_is_refused(town):
     ]:
         with pytest.raises(InputError, match=message):
             mlygeo.select(towards=things, images=images, srid=SRID, **options)
-    with pytest.raises(InputError, match="`apart` is of no use without `towards`"):
+    with pytest.raises(InputError, match="`apart` has no effect without `towards`"):
         mlygeo.select(points=placed([shapely.Point(0, 0)]), images=images, apart=30)
     with pytest.raises(FrameError, match="there is no thing"):
         mlygeo.select(towards=things.iloc[2:], images=images)

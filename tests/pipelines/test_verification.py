@@ -304,7 +304,7 @@ def test_without_a_token_the_hint_names_what_needs_none(project, capsys):
 
 
 def test_options_that_have_no_effect_or_no_sense(project):
-    with pytest.raises(InputError, match="`token` is of no use with `offline`"):
+    with pytest.raises(InputError, match="`token` has no effect with `offline`"):
         mlygeo.verify("out", offline=True, token=TOKEN)
     with pytest.raises(InputError, match="`max_move` is a number"):
         mlygeo.verify("out", max_move=-1)

@@ -159,7 +159,7 @@ def test_the_bearing_of_the_street_is_in_the_selection_or_comes_from_its_points(
     ):
         turned = (planned["compass_angle"].to_numpy() - bearing.loc[planned["point_id"]].to_numpy()) % 360
         np.testing.assert_allclose(turned, np.where(planned["view"] == "left", 270, 90))
-    with pytest.raises(InputError, match="`points` is of no use since the images have a column 'point_bearing'"):
+    with pytest.raises(InputError, match="`points` has no effect since the images have a column 'point_bearing'"):
         mlygeo.views(selection, points=points, **there)
     with pytest.raises(FrameError, match="no column 'point_bearing' or 'bearing'"):
         mlygeo.views(without, **there)
@@ -239,20 +239,20 @@ def test_pictures_that_are_gone_cost_their_own_views(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "nothing says where the pictures are"),
-        ({"pictures": "p", "download": True}, "`pictures` is of no use beside `download`"),
-        ({"pictures": "p", "picture_size": "256"}, "`picture_size` is of no use without `download`"),
-        ({"pictures": "p", "token": "t"}, "`token` is of no use without `download`"),
-        ({"pictures": "p", "overlap": 0.2, "directions": "left"}, "`directions` is of no use beside `overlap`"),
-        ({"pictures": "p", "points": "x.parquet"}, "`points` is of no use since the images have a column 'bearing'"),
+        ({}, "no folder of pictures is given"),
+        ({"pictures": "p", "download": True}, "`pictures` has no effect with `download`"),
+        ({"pictures": "p", "picture_size": "256"}, "`picture_size` has no effect without `download`"),
+        ({"pictures": "p", "token": "t"}, "`token` has no effect without `download`"),
+        ({"pictures": "p", "overlap": 0.2, "directions": "left"}, "`directions` has no effect with `overlap`"),
+        ({"pictures": "p", "points": "x.parquet"}, "`points` has no effect since the images have a column 'bearing'"),
         (
             {"pictures": "p", "relative_to": "north", "points": "x.parquet"},
-            "`points` is of no use with `relative_to=north`",
+            "`points` has no effect with `relative_to=north`",
         ),
-        ({"pictures": "p", "dry_run": True, "quality": 80}, "`quality` is of no use with `dry_run`"),
-        ({"pictures": "p", "dry_run": True, "workers": 2}, "`workers` is of no use with `dry_run`"),
-        ({"pictures": "p", "size": "big"}, "`size='big'` is no size of a picture"),
-        ({"pictures": "p", "size": "640x"}, "is no size of a picture"),
+        ({"pictures": "p", "dry_run": True, "quality": 80}, "`quality` has no effect with `dry_run`"),
+        ({"pictures": "p", "dry_run": True, "workers": 2}, "`workers` has no effect with `dry_run`"),
+        ({"pictures": "p", "size": "big"}, "`size='big'` is not a size of a picture"),
+        ({"pictures": "p", "size": "640x"}, "is not a size of a picture"),
         ({"pictures": "p", "quality": 0}, "`quality` lies between 1 and 100"),
         ({"pictures": "p", "workers": 0}, "`workers` must be 1 or more"),
         ({"pictures": "p", "required_disk_space": -1.0}, "`required_disk_space` must be 0 or more"),

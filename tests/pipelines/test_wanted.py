@@ -147,15 +147,15 @@ def test_seqdir_of_the_configuration(server, images, tmp_path):
         ("a.txt", "123\nabc\n", InputError, "line 2: 'abc'"),
         ("a.txt", "-5\n", InputError, "'-5'"),
         ("a.txt", "12.5\n", InputError, "12.5"),
-        ("a.txt", f"{2**63}\n", InputError, "no image id"),
-        ("a.txt", "0\n", InputError, "no image id"),
-        ("a.txt", "٣\n", InputError, "no image id"),
+        ("a.txt", f"{2**63}\n", InputError, "not an image id"),
+        ("a.txt", "0\n", InputError, "not an image id"),
+        ("a.txt", "٣\n", InputError, "not an image id"),
         ("a.json", "[1.5]", InputError, "1.5"),
         ("a.json", "[true]", InputError, "True"),
         ("a.json", '[{"other": 5}]', InputError, "mapillary_img_id"),
         ("a.json", "{}", FormatError, "no list"),
-        ("a.json", "[1, 2", FormatError, "no JSON"),
-        ("a.json", "[" * 100_000, FormatError, "no JSON"),
+        ("a.json", "[1, 2", FormatError, "not JSON"),
+        ("a.json", "[" * 100_000, FormatError, "not JSON"),
     ],
 )
 def test_lists_that_are_none(tmp_path, name, content, kind, words):
@@ -367,7 +367,7 @@ def test_with_a_tile_cache_the_tiles_tell_what_is_in_the_region(server, images, 
     assert summary["images"] == len(in_half(some))
     assert summary["left_out"] == {"not in the region's tiles": len(ids) - len(in_half(some))}
     for options in ({}, {"user": "somebody", "region": HALF}):
-        with pytest.raises(InputError, match="`tile_cache` is of no use"):
+        with pytest.raises(InputError, match="`tile_cache` has no effect"):
             mlygeo.download(
                 None if options else ids, tile_cache=CACHE, output=tmp_path, service=service_of(server), **options
             )
@@ -412,7 +412,7 @@ def test_a_word_with_leading_zeros_is_no_id(tmp_path, word):
     with pytest.raises(InputError, match="line 2") as caught:
         id_lists.read_ids(path)
     assert "leading zeros" in caught.value.hint
-    with pytest.raises(InputError, match=f"'{word}' is no image id"):
+    with pytest.raises(InputError, match=f"'{word}' is not an image id"):
         mlygeo.download([word], output=tmp_path)
 
 

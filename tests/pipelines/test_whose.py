@@ -146,7 +146,7 @@ def test_nobody_is_asked_for_images_of_another(three, numbers, tmp_path):
                 verb(given, **options)
     assert asked == []
     whole = gpd.GeoDataFrame({"id": numbers}, geometry=[None] * 3, crs=4326)
-    with pytest.raises(InputError, match="is no id of Panoramax"):
+    with pytest.raises(InputError, match="is not an id of Panoramax"):
         mlygeo.metadata(whole, provider="panoramax")
     half = gpd.GeoDataFrame({"id": UUIDS, "provider": ["panoramax", None, "panoramax"]}, geometry=[None] * 3, crs=4326)
     for verb in (mlygeo.metadata, lambda given: fetched(given, output=tmp_path / "p")):
@@ -252,9 +252,9 @@ def test_metadata_keeps_labels_and_repeated_rows(three, numbers):
 @pytest.mark.parametrize("verb", [mlygeo.download, mlygeo.metadata, mlygeo.inspect])
 def test_a_token_or_an_address_that_no_image_needs_is_refused(three, numbers, tmp_path, verb):
     more = {"output": tmp_path / "out"} if verb is mlygeo.download else {}
-    with pytest.raises(InputError, match=r"`token` is of no use to read from .*, which needs none"):
+    with pytest.raises(InputError, match=r"`token` has no effect to read from .*, which needs none"):
         verb(UUIDS, token="unused", **more)
-    with pytest.raises(InputError, match="`endpoint` is of no use for Mapillary, which has one service"):
+    with pytest.raises(InputError, match="`endpoint` has no effect for Mapillary, which has one service"):
         verb(numbers, endpoint="https://images.example.org", **more)
     assert not (tmp_path / "out").exists()
 
@@ -266,7 +266,7 @@ def test_an_address_is_for_the_images_of_a_provider_that_has_several():
     theirs, ours = access.to("panoramax", "an image"), access.to("mapillary", "an image")
     assert (theirs.endpoint, theirs.token) == (where, None)
     assert (ours.endpoint, ours.token) == (None, "a")
-    with pytest.raises(InputError, match="`endpoint` is of no use for Mapillary"):
+    with pytest.raises(InputError, match="`endpoint` has no effect for Mapillary"):
         access.of_each()
 
 

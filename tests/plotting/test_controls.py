@@ -144,7 +144,7 @@ def test_the_reader_chooses_the_colours(browser, tmp_path, row_of_five):
     set_to(browser, "by", "creator")
     first, second, third, fourth, _ = dots(browser, row_of_five)
     assert first == second
-    assert len({first, third, fourth}) == 3, "an id is no number that could be more or less"
+    assert len({first, third, fourth}) == 3, "an id is not a number that could be more or less"
     set_to(browser, "by", "score")
     assert dots(browser, row_of_five)[0] == style.SCALE[0]
     set_to(browser, "by", "")
@@ -231,7 +231,7 @@ def test_addresses_of_pictures_are_asked_for_only_if_that_is_wanted(browser, tmp
         )
     with pytest.raises(InputError, match="thumbnails"):
         plotting.explore(web, thumbnails="all")
-    with pytest.raises(InputError, match="of no use: no layer has a column thumb_256_url"):
+    with pytest.raises(InputError, match="no effect: no layer has a column thumb_256_url"):
         plotting.explore(row_of_five, thumbnails="web")
     made = plotting.explore(web.assign(thumb_256_url=f"{server.at}/thumb.jpg"), thumbnails="web")
     browser.open(made.save(tmp_path / "map.html").as_uri())
@@ -528,8 +528,8 @@ def test_tiles_are_laid_where_their_latitude_is(monkeypatch):
     [
         ({"basemap": "https://tiles.example.org/{z}/{x}/{y}.png"}, "basemap_attribution. is missing"),
         ({"basemap": "https://tiles.example.org/{z}/{x}/{y}.png", "basemap_attribution": " "}, "basemap_attribution. is missing"),
-        ({"basemap_attribution": "Acme"}, "of no use without"),
-        ({"basemap": "http://tiles.example.org/{z}/{x}/{y}.png", "basemap_attribution": "Acme"}, "no address of map tiles"),
+        ({"basemap_attribution": "Acme"}, "no effect without"),
+        ({"basemap": "http://tiles.example.org/{z}/{x}/{y}.png", "basemap_attribution": "Acme"}, "not an address of map tiles"),
     ],
 )  # fmt: skip
 def test_whose_a_base_map_is_must_be_said(row_of_five, options, says):

@@ -135,7 +135,7 @@ def test_every_provider_that_is_registered_can_be_had():
 @pytest.mark.parametrize("word", [0, -1, True, None, 2**63, 1.0, "0", "-1", "1.5", "a", "٣", "9" * 5000, " 5"])
 def test_words_that_are_no_key(word):
     assert keys.WHOLE_NUMBERS.find(word) is None
-    with pytest.raises(InputError, match="is no id"):
+    with pytest.raises(InputError, match="is not an id"):
         keys.WHOLE_NUMBERS.parse(word)
 
 

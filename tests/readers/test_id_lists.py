@@ -100,7 +100,7 @@ def test_json_with_providers(tmp_path):
     path.write_text(
         json.dumps([5, "6", {"id": "7"}, {"id": UUID, "provider": "panoramax"}, {"id": 8, "provider": "k"}])
     )
-    with pytest.raises(InputError, match="is no image id"):
+    with pytest.raises(InputError, match="is not an image id"):
         id_lists.read_ids(path)
     path.write_text(json.dumps([5, {"id": UUID, "provider": "panoramax"}, {"id": 8, "provider": "kartaview"}]))
     assert id_lists.read_ids(path).tolist() == ["5", UUID, "kartaview:8"]
@@ -129,7 +129,7 @@ def test_an_image_of_nobody_known_is_asked_about(tmp_path, name):
         id_lists.listed_ids(path)
     found = id_lists.listed_ids(path, own=Own("panoramax", UUIDS))
     assert {who: ids.tolist() for who, ids in found.items()} == {"mapillary": [5], "panoramax": [UUID]}
-    with pytest.raises(InputError, match="is no image id"):
+    with pytest.raises(InputError, match="is not an image id"):
         id_lists.listed_ids(path, own=Own("mapillary", WHOLE_NUMBERS))
 
 
@@ -147,7 +147,7 @@ def test_an_image_of_nobody_known_in_json_is_asked_about(tmp_path, name):
 def test_a_word_that_does_not_tell_whose_is_asked_about(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text(f"5\n{UUID[:-1]}\n")
-    with pytest.raises(InputError, match=r"a\.txt, line 2: 'fc4bd9cd.*' is no image id") as caught:
+    with pytest.raises(InputError, match=r"a\.txt, line 2: 'fc4bd9cd.*' is not an image id") as caught:
         id_lists.read_ids(path)
     assert "provider:id" in caught.value.hint
 

@@ -372,9 +372,9 @@ def test_the_same_command_again_changes_nothing_and_another_file_is_refused(tmp_
 def test_what_makes_no_sense_for_streets_is_refused(tmp_path):
     with pytest.raises(InputError, match="streets join within one file only"):
         mlygeo.partition([AMSTERDAM, HELSINKI], tmp_path / "streets")
-    with pytest.raises(InputError, match="`workers` is of no use"):
+    with pytest.raises(InputError, match="`workers` has no effect"):
         mlygeo.partition(AMSTERDAM, tmp_path / "streets", workers=2)
-    with pytest.raises(InputError, match="`srid` is of no use"):
+    with pytest.raises(InputError, match="`srid` has no effect"):
         mlygeo.convert(AMSTERDAM, tmp_path / "streets.parquet", srid=4326)
 
 

@@ -569,7 +569,7 @@ def test_a_missing_file_is_named():
     ("name", "content"),
     [
         ("cut.osm.pbf", HELSINKI.read_bytes()[:40_000]),
-        ("text.osm.pbf", b"this is no street map"),
+        ("text.osm.pbf", b"this is not a street map"),
         ("empty.osm.pbf", b""),
         ("cut.osm", BAVARIA.read_bytes()[:20_000]),
         ("cut.osm.gz", BERLIN.read_bytes()[:50_000]),
@@ -605,11 +605,11 @@ def test_files_without_streets_are_distinguished_from_damaged_ones(tmp_path):
     gpd.GeoDataFrame(geometry=[shapely.box(9, 48, 9.1, 48.1)], crs=4326).to_file(tmp_path / "polygons.gpkg")
     frames.empty(frames.STREETS).to_parquet(tmp_path / "empty.parquet")
     for path in (tmp_path / "empty.osm", building, clipped, ring, tmp_path / "empty.parquet"):
-        with pytest.raises(FrameError, match=f"{path.name} holds no streets"):
+        with pytest.raises(FrameError, match=f"{path.name} contains no streets"):
             read_streets(path)
-    with pytest.raises(FrameError, match=r"points\.geojson holds no lines, but Point"):
+    with pytest.raises(FrameError, match=r"points\.geojson contains no lines, but Point"):
         read_streets(tmp_path / "points.geojson")
-    with pytest.raises(FrameError, match=r"polygons\.gpkg holds no lines, but Polygon"):
+    with pytest.raises(FrameError, match=r"polygons\.gpkg contains no lines, but Polygon"):
         read_streets(tmp_path / "polygons.gpkg")
 
 

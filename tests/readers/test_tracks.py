@@ -500,7 +500,7 @@ def test_white_space_and_byte_order_marks_before_the_declaration(given_file):
     [
         (b"", "a.gpx", "is empty"),
         (b"<html><body>Not found</body></html>", "a.gpx", "starts with <html>"),
-        (b"lorem ipsum", "a.gpx", "no GPX file"),
+        (b"lorem ipsum", "a.gpx", "not a GPX file"),
         (b"\0\1\2\3" * 9, "a.bin", "neither GPX, nor NMEA, nor a table"),
         (b"a,b\n1,2\n", "a.csv", "no column lon and lat"),
         (b"\x1f\x8brubbish", "a.gpx", "gzip"),
@@ -865,7 +865,7 @@ def test_mixed_sentences_come_back_or_are_counted(fixes, start, seed, dated, odd
         when += timedelta(milliseconds=min(step, 60_000) if dated == "first" else step)
         kinds = dice.sample([gga, gns, gll], dice.randint(1, 3))
         has_date = dated != "first" or number == 0
-        if odd and dice.random() < 0.3:  # what is no position
+        if odd and dice.random() < 0.3:  # what is not a position
             lines.append(dice.choice([
                 gga(when, lat, lon, quality=0), gga(when, 0, 0), gns(when, lat, lon, mode="NN"), gll(when, lat, lon, status="V"),
                 sentence(f"GPGGA,{when:%H%M%S}.{when.microsecond // 1000:03d},{abs(lat) % 90:.5f},N,{abs(lon):.5f},E,1,08,1.0,5,M,,M,,"),

@@ -467,7 +467,7 @@ def test_of_a_fragment_that_was_cut_off_what_is_there_is_read(tmp_path, lost):
 def test_a_fragmented_file_without_pictures_says_so(tmp_path):
     video = tmp_path / "no_pictures.mp4"
     video.write_bytes(made.fragmented(b"camm", b"camm", camm_samples(), [1000] * 20, recorded_alone))
-    with pytest.raises(FormatError, match=r"no_pictures\.mp4 holds no pictures"):
+    with pytest.raises(FormatError, match=r"no_pictures\.mp4 contains no pictures"):
         video_info(video)
 
 
@@ -476,7 +476,7 @@ def test_headers_that_end_before_they_tell_the_codec(tmp_path):
     video = made.pictures(tmp_path / "v.mp4", seconds=1, size=(64, 64), container_options={"movflags": MOVFLAGS[0]})
     content = video.read_bytes()
     video.write_bytes(content[: content.index(b"vmhd") + 8])
-    with pytest.raises(FormatError, match="holds no pictures"):
+    with pytest.raises(FormatError, match="contains no pictures"):
         video_info(video)
 
 

@@ -97,7 +97,7 @@ def test_a_file_of_polygons(tmp_path):
 @pytest.mark.parametrize(
     ("geometry", "words"),
     [
-        (Point(9, 48), "holds no polygon"),
+        (Point(9, 48), "contains no polygon"),
         (Polygon(), "covers no area: it holds 1 row without geometry"),
         (Polygon([(0, 0), (1, 1), (0, 0)]), "empty|no polygon"),
     ],

@@ -153,7 +153,7 @@ def test_layers(layers):
     with pytest.raises(RegionError, match="2 layers that may be meant: stops, parks") as caught:
         regions.as_region(layers, buffer=100)
     assert "layers.gpkg:stops`" in caught.value.hint
-    with pytest.raises(RegionError, match=r"the region in layers\.gpkg:stops holds no polygon, but 1 point"):
+    with pytest.raises(RegionError, match=r"the region in layers\.gpkg:stops contains no polygon, but 1 point"):
         regions.as_region(f"{layers}:stops")
     with pytest.raises(MlygeoError, match="nowhere"):
         regions.as_region(f"{layers}:nowhere")
@@ -287,7 +287,7 @@ def test_the_buffer_of_a_configuration(tmp_path, layers):
     for wrong in ("-1", "0", "true", '"x"', "1e400", "[1]", "NaN"):
         with pytest.raises(ConfigError, match=r"buffer is .*, expected a number of metres"):
             config.load(written(f'{{"buffer": {wrong}}}'))
-    with pytest.raises(RegionError, match="`buffer` is of no use without a region"):
+    with pytest.raises(RegionError, match="`buffer` has no effect without a region"):
         regions.from_parts(buffer=100)
 
 

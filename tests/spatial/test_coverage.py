@@ -260,7 +260,7 @@ def test_the_zone_of_a_place_is_the_default_and_none_is_given_in_vain(edges, ima
             ]["hour"]
         )
     )
-    with pytest.raises(InputError, match="`time_zone` is of no use without season, weekday or hour in `by`"):
+    with pytest.raises(InputError, match="`time_zone` has no effect without season, weekday or hour in `by`"):
         mlygeo.street_coverage(edges, images, by="year", time_zone="UTC")
     assert {*mlygeo.coverage(streets=edges, images=images).attrs["summary"]["by"]}.isdisjoint({"season", "hour"})
     found = mlygeo.coverage(streets=edges, images=images, time_zone="UTC").attrs["summary"]["by"]

@@ -190,8 +190,8 @@ def test_edges_are_straight_where_they_were_drawn(crs, shape):
         (32632, box(1e5, 1e9, 2e5, 1.1e9), "5 of 5 corners"),
         (6933, box(0, 0, 1e7, 1e7), "corners outside"),
         ("+proj=ortho +lat_0=0 +lon_0=0 +type=crs", box(-6e6, -6e6, 6e6, 6e6), "corners outside"),
-        (4978, box(0, 0, 1, 1), "no map of the earth"),
-        (5773, box(0, 0, 1, 1), "no map of the earth"),
+        (4978, box(0, 0, 1, 1), "not a map of the earth"),
+        (5773, box(0, 0, 1, 1), "not a map of the earth"),
         (4269, box(0, 0, 10, 95), "latitude 95"),
     ],
 )

@@ -124,8 +124,8 @@ def test_areas_grow_across_the_antimeridian_and_over_the_poles():
     ("metres", "words"),
     [
         (-5, "would leave nothing"), (0, "has no width"), (1e-9, "has no width"), (2e6, "wider than 1,000 km"),
-        (float("inf"), "wider than 1,000 km"), (float("nan"), "no number of metres"), ("x", "no number of metres"),
-        (True, "no number of metres"), ([1], "no number of metres"), (10**400, "buffer of 1000"), (1j, "no number"),
+        (float("inf"), "wider than 1,000 km"), (float("nan"), "not a number of metres"), ("x", "not a number of metres"),
+        (True, "not a number of metres"), ([1], "not a number of metres"), (10**400, "buffer of 1000"), (1j, "not a number"),
     ],
 )  # fmt: skip
 def test_buffers_without_sense(metres, words, tmp_path):

@@ -1,4 +1,4 @@
-"""The member `crs` of GeoJSON: known ones are honoured, and what is not known is no reason to take degrees."""
+"""The member `crs` of GeoJSON: known ones are honoured, and what is not known is not a reason to take degrees."""
 
 from __future__ import annotations
 

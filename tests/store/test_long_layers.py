@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyogrio
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from shapely import Point
 
@@ -88,6 +88,14 @@ def assert_same(found, expected):
     assert found.geometry.where(~found.geometry.is_empty, None).to_wkb().tolist() == wanted.to_wkb().tolist()
 
 
+OBJECTS = [
+    {"type": "Feature", "properties": {} if value is None else {"creator_id": value}, "geometry": None}
+    for value in (12, None, "b", None, "b", "b", "b", "b")
+]
+"""Texts, a number and gaps, which pandas has as objects."""
+
+
+@example(rows=OBJECTS, as_lines=False, crs=None, at_once=100, odd_line=False)
 @given(rows=features(), as_lines=st.booleans(), crs=st.sampled_from([None, None, "EPSG:25832"]),
        at_once=st.sampled_from([1, 3, 100]), odd_line=st.booleans())  # fmt: skip
 @settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture],

@@ -93,7 +93,7 @@ def test_files_in_order_lose_nothing(tmp_path, layer):
 
 def test_a_line_through_a_point_that_is_none_is_refused(tmp_path):
     path = gpx(tmp_path / "a.gpx", "track_points", ['lat="48" lon="9"', 'lat="abc" lon="9"', 'lat="49" lon="9"'])
-    with pytest.raises(FormatError, match="tracks have points whose latitude or longitude is no number"):
+    with pytest.raises(FormatError, match="tracks have points whose latitude or longitude is not a number"):
         mlygeo.read_frame(path, layer="tracks")
     path = gpx(tmp_path / "b.gpx", "track_points", ['lat="48" lon="9"', 'lat="48.5"', 'lat="49" lon="9"'])
     found = mlygeo.read_frame(path, layer="tracks")

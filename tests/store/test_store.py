@@ -314,11 +314,11 @@ def test_a_really_full_disk(tmp_path, images):
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("x.parquet", b"PAR1 this is none PAR1", "no Parquet file"),
+        ("x.parquet", b"PAR1 this is none PAR1", "not a Parquet file"),
         ("x.geojson", b"{", "cannot be read"),
         ("x.gpkg", b"garbage", "cannot be read"),
         ("x.csv", b"a,b\n1,2\n", "no columns 'lon' and 'lat'"),
-        ("x.csv", b"lon,lat\nabc,2\n", "no number"),
+        ("x.csv", b"lon,lat\nabc,2\n", "not a number"),
     ],
 )
 def test_what_is_not_what_its_name_says(tmp_path, name, content, words):

@@ -102,13 +102,13 @@ def test_blank_lines_wide_tables_and_quoted_line_breaks(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("lon,lat\n9,48\n9\n", "is no table"),
+        ("lon,lat\n9,48\n9\n", "is not a table"),
         ("lon,lat,a,a\n9,48,1,2\n", "several columns 'a'"),
         ("", "is empty"),
         ("\n\n", "is empty"),
-        ("lon,lat\nabc,48\n", "no number: 'abc'"),
+        ("lon,lat\nabc,48\n", "not a number: 'abc'"),
         ("a,b\n1,2\n", "no columns 'lon' and 'lat'"),
-        ("geometry\nhere\n", "no geometry"),
+        ("geometry\nhere\n", "not a geometry"),
     ],
 )
 def test_what_is_no_table_is_one_line(tmp_path, text, words):

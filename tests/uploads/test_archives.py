@@ -47,7 +47,7 @@ OTHERS = {
     "images of the app": ({"0.jpg": with_description(photo(1), TOLD)}, b""),
     "a way out, and no picture": ({"../../evil.jpg": photo(1), "x.jpg": b"abc"}, b""),
     "another comment": (FAMILY, b'{"made_with": "a camera"}'),
-    "a comment that is no JSON": (FAMILY, b"{"),
+    "a comment that is not JSON": (FAMILY, b"{"),
     "a mark that says nothing": (FAMILY, b'{"sequence_md5sum": ""}'),
     "no file at all": ({}, b""),
     "a text": ({"a.txt": b"no picture"}, b""),
@@ -112,7 +112,7 @@ def test_a_half_archive_of_ours_is_a_failure(server, tmp_path, capsys, monkeypat
     (tmp_path / "z" / path).write_bytes(content[: len(content) // 2])
     status, _, err = run(capsys, "upload", tmp_path / "z")
     assert status == 3
-    assert "no archive that can be read" in err
+    assert "not an archive that can be read" in err
 
 
 @pytest.mark.parametrize("mark", ["sequence_md5sum", "upload_md5sum"])

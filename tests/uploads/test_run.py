@@ -407,7 +407,7 @@ class TestUpload:
         with pytest.raises(InputError, match=name):
             mlygeo.upload(photos, token=USER_TOKEN)
         monkeypatch.setenv(name, "many")
-        with pytest.raises(InputError, match="is no number"):
+        with pytest.raises(InputError, match="is not a number"):
             mlygeo.upload(photos, token=USER_TOKEN)
 
     def test_what_cannot_be_uploaded_is_an_error_before_it_starts(self, server, tmp_path):

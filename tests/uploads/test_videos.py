@@ -354,9 +354,9 @@ UNUSABLE = {
     "too fast": (gpmf_video(TOO_FAST), UnusableTrackError, "km/h fast"),
     "no fix": (gpmf_video(MOVING, fix=0), UnusableTrackError, "none of its positions is reliable"),
     "no precision": (gpmf_video(MOVING, dop=9999), UnusableTrackError, "none of its positions is reliable"),
-    "no positions": (made.movie(b"gpmd", b"meta", [b"nothing"], [1000]), NoPositionsError, "holds no positions"),
-    "not a video": (b"text", NoPositionsError, "no MP4"),
-    "cut off": (gpmf_video(MOVING)[:-40] , NoPositionsError, "ends inside its 'mdat' box|holds no positions"),
+    "no positions": (made.movie(b"gpmd", b"meta", [b"nothing"], [1000]), NoPositionsError, "contains no positions"),
+    "not a video": (b"text", NoPositionsError, "not an MP4"),
+    "cut off": (gpmf_video(MOVING)[:-40] , NoPositionsError, "ends inside its 'mdat' box|contains no positions"),
     "in fragments": (
         made.fragmented(b"gpmd", b"meta", [made.gpmf(MOVING[:10]), made.gpmf(MOVING[10:], b"240505100001.000")],
                         [1000, 1000],
@@ -635,7 +635,7 @@ class TestTracksOfOtherDevices:
         path, log, start = ride
         with pytest.raises(InputError, match="only with `track`"):
             mlygeo.upload(path, video_start_time=start * 1000, service=service_of(server))
-        with pytest.raises(InputError, match="`video_start_time=-1` is no time"):
+        with pytest.raises(InputError, match="`video_start_time=-1` is not a time"):
             mlygeo.upload(path, track=log, video_start_time=-1, service=service_of(server))
         with pytest.raises(FileError, match=r"none\.gpx"):
             mlygeo.upload(path, track=log.with_name("none.gpx"), service=service_of(server))

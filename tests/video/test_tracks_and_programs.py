@@ -115,7 +115,7 @@ def test_stopping_ends_the_program(plain, tmp_path, ffmpeg, monkeypatch):
 def test_programs_and_hardware_that_are_not_there(plain, tmp_path, ffmpeg, capsys):
     with pytest.raises(DependencyError, match="no-such-program is to decode, and is not there"):
         mlygeo.sample_video(plain, import_path=tmp_path, decoder="no-such-program")
-    with pytest.raises(DependencyError, match="is no ffmpeg"):
+    with pytest.raises(DependencyError, match="is not an ffmpeg"):
         mlygeo.sample_video(plain, import_path=tmp_path, decoder=shutil.which("true"))
     with pytest.raises(InputError, match="does not know the hardware 'steam'"):
         mlygeo.sample_video(plain, import_path=tmp_path, decoder=ffmpeg, hardware="steam")
@@ -249,7 +249,7 @@ def test_a_video_whose_clock_does_not_count_starts_with_the_track(tmp_path, walk
 def test_a_chain_ends_where_nothing_was_sampled(tmp_path, capsys):
     (tmp_path / "broken.mp4").write_bytes(b"no video at all" * 100)
     assert cli.main(["video-process", str(tmp_path / "broken.mp4"), "-q"]) == 1
-    assert "broken.mp4 cannot be opened: it is no video, or its headers are lost" in capsys.readouterr().err
+    assert "broken.mp4 cannot be opened: it is not a video, or its headers are lost" in capsys.readouterr().err
 
 
 def test_a_copy_of_a_video_is_the_same_video(plain, tmp_path):

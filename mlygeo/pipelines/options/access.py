@@ -55,7 +55,7 @@ class Access:
         if self.provider is not None and not self._named:
             raise InputError("`provider` names none", hint="leave it out to ask Mapillary")
         if self.service is not None:
-            of_no_use(("endpoint",), "beside `service`")
+            of_no_use(("endpoint",), "with `service`")
             if odd := [name for name in self._named if name != self.service.provider]:
                 raise InputError(f"`service` is of {self.service.provider}, and `provider` asks for {odd[0]}")
         if self._named:
@@ -99,7 +99,7 @@ class Access:
         shown = " and ".join(who.title for who in asked)
         if self.endpoint is not None and not any(who.has_endpoints for who in asked):
             which = "which has one service" if len(asked) == 1 else "which have one service each"
-            raise InputError(f"`endpoint` is of no use for {shown}, {which}", hint=_ENDPOINTS)
+            raise InputError(f"`endpoint` has no effect for {shown}, {which}", hint=_ENDPOINTS)
         has_token = self.token is not None or self.token_file is not None  # uploads have one to sign in with
         if has_token and not any(who.needs_token for who in asked):
             needs = "needs" if len(asked) == 1 else "need"

@@ -103,7 +103,7 @@ class Geotagging:
             of_no_use(("max_gap",), "without a track: name its `geotag_source`")
         if self.geotag_source in {"exif", EXIFTOOL} and self.geotag_source_path is not None:
             raise InputError(
-                f"`geotag_source_path` {self.geotag_source_path} is of no use to"
+                f"`geotag_source_path` {self.geotag_source_path} has no effect with"
                 f" `geotag_source='{self.geotag_source}'`",
                 hint="name what it is: `geotag_source='gpx'`, nmea, csv, …",
             )
@@ -212,7 +212,7 @@ class Cutting:
         if self.preset is not None:
             self._take_limits(self.preset)
         elif self.endpoint is not None:
-            raise InputError("`endpoint` is of no use without `preset`", hint="give `preset`")
+            raise InputError("`endpoint` has no effect without `preset`", hint="give `preset`")
         for name in ("cutoff_distance", "cutoff_time", "duplicate_distance", "duplicate_angle"):
             if not (value := getattr(self, name)) >= 0:
                 raise InputError(f"`{name}` must be 0 or more, not {value}")

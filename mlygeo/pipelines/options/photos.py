@@ -211,7 +211,7 @@ class Sorting:
         """Raise if moved photos have no target folder, before anything is done."""
         goal = self.split_import_path
         if goal is not None and not Path(goal).expanduser().is_dir():
-            raise FileError(f"{goal} is no folder", hint="make it, or leave `split_import_path` out")
+            raise FileError(f"{goal} is not a folder", hint="make it, or leave `split_import_path` out")
         if not (self.summarize or self.list_file_status):
             of_no_use(("save_as_json",), "without `summarize` or `list_file_status`")
         if not self.moves:

@@ -69,7 +69,7 @@ def start_ms(moment: int | str | None) -> int | None:
         return named.us // 1000
     found = times.read(text)
     if found is None or found.offset_s is None:
-        why = "has no offset from UTC" if found is not None else "is no time"
+        why = "has no offset from UTC" if found is not None else "is not a time"
         raise InputError(
             f"`video_start_time` {text[:40]!r} {why}",
             hint="milliseconds since 1970, 2021_10_10_10_10_10_123 (UTC), or 2021-10-10T10:10:10.123Z",
@@ -111,7 +111,7 @@ class VideoSampling:
         if self.video_sample_distance is not None and self.video_sample_distance < 0:
             object.__setattr__(self, "video_sample_distance", None)
         if self.video_sample_distance is not None and self.video_sample_interval > 0:
-            of_no_use(("video_sample_interval",), "beside `video_sample_distance`")
+            of_no_use(("video_sample_interval",), "with `video_sample_distance`")
         if self.video_sample_distance is not None and self.video_sample_interval <= 0:
             object.__setattr__(self, "video_sample_interval", INTERVAL_S)
         if self.video_sample_distance is None and not self.video_sample_interval > 0:

@@ -192,7 +192,7 @@ class Credentials:
             If the file cannot be written.
         """
         if not _NAME.fullmatch(user.name):
-            raise InputError(f"{user.name[:70]!r} is no name for a user", hint="use letters, digits, . _ and -")
+            raise InputError(f"{user.name[:70]!r} is not a name for a user", hint="use letters, digits, . _ and -")
         user = replace(user, source=self.path, older=False)
         if keyring:
             Keyring().set(_entry(user), user.read_token())

@@ -63,7 +63,7 @@ class OffsetError(ServiceError):
 
 def judge(status: int, headers: Mapping[str, str], body: bytes, *, what: str, now: float) -> Trouble | None:
     """
-    Return what is wrong with an answer, or None where it is no error.
+    Return what is wrong with an answer, or None where it is not an error.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def id_of(record: Any) -> int | None:
 
 def judge_upload(status: int, headers: Mapping[str, str], body: bytes, *, what: str, now: float) -> Trouble | None:
     """
-    Return what is wrong with an answer, or None where it is no error.
+    Return what is wrong with an answer, or None where it is not an error.
 
     Parameters
     ----------

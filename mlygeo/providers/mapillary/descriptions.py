@@ -185,7 +185,7 @@ def write_descriptions(images: gpd.GeoDataFrame, path: str | os.PathLike[str]) -
     path = Path(path).expanduser()
     path = path / FILE if path.is_dir() else path
     if path.is_file() and not is_description_file(path):
-        raise FileError(f"{path} is there, and is no image description file", hint="name another file, or a folder")
+        raise FileError(f"{path} is there, and is not an image description file", hint="name another file, or a folder")
     lines, failed = _lines_of(images)
     written = store.write_text(_text_of(lines), path)
     log.info("%s: %d entries, %d of them failed", path.name, len(lines), failed)
@@ -390,9 +390,9 @@ def _entries(path: Path) -> list[dict[str, Any]]:
             raise
         raise FileError(f"{path}: {error.strerror or error}", hint="'mlygeo process' makes one") from error
     except (ValueError, RecursionError) as error:
-        raise FormatError(f"{path} is no image description file: {str(error)[:100] or 'broken JSON'}") from error
+        raise FormatError(f"{path} is not an image description file: {str(error)[:100] or 'broken JSON'}") from error
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise FormatError(f"{path} is no image description file: it is not a list of objects")
+        raise FormatError(f"{path} is not an image description file: it is not a list of objects")
     return entries
 
 

@@ -451,7 +451,7 @@ def _distinct_ids(ids: Iterable[Key] | Ids) -> Ids:
     if isinstance(ids, np.ndarray) and np.issubdtype(ids.dtype, np.signedinteger):
         numbers = ids.astype(np.int64)
         if len(numbers) and numbers.min() <= 0:
-            raise InputError(f"{numbers.min()} is no id", hint=WHOLE_NUMBERS.hint)
+            raise InputError(f"{numbers.min()} is not an id", hint=WHOLE_NUMBERS.hint)
     else:
         numbers = np.fromiter((WHOLE_NUMBERS.parse(number) for number in ids), dtype=np.int64)
     _, first = np.unique(numbers, return_index=True)

@@ -116,7 +116,7 @@ def decode(data: bytes, x: int, y: int, zoom: int = 14) -> pa.Table:
     Read a vector tile into an Arrow table; the floor below `read_tile`.
 
     An image whose `id` is missing, or no whole number that fits 64 bits exactly, cannot be
-    spoken of and is left out, as is a feature that is no point or has no position; both are
+    spoken of and is left out, as is a feature that is not a point or has no position; both are
     counted. Of a feature with several points the first is the image's place. Other properties
     that cannot be read are unknown: null, or NaN.
 
@@ -442,7 +442,7 @@ def read_geojson_tile(data: bytes, name: str = "the tile") -> pa.Table:
     Raises
     ------
     FormatError
-        If it is no JSON or no FeatureCollection, or if its ids are floating point numbers past
+        If it is not JSON or no FeatureCollection, or if its ids are floating point numbers past
         2^53, whose last digits are lost.
 
     Examples
@@ -460,7 +460,7 @@ def _geojson_tile(data: bytes, name: str, keep: Keep | None) -> pa.Table:
         try:
             collection = json.loads(data)
         except (ValueError, RecursionError) as error:
-            raise FormatError(f"{name} is no JSON: {str(error)[:200]}", hint=hint) from error
+            raise FormatError(f"{name} is not JSON: {str(error)[:200]}", hint=hint) from error
         try:
             part = _decode_features(collection)
         except FormatError as error:
@@ -517,7 +517,7 @@ def _decode_features(collection: Any) -> Images:
 
     features = collection.get("features") if isinstance(collection, dict) else None
     if not isinstance(features, list) or not all(isinstance(feature, dict) for feature in features):
-        raise FormatError("it is no FeatureCollection")
+        raise FormatError("it is not a FeatureCollection")
     points = [_first_point(feature.get("geometry")) for feature in features]
     properties = [feature.get("properties") or {} for feature in features]
     if not all(isinstance(each, dict) for each in properties):
@@ -533,7 +533,7 @@ def _decode_features(collection: Any) -> Images:
         sequence_id = pa.array([value if value and isinstance(value, str) else None for value in column["sequence_id"]],
                                pa.string())  # fmt: skip
     except UnicodeEncodeError as error:
-        raise FormatError("a sequence_id that is no text") from error
+        raise FormatError("a sequence_id that is not text") from error
     return Images(
         np.array([id_ for id_, kept in zip(ids, keep, strict=True) if kept], dtype=np.int64),
         sequence_id,
@@ -621,7 +621,7 @@ def read_tiles(
     Raises
     ------
     FormatError
-        If a file is no tile; the message names it.
+        If a file is not a tile; the message names it.
     FileError
         If a file cannot be read.
 
@@ -706,7 +706,7 @@ def read_table(path: Path, keep: Keep | None = None) -> pa.Table:
     Raises
     ------
     FormatError
-        If it is no tile, or its name does not say which.
+        If it is not a tile, or its name does not say which.
     FileError
         If it cannot be read.
     """
@@ -716,7 +716,9 @@ def read_table(path: Path, keep: Keep | None = None) -> pa.Table:
             f"{path.name} is a tile of Panoramax, and one of Mapillary is needed", hint="`provider='panoramax'`"
         )
     if match is None:
-        raise FormatError(f"{path.name} is no file of a tile cache", hint="its name should be mly1_public_X_Y_14.mvt")
+        raise FormatError(
+            f"{path.name} is not a file of a tile cache", hint="its name should be mly1_public_X_Y_14.mvt"
+        )
     data = content_of(path)
     try:
         if data[:1] in (b"{", b"[") or (data[:1].isspace() and data.lstrip()[:1] == b"{"):

@@ -497,7 +497,7 @@ class Mapillary:
     ) -> Service:
         """Return the service as the environment and the user's files name it."""
         if endpoint is not None:
-            raise InputError("`endpoint` is of no use for Mapillary, which has one service")
+            raise InputError("`endpoint` has no effect for Mapillary, which has one service")
         from mlygeo.providers.mapillary.service import Service
 
         return Service.from_environment(token=token, token_file=token_file, retry=retry)

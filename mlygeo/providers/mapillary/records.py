@@ -290,7 +290,7 @@ def images_frame(
     Raises
     ------
     FormatError
-        If a record is no object with an id; or, without `problems`, of the wrong shape otherwise.
+        If a record is not an object with an id; or, without `problems`, of the wrong shape otherwise.
 
     Examples
     --------
@@ -518,7 +518,7 @@ def ids_in(images: pd.DataFrame, where: str) -> Ids:
     try:
         ids = dtypes.cast(images["id"], "Int64")
     except (ValueError, TypeError, OverflowError) as error:
-        raise FrameError(f"{where}: column 'id' holds no ids ({error})") from error
+        raise FrameError(f"{where}: column 'id' contains no ids ({error})") from error
     numbers: Ids = ids.fillna(0).to_numpy(dtype=np.int64)
     return np.where(numbers > 0, numbers, 0)
 

@@ -432,7 +432,7 @@ def _cursor(record: Record) -> str | None:
     """Return the cursor of the page after this one; None where this is the last."""
     paging = record.get("paging")
     if paging is not None and not isinstance(paging, dict | list):
-        raise FormatError("what is said of further pages is no object")
+        raise FormatError("what is said of further pages is not an object")
     following = paging.get("next") if isinstance(paging, dict) else None
     if not following:
         return None

@@ -72,7 +72,7 @@ class Endpoints:
     Raises
     ------
     ConfigError
-        If one is no http(s) URL, or would send the token unencrypted to another machine, or is another provider's.
+        If one is not an http(s) URL, or would send the token unencrypted to another machine, or is another provider's.
     """
 
     graph: str = "https://graph.mapillary.com"
@@ -172,7 +172,7 @@ class Service(http.Service):
         return is_loopback(self.endpoints.graph)
 
     def judge(self, status: int, headers: Mapping[str, str], body: bytes, *, what: str, now: float) -> Trouble | None:
-        """Return what is wrong with an answer, by the code in it before its status; None where it is no error."""
+        """Return what is wrong with an answer, by the code in it before its status; None where it is not an error."""
         return answers.judge(status, headers, body, what=what, now=now)
 
     @classmethod
@@ -198,7 +198,7 @@ class Service(http.Service):
         CredentialsError
             If there is no access token.
         ConfigError
-            If an endpoint is no URL.
+            If an endpoint is not a URL.
         """
         found = TOKENS.require(token, token_file)
         return cls(endpoints=Endpoints.from_environment(), token=found, retry=retry or Retry())

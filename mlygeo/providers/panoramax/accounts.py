@@ -232,7 +232,7 @@ class Credentials:
     def sign_in(self, name: str, signed_in: SignedIn, *, keyring: bool) -> None:
         """Store a signed-in user under a name, as the one that is meant where none is named."""
         if not _NAME.fullmatch(name):
-            raise InputError(f"{name[:70]!r} is no name for a user", hint="use at most 64 letters")
+            raise InputError(f"{name[:70]!r} is not a name for a user", hint="use at most 64 letters")
         user = User(
             name, signed_in.token, signed_in.user_key, signed_in.user_name, source=self.path, instance=self.instance
         )
@@ -256,7 +256,7 @@ class Credentials:
     ) -> User:
         """Make a user the default one; nothing else of it can be changed."""
         if user_key is not None:
-            raise InputError("`user_key` is of no use for Panoramax, which says it itself", hint="leave it out")
+            raise InputError("`user_key` has no effect for Panoramax, which says it itself", hint="leave it out")
         found = self._found(name)
         if default:
             with self._changing() as users:

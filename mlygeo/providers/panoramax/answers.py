@@ -61,7 +61,7 @@ def judge(
     status: int, headers: Mapping[str, str], body: bytes, *, what: str, now: float, token_hint: str
 ) -> Trouble | None:
     """
-    Return what is wrong with an answer, or None where it is no error.
+    Return what is wrong with an answer, or None where it is not an error.
 
     Parameters
     ----------

@@ -268,7 +268,7 @@ class Api(JsonSession):
         def read(record: Item) -> dict[str, str]:
             said = record.get("features", record.get("users"))
             if not isinstance(said, list):
-                raise FormatError("what came is no list of users")
+                raise FormatError("what came is not a list of users")
             people = [each for each in said if isinstance(each, dict)]
             named = {UUIDS.find(each.get("id")): each.get("label", each.get("name")) for each in people}
             return {id_: label for id_, label in named.items() if id_ is not None and isinstance(label, str)}
@@ -427,13 +427,13 @@ class Api(JsonSession):
 
 
 def features(record: Item) -> list[Item]:
-    """Return the items of an answer; raise FormatError where it is no list of items."""
+    """Return the items of an answer; raise FormatError where it is not a list of items."""
     found = record.get("features")
     foreign = foreign_record("the answer", record, wanted="Panoramax")
     if foreign is not None:
         raise foreign
     if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
-        raise FormatError("what came is no list of items")
+        raise FormatError("what came is not a list of items")
     return found
 
 

@@ -75,7 +75,7 @@ def read_export(
     InputError
         If the whole export of a server is asked for.
     FormatError
-        If it is no STAC-GeoParquet, or one of another provider.
+        If it is not a STAC-GeoParquet, or one of another provider.
     FileError
         If a file cannot be read.
     ServiceError
@@ -172,7 +172,7 @@ def _images(table: gpd.GeoDataFrame, name: str, *, is_ours: bool) -> gpd.GeoData
         raise FormatError(f"{name} has images of {str(odd)[:40]}, and an export of Panoramax is needed", hint=_READ)
     odd = next((each for each in table["id"].dropna().iloc[:1000] if UUIDS.find(str(each).strip()) is None), None)
     if odd is not None and str(odd).strip():
-        raise FormatError(f"{name}: {str(odd)[:40]!r} is no id of Panoramax, whose export is needed", hint=_READ)
+        raise FormatError(f"{name}: {str(odd)[:40]!r} is not an id of Panoramax, whose export is needed", hint=_READ)
     return stac.to_images(table, name=name, is_panoramax=True)
 
 

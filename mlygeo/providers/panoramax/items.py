@@ -359,7 +359,9 @@ def item_id(item: Mapping[str, Any]) -> str:
         raise FormatError(f"an item has the id {shown(item.get('id'))}")
     if "properties" not in item:
         kind = item.get("type")
-        raise ForeignError(f"{found} is no picture, but {f'a {kind}' if isinstance(kind, str) else 'something else'}")
+        raise ForeignError(
+            f"{found} is not a picture, but {f'a {kind}' if isinstance(kind, str) else 'something else'}"
+        )
     return found
 
 
@@ -441,7 +443,7 @@ def images_frame(
     Raises
     ------
     FormatError
-        If a record is no item of Panoramax; or, without `problems`, has a wrong value.
+        If a record is not an item of Panoramax; or, without `problems`, has a wrong value.
     """
     read = [Reading(item) for item in items]
     found = {each.row["id"]: "; ".join(each.problems) for each in read if each.problems}
@@ -625,6 +627,6 @@ def ids_in(images: pd.DataFrame, where: str) -> list[str | None]:
     for value, id_ in zip(values, ids, strict=True):
         if value is not None and id_ is None:
             raise FrameError(
-                f"{where}: column 'id' holds {str(value)[:40]!r}, which is no id of Panoramax", hint=UUIDS.hint
+                f"{where}: column 'id' holds {str(value)[:40]!r}, which is not an id of Panoramax", hint=UUIDS.hint
             )
     return ids

@@ -104,7 +104,7 @@ def decode(data: bytes, x: int, y: int, zoom: int = ZOOM, *, instance: str | Non
     """
     Read a vector tile into an Arrow table; the floor below `read_tile`.
 
-    A picture whose `id` is no UUID cannot be spoken of and is left out, as is a feature that is no point or has no
+    A picture whose `id` is not a UUID cannot be named and is left out, as is a feature that is not a point or has no
     position, and what is hidden from the public; each is counted. Other properties that cannot be read are unknown.
 
     Parameters
@@ -345,7 +345,7 @@ def images_table(paths: Iterable[Path], *, region: Region | None = None, damaged
     Raises
     ------
     FormatError
-        If a file is no tile of Panoramax; the message names it.
+        If a file is not a tile of Panoramax; the message names it.
     FileError
         If a file cannot be read.
     """
@@ -376,7 +376,7 @@ def read_table(path: Path) -> pa.Table:
     Raises
     ------
     FormatError
-        If it is no tile of Panoramax, or its name does not say which.
+        If it is not a tile of Panoramax, or its name does not say which.
     FileError
         If it cannot be read.
     """
@@ -387,7 +387,8 @@ def read_table(path: Path) -> pa.Table:
                 f"{path.name} is a tile of Mapillary, and one of Panoramax is needed", hint="`provider='mapillary'`"
             )
         raise FormatError(
-            f"{path.name} is no file of a tile cache of Panoramax", hint="its name should be panoramax_HOST_X_Y_15.mvt"
+            f"{path.name} is not a file of a tile cache of Panoramax",
+            hint="its name should be panoramax_HOST_X_Y_15.mvt",
         )
     instance, x, y = found
     data = content_of(path)

@@ -85,7 +85,7 @@ class Tiles:
 
         self._only_original(computed=computed)
         if geojson:
-            raise InputError("`geojson` is of no use for Panoramax, whose tiles are stored as they come")
+            raise InputError("`geojson` has no effect for Panoramax, whose tiles are stored as they come")
         return fetch_tiles(
             region, tile_cache=tile_cache, overwrite=overwrite, max_age=max_age, tile_list_file=tile_list_file,
             workers=workers, service=None if service is None else own(service), damaged=damaged, dry_run=dry_run,

@@ -64,7 +64,7 @@ class Endpoints:
     Raises
     ------
     ConfigError
-        If it is no http(s) URL, or would be asked without encryption on another machine.
+        If it is not an http(s) URL, or would be asked without encryption on another machine.
     """
 
     api: str = CATALOGUE
@@ -119,7 +119,7 @@ def api_address(url: str, name: str) -> str:
     Raises
     ------
     ConfigError
-        If it is no http(s) URL, or would be asked without encryption on another machine.
+        If it is not an http(s) URL, or would be asked without encryption on another machine.
 
     Examples
     --------
@@ -187,7 +187,7 @@ class Service(http.Service):
         return is_loopback(self.endpoints.api)
 
     def judge(self, status: int, headers: Mapping[str, str], body: bytes, *, what: str, now: float) -> Trouble | None:
-        """Return what is wrong with an answer, by its status and the JSON of the error; None where it is no error."""
+        """Return what is wrong with an answer, by its status and the JSON of the error; None if it is none."""
         return answers.judge(status, headers, body, what=what, now=now, token_hint=self.token_hint)
 
     @classmethod
@@ -214,9 +214,9 @@ class Service(http.Service):
         Raises
         ------
         CredentialsError
-            If what was given is no token.
+            If what was given is not a token.
         ConfigError
-            If the endpoint is no URL.
+            If the endpoint is not a URL.
         """
         if token is None and token_file is None:
             token = os.environ.get(TOKEN_VARIABLE, "").strip() or None

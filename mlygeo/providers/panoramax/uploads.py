@@ -306,7 +306,9 @@ def terms_of(service: Service) -> Terms:
                 f"{service.endpoints.api}/configuration", what="the configuration of the instance", check=parsed_json
             )
     except (GoneError, NotFoundError) as error:
-        raise InputError(f"{service.endpoints.host} is no instance that takes uploads ({error})", hint=hint) from None
+        raise InputError(
+            f"{service.endpoints.host} is not an instance that takes uploads ({error})", hint=hint
+        ) from None
     said = parsed_json(content)
     called, licence, rules = (said.get(name) for name in ("name", "license", "defaults"))
     label = called.get("label") if isinstance(called, dict) else None

@@ -41,7 +41,7 @@ def images(file: File, most: int) -> Iterator[gpd.GeoDataFrame]:
     FormatError
         If the file is damaged, or has no items.
     FrameError
-        If an item is no point.
+        If an item is not a point.
     """
     opened = GeoFile(file.path, footer=file.footer)
     repeated = _repeated(opened)

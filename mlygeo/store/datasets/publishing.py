@@ -113,7 +113,7 @@ def publish(folder: Path, dataset: Path, index: Index, *, new: Iterable[str], ol
 
 
 def _keep(parts: Path, names: set[str]) -> None:
-    """Remove what is no part: a process that was killed leaves what it was writing."""
+    """Remove what is not a part: a process that was killed leaves what it was writing."""
     for path in list(parts.rglob("*")):
         if path.is_file() and path.relative_to(parts).as_posix() not in names:
             path.unlink(missing_ok=True)

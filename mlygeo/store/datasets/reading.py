@@ -68,7 +68,7 @@ class Dataset:
         FormatError
             If a file is damaged, or has other geometries than points.
         RegionError
-            If `bbox` is no box.
+            If `bbox` is not a box.
         """
         return open_several(self.listing, None if bbox is None else extents.checked(bbox), at_once=at_once)
 

@@ -231,7 +231,7 @@ def _coordinates(array: pa.Array, path: Named) -> tuple[Floats, Floats]:
     if pa.types.is_struct(array.type) and {"x", "y"} <= {*_axes(array.type)}:
         return _fields(array)
     if not _is_wkb(array.type):
-        raise FormatError(f"the geometry of {called(path)} is {array.type}, which is no encoding of points")
+        raise FormatError(f"the geometry of {called(path)} is {array.type}, which is not an encoding of points")
     import shapely  # takes longer to load than the coordinates of a million points
 
     points, damaged = _shapes(array, "wkb", path)

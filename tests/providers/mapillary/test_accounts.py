@@ -319,7 +319,7 @@ class TestNamedFiles:
 
     @pytest.mark.parametrize("name", ["DEFAULT", "a b", "", "x" * 65])
     def test_names_that_would_be_none_there(self, tmp_path, name):
-        with pytest.raises(InputError, match="is no name"):
+        with pytest.raises(InputError, match="is not a name"):
             Credentials(tmp_path / "config").keep(User(name, "token"))
 
 

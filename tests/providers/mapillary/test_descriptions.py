@@ -192,7 +192,7 @@ def test_a_photo_whose_name_slipped_in_is_not_written_over(tmp_path):
     path.write_bytes(photo(1))
     images = read_descriptions(write(tmp_path / "in", [full(tmp_path)]))
     before = path.read_bytes()
-    with pytest.raises(FileError, match="no image description file"):
+    with pytest.raises(FileError, match="not an image description file"):
         write_descriptions(images, path)
     assert path.read_bytes() == before
     assert write_descriptions(images, tmp_path / "in" / "mapillary_image_description.json").exists()
@@ -217,7 +217,7 @@ def test_no_other_text_is_replaced_by_descriptions(tmp_path, content):
     path.write_text(content)
     images = read_descriptions(write(tmp_path / "in", [full(tmp_path)]))
     for target in (path, tmp_path):
-        with pytest.raises(FileError, match="no image description file"):
+        with pytest.raises(FileError, match="not an image description file"):
             write_descriptions(images, target)
     assert path.read_text() == content
 
@@ -244,7 +244,7 @@ def test_a_file_that_became_another_is_not_replaced(tmp_path):
     path.write_text(json.dumps([ENTRY]))
     assert is_description_file(path)
     path.write_text(json.dumps([{**ENTRY, "filename": 1}]))
-    with pytest.raises(FileError, match="no image description file"):
+    with pytest.raises(FileError, match="not an image description file"):
         write_descriptions(images, path)
     path.write_text(json.dumps([ENTRY]))
     assert write_descriptions(images, path) == path

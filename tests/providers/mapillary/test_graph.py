@@ -85,7 +85,7 @@ class TestManyImages:
     @pytest.mark.parametrize("wrong", [[0], [-5], ["x"], ["5 6"], [2**63], [1.5], [None], np.array([5, -1])])
     def test_what_is_no_id_is_refused_before_anything_is_asked(self, images, wrong):
         with serve(images) as server, graph_of(server) as graph:
-            with pytest.raises(InputError, match="no id"):
+            with pytest.raises(InputError, match="not an id"):
                 list(graph.images(wrong, fields=FIELDS))
             assert server.count() == 0
 
@@ -219,7 +219,7 @@ class TestOtherWays:
         def twice(handler):
             numbers = [5, 5, 6, 6] if handler.path.startswith("/images") else []
             many = {"data": [{"id": str(each), "altitude": place % 3} for place, each in enumerate(numbers)]}
-            many["data"][3:] = many["data"][2:3]  # the same record twice is no doubt
+            many["data"][3:] = many["data"][2:3]  # the same record twice is not in doubt
             reply(handler, many if numbers else {"id": "5", "altitude": 7})
 
         with scripted(twice) as (url, asked), scripted_graph(url) as graph:
@@ -295,7 +295,7 @@ class TestEverythingStops:
     @pytest.mark.parametrize(
         ("answer", "says"),
         [
-            (b'{"data": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "no JSON"),
+            (b'{"data": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "not JSON"),
             (b"", "nothing came"),
             (None, "without an answer"),
         ],

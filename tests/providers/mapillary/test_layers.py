@@ -145,12 +145,12 @@ def test_what_is_no_tile_file(tmp_path):
         read_tiles(tmp_path / "nothing")
     other = tmp_path / "image.jpg"
     other.write_bytes(b"")
-    with pytest.raises(FormatError, match=r"image\.jpg is no file of a tile cache"):
+    with pytest.raises(FormatError, match=r"image\.jpg is not a file of a tile cache"):
         read_tiles(other)
     if hasattr(os, "mkfifo"):
         pipe = tmp_path / "mly1_public_8609_5642_14.mvt"
         os.mkfifo(pipe)
-        with pytest.raises(FileError, match="it is no file"):
+        with pytest.raises(FileError, match="it is not a file"):
             read_tiles(pipe)
 
 

@@ -370,7 +370,7 @@ class TestJoining:
     def test_a_frame_without_ids_is_refused(self):
         with pytest.raises(FrameError, match="no column 'id'"):
             join.ids_in(self.base().drop(columns="id"), "x.gpkg")
-        with pytest.raises(FrameError, match=r"x\.gpkg: column 'id' holds no ids"):
+        with pytest.raises(FrameError, match=r"x\.gpkg: column 'id' contains no ids"):
             join.ids_in(self.base().assign(id="a"), "x.gpkg")
 
     def test_a_column_of_another_kind_is_named(self):

@@ -167,7 +167,7 @@ def test_organizations_get_names(server, tmp_path):
     mlygeo.upload(tmp_path / "a", user_name="jane", reupload=True)
     listed = [json.loads(path.read_text())["organization_id"] for path in (tmp_path / "store" / "clusters").iterdir()]
     assert listed == ["2"] * 3
-    with pytest.raises(InputError, match="no key"):
+    with pytest.raises(InputError, match="not a key"):
         mlygeo.edit_config("edit", user_name="jane", organization_key="x/../y")
 
 

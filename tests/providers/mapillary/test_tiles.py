@@ -697,12 +697,12 @@ class TestCheckTile:
             (b"  \n<HTML>", "web page"),
             (b'{"error": {"message": "x"}}', "JSON"),
             (b"[]", "JSON"),
-            (b"Not Found", "no vector tile|cut short"),
-            (b"\x1a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "no vector tile"),
+            (b"Not Found", "not a vector tile|cut short"),
+            (b"\x1a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "not a vector tile"),
             (b"\x1a\x05ab", "cut short"),
             (b"\x1a", "cut short"),
-            (b"\x18\x01", "no vector tile"),
-            (bytes(100), "no vector tile"),
+            (b"\x18\x01", "not a vector tile"),
+            (bytes(100), "not a vector tile"),
         ],
     )
     def test_what_is_no_tile_is_reported(self, content, says):

@@ -76,11 +76,11 @@ def test_a_token_that_is_given_is_kept_as_well(panoramax, tmp_path):
 
 def test_what_has_no_effect_is_refused(panoramax):
     for option in ({"user_email": "a@b"}, {"user_password": "x"}, {"token": "x"}, {"token_file": "x"}):
-        with pytest.raises(InputError, match=f"`{next(iter(option))}` is of no use for Panoramax"):
+        with pytest.raises(InputError, match=f"`{next(iter(option))}` has no effect for Panoramax"):
             mlygeo.authenticate(provider="panoramax", endpoint=panoramax.api, **option)
     with pytest.raises(InputError, match="the catalogue of all instances has no users"):
         mlygeo.authenticate(provider="panoramax")
-    with pytest.raises(InputError, match="`endpoint` is of no use for Mapillary"):
+    with pytest.raises(InputError, match="`endpoint` has no effect for Mapillary"):
         mlygeo.authenticate(endpoint=panoramax.api)
 
 

@@ -67,7 +67,7 @@ def test_a_web_page_does_not_say_that_a_picture_is_gone():
     with scripted(answer(b"<html>sign in</html>", 404)) as (url, _), Api(service(url)) as api:
         (batch,) = api.images([ID])
     assert batch.missing[ID] != "gone (status 404)"
-    with pytest.raises(InputError, match="is no id"), Api(service("http://127.0.0.1:9")) as api:
+    with pytest.raises(InputError, match="is not an id"), Api(service("http://127.0.0.1:9")) as api:
         list(api.images([7]))
 
 
@@ -234,7 +234,7 @@ def test_redirects_have_an_end_and_a_picture_in_the_works_is_no_failure_of_its_a
 def test_a_list_that_is_none():
     came, none = (
         answer({"type": "FeatureCollection", "features": 7}),
-        pytest.raises(ServiceError, match="no list of items"),
+        pytest.raises(ServiceError, match="not a list of items"),
     )
     with scripted(came) as (url, _), Api(service(url)) as api, none:
         list(api.search(bbox=(9, 48, 9.1, 48.1)))

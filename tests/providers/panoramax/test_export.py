@@ -282,8 +282,8 @@ def test_assets_of_another_shape_are_named(tmp_path, assets):
 @pytest.mark.parametrize(
     ("column", "values", "said"),
     [
-        ("id", ["a", "b"], "'a' is no id of Panoramax"),
-        ("id", ["498763468214164", "5"], "'498763468214164' is no id of Panoramax"),
+        ("id", ["a", "b"], "'a' is not an id of Panoramax"),
+        ("id", ["498763468214164", "5"], "'498763468214164' is not an id of Panoramax"),
         ("provider", ["kartaview", None], "has images of kartaview"),
     ],
 )
@@ -328,7 +328,7 @@ def test_servers_without_parts_and_with_wrong_ones(export):
         with serving(content, status=403) as (url, *_), pytest.raises(RefusedError, match=r"answered 403$") as refused:
             read_export(url, region=(0, 0, 1, 1), service=replace(LOCAL, token=token))
         assert refused.value.hint is None
-    with serving(b"<html>no export</html>") as (url, *_), pytest.raises(FormatError, match="no Parquet file"):
+    with serving(b"<html>no export</html>") as (url, *_), pytest.raises(FormatError, match="not a Parquet file"):
         read_export(url, region=(0, 0, 1, 1), service=LOCAL)
     with serving(content) as (url, *_), pytest.raises(InputError, match="whole world"):
         read_export(url, service=LOCAL)
@@ -376,7 +376,7 @@ def test_convert_reads_a_part_of_an_export_over_the_network(export, tmp_path):
         images = mlygeo.convert(url, tmp_path / "town.parquet", bbox=box)
         with pytest.raises(InputError, match="whole world"):
             mlygeo.convert(url, tmp_path / "world.parquet")
-        with pytest.raises(InputError, match="`srid` is of no use"):
+        with pytest.raises(InputError, match="`srid` has no effect"):
             mlygeo.convert(url, tmp_path / "town.parquet", bbox=box, srid=4326)
     assert sorted(images["id"]) == expected(box)
     assert sorted(store.read_frame(tmp_path / "town.parquet", frame="images")["id"]) == expected(box)

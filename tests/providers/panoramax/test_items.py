@@ -268,7 +268,7 @@ def test_a_record_of_another_provider_is_refused_by_name():
         items.images_frame([theirs])
     with pytest.raises(FormatError, match="has the id"):
         items.images_frame([{**ITEM, "id": "7"}])
-    with pytest.raises(ForeignError, match="no picture, but a Collection"):
+    with pytest.raises(ForeignError, match="not a picture, but a Collection"):
         items.images_frame([{"id": ITEM["id"], "type": "Collection"}])
     for ours in (ITEM, PAGE, PAGE["features"][0]):
         with pytest.raises(ForeignError, match=r"Panoramax.*Mapillary is needed"):
@@ -296,7 +296,7 @@ def test_fields_are_added_to_frames_that_have_the_images():
     assert added["licence"].tolist() == ["CC-BY-SA-4.0"] * 3
     assert added["error"].isna().tolist() == [True, False, True]
     assert added.index.tolist() == bare.index.tolist()
-    with pytest.raises(FrameError, match="no id of Panoramax"):
+    with pytest.raises(FrameError, match="not an id of Panoramax"):
         items.named(pd.DataFrame({"id": [1]}), "a table")
 
 

@@ -192,7 +192,7 @@ def test_a_tile_of_another_provider_is_refused_by_name():
         mapillary.decode(STUTTGART, *AT, 15)
     with pytest.raises(ForeignError, match="Panoramax"):
         mapillary.decode(SEQUENCES, 8609, 5642)
-    with pytest.raises(ForeignError, match="no tile of Panoramax: its layers are roads"):
+    with pytest.raises(ForeignError, match="not a tile of Panoramax: its layers are roads"):
         decode(tile({"roads": [{"name": "x"}]}), *AT)
 
 

@@ -299,11 +299,11 @@ def test_what_has_no_effect_or_would_publish_private_images_is_refused(panoramax
     folder = tmp_path / "private"
     folder_of(folder, 2, lon=elsewhere())
     for option in ({"private": True}, {"organization_key": "123"}, {"file_types": "image"}, {"track": "x.gpx"}):
-        with pytest.raises(InputError, match=rf"`{next(iter(option))}` is of no use for Panoramax"):
+        with pytest.raises(InputError, match=rf"`{next(iter(option))}` has no effect for Panoramax"):
             mlygeo.upload(folder, service=service, **option)
-    with pytest.raises(InputError, match="`blurred` is of no use for Mapillary"):
+    with pytest.raises(InputError, match="`blurred` has no effect for Mapillary"):
         mlygeo.upload(folder, blurred=True)
-    with pytest.raises(InputError, match="`endpoint` is of no use for Mapillary"):
+    with pytest.raises(InputError, match="`endpoint` has no effect for Mapillary"):
         mlygeo.upload(folder, endpoint=panoramax.api)
     with pytest.raises(InputError, match="the catalogue of all instances takes no uploads"):
         mlygeo.upload(folder, provider="panoramax")

@@ -128,7 +128,7 @@ def test_datasets_on_a_server_are_compared_too(city):
 def test_only_datasets_can_be_compared(city):
     with pytest.raises(InputError, match=r"part-0\.parquet is none"):
         mlygeo.partition(part_of(city), verify=True)
-    with pytest.raises(InputError, match="`add` is of no use"):
+    with pytest.raises(InputError, match="`add` has no effect"):
         mlygeo.partition(city, verify=True, add=True)
     city.with_name("city.partitions.parquet").unlink()
     with pytest.raises(InputError, match=r"city\.partitions\.parquet"):

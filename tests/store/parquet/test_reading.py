@@ -241,7 +241,7 @@ BROKEN = {
     "no metadata": ({"a": [1]}, None, None, "says nothing of a geometry"),
     "deep": (None, DEEP, None, "damaged"),
     "deep list": (None, b"[" * 100_000, None, "damaged"),
-    "no JSON": (None, b"{", None, "damaged"),
+    "not JSON": (None, b"{", None, "damaged"),
     "no UTF-8": (None, b'{"\xff": 1}', None, "damaged"),
     "a list": (None, b"[]", None, "not a JSON object"),
     "too large": (None, b" " * (17 * 2**20), None, "larger than 16 MB"),
@@ -273,7 +273,7 @@ BROKEN = {
     "zone": (
         {"t": pa.array([1], pa.timestamp("ms", "Mars/Phobos")), "geometry": wkb(POINTS[:1])}, geo_of(), None, "'t'"
     ),
-    "text that is no UTF-8": (
+    "text that is not a UTF-8": (
         {"t": pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(b"\0\0\0\0\2\0\0\0"), pa.py_buffer(b"\xff\xfe")]),
          "geometry": wkb(POINTS[:1])}, geo_of(), None, "'t'",
     ),

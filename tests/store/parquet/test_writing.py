@@ -51,7 +51,7 @@ def test_a_column_that_would_change_is_refused_by_name(tmp_path, name):
 
 
 def test_lists_of_arrow_come_back(tmp_path):
-    """Parquet names their values "element" where Arrow says "item", which is no difference."""
+    """Parquet names their values "element" where Arrow says "item", which is not a difference."""
     frame = frame_with(pd.Series([[1], None, []], dtype=pd.ArrowDtype(pa.list_(pa.int64()))))
     back = store.read_frame(store.write_frame(frame, tmp_path / "x.parquet"))
     assert back["odd"].dtype.pyarrow_dtype == frame["odd"].dtype.pyarrow_dtype
