@@ -17,7 +17,7 @@ from mlygeo.parts import firsts, points, selection
 from mlygeo.parts.certain import meeting
 from mlygeo.parts.matching import planar
 from mlygeo.parts.points import TaskPoints
-from mlygeo.parts.selection import Inputs, Options, counts_of  # noqa: F401 - every step has it
+from mlygeo.parts.selection import Inputs, Options
 from mlygeo.spatial import areas, nearest
 from mlygeo.spatial.knn import FIRST_LIMIT_M, WIDER
 from mlygeo.store.points import SomeOf
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 MOST_POINTS = 1_000_000
 """Points that are searched at once; those of one task may be more."""
+
+counts_of = selection.counts_of
+"""What was counted in a part: it is that of any selection."""
 
 
 def task(made: Plan, number: int) -> dict[str, Any]:
