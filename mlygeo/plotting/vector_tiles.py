@@ -8,6 +8,7 @@ one thing in one of them and another in the next.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -226,7 +227,8 @@ def _layers(tile: bytes) -> Iterator[tuple[str, Objects, dict[str, Objects]]]:
             columns = {each: table.column(each).to_numpy(zero_copy_only=False) for each in table.column_names}
             yield name, np.asarray(shapely.from_wkb(geometry, on_invalid="ignore")), columns
     except (DataSourceError, DataLayerError) as error:
-        raise FormatError(f"GDAL cannot read it ({error})") from error
+        said = re.sub(r"'/vsimem/[^']*'", "it is", str(error)).partition(";")[0]
+        raise FormatError(f"GDAL cannot read it ({said})") from error
 
 
 def _looks(theme: str, geometry: Objects, columns: dict[str, Objects]) -> dict[str, Flags]:

@@ -1,5 +1,6 @@
 """Base maps in the page: of archives on disk and on a server, and of vector tiles."""
 
+import gzip
 import json
 import re
 from pathlib import Path
@@ -267,6 +268,41 @@ def test_broken_tiles_are_counted(tmp_path, places):
         plotting.explore(places, basemap=path)
 
 
+def test_tiles_whose_gzip_is_broken_and_pictures_that_are_none_are_counted(tmp_path, places):
+    tiles = tile_archives.vector_tiles(OPENMAPTILES, ZOOMS)
+    packed = {address: gzip.compress(content) for address, content in tiles.items()}
+    finest = [address for address in tiles if address[0] == 14]
+    packed[finest[0]] = packed[finest[0]][:-9]
+    path = tile_archives.write(tmp_path / "city.pmtiles", packed, bounds=AROUND, compression="NONE")
+    assert "1 tile cannot be read (14/" in plotting.explore(places, basemap=path).notes()[-1]
+    tiles = tile_archives.picture_tiles(AROUND, [12], "red")
+    tiles[min(tiles)] = b"<svg/>"
+    path = tile_archives.write(tmp_path / "red.pmtiles", tiles, bounds=AROUND, kind="PNG")
+    assert "it is not a picture of type png" in plotting.explore(places, basemap=path).notes()[-1]
+    tile_archives.write(path, tiles, bounds=AROUND, kind="WEBP")
+    with pytest.raises(FormatError, match=r"no tile of red.pmtiles can be read: .* type webp"):
+        plotting.explore(places, basemap=path)
+
+
+def test_a_coarsest_zoom_with_too_many_tiles_is_refused_before_they_are_listed(tmp_path):
+    path = tile_archives.write(tmp_path / "fine.pmtiles", {(19, 5, 5): b""}, bounds=(-180, -85, 180, 85))
+    wide = gpd.GeoDataFrame({"id": [1, 2]}, geometry=[Point(-80, -70), Point(80, 70)], crs=4326)
+    with pytest.raises(InputError, match=r"zoom 19, its coarsest, has \d{2,3},\d{3},\d{3},\d{3} tiles there"):
+        plotting.explore(wide, basemap=path)
+
+
+def test_tiles_that_are_large_together_are_refused(monkeypatch, places, city):
+    monkeypatch.setattr(basemap, "MOST_HELD", 1000)
+    with pytest.raises(InputError, match=r"the tiles of zoom \d+ have more than"):
+        plotting.explore(places, basemap=city)
+
+
+def test_keys_in_addresses_are_not_said(places):
+    with pytest.raises(InputError) as error:
+        plotting.explore(places, basemap="ftp://me:mine@example.org/{z}/{x}/{y}.png?key=SECRET")
+    assert not re.search("SECRET|mine", str(error.value))
+
+
 def test_whose_it_is_must_be_known(tmp_path, places):
     tiles = tile_archives.vector_tiles(OPENMAPTILES, ZOOMS)
     silent = tile_archives.write(tmp_path / "silent.pmtiles", tiles, bounds=AROUND, attribution=None)
@@ -312,6 +348,18 @@ def test_a_directory_that_unpacks_to_gigabytes_is_refused(tmp_path, places, monk
     tiles = tile_archives.vector_tiles(OPENMAPTILES, ZOOMS)
     path = tile_archives.write(tmp_path / "bomb.pmtiles", tiles, bounds=AROUND, attribution="x" * 100_000)
     with pytest.raises(FormatError, match="metadata is damaged or has more than"):
+        plotting.explore(places, basemap=path)
+
+
+def test_metadata_that_is_nested_without_end_is_damaged(tmp_path, places):
+    nested = gzip.compress(b"[" * 1_000_000)
+    tiles = tile_archives.vector_tiles(OPENMAPTILES, [10])
+    path = tile_archives.write(tmp_path / "nested.pmtiles", tiles, bounds=AROUND)
+    content = path.read_bytes()
+    head = bytearray(content[:127])
+    head[24:40] = len(content).to_bytes(8, "little") + len(nested).to_bytes(8, "little")
+    path.write_bytes(bytes(head) + content[127:] + nested)
+    with pytest.raises(FormatError, match=r"nested.pmtiles: its metadata is damaged"):
         plotting.explore(places, basemap=path)
 
 
