@@ -255,14 +255,23 @@ def test_a_map_without_tiles_is_refused_and_one_with_some_counts_them(tmp_path, 
         plotting.explore(places, basemap=empty)
 
 
+NOT_TEXT = b"water", b"class"
+"""The name of a layer and that of a column, of which other bytes are made."""
+
+
 def test_broken_tiles_are_counted(tmp_path, places):
     tiles = tile_archives.vector_tiles(OPENMAPTILES, ZOOMS)
-    broken = [address for address in tiles if address[0] == 14][:2]
-    for address, content in zip(broken, (b"<html>no</html>", tiles[broken[1]][:-3]), strict=True):
+    broken = [address for address in tiles if address[0] == 14][:4]
+    bad = (
+        b"<html>no</html>", tiles[broken[1]][:-3],
+        *(tiles[address].replace(name, b"\xff" * len(name)) for address, name in zip(broken[2:], NOT_TEXT, strict=True)),
+    )  # fmt: skip
+    for address, content in zip(broken, bad, strict=True):
+        assert tiles[address] != content
         tiles[address] = content
     path = tile_archives.write(tmp_path / "city.pmtiles", tiles, bounds=AROUND)
     notes = plotting.explore(places, basemap=path).notes()
-    assert re.match(r"base map: 2 tiles cannot be read \(14/\d+/\d+: ", notes[-1]), notes
+    assert re.match(r"base map: 4 tiles cannot be read \(14/\d+/\d+: ", notes[-1]), notes
     path = tile_archives.write(tmp_path / "city.pmtiles", dict.fromkeys(tiles, b"{}"), bounds=AROUND)
     with pytest.raises(FormatError, match=r"no tile of city.pmtiles can be read: .*JSON"):
         plotting.explore(places, basemap=path)
