@@ -20,6 +20,7 @@ from mlygeo.parts.points import TaskPoints
 from mlygeo.parts.selection import Inputs, Options
 from mlygeo.spatial import areas, nearest
 from mlygeo.spatial.knn import FIRST_LIMIT_M, WIDER
+from mlygeo.store.parquet.files import GeoFile
 from mlygeo.store.points import SomeOf
 
 if TYPE_CHECKING:
@@ -69,8 +70,9 @@ def task(made: Plan, number: int) -> dict[str, Any]:
 
 
 def counts_of(path: Path) -> dict[str, Any]:
-    """Return what is counted in the file of a part, which is one of a selection."""
-    return selection.counts_of(path)
+    """Return what is counted in the file of a part, as `task` does."""
+    found: dict[str, Any] = GeoFile(path).attrs[selection.COUNTS]
+    return found
 
 
 def others(made: Plan, number: int, own: TaskPoints, projection: Projection | Zones) -> tuple[Rows, Rows]:
