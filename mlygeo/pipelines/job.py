@@ -253,7 +253,7 @@ def check_output(kind: Output, path: Path, *, or_dataset: bool = False) -> None:
         pass
     elif kind == "picture":
         if path.suffix.lower() not in PICTURES:
-            raise OutputError(f"{path.name}: maps are written as {', '.join(PICTURES[:-1])} or {PICTURES[-1]}")
+            raise OutputError(f"{path.name or path}: maps are written as {', '.join(PICTURES[:-1])} or {PICTURES[-1]}")
     else:
         store.check_writable(path)
     parent = places.existing(path)

@@ -28,15 +28,18 @@ from mlygeo.progress import counted, working
 from mlygeo.store import tile_archives
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from mlygeo.plotting.ground import Ground
 
     Address = tuple[int, int, int]
-    Fetch = Callable[[list[Address]], list[bytes | None]]
+    Fetch = Callable[[list[Address]], Iterable[bytes | None]]
 
 MOST_BYTES = 8_000_000
 """The budget: bytes of the page that a base map may take."""
+
+MOST_HELD = 128 << 20
+"""Bytes of the tiles of one zoom, at most: real ones have less than a hundredth."""
 
 MOST_TILES, MOST_ASKED_FOR = 1500, 300
 """Most tiles that are read from this machine, and from a server, which each answers to a request."""
@@ -120,18 +123,17 @@ def lay(ground: Ground, view: list[float]) -> Laid:
         if ground.kind == "archive":
             archive = stack.enter_context(tile_archives.opened(ground.address))
             _must_meet(archive, view)
-            kind = "shapes" if archive.kind == "vector" else "pictures"
+            kind, unpack = ("shapes", None) if archive.kind == "vector" else ("pictures", archive.picture)
             pool = stack.enter_context(ThreadPoolExecutor(base.AT_ONCE if ground.is_remote else 1))
-            taken = _taken(
-                lambda all_of: list(pool.map(archive.tile, *_columns(all_of))), kind, archive.zooms, view, ground
-            )
+            fetch = partial(pool.map, archive.tile)
+            taken = _taken(lambda all_of: fetch(*_columns(all_of)), unpack, archive.zooms, view, ground)
             picture = archive.kind
         else:
             client = stack.enter_context(http.Client(Files(), connections=base.AT_ONCE))
             pool = stack.enter_context(ThreadPoolExecutor(base.AT_ONCE))
             kind, picture = "shapes", ""
-            tile = partial(_asked, client, ground)
-            taken = _taken(lambda all_of: list(pool.map(tile, *_columns(all_of))), kind, (0, FINEST), view, ground)
+            fetch = partial(pool.map, partial(_asked, client, ground))
+            taken = _taken(lambda all_of: fetch(*_columns(all_of)), None, (0, FINEST), view, ground)
     zooms = [taken.levels[0].zoom, taken.levels[-1].zoom]
     if kind == "pictures":
         tiles = {name: text for level in taken.levels for name, text in level.content.items()}
@@ -159,29 +161,30 @@ def _must_meet(archive: tile_archives.Archive, view: list[float]) -> None:
 
 def _taken(
     fetch: Fetch,
-    kind: str,
+    picture: Callable[[bytes], bytes] | None,
     zooms: tuple[int, int],
     view: list[float],
     ground: Ground,
 ) -> _Taken:
-    """Return the levels that fit into the page, from coarse to fine."""
+    """Return the levels that fit into the page, from coarse to fine; `picture` unpacks one, None for shapes."""
     whole = math.floor(math.log2(WORLD / max(view[2], view[3])))
     least, most = zooms[0], min(zooms[1], DEEPEST)
     start = max(min(whole, most) - COARSER, least)
     taken, asked, size = _Taken(), 0, 0
     room = MOST_ASKED_FOR if ground.is_remote else MOST_TILES
     for zoom in range(start, most + 1):
-        addresses = _around(view, zoom, WIDER[kind])
-        asked += len(addresses)
+        columns, rows = _around(view, zoom, WIDER["pictures" if picture else "shapes"])
+        count = len(columns) * len(rows)
+        asked += count
         if asked > room:
             if not taken.levels:
-                raise _too_large(ground, f"zoom {zoom}, its coarsest, has {len(addresses):,} tiles there, of which"
+                raise _too_large(ground, f"zoom {zoom}, its coarsest, has {count:,} tiles there, of which"
                                  f" {room:,} may be read")  # fmt: skip
             break
-        tiles = {address: content for address, content in zip(addresses, fetch(addresses), strict=True) if content}
-        middle = set(_around(view, zoom, 0.0))
+        tiles = _read(fetch, _addresses(zoom, columns, rows), ground)
+        middle = set(_addresses(zoom, *_around(view, zoom, 0.0)))
         before = replace(taken, broken=list(taken.broken), others=set(taken.others))
-        level = _pictures(zoom, tiles) if kind == "pictures" else _shapes(zoom, tiles, taken)
+        level = _pictures(zoom, tiles, picture, taken) if picture else _shapes(zoom, tiles, taken)
         if size + level.size > MOST_BYTES:
             if not taken.levels:
                 raise _too_large(ground, f"zoom {zoom} alone takes {level.size / 1e6:.1f} MB of {MOST_BYTES / 1e6:.0f}")
@@ -197,6 +200,18 @@ def _taken(
     if not taken.levels:
         raise InputError(f"`basemap`: {ground.name} has no tile where the map is")
     return taken
+
+
+def _read(fetch: Fetch, addresses: list[Address], ground: Ground) -> dict[Address, bytes]:
+    """Return those of some tiles that are there."""
+    found, held = {}, 0
+    for address, content in zip(addresses, fetch(addresses), strict=True):
+        if content:
+            found[address] = content
+            held += len(content)
+        if held > MOST_HELD:
+            raise _too_large(ground, f"the tiles of zoom {address[0]} have more than {MOST_HELD >> 20} MiB")
+    return found
 
 
 def _too_large(ground: Ground, why: str) -> InputError:
@@ -218,18 +233,29 @@ def _asked(client: http.Client, ground: Ground, zoom: int, column: int, row: int
         return None
 
 
-def _around(view: list[float], zoom: int, wider: float) -> list[Address]:
-    """Return the addresses of the tiles of what the map shows, and some around it."""
+def _around(view: list[float], zoom: int, wider: float) -> tuple[range, range]:
+    """Return the columns and rows of the tiles of what the map shows, and some around it; columns go on round."""
     side, count = WORLD / 2**zoom, 2**zoom
     left, top, wide, high = view
     first, last = math.floor(left / side - wider), math.floor((left + wide) / side + wider)
     last = min(last, first + count - 1)
     upper, lower = max(math.floor(top / side - wider), 0), min(math.floor((top + high) / side + wider), count - 1)
-    return [(zoom, column % count, row) for row in range(upper, lower + 1) for column in range(first, last + 1)]
+    return range(first, last + 1), range(upper, lower + 1)
 
 
-def _pictures(zoom: int, tiles: dict[Address, bytes]) -> _Level:
-    content = {f"{zoom}/{column}/{row}": base64.b64encode(tile).decode() for (_, column, row), tile in tiles.items()}
+def _addresses(zoom: int, columns: range, rows: range) -> list[Address]:
+    return [(zoom, column % 2**zoom, row) for row in rows for column in columns]
+
+
+def _pictures(zoom: int, tiles: dict[Address, bytes], picture: Callable[[bytes], bytes], taken: _Taken) -> _Level:
+    content = {}
+    for address in list(tiles):
+        name = "/".join(map(str, address))
+        try:
+            content[name] = base64.b64encode(picture(tiles[address])).decode()
+        except FormatError as error:
+            taken.broken.append(f"{name}: {error}")
+            del tiles[address]
     return _Level(zoom, [], content, sum(len(name) + len(text) + 6 for name, text in content.items()))
 
 

@@ -129,9 +129,10 @@ def ground_of(basemap: str | os.PathLike[str] | None, attribution: str | None) -
     near = parts.scheme == "http" and parts.hostname in {"localhost", "127.0.0.1", "::1"}
     sound = (parts.scheme == "https" or near) and bool(parts.hostname)
     sound = sound and all(name in basemap for name in ("{z}", "{x}", "{y}"))
+    named = paths.shown(basemap) if "://" in basemap else basemap
     if not sound or any(letter in basemap for letter in "\"'<>; "):
         raise InputError(
-            f"`basemap` is not an address of map tiles, and no PMTiles archive that is there: {basemap[:80]!r}",
+            f"`basemap` is not an address of map tiles, and no PMTiles archive that is there: {named[:80]!r}",
             hint="such as https://tile.openstreetmap.org/{z}/{x}/{y}.png, or city.pmtiles",
         )
     attribution = attribution or KNOWN.get(parts.hostname or "")
@@ -213,7 +214,7 @@ def picture(
         zoom -= 1
     places = [(column, row) for row in range(top, bottom + 1) for column in range(left, right + 1)]
     with http.Client(Files(), connections=AT_ONCE) as client, ThreadPoolExecutor(AT_ONCE) as pool:
-        tiles = list(pool.map(lambda at: _tile(client, ground.tile(zoom, *at)), places))
+        tiles = list(pool.map(lambda at: _tile(client, ground, zoom, *at), places))
     mosaic = np.full(((bottom - top + 1) * SIDE, (right - left + 1) * SIDE, 3), 255, np.uint8)
     for (column, row), tile in zip(places, tiles, strict=True):
         if tile is not None:
@@ -226,12 +227,12 @@ def picture(
     return mosaic[rows], extent, sum(tile is None for tile in tiles)
 
 
-def _tile(client: http.Client, address: str) -> Bytes | None:
+def _tile(client: http.Client, ground: Ground, zoom: int, column: int, row: int) -> Bytes | None:
     from PIL import Image, UnidentifiedImageError
 
-    what = f"the tile {address}"
+    what = f"tile {zoom}/{column % 2**zoom}/{row} of {ground.name}"
     try:
-        content = client.get(address, what=what)
+        content = client.get(ground.tile(zoom, column, row), what=what)
     except NotFoundError:
         return None
     try:

@@ -8,6 +8,7 @@ one thing in one of them and another in the next.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -208,9 +209,10 @@ class Part:
 
 def _layers(tile: bytes) -> Iterator[tuple[str, Objects, dict[str, Objects]]]:
     """Yield the name of each layer, its geometries in metres of tile 0/0/0, and the columns that tell what they are."""
+    import pyarrow as pa
     import pyogrio
     import shapely
-    from pyogrio.errors import DataLayerError, DataSourceError
+    from pyogrio.errors import DataLayerError, DataSourceError, FieldError, GeometryError
 
     if not tile:
         return
@@ -225,8 +227,13 @@ def _layers(tile: bytes) -> Iterator[tuple[str, Objects, dict[str, Objects]]]:
             geometry = table.column(about["geometry_name"] or "wkb_geometry").to_numpy(zero_copy_only=False)
             columns = {each: table.column(each).to_numpy(zero_copy_only=False) for each in table.column_names}
             yield name, np.asarray(shapely.from_wkb(geometry, on_invalid="ignore")), columns
-    except (DataSourceError, DataLayerError) as error:
-        raise FormatError(f"GDAL cannot read it ({error})") from error
+    except (
+        DataSourceError, DataLayerError, FieldError, GeometryError, pa.ArrowException, RuntimeError, ValueError,
+        KeyError,
+    ) as error:  # fmt: skip
+        # Names that are not UTF-8 are ValueErrors.
+        said = re.sub(r"'/vsimem/[^']*'", "it is", str(error)).partition(";")[0].rstrip(".")
+        raise FormatError(f"GDAL cannot read it ({said})") from error
 
 
 def _looks(theme: str, geometry: Objects, columns: dict[str, Objects]) -> dict[str, Flags]:

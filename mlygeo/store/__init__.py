@@ -492,7 +492,7 @@ def check_writable(path: Path) -> None:
         )
     if ending not in FORMATS:
         raise OutputError(
-            f"{path.name}: frames cannot be written as {ending or 'a file without an ending'!r}",
+            f"{path.name}: frames cannot be written as {repr(ending) if ending else 'a file without an ending'}",
             hint=f"use one of {endings()}",
         )
     if path.is_dir():

@@ -38,7 +38,7 @@ _DECODER = json.JSONDecoder()
 
 def _within_64_bits(digits: str) -> int:
     """Return a whole number; of one that GDAL would round in a sequence, and refuses in a collection, raise."""
-    if not -(2**63) <= (number := int(digits)) < 2**63:
+    if not -(2**63) < (number := int(digits)) < 2**63:
         raise _NotPlainError
     return number
 
@@ -72,11 +72,12 @@ def write(path: Path, target: Path, *, is_described: bool) -> Written | None:
     Returns
     -------
     written
-        None where a file is not one collection of features, or no JSON, or has no features.
+        None where a file is not one collection of features, or no JSON, or has no features; or where a column has
+        both texts and numbers with fractions: GDAL makes other texts of those in a sequence than in a collection.
     """
     verdict: geojson.Verdict = "kept" if is_described else "texts"
     while True:
-        ids, words, is_changed = geojson.Ids(), set[str](), False
+        ids, words, fractions, is_changed = geojson.Ids(), set[str](), set[str](), False
         are_lines = path.suffix.lower() in geojson.LINES and not is_described
         try:
             with target.open("wb") as file:
@@ -84,22 +85,35 @@ def write(path: Path, target: Path, *, is_described: bool) -> Written | None:
                     text = original
                     if feature is not None:
                         ids.add(feature)
-                        if is_described:
-                            properties = feature.get("properties") or {}
-                            words.update(name for name, value in properties.items() if isinstance(value, str))
-                        elif (verdict == "removed" or not ids.has_property) and geojson.change(feature, verdict):
-                            text, is_changed = json.dumps(feature).encode(), True
-                        elif are_lines:
-                            text = json.dumps(feature).encode()
+                        for name, value in _attributes(feature, is_described=is_described).items():
+                            if isinstance(value, str):
+                                words.add(name)
+                            elif isinstance(value, float):
+                                fractions.add(name)
+                        if not is_described:
+                            if (verdict == "removed" or not ids.has_property) and geojson.change(feature, verdict):
+                                text, is_changed = json.dumps(feature).encode(), True
+                            elif are_lines:
+                                text = json.dumps(feature).encode()
                     file.write((b"\n" if number else b"") + text if are_lines else b"\x1e" + text + b"\n")
-                if words:
+                if not are_lines and words & fractions:
+                    return None
+                if is_described and words:
                     last = {"type": "Feature", "properties": dict.fromkeys(words, "word"), "geometry": None}
                     file.write(b"\x1e" + json.dumps(last).encode() + b"\n")
         except (_NotPlainError, RecursionError, UnicodeError):
             return None
         if is_described or verdict == ids.verdict or not (is_changed or ids.verdict == "removed"):
-            return Written(ids.features, int(bool(words)), is_changed) if ids.features else None
+            return Written(ids.features, int(is_described and bool(words)), is_changed) if ids.features else None
         verdict = ids.verdict
+
+
+def _attributes(feature: dict[str, Any], *, is_described: bool) -> dict[str, Any]:
+    """Return what GDAL makes columns of: of features that have no properties, it is their members."""
+    properties = feature.get("properties")
+    if isinstance(properties, dict):
+        return properties
+    return {} if is_described else feature
 
 
 class _NotPlainError(Exception):

@@ -428,12 +428,20 @@ def _source(path: Path, *, is_described: bool, is_geojson: bool) -> Path | bytes
     return (geojson.with_ids(path) if is_geojson else None) or path
 
 
+_OF_JSON_FG = (b'"coordRefSys"', b'"conformsTo"', b'"featureType"', b'"place"', b'"time"')
+"""
+Members by which GDAL takes a collection for JSON-FG, which has places of its own and several layers
+(https://gdal.org/drivers/vector/jsonfg.html); it looks for them in the first 6,000 bytes.
+"""
+
+
 def _is_collection(path: Path) -> bool:
     """Return whether a file is one collection of GeoJSON, which has one layer; to open it is to read it."""
     if not DRIVERS.get(path.suffix.lower(), "").startswith("GeoJSON"):
         return False
     with path.open("rb") as file:
-        return b'"FeatureCollection"' in file.read(4096)
+        head = file.read(1 << 14)
+    return b'"FeatureCollection"' in head[:4096] and not any(member in head for member in _OF_JSON_FG)
 
 
 def _description_of(path: Path, layer: str, info: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -665,7 +673,7 @@ class LongLayer:
         for start, meta, table in self._tables():
             if told is not None:
                 attributes, wkb = _columns_of(meta, table, self.path)
-                shapes, damaged = _read_shapes(wkb)
+                shapes, damaged = _read_shapes(wkb, self.path)
                 found = _joined(meta, told.applied(attributes), shapes, damaged)
                 yield self._ids.applied(self._finished(found, start))
 
@@ -677,7 +685,7 @@ class LongLayer:
             attributes, wkb = _columns_of(meta, table, self.path)
             self._told = self._told or Told(meta, is_described=self._layer.about is not None)
             self._told.add(attributes)
-            shapes, damaged = _read_shapes(wkb)
+            shapes, damaged = _read_shapes(wkb, self.path)
             self._there += sum(value is not None for value in wkb)
             self._is_high = self._is_high or bool(shapely.has_z(shapes).any())
             if damaged.any() and not self._damaged:
@@ -689,7 +697,7 @@ class LongLayer:
             self._ids = WholeIds()
             for start, meta, table in self._tables():
                 attributes, wkb = _columns_of(meta, table, self.path)
-                self._look_at_ids(_joined(meta, self._told.applied(attributes), *_read_shapes(wkb)), start)
+                self._look_at_ids(_joined(meta, self._told.applied(attributes), *_read_shapes(wkb, self.path)), start)
         if self._damaged and self._damaged == self._there:
             raise _all_damaged(self.path, self._first_damaged, self._reason)
         if self._damaged:
@@ -712,6 +720,7 @@ class LongLayer:
 
         with (
             _gdal(self.path, quiet=quiet),
+            self._whole_unless_opened(),
             pyogrio.raw.open_arrow(
                 self._source, datetime_as_string=True, batch_size=ROWS_AT_ONCE, use_pyarrow=True, **self._layer.options
             ) as (meta, reader),
@@ -726,6 +735,18 @@ class LongLayer:
                 raise FormatError(f"{self.path.name}: of its {copy.features:,} features GDAL reads others")
             if not start:
                 yield 0, meta, pa.Table.from_batches([], reader.schema)
+
+    @contextmanager
+    def _whole_unless_opened(self) -> Iterator[None]:
+        """Have a file read as a whole where GDAL does not open its copy: what is wrong is said of the file then."""
+        from pyogrio.errors import DataSourceError
+
+        try:
+            yield
+        except DataSourceError:
+            if self._source is self.path:
+                raise
+            raise _WholeError from None
 
     def _finished(self, found: gpd.GeoDataFrame, start: int) -> gpd.GeoDataFrame:
         """Return rows, of which the first has this number, as those of the whole are."""
@@ -760,7 +781,7 @@ def _geometry_place(table: pa.Table, name: str) -> int | None:
 
 def _shapes(wkb: Objects, path: Path) -> tuple[Objects, Any]:
     """Return geometries, and which are damaged."""
-    shapes, damaged = _read_shapes(wkb)
+    shapes, damaged = _read_shapes(wkb, path)
     if damaged.any():
         reason = _why(wkb, damaged)
         if damaged.sum() == sum(value is not None for value in wkb):
@@ -769,10 +790,13 @@ def _shapes(wkb: Objects, path: Path) -> tuple[Objects, Any]:
     return shapes, damaged
 
 
-def _read_shapes(wkb: Objects) -> tuple[Objects, Any]:
+def _read_shapes(wkb: Objects, path: Path) -> tuple[Objects, Any]:
     import shapely
 
-    shapes = np.asarray(shapely.from_wkb(wkb, on_invalid="ignore"))
+    try:
+        shapes = np.asarray(shapely.from_wkb(wkb, on_invalid="ignore"))
+    except NotImplementedError as error:  # curves
+        raise FormatError(f"{path.name} cannot be read: {_line(error)}") from error
     there = np.fromiter((value is not None for value in wkb), bool, len(wkb))
     return shapes, there & shapely.is_missing(shapes)
 

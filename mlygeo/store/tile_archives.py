@@ -33,14 +33,20 @@ ENDING = ".pmtiles"
 
 HEADER_BYTES = 127
 
-MOST_BYTES = 64 << 20
-"""Most bytes of a directory or of the metadata, decompressed; real ones have some megabytes."""
+MOST_BYTES = 16 << 20
+"""Most bytes of a directory or of the metadata, decompressed, and of a tile; real ones have some hundred kilobytes."""
 
 DEEPEST = 4
 """Levels of directories, at most."""
 
 KINDS = {"MVT": "vector", "PNG": "png", "JPEG": "jpeg", "WEBP": "webp", "AVIF": "avif"}
 """The kinds of tiles that can be shown, by their names in the format."""
+
+_MARKS = {
+    "png": [(0, b"\x89PNG")], "jpeg": [(0, b"\xff\xd8\xff")], "webp": [(8, b"WEBP")],
+    "avif": [(4, b"ftypavif"), (4, b"ftypavis")],
+}  # fmt: skip
+"""Where pictures of each kind have which bytes."""
 
 _SQLITE = b"SQLite format 3\0"
 
@@ -114,13 +120,13 @@ class Archive:
         text = self._inside("metadata", self._header["metadata_offset"], self._header["metadata_length"])
         try:
             found = json.loads(text or b"{}")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise FormatError(f"{self.name}: its metadata is damaged ({error})") from error
         return found if isinstance(found, dict) else {}
 
     def tile(self, zoom: int, column: int, row: int) -> bytes | None:
         """
-        Return a tile, decompressed; None where it has none.
+        Return a tile as it is kept, which `unpacked` takes; None where there is none.
 
         Parameters
         ----------
@@ -130,7 +136,7 @@ class Archive:
         Raises
         ------
         FormatError
-            If a directory or the tile is damaged.
+            If a directory is damaged.
         """
         from pmtiles import tile
 
@@ -141,20 +147,34 @@ class Archive:
             if found is None:
                 return None
             if found.run_length:
-                return self._unpacked(found.offset, found.length, f"tile {zoom}/{column}/{row}")
+                return self._at("tile_data", found.offset, found.length, f"tile {zoom}/{column}/{row}")
             start, length = self._header["leaf_directory_offset"] + found.offset, found.length
         raise FormatError(f"{self.name}: its directories do not end")
 
-    def _unpacked(self, offset: int, length: int, what: str) -> bytes:
-        content = self._at("tile_data", offset, length, what)
+    def picture(self, tile: bytes) -> bytes:
+        """
+        Return the picture that a tile is, decompressed.
+
+        Parameters
+        ----------
+        tile
+            The tile as `tile` returns it.
+
+        Raises
+        ------
+        FormatError
+            If its gzip is damaged, or it is not of the kind that the archive says.
+        """
         if self._packed("tile_compression"):
-            with mvt_tiles.opened(content) as plain:
-                return plain
-        return content
+            with mvt_tiles.opened(tile) as plain:
+                tile = plain
+        if not any(tile[at:].startswith(mark) for at, mark in _MARKS[self.kind]):
+            raise FormatError(f"it is not a picture of type {self.kind}")
+        return tile
 
     def _at(self, part: str, offset: int, length: int, what: str) -> bytes:
         start, end = self._header[f"{part}_offset"], self._header[f"{part}_offset"] + self._header[f"{part}_length"]
-        if length > MOST_BYTES or start + offset + length > end:
+        if offset < 0 or length > MOST_BYTES or start + offset + length > end:
             raise FormatError(f"{self.name}: {what} lies outside of the archive")
         return self._read(start + offset, start + offset + length)
 
@@ -169,7 +189,7 @@ class Archive:
 
     def _inside(self, what: str, start: int, length: int) -> bytes:
         """Return the bytes of a directory or of the metadata, decompressed."""
-        if length > MOST_BYTES or start + length > self._size:
+        if start < 0 or length > MOST_BYTES or start + length > self._size:
             raise FormatError(f"{self.name}: {what} lies outside of the archive")
         content = self._read(start, start + length)
         if not length or not self._packed("internal_compression"):

@@ -69,9 +69,9 @@ class WholeIds:
                 self._gaps[name] = self._gaps.get(name, False) or bool(numbers.isna().any())
         self._first = next((each for each in ("id", "creator_id") if each in columns), None)
         if self._first is not None and str(columns[self._first].dtype) in _TEXTS:
-            # A column of objects with gaps is no text, as `frames.form` has it.
-            self._is_text = self._is_text and pd.api.types.is_string_dtype(columns[self._first])
             words = columns[self._first].dropna()
+            # Python objects that are not all texts are none, as `frames.form` has it.
+            self._is_text = self._is_text and pd.api.types.is_string_dtype(words)
             look = frames.look_like_numbers(words)
             self._words += len(words)
             self._numbers += int(np.count_nonzero(look))

@@ -1,5 +1,6 @@
 """Base maps in the page: of archives on disk and on a server, and of vector tiles."""
 
+import gzip
 import json
 import re
 from pathlib import Path
@@ -254,17 +255,61 @@ def test_a_map_without_tiles_is_refused_and_one_with_some_counts_them(tmp_path, 
         plotting.explore(places, basemap=empty)
 
 
+NOT_TEXT = b"water", b"class"
+"""The name of a layer and that of a column, of which other bytes are made."""
+
+
 def test_broken_tiles_are_counted(tmp_path, places):
     tiles = tile_archives.vector_tiles(OPENMAPTILES, ZOOMS)
-    broken = [address for address in tiles if address[0] == 14][:2]
-    for address, content in zip(broken, (b"<html>no</html>", tiles[broken[1]][:-3]), strict=True):
+    broken = [address for address in tiles if address[0] == 14][:4]
+    bad = (
+        b"<html>no</html>", tiles[broken[1]][:-3],
+        *(tiles[address].replace(name, b"\xff" * len(name)) for address, name in zip(broken[2:], NOT_TEXT, strict=True)),
+    )  # fmt: skip
+    for address, content in zip(broken, bad, strict=True):
+        assert tiles[address] != content
         tiles[address] = content
     path = tile_archives.write(tmp_path / "city.pmtiles", tiles, bounds=AROUND)
     notes = plotting.explore(places, basemap=path).notes()
-    assert re.match(r"base map: 2 tiles cannot be read \(14/\d+/\d+: ", notes[-1]), notes
+    assert re.match(r"base map: 4 tiles cannot be read \(14/\d+/\d+: ", notes[-1]), notes
     path = tile_archives.write(tmp_path / "city.pmtiles", dict.fromkeys(tiles, b"{}"), bounds=AROUND)
     with pytest.raises(FormatError, match=r"no tile of city.pmtiles can be read: .*JSON"):
         plotting.explore(places, basemap=path)
+
+
+def test_tiles_whose_gzip_is_broken_and_pictures_that_are_none_are_counted(tmp_path, places):
+    tiles = tile_archives.vector_tiles(OPENMAPTILES, ZOOMS)
+    packed = {address: gzip.compress(content) for address, content in tiles.items()}
+    finest = [address for address in tiles if address[0] == 14]
+    packed[finest[0]] = packed[finest[0]][:-9]
+    path = tile_archives.write(tmp_path / "city.pmtiles", packed, bounds=AROUND, compression="NONE")
+    assert "1 tile cannot be read (14/" in plotting.explore(places, basemap=path).notes()[-1]
+    tiles = tile_archives.picture_tiles(AROUND, [12], "red")
+    tiles[min(tiles)] = b"<svg/>"
+    path = tile_archives.write(tmp_path / "red.pmtiles", tiles, bounds=AROUND, kind="PNG")
+    assert "it is not a picture of type png" in plotting.explore(places, basemap=path).notes()[-1]
+    tile_archives.write(path, tiles, bounds=AROUND, kind="WEBP")
+    with pytest.raises(FormatError, match=r"no tile of red.pmtiles can be read: .* type webp"):
+        plotting.explore(places, basemap=path)
+
+
+def test_a_coarsest_zoom_with_too_many_tiles_is_refused_before_they_are_listed(tmp_path):
+    path = tile_archives.write(tmp_path / "fine.pmtiles", {(19, 5, 5): b""}, bounds=(-180, -85, 180, 85))
+    wide = gpd.GeoDataFrame({"id": [1, 2]}, geometry=[Point(-80, -70), Point(80, 70)], crs=4326)
+    with pytest.raises(InputError, match=r"zoom 19, its coarsest, has \d{2,3},\d{3},\d{3},\d{3} tiles there"):
+        plotting.explore(wide, basemap=path)
+
+
+def test_tiles_that_are_large_together_are_refused(monkeypatch, places, city):
+    monkeypatch.setattr(basemap, "MOST_HELD", 1000)
+    with pytest.raises(InputError, match=r"the tiles of zoom \d+ have more than"):
+        plotting.explore(places, basemap=city)
+
+
+def test_keys_in_addresses_are_not_said(places):
+    with pytest.raises(InputError) as error:
+        plotting.explore(places, basemap="ftp://me:mine@example.org/{z}/{x}/{y}.png?key=SECRET")
+    assert not re.search("SECRET|mine", str(error.value))
 
 
 def test_whose_it_is_must_be_known(tmp_path, places):
@@ -312,6 +357,18 @@ def test_a_directory_that_unpacks_to_gigabytes_is_refused(tmp_path, places, monk
     tiles = tile_archives.vector_tiles(OPENMAPTILES, ZOOMS)
     path = tile_archives.write(tmp_path / "bomb.pmtiles", tiles, bounds=AROUND, attribution="x" * 100_000)
     with pytest.raises(FormatError, match="metadata is damaged or has more than"):
+        plotting.explore(places, basemap=path)
+
+
+def test_metadata_that_is_nested_without_end_is_damaged(tmp_path, places):
+    nested = gzip.compress(b"[" * 1_000_000)
+    tiles = tile_archives.vector_tiles(OPENMAPTILES, [10])
+    path = tile_archives.write(tmp_path / "nested.pmtiles", tiles, bounds=AROUND)
+    content = path.read_bytes()
+    head = bytearray(content[:127])
+    head[24:40] = len(content).to_bytes(8, "little") + len(nested).to_bytes(8, "little")
+    path.write_bytes(bytes(head) + content[127:] + nested)
+    with pytest.raises(FormatError, match=r"nested.pmtiles: its metadata is damaged"):
         plotting.explore(places, basemap=path)
 
 

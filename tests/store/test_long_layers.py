@@ -258,9 +258,57 @@ def test_the_size_of_a_shapefile_is_that_of_its_attributes_too(tmp_path):
         {"type": "FeatureCollection", "features": [FEATURE["geometry"]]},
         {"type": "FeatureCollection", "features": []},
         {"type": "FeatureCollection", "features": [FEATURE | {"properties": {"a": 2**63}}]},
+        {"type": "FeatureCollection", "features": [FEATURE | {"properties": {"a": -(2**63)}}]},
+        {"type": "FeatureCollection", "features": [FEATURE | {"properties": {"a": each}} for each in (48.7, "x")]},
+        {
+            "type": "FeatureCollection",
+            "features": [{"type": "Feature", "a": each, "geometry": FEATURE["geometry"]} for each in (48.7, "x")],
+        },
     ],
 )
 def test_other_json_is_read_as_a_whole(tmp_path, value):
     path = tmp_path / "rows.geojson"
     path.write_text(json.dumps(value))
     assert gdal.LongLayer.of(path, None, tmp_path) is None
+
+
+CURVE = {"type": "CircularString", "coordinates": [[9, 48], [10, 49], [11, 48]]}
+PLACE = {"place": {"type": "Point", "coordinates": [500000, 5400000]}, "geometry": None}
+JSON_FG = {"type": "FeatureCollection", "coordRefSys": "http://www.opengis.net/def/crs/EPSG/0/25832"}
+
+
+@pytest.mark.parametrize(
+    ("features", "more"),
+    [
+        ([FEATURE | {"geometry": CURVE}], {"type": "FeatureCollection"}),
+        ([FEATURE | PLACE, FEATURE | PLACE], JSON_FG),
+        ([FEATURE], JSON_FG),
+        ([FEATURE | {"featureType": "road"}, FEATURE | {"featureType": "river"}], JSON_FG),
+        ([FEATURE | {"properties": {"place": {"type": "town"}}}], {"type": "FeatureCollection"}),
+        ([FEATURE | {"properties": {"time": {"date": "2024-05-01"}}}], {"type": "FeatureCollection"}),
+    ],
+    ids=["curves", "places in a CRS", "a CRS", "kinds", "a property place", "a property time"],
+)
+@pytest.mark.parametrize("ending", [".geojson", ".geojsonl"])
+def test_what_gdal_reads_in_another_way_is_read_as_the_whole(tmp_path, caplog, features, more, ending):
+    caplog.set_level(logging.WARNING)
+    path = tmp_path / f"rows{ending}"
+    lines = "\n".join(map(json.dumps, features)) + "\n"
+    path.write_text(json.dumps(more | {"features": features}) if ending == ".geojson" else lines)
+    (tmp_path / "copy").mkdir()
+    expected = facts(lambda: store.read_frame(path), caplog)
+    long = facts(lambda: gdal.LongLayer.of(path, None, tmp_path / "copy"), caplog)
+    if long[0] is None and long[1] is None:  # it is read as the whole
+        return
+    found = facts(lambda: in_pieces(path, tmp_path / "copy"), caplog)
+    assert found[1:] == expected[1:]
+    if expected[1] is None:
+        assert_same(found[0], expected[0])
+
+
+def test_kinds_of_json_fg_are_layers_to_choose_from(tmp_path):
+    path = tmp_path / "rows.geojson"
+    kinds = [FEATURE | {"featureType": kind} for kind in ("road", "river")]
+    path.write_text(json.dumps(JSON_FG | {"features": kinds}))
+    with pytest.raises(FrameError, match=r"has several layers: river \(Point\), road \(Point\)"):
+        store.read_frame(path)
