@@ -131,14 +131,14 @@ def ground_of(basemap: str | os.PathLike[str] | None, attribution: str | None) -
     sound = sound and all(name in basemap for name in ("{z}", "{x}", "{y}"))
     if not sound or any(letter in basemap for letter in "\"'<>; "):
         raise InputError(
-            f"`basemap` is not an address of map tiles, and no PMTiles archive that is there: {basemap[:80]!r}",
+            f"`basemap` is neither an address of map tiles nor an existing PMTiles archive: {basemap[:80]!r}",
             hint="such as https://tile.openstreetmap.org/{z}/{x}/{y}.png, or city.pmtiles",
         )
     attribution = attribution or KNOWN.get(parts.hostname or "")
     if attribution is None:
         raise InputError(
-            f"`basemap_attribution` is missing: nothing says whose the map tiles of {parts.hostname} are",
-            hint='such as "© OpenStreetMap contributors"; whoever serves the tiles says what',
+            f"`basemap_attribution` is missing: it is not known whom to credit for the tiles of {parts.hostname}",
+            hint='such as "© OpenStreetMap contributors"; the terms of the server say what',
         )
     return Ground(basemap, attribution, "vector" if parts.path.lower().endswith(VECTOR) else "pictures")
 
@@ -151,8 +151,8 @@ def _of_archive(source: str, attribution: str | None) -> Ground:
     lines = [line for line in (attribution, _plain(said) if isinstance(said, str) else None) if line]
     if not lines:
         raise InputError(
-            f"`basemap_attribution` is missing: {name} does not say whose its map tiles are",
-            hint='such as "© OpenStreetMap contributors"; whoever made the archive says what',
+            f"`basemap_attribution` is missing: {name} does not say whom to credit for its tiles",
+            hint='such as "© OpenStreetMap contributors"; the terms of its makers say what',
         )
     address = source if "://" in source else str(Path(source).expanduser())
     return Ground(address, "; ".join(dict.fromkeys(lines)), "archive")
@@ -239,7 +239,7 @@ def _tile(client: http.Client, address: str) -> Bytes | None:
             return np.asarray(_on_white(opened).resize((SIDE, SIDE)))
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
         raise FormatError(
-            f"{what} is not a picture", hint="base maps are tiles of pictures, not vector tiles"
+            f"{what} is not a picture", hint="give an address of tiles that are pictures, not vector tiles"
         ) from error
 
 

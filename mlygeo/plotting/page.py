@@ -172,7 +172,7 @@ def explore(
     FrameError
         If there is nothing to draw.
     InputError
-        If `basemap` is neither address nor archive, or does not reach the region, or nothing says whose it is, or
+        If `basemap` is neither an address nor an archive, or does not reach the region, or nothing says whose it is, or
         `thumbnails` is another word, or asks for addresses that no layer has.
     FormatError
         If an archive is damaged, or of a kind that cannot be shown.

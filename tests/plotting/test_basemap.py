@@ -318,7 +318,7 @@ def test_a_directory_that_unpacks_to_gigabytes_is_refused(tmp_path, places, monk
 def test_what_is_no_archive_that_is_there(tmp_path, places):
     with pytest.raises(FileError, match=r"gone.pmtiles cannot be read"):
         plotting.explore(places, basemap=tmp_path / "gone.pmtiles")
-    with pytest.raises(InputError, match="no PMTiles archive that is there"):
+    with pytest.raises(InputError, match="nor an existing PMTiles archive"):
         plotting.explore(places, basemap="gone.mbtiles")
     with pytest.raises(InputError, match=r"not read from http://example.org"):
         plotting.explore(places, basemap="http://example.org/city.pmtiles")
