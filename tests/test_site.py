@@ -21,7 +21,8 @@ PHONE = 390
 """Pixels of a phone's width."""
 
 OTHER_SITES = {
-    "creativecommons.org", "docs.mlcommons.org", "epsg.io", "geopandas.org", "github.com", "keepachangelog.com", "orcid.org",
+    "creativecommons.org", "docs.mlcommons.org", "docs.protomaps.com", "epsg.io", "geopandas.org", "github.com",
+    "keepachangelog.com", "orcid.org",
     "panoramax.fr", "semver.org", "www.mapillary.com", "www.openstreetmap.org", "www.researchobject.org",
     "www.w3.org",
 }  # fmt: skip
