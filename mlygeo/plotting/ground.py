@@ -100,12 +100,12 @@ def ground_of(basemap: str | os.PathLike[str] | None, attribution: str | None) -
     basemap
         Address of tiles, with {z}, {x} and {y}; or path or address of a PMTiles archive.
     attribution
-        Whose the tiles are. What an archive says stands below the map in any case.
+        Credit for the tiles. The credit in an archive is written below the map in any case.
 
     Raises
     ------
     InputError
-        If it is neither, or it is not known whose the tiles are.
+        If it is neither, or the credit for the tiles is unknown.
     FileError
         If an archive cannot be read.
     FormatError
