@@ -138,7 +138,7 @@ def ground_of(basemap: str | os.PathLike[str] | None, attribution: str | None) -
     if attribution is None:
         raise InputError(
             f"`basemap_attribution` is missing: it is not known whom to credit for the tiles of {parts.hostname}",
-            hint='such as "© OpenStreetMap contributors"; the terms of the server say what',
+            hint='such as "© OpenStreetMap contributors", as the terms of the server ask',
         )
     return Ground(basemap, attribution, "vector" if parts.path.lower().endswith(VECTOR) else "pictures")
 
@@ -152,7 +152,7 @@ def _of_archive(source: str, attribution: str | None) -> Ground:
     if not lines:
         raise InputError(
             f"`basemap_attribution` is missing: {name} does not say whom to credit for its tiles",
-            hint='such as "© OpenStreetMap contributors"; the terms of its makers say what',
+            hint='such as "© OpenStreetMap contributors", as its makers ask',
         )
     address = source if "://" in source else str(Path(source).expanduser())
     return Ground(address, "; ".join(dict.fromkeys(lines)), "archive")
