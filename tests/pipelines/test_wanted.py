@@ -481,7 +481,7 @@ def test_a_name_of_a_file_is_no_folder_to_be_made(server, images, tmp_path, name
     with pytest.raises(FormatError, match="is the name of a file, and `output` names a folder here"):
         mlygeo.download(images.iloc[:1], output=folder, service=service_of(server))
     status, _, err = run(monkeypatch, capsys, server, f"download {images['id'].iloc[0]} -o {folder}")
-    assert (status, "names a folder here" in err) == (1, True)
+    assert (status, "names a folder here" in err) == (2, True)
     assert not folder.exists()
     folder.mkdir()
     assert wanted(server, images.iloc[:1], output=folder) == 1
