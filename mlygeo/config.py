@@ -432,6 +432,11 @@ def _text(path: Path) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         is_wide = content[:2] in {b"\xff\xfe", b"\xfe\xff"}
+        if not is_wide and b"\0" in content:
+            raise ConfigError(
+                f"configuration file {path} is not text",
+                hint="a configuration is JSON or TOML; a file of polygons is a `region`",
+            ) from None
         raise ConfigError(
             f"configuration file {path} is {'UTF-16' if is_wide else 'not text in UTF-8'}", hint="save it as UTF-8"
         ) from None

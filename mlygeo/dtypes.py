@@ -110,7 +110,7 @@ def _times(values: pd.Series) -> pd.Series:
         # pandas would take 09/06/2024 as a day in September.
         odd = ~known.str.match(r"\s*[+-]?\d{4,}(?:-\d\d(?:-\d\d)?)?(?:\D|$)").astype(bool) & (known.str.strip() != "")
         if odd.any():
-            raise ValueError(f"{known[odd].iloc[0][:40]!r} is not a time as 2024-06-09T08:00:00Z")
+            raise ValueError(f"{known[odd].iloc[0][:40]!r} is not a time such as 2024-06-09T08:00:00Z")
         if known.str.fullmatch(r"\s*[+-]?\d{5,}(?:\.\d*)?\s*").any():
             return _times(pd.to_numeric(values))
         try:

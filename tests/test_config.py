@@ -106,6 +106,7 @@ class TestLoad:
             ("c.json", "", "broken JSON"),
             ("c.json", b"\xff\xfe\x00", "UTF-16"),
             ("c.json", b"\xe9", "UTF-8"),
+            ("c.gpkg", b"GPKG\0\xe9", "c.gpkg is not text"),
             ("c.json", b"[" + b" " * 1_100_000, "too long"),
             ("c.toml", 'seqdir = "a"\nplace = \n', "line 2"),
             ("c.conf", "<xml/>", "neither JSON"),

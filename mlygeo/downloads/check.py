@@ -105,7 +105,7 @@ def check_picture(content: bytes, *, format: str = "jpg") -> Picture:  # noqa: A
     if format != "jpg":
         return _decoded(content, format)
     if not content.startswith(b"\xff\xd8\xff"):
-        raise FormatError(f"it is not a JPEG but {_kind(content)}")
+        raise FormatError(f"it is not a JPEG, but {_kind(content)}")
     try:
         size, head = _walk(content)
         _decode_head(head)

@@ -165,9 +165,9 @@ class PictureSaver:
         try:
             check.check_picture(body)
         except BombError as error:
-            raise FinalError(f"what came is not a picture to keep: {error}") from error
+            raise FinalError(f"the response is not a picture to keep: {error}") from error
         except FormatError as error:
-            raise ServiceError(f"image {number}: what came is not a whole picture: {error}") from error
+            raise ServiceError(f"image {number}: the response is not a whole picture: {error}") from error
         content = self._finished(body, record, doubts)
         try:
             self._write_sidecar(number, record, path)

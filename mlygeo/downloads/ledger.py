@@ -683,7 +683,7 @@ def sqlite_errors(path: Path) -> Iterator[None]:
             raise FileError(f"{path} cannot be written to: the file or its folder is read-only") from error
         if "Could not decode" in str(error):
             raise FormatError(
-                f"{path} is damaged (it holds what is not text)",
+                f"{path} is damaged (it contains data that is not text)",
                 hint="move it away: images that are there are then recognised by their files",
             ) from error
         if "NOTADB" in code or "CORRUPT" in code or "no such table" in str(error) or "no such column" in str(error):

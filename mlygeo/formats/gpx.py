@@ -150,7 +150,7 @@ def read(open_file: Callable[[], BufferedIOBase], name: str) -> Points:
             points.problems.append("its text is not UTF-8 and was read as Latin-1")
     if damage is not None:
         if not len(points.lon):
-            raise FormatError(f"{name} is not a GPX file, or a damaged one ({damage.what})")
+            raise FormatError(f"{name} is not a GPX file, or is damaged ({damage.what})")
         points.problems.append(f"it is damaged ({damage.what}); the {len(points.lon):,} points before that were kept")
     return points
 

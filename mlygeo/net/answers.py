@@ -365,7 +365,7 @@ def parsed_json(content: bytes) -> dict[str, Any]:
     try:
         value = json.loads(content.decode("utf-8-sig", errors="replace"), object_pairs_hook=_object)
     except (ValueError, RecursionError):
-        raise FormatError("what came is not JSON, or was cut short" if content else "nothing came") from None
+        raise FormatError("the response is not JSON, or was cut short" if content else "nothing came") from None
     if not isinstance(value, dict):
         raise FormatError("the JSON that came is not an object")
     cleaned: dict[str, Any] = _usable(value, 0)
@@ -559,9 +559,9 @@ def check_tile(content: bytes) -> None:
         elif wire_type in {1, 5}:
             position += 8 if wire_type == 1 else 4
         else:
-            raise FormatError("what came is not a vector tile")
+            raise FormatError("the response is not a vector tile")
         if field == 0 or (field == 3 and wire_type != 2):
-            raise FormatError("what came is not a vector tile")
+            raise FormatError("the response is not a vector tile")
     if position > end:
         raise FormatError("the vector tile was cut short")
 
@@ -595,4 +595,4 @@ def _varint(content: bytes, position: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value, position
-    raise FormatError("what came is not a vector tile")
+    raise FormatError("the response is not a vector tile")

@@ -164,7 +164,7 @@ class Images:
             points = self.plain(number)
             if "id" not in points.columns:
                 raise FrameError(
-                    f"{self.name} has no column 'id', so its images cannot be named"
+                    f"{self.name} has no column 'id', so its images cannot be identified"
                     f" (it has {', '.join(points.columns) or 'none but the geometry'})"
                 )
             if pa.types.is_integer(points.type_of("id")) and "provider" not in points.columns:

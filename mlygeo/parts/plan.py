@@ -248,7 +248,7 @@ def _read(path: Path, _changed: int, _number: int) -> Plan:
     except (ValueError, TypeError, KeyError) as error:
         if isinstance(error, FormatError):
             raise
-        raise FormatError(f"{path} is not a plan, or a damaged one: {error}") from error
+        raise FormatError(f"{path} is not a plan, or is damaged: {error}") from error
 
 
 def cut(with_points: Rows, points: Rows, image_cells: Rows, images: Rows, most: int = ROWS_PER_TASK) -> layout.Leaves:

@@ -290,11 +290,11 @@ def edit_config(
         return _job(credentials, f"{len(credentials.users)} users have signed in", shown=True)
     if words[0] == "remove":
         if user_name is None:
-            raise InputError("nothing says who is to be forgotten", hint="give `user_name`")
+            raise InputError("no user to remove is given", hint="give `user_name`")
         credentials.remove(user_name)
         return _job(credentials, f"user {user_name} and the token are forgotten")
     if user_key is None and organization_key is None and organization_name is None and not default:
-        raise InputError("nothing says what to change", hint="give `organization_key`, `user_key` or `default`")
+        raise InputError("no change is given", hint="give `organization_key`, `user_key` or `default`")
     if user_key is not None and not _KEY.fullmatch(user_key):
         raise InputError(f"{user_key[:40]!r} is not a key of a user", hint="keys are letters and digits")
 

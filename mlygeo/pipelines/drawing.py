@@ -57,26 +57,26 @@ def plot(
     title
         Text above the picture.
     colour
-        Name of a column that gives the colours, in every layer that has it: times by year,
-        numbers from low to high, other values as categories. Default: what suits each kind.
+        Column to colour by, in every layer that has it: times by year, numbers from low to high,
+        other values as categories. Default: the usual colours of each kind of frame.
     dpi
         Resolution of a picture, dots per inch.
     basemap
-        Address of map tiles, with {z}, {x} and {y}: tiles that are pictures are fetched at once for
-        a picture, and for an interactive map (.html) when it is looked at. For an interactive map
-        also vector tiles (.pbf, .mvt), or a PMTiles archive by its path or address: those of the
-        region are put into the page, up to 8 MB. Default: none, and nothing is fetched. Mind the
-        terms of whoever serves them.
+        Address of map tiles, with {z}, {x} and {y}, to draw below everything. Tiles that are
+        pictures are fetched now for a picture, and by the browser for an interactive map (.html).
+        An interactive map can also have vector tiles (.pbf, .mvt), or a PMTiles archive (path or
+        address): the tiles of the region are put into the page, up to 8 MB. Default: no base map.
+        Mind the terms of the server.
     basemap_attribution
-        Whose the base map is, which stands below the map; needed with a base map, unless it is
-        OpenStreetMap's, or an archive that says it.
+        Credit for the base map, written below the map. Required, unless the tiles are those of
+        OpenStreetMap's own server, or of an archive that contains its credit.
     thumbnails
-        Pictures of images on an interactive map (.html): "files" shows those that were downloaded
-        (`path`), "web" also those at the addresses that the frame holds (such as
-        `thumb_256_url`), fetched when somebody points at them, "none" none.
+        Pictures of images on an interactive map (.html): "files" shows downloaded pictures (column
+        `path`), "web" also those at the addresses in the frame (such as `thumb_256_url`), which
+        the browser fetches when you point at an image, and "none" shows none.
     inset
-        Frame, or file of one, such as the outline of a country, that a picture shows as a small
-        map in the corner, with a frame where the large one lies.
+        File of a frame, such as the outline of a country (in Python also the frame). A picture
+        shows it as a small map in the corner, with the extent of the large map.
 
     Returns
     -------
@@ -92,7 +92,7 @@ def plot(
     FrameError
         If there is nothing to draw, a frame has no CRS, or no layer has the column `colour`.
     InputError
-        If an option makes no sense, or nothing says whose a base map is.
+        If an option makes no sense, or the credit of a base map is unknown.
 
     Examples
     --------

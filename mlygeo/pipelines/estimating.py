@@ -177,7 +177,8 @@ def _headline(summary: dict[str, Any], found: pd.DataFrame, column: str | None) 
         left = total["length_missing_m"].iloc[0] / 1000
         text += f"; {counted(missing, 'point')} ({left:,.1f} km) without a value left out"
     if len(total) and (alone := int(total["points_alone"].iloc[0])):
-        text += f"; {counted(alone, 'point')} alone in a stratum, so that the error is rather too large"
+        verb = "is" if alone == 1 else "are"
+        text += f"; {counted(alone, 'point')} {verb} alone in a stratum, so the error is probably too large"
     if summary["rows_of_no_point"]:
         verb = "belongs" if summary["rows_of_no_point"] == 1 else "belong"
         text += f"; {counted(summary['rows_of_no_point'], 'row')} of the values {verb} to no point"

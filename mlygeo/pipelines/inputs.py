@@ -120,7 +120,7 @@ def open_images(images: FrameLike, conditions: dict[str, Any]) -> Points:
     opened = Conformed(open_points(images, name="the images"), frames.IMAGES)
     if "id" not in opened.columns:
         raise FrameError(
-            f"{opened.name} has no column 'id', so its images cannot be named"
+            f"{opened.name} has no column 'id', so its images cannot be identified"
             f" (it has {', '.join(opened.columns) or 'none but the geometry'})"
         )
     frames.columns_for(conditions, opened.columns)
@@ -181,7 +181,7 @@ def warn_of_nothing(images: Points, region: Region | None) -> None:
     if region is not None and not region.contains(*images.lonlat).any():
         hint = regions.outside_hint(region, areas.bounds(*images.lonlat))
         raise RegionError(f"no image of {images.name} lies in {region.name}", hint=hint)
-    log.warning("no image of %s passes the filters", images.name)
+    log.warning("the filters leave out all of %s", images.name)
 
 
 def region_summary(region: Region) -> dict[str, Any]:

@@ -435,7 +435,7 @@ class _Run:
         if self.region is not None or self.conditions:
             kept, kept_unplaced = (sum(each[name] for each in counts) for name in ("kept", "unplaced"))
         if not kept:
-            inputs.log.warning("no image of %s passes the filters and lies in the region", self.dataset.name)
+            inputs.log.warning("the filters and the region leave out all of %s", self.dataset.name)
         rows, found = self._repeats
         gone = unplaced - kept_unplaced if index.rows > kept else 0
         cut = {"outside the region, or by the filters": index.rows - kept - gone}

@@ -165,7 +165,7 @@ def _considered(
         parts = [each["counted"] for each in counts] or [step.counted(dataset, range(len(index.parts)), conditions)]
         kept, kept_unplaced = (sum(part[name] for part in parts) for name in ("kept", "unplaced"))
     if not kept:
-        inputs.log.warning("no image of %s passes the filters", dataset.name)
+        inputs.log.warning("the filters leave out all of %s", dataset.name)
     _, again = images.repeated(dataset, None, conditions)
     gone = unplaced - kept_unplaced if index.rows > kept else 0
     found = left_out | inputs.left_out_counts(

@@ -122,7 +122,7 @@ def publish(
     files = [] if dry_run else [store.write_text(text, file)]
     missing = [name for name, value in (("creator", creators), ("publisher", by), ("address", address)) if not value]
     headline = f"{counted(len(data.files), 'file')} described, {counted(len(data.licences), 'licence')}"
-    headline += "".join(f"; without `{name}`, which others ask for" for name in missing)
+    headline += f"; archives also ask for {', '.join(f'`{name}`' for name in missing)}" if missing else ""
     headline += "; nothing was written" if dry_run else f"\n{files[0]}"
     summary = {
         "format": format,

@@ -305,7 +305,8 @@ def read(path: str | os.PathLike[str]) -> tuple[Path, dict[str, Any]]:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise FormatError(f"{file.name} is not a lock: {error}") from error
+        reason = f": {error}" if isinstance(error, json.JSONDecodeError) else ""  # a file of another kind is not text
+        raise FormatError(f"{file.name} is not a lock of a selection{reason}", hint=f"name a {LOCK}") from error
     if not isinstance(content, dict) or not {"lock", "command", "options", "inputs", "outputs"} <= content.keys():
         raise FormatError(f"{file.name} is not a lock of a selection", hint=f"name a {LOCK}")
     if content["lock"] != FORM:

@@ -117,7 +117,9 @@ def find_sequences(
     user = _one_user(user)
     place, config = regions.settle(region)
     if user is None and place is None and organization is None:
-        raise InputError("nobody and nowhere to look for", hint="name a user, `organization=ID` or a region")
+        raise InputError(
+            "no user, organization or region is given", hint="give the name of a user, `organization=ID` or a region"
+        )
     if max_pages is not None and place is not None:
         raise InputError("`max_pages` goes with a user or an organization; a region is searched box by box")
     for name, number in (("max_pages", max_pages), ("workers", workers)):

@@ -419,7 +419,7 @@ def _path(value: Any, name: str, takes: Takes = PATH) -> Any:
         raise InputError(f"`{name}` is too long for a path: {text:.40}…")
     if places.is_device(os.path.expanduser(text), or_pipe=not name.endswith(PIPED)):  # noqa: PTH111 - as above
         raise FileError(
-            f"`{name}`: {text} is a pipe or a device, and no file", hint="name a file; write what comes from it to one"
+            f"`{name}`: {text} is a pipe or a device, not a file", hint="name a file; write what comes from it to one"
         )
     return value
 

@@ -324,7 +324,7 @@ def run_sampling(
     if others := [doubt for doubt in doubts if doubt != NO_TIME]:
         headline += f"; in doubt: {'; '.join(others)}"
     if failed:
-        headline += f"; {counted(len(failed), 'video')} not whole"
+        headline += f"; {counted(len(failed), 'video')} incomplete"
     return Job(lambda: images, summary, headline, failed=list(failed), as_file=True)
 
 

@@ -281,7 +281,7 @@ class Sources:
         else:
             wanted = self._failed(self._said(session), ledger.failed_ids(self._provider.name))
         if wanted is None:
-            raise RegionError("nothing says which images to download", hint=NOTHING_SAID)
+            raise RegionError("no images to download are given", hint=NOTHING_SAID)
         for warning in wanted.warnings:
             log.warning("%s", warning)
         if self.max_images is None:
@@ -632,7 +632,7 @@ def _of_frame(value: Any, conditions: dict[str, Any], access: Access, *, placed:
         return [Read(who, Listed.unplaced(ids, "the ids")) for who, (ids, _) in found.items()]
     everything = open_points(value, name="the frame", placed=placed)
     if "id" not in everything.columns:
-        raise InputError(f"{everything.name} has no column 'id', so its images cannot be named")
+        raise InputError(f"{everything.name} has no column 'id', so its images cannot be identified")
     points = keep(everything, region=None, conditions=conditions)
     others = {} if points is everything else _parted(everything, access)
     parts = []

@@ -100,12 +100,12 @@ def ground_of(basemap: str | os.PathLike[str] | None, attribution: str | None) -
     basemap
         Address of tiles, with {z}, {x} and {y}; or path or address of a PMTiles archive.
     attribution
-        Whose the tiles are. What an archive says stands below the map in any case.
+        Credit for the tiles. The credit in an archive is written below the map in any case.
 
     Raises
     ------
     InputError
-        If it is neither, or it is not known whose the tiles are.
+        If it is neither, or the credit for the tiles is unknown.
     FileError
         If an archive cannot be read.
     FormatError
@@ -132,14 +132,14 @@ def ground_of(basemap: str | os.PathLike[str] | None, attribution: str | None) -
     named = paths.shown(basemap) if "://" in basemap else basemap
     if not sound or any(letter in basemap for letter in "\"'<>; "):
         raise InputError(
-            f"`basemap` is not an address of map tiles, and no PMTiles archive that is there: {named[:80]!r}",
+            f"`basemap` is neither an address of map tiles nor an existing PMTiles archive: {named[:80]!r}",
             hint="such as https://tile.openstreetmap.org/{z}/{x}/{y}.png, or city.pmtiles",
         )
     attribution = attribution or KNOWN.get(parts.hostname or "")
     if attribution is None:
         raise InputError(
-            f"`basemap_attribution` is missing: nothing says whose the map tiles of {parts.hostname} are",
-            hint='such as "© OpenStreetMap contributors"; whoever serves the tiles says what',
+            f"`basemap_attribution` is missing: it is not known whom to credit for the tiles of {parts.hostname}",
+            hint='such as "© OpenStreetMap contributors", as the terms of the server ask',
         )
     return Ground(basemap, attribution, "vector" if parts.path.lower().endswith(VECTOR) else "pictures")
 
@@ -152,8 +152,8 @@ def _of_archive(source: str, attribution: str | None) -> Ground:
     lines = [line for line in (attribution, _plain(said) if isinstance(said, str) else None) if line]
     if not lines:
         raise InputError(
-            f"`basemap_attribution` is missing: {name} does not say whose its map tiles are",
-            hint='such as "© OpenStreetMap contributors"; whoever made the archive says what',
+            f"`basemap_attribution` is missing: {name} does not say whom to credit for its tiles",
+            hint='such as "© OpenStreetMap contributors", as its makers ask',
         )
     address = source if "://" in source else str(Path(source).expanduser())
     return Ground(address, "; ".join(dict.fromkeys(lines)), "archive")
@@ -240,7 +240,7 @@ def _tile(client: http.Client, ground: Ground, zoom: int, column: int, row: int)
             return np.asarray(_on_white(opened).resize((SIDE, SIDE)))
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
         raise FormatError(
-            f"{what} is not a picture", hint="base maps are tiles of pictures, not vector tiles"
+            f"{what} is not a picture", hint="give an address of tiles that are pictures, not vector tiles"
         ) from error
 
 

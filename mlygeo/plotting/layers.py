@@ -261,7 +261,7 @@ def _large(one: Any) -> tuple[Points, Floats, Floats] | None:
         return None
     try:
         lon, lat = opened.lonlat
-    except FormatError:  # other geometries than points; what else is wrong is said when the frame is read
+    except FormatError:  # geometries other than points; what else is wrong is said when the frame is read
         return None
     return opened, lon, lat
 

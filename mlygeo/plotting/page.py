@@ -153,14 +153,14 @@ def explore(
         A base map; None shows none, and fetches nothing. Address of map tiles, with {z}, {x} and {y}: tiles that are
         pictures are fetched when the map is looked at, vector tiles (.pbf, .mvt) when it is made. Or path or address
         of a PMTiles archive. Of an archive and of vector tiles, those of the region are put into the page, up to
-        8 MB, and need no network. Labels are left out. Mind the terms of whoever serves them.
+        8 MB, and need no network. Labels are left out. Mind the terms of the server.
     basemap_attribution
-        Whose the base map is, which stands below the map; needed with `basemap`, unless it is OpenStreetMap's, or an
-        archive that says it.
+        Credit for the base map, written below the map. Required with `basemap`, unless the tiles are those of
+        OpenStreetMap's own server, or of an archive that contains its credit.
     thumbnails
-        "files" shows pictures that were downloaded (`path`), "web" also those at the addresses that the
-        frame holds (such as `thumb_256_url`, which the provider makes for a time), fetched when somebody
-        points at them, and "none" shows none.
+        "files" shows downloaded pictures (column `path`), "web" also those at the addresses in the frame (such as
+        `thumb_256_url`, which expires), which the browser fetches when you point at an image, and "none" shows
+        none.
 
     Returns
     -------
@@ -172,7 +172,7 @@ def explore(
     FrameError
         If there is nothing to draw.
     InputError
-        If `basemap` is neither address nor archive, or does not reach the region, or nothing says whose it is, or
+        If `basemap` is neither an address nor an archive, or does not reach the region, or its credit is unknown, or
         `thumbnails` is another word, or asks for addresses that no layer has.
     FormatError
         If an archive is damaged, or of a kind that cannot be shown.

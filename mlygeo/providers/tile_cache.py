@@ -73,7 +73,7 @@ class TileSet:
         return f"{self.prefix}_{tile.x}_{tile.y}_{tile.z}"
 
     def normal(self, name: str) -> str | None:
-        """Return a name as `name` makes it; None where it is not a tile's of this set."""
+        """Return a name as `name` makes it; None if it is not the name of a tile of this set."""
         found = re.fullmatch(rf"{re.escape(self.prefix)}_(\d{{1,6}})_(\d{{1,6}})_{self.zoom}", name, re.ASCII)
         if found is None or max(int(found[1]), int(found[2])) >= 2**self.zoom:
             return None
@@ -194,7 +194,7 @@ def read_tile_list(path: str | os.PathLike[str], *tile_sets: TileSet) -> set[str
     Raises
     ------
     InputError
-        If a line is not a tile's name, or there is none: that would mean no tiles, not all of them.
+        If a line is not the name of a tile, or there is none: that would mean no tiles, not all of them.
     FileError
         If it cannot be read.
     """
@@ -221,7 +221,7 @@ def read_tile_list(path: str | os.PathLike[str], *tile_sets: TileSet) -> set[str
             shown = text if len(text) <= 60 else f"{text[:57]}..."
             example = tile_sets[0].name(EXAMPLE_AT[tile_sets[0].zoom])
             raise InputError(
-                f"tile list {path}, line {number}: {shown!r} is not a tile's name", hint=f"such as {example}"
+                f"tile list {path}, line {number}: {shown!r} is not the name of a tile", hint=f"such as {example}"
             )
         names.add(found)
     if not names:

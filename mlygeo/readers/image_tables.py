@@ -713,7 +713,7 @@ def _gps_times(
                 whole[row] += full * WEEK_MS
     elif good.any() and bool((seconds[good] <= WEEK_MS / 1000).all()):
         raise FormatError(
-            f"the GPS times, such as {texts[int(np.flatnonzero(good)[0])]}, are seconds of a week, and no week is told",
+            f"the GPS times, such as {texts[int(np.flatnonzero(good)[0])]}, are seconds of an unknown week",
             hint="`gps_week_column` names the column of weeks",
         )
     time_ms = np.full(len(seconds), NO_TIME)

@@ -54,7 +54,7 @@ def read(values: Any) -> pd.DataFrame:
         raise FrameError(f"{name} has the column {twice[0]!r} twice", hint="give one of them another name")
     if "point_id" not in table.columns:
         raise FrameError(
-            f"{name} has no column 'point_id', so its rows belong to no point"
+            f"{name} has no column 'point_id', so its rows cannot be assigned to points"
             f" (it has {', '.join(map(str, table.columns)) or 'none'})"
         )
     shapes = [column for column in table.columns if str(table[column].dtype) == "geometry" or column == "geometry"]

@@ -40,7 +40,7 @@ def rule_of(value: str | os.PathLike[str]) -> Rule:
         return RULES[os.fspath(value)]
     if not path.exists() and not path.suffix:
         raise InputError(
-            f"there is no rule {os.fspath(value)!r} to prefer images by, nor a file of that name",
+            f"{os.fspath(value)!r} is neither a rule to prefer images by nor a file of weights",
             hint=f"rules are {', '.join(RULES)}; a file of weights is {FORM}",
         )
     try:
@@ -58,7 +58,7 @@ def _content(path: Path) -> Any:
     try:
         content = places.content_of(path, LONGEST_FILE)
     except OSError as error:
-        raise FileError(f"{path}: {error.strerror}") from error
+        raise FileError(f"{path} cannot be read: {error.strerror}") from error
     if len(content) > LONGEST_FILE:
         raise FormatError(f"{path.name} is too long for a file of weights", hint=FORM)
     try:

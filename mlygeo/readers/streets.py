@@ -486,8 +486,9 @@ def _lines(
     kinds = frame.geom_type
     lines = kinds.isin(["LineString", "LinearRing", "MultiLineString"]) & ~frame.geometry.is_empty
     if rows and not lines.any() and not some:
-        found = ", ".join(sorted({str(kind) for kind in kinds.dropna()})) or "rows without geometry"
-        raise FrameError(f"{name} contains no lines, but {found}", hint="`streets` takes a file of lines")
+        found = ", ".join(sorted({str(kind) for kind in kinds.dropna()}))
+        found = f"geometries of type {found}" if found else "rows without geometry"
+        raise FrameError(f"{name} contains no lines, only {found}", hint="`streets` takes a file of lines")
     frame = frame[lines]
     if (frame.geom_type == "MultiLineString").any():
         frame = frame.explode(ignore_index=True)

@@ -325,7 +325,7 @@ def _check_anything(parts: _Parts, name: str, *, buffered: bool) -> None:
         return
     if len(parts.lines) + len(parts.points):
         raise RegionError(
-            f"{name} contains no polygon, but {_listed(parts.left_out)}",
+            f"{name} contains no polygon, only {_listed(parts.left_out)}",
             hint="`buffer=METRES` takes what lies around them",
         )
     found = f": it holds {_listed(parts.left_out)}" if parts.left_out else ""

@@ -166,7 +166,7 @@ def _of_path(text: str, buffer: float | None) -> Region:
         if not path.suffix and len(path.parts) == 1:
             hint = f"a place by its name is `place={text!r}`, in Python Region.from_place({text!r})"
             raise RegionError(
-                f"{_shown(text)} is not a file, and no bounding box", hint=hint if len(text) <= 60 else FORMS
+                f"{_shown(text)} is neither a file nor a bounding box", hint=hint if len(text) <= 60 else FORMS
             )
         if path.suffix.lower() not in {".json", ".toml"}:
             must_exist(path)

@@ -178,8 +178,9 @@ def datetimes(time_ms: Rows, index: pd.Index) -> pd.Series:
 
 
 def names(paths: pd.Series) -> pd.Series:
-    """Return the file names of paths of any system."""
-    return paths.str.rsplit("/", n=1).str[-1].str.rsplit("\\", n=1).str[-1]
+    """Return the file names of paths of any system; null where a path is null."""
+    # Lists of their parts would be numbers where all paths are null.
+    return paths.str.replace(r"(?s)^.*[/\\]", "", regex=True)
 
 
 def natural_ranks(texts: pd.Series) -> Rows:

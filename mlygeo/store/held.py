@@ -75,7 +75,7 @@ def as_frame(value: Any, *, name: str, read: Callable[[Any], gpd.GeoDataFrame]) 
     is_listed = isinstance(value, Iterable) and not isinstance(value, bytes | bytearray | memoryview | Mapping)
     if is_listed and getattr(value, "ndim", 1) != 0:
         return _of_several(list(value), name, read)
-    raise FrameError(f"{name} is {described(value)}, and no frame", hint=f"give {KINDS}")
+    raise FrameError(f"{name} is {described(value)}, not a frame", hint=f"give {KINDS}")
 
 
 def as_table(value: Any, *, name: str) -> pd.DataFrame | None:
@@ -333,7 +333,7 @@ def _of_several(values: list[Any], name: str, read: Callable[[Any], gpd.GeoDataF
     import shapely
 
     if not values:
-        raise FrameError(f"{name} is an empty list, and no frame", hint=f"give {KINDS}")
+        raise FrameError(f"{name} is an empty list, not a frame", hint=f"give {KINDS}")
     shapes = [isinstance(value, shapely.Geometry) for value in values]
     if any(shapes) and all(shape or value is None for shape, value in zip(shapes, values, strict=True)):
         return gpd.GeoDataFrame(geometry=_shaped(values), crs=frames.CRS)
@@ -345,7 +345,7 @@ def _of_several(values: list[Any], name: str, read: Callable[[Any], gpd.GeoDataF
         found = read(value) if isinstance(value, str | os.PathLike) else _of_table(value, part)
         found = _of_shapes(value, part) if found is None else found
         if found is None:
-            raise FrameError(f"{part} is {described(value)}, and no frame", hint=f"give {KINDS}")
+            raise FrameError(f"{part} is {described(value)}, not a frame", hint=f"give {KINDS}")
         parts.append(found)
     return joined(parts, name)
 

@@ -40,7 +40,7 @@ def tile(path: Path, layers: Sequence[str]) -> FormatError:
     whose = next((f" of {who}" for known, who in OF_TILES.items() if known & {*layers}), "")
     reads = "mlygeo.read_tiles(…) reads tiles of Mapillary, and " if whose == " of Mapillary" else ""
     return FormatError(
-        f"{path.name} is a vector tile{whose}, and no frame: its positions are steps of its own grid",
+        f"{path.name} is a vector tile{whose}, not a frame: its positions are steps of its own grid",
         hint=f"{reads}'mlygeo tiles' makes a frame of the images of a region",
     )
 
@@ -54,7 +54,7 @@ def of_json(path: Path) -> FormatError | None:
     except (OSError, ValueError, RecursionError):
         return None
     what, hint = _described(content)
-    return FormatError(f"{path.name} is {what}, and no frame", hint=hint)
+    return FormatError(f"{path.name} is {what}, not a frame", hint=hint)
 
 
 def _described(content: Any) -> tuple[str, str]:

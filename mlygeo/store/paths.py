@@ -194,7 +194,7 @@ def must_be_kept(path: Path) -> None:
         If it is one of them.
     """
     if places.is_device(path, or_pipe=True):
-        raise FileError(f"{path} is a pipe or a device, and no file", hint="write what comes from it to a file first")
+        raise FileError(f"{path} is a pipe or a device, not a file", hint="write what comes from it to a file first")
 
 
 READABLE = frozenset(

@@ -113,7 +113,7 @@ class _Placed(ABC):
         Raises
         ------
         FormatError
-            If a file has other geometries than points, or no CRS.
+            If a file has geometries other than points, or no CRS.
         FrameError
             If a point is no longitude and latitude, such as metres in a frame that says degrees.
         """
@@ -270,7 +270,7 @@ class PointFile(_Placed):
         Raises
         ------
         FormatError
-            If the file has other geometries than points, or no CRS.
+            If the file has geometries other than points, or no CRS.
         """
         primary, crs = self._file.primary, self.crs
         x, y = np.empty(len(self)), np.empty(len(self))

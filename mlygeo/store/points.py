@@ -69,7 +69,7 @@ def open_points(value: Any, *, name: str, placed: bool = True) -> Points:
     Raises
     ------
     FrameError
-        If it has other geometries than points, or no CRS.
+        If it has geometries other than points, or no CRS.
     """
     if files.are_several(value):
         return open_several(files.listed(value))
@@ -120,7 +120,7 @@ def open_several(listing: files.Listing, bbox: Bounds | None = None, *, at_once:
     FrameError
         If the files hold different kinds of things.
     FormatError
-        If one is not a GeoParquet, or a damaged one.
+        If one is not a GeoParquet, or is damaged.
     """
     near = listing.near(bbox).files
     parts = _parts_of(near, bbox, at_once=at_once)

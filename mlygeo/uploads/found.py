@@ -249,7 +249,7 @@ def _renamed(photo: Photo, key: str | None, exif_text: str | None) -> Photo:
 def _places(import_path: Any) -> list[Path]:
     given = several(import_path)
     if not given:
-        raise InputError("nothing says what to upload", hint="name a folder of photos")
+        raise InputError("nothing to upload is given", hint="name a folder of photos")
     places = [Path(os.path.abspath(Path(each).expanduser())) for each in given]  # noqa: PTH100 - keeps links
     for place in places:
         if not place.exists():

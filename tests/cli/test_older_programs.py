@@ -295,4 +295,4 @@ def test_a_user_is_asked_for_at_a_terminal(project, images):
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, env=environment
     )
-    assert (done.returncode, "nobody and nowhere" in done.stderr) == (2, True)
+    assert (done.returncode, "no user, organization or region" in done.stderr) == (2, True)

@@ -22,7 +22,7 @@ def test_the_images_around_a_track(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--region", "ride.gpx"], ["contains no polygon, but 1 line", "--buffer METRES takes what lies around them"]),
+        (["--region", "ride.gpx"], ["contains no polygon, only 1 line", "--buffer METRES takes what lies around them"]),
         (["--buffer", "200"], ["--buffer has no effect without a region"]),
         (["--bbox", "9.16,48.76,9.18,48.78", "--buffer", "nan"], ["--buffer", "nan"]),
         (["--bbox", "9.16,48.76,9.18,48.78", "--buffer", "-1"], ["would leave nothing"]),

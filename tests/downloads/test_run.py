@@ -409,7 +409,7 @@ def test_options_that_make_no_sense(tmp_path, monkeypatch, options, words):
 
 
 def test_nothing_said_is_not_everything(tmp_path):
-    with pytest.raises(InputError, match="nothing says which images") as caught:
+    with pytest.raises(InputError, match="no images to download are given") as caught:
         mlygeo.download(output=tmp_path)
     assert "`imgid_file=FILE`" in caught.value.hint
 

@@ -133,7 +133,7 @@ def test_what_is_renamed_and_left_out_is_said(tmp_path, frame, capsys):
         (["no.parquet", "x.gpkg"], 1, "does not exist"), (["a.parquet", "x.gpkg", "--layer", "b"], 2, "no layers"),
         (["a.parquet", "b.gpkg", "c.gpkg"], 2, "is there already"), (["a.parquet", "https://example.org/x.gpkg"], 1, "address"),
         (["a.parquet", "x.gpkg", "--bbox", "1,2,3"], 2, "bounding box"), (["a.parquet", "x.gpkg", "--srid", "1"], 2, "--srid"),
-        (["y", "x.gpkg"], 1, "no file of a frame"), (["*.fgb", "x.gpkg"], 1, "pattern"), (["a.parquet", "y/"], 2, "cannot be written"),
+        (["y", "x.gpkg"], 1, "no file with a frame"), (["*.fgb", "x.gpkg"], 1, "pattern"), (["a.parquet", "y/"], 2, "cannot be written"),
     ],
 )  # fmt: skip
 def test_wrong_words(tmp_path, frame, capsys, monkeypatch, words, status, said):

@@ -448,7 +448,7 @@ def test_what_mlygeo_did_not_make_is_not_touched(tmp_path):
         (lambda frame: frame.assign(id=0.5), "ids are text or whole numbers"),
         (
             lambda frame: frame.set_geometry([shapely.LineString([(0, 0), (1, 1)])] * len(frame), crs=4326),
-            "other geometries than points",
+            "geometries other than points",
         ),
         (lambda frame: frame.set_crs(None, allow_override=True), "no CRS"),
     ],
@@ -463,7 +463,7 @@ def test_what_has_no_place_in_a_dataset_is_refused_and_nothing_is_left(tmp_path,
 def test_a_file_of_other_geometries_is_named(tmp_path):
     lines = gpd.GeoDataFrame({"id": [1]}, geometry=[shapely.LineString([(0, 0), (1, 1)])], crs=4326)
     lines.to_file(tmp_path / "lines.gpkg")
-    with pytest.raises(FrameError, match=r"^lines\.gpkg holds other geometries than points"):
+    with pytest.raises(FrameError, match=r"^lines\.gpkg contains geometries other than points"):
         mlygeo.partition(tmp_path / "lines.gpkg", tmp_path / "set")
 
 

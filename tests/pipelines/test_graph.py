@@ -259,7 +259,7 @@ class TestFindSequences:
 
     @pytest.mark.parametrize(
         ("arguments", "says"),
-        [([], "nobody and nowhere"), (["a", "b"], "2 users"), ([" "], "empty"), (["a", "--filter", "some"], "'some'"),
+        [([], "no user, organization or region"), (["a", "b"], "2 users"), ([" "], "empty"), (["a", "--filter", "some"], "'some'"),
          (["a", "--max-pages", "0"], "1 or more"), (["a", "--organization", "x"], "ids"), (["a", "--since", "never"], "never"),
          (["--bbox", "9,48,9.1,48.1", "--max-pages", "2"], "--max-pages"), (["--bbox", "5,47,15,55"], "too many")],
     )  # fmt: skip

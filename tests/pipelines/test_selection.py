@@ -179,7 +179,7 @@ def test_no_images_is_an_empty_selection(capsys, tmp_path, images):
     assert len(none) == 0
     status, _, err = run(capsys, "select", *COMMON, "--since", "2030-01-01", "-o", tmp_path)
     assert status == 0
-    assert "no image of the images passes the filters" in err
+    assert "the filters leave out all of the images" in err
     assert len(mlygeo.read_frame(tmp_path / "selection.parquet")) == 0
     assert (tmp_path / "image_ids.txt").read_text() == ""
 

@@ -33,8 +33,8 @@ def test_a_rule_of_a_name_and_of_files(tmp_path):
         ("rule.json", '{"weights": {"age": 1%s}}' % ("0" * 400), InputError, "'age' must be a number from 0 to 1e"),
         ("rule.json", '{"weights": {"age": 1e308, "distance": 1e308}}', InputError, "must be a number from 0 to 1e"),
         ("rule.json", '{"weights": {"age": 1}, "scales": {"age_years": 1e200}}', InputError, "positive number up to"),
-        ("other.json", None, FileError, "other.json"),
-        ("nearby", None, InputError, "no rule .*nearby"),
+        ("other.json", None, FileError, "other.json cannot be read"),
+        ("nearby", None, InputError, "nearby' is neither a rule"),
     ],
 )
 def test_a_file_that_is_no_rule_is_refused(tmp_path, name, content, error, message):

@@ -607,9 +607,9 @@ def test_files_without_streets_are_distinguished_from_damaged_ones(tmp_path):
     for path in (tmp_path / "empty.osm", building, clipped, ring, tmp_path / "empty.parquet"):
         with pytest.raises(FrameError, match=f"{path.name} contains no streets"):
             read_streets(path)
-    with pytest.raises(FrameError, match=r"points\.geojson contains no lines, but Point"):
+    with pytest.raises(FrameError, match=r"points\.geojson contains no lines, only geometries of type Point"):
         read_streets(tmp_path / "points.geojson")
-    with pytest.raises(FrameError, match=r"polygons\.gpkg contains no lines, but Polygon"):
+    with pytest.raises(FrameError, match=r"polygons\.gpkg contains no lines, only geometries of type Polygon"):
         read_streets(tmp_path / "polygons.gpkg")
 
 

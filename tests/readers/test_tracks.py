@@ -502,7 +502,7 @@ def test_white_space_and_byte_order_marks_before_the_declaration(given_file):
         (b"<html><body>Not found</body></html>", "a.gpx", "starts with <html>"),
         (b"lorem ipsum", "a.gpx", "not a GPX file"),
         (b"\0\1\2\3" * 9, "a.bin", "neither GPX, nor NMEA, nor a table"),
-        (b"a,b\n1,2\n", "a.csv", "no column lon and lat"),
+        (b"a,b\n1,2\n", "a.csv", "no columns lon and lat"),
         (b"\x1f\x8brubbish", "a.gpx", "gzip"),
     ],
 )

@@ -153,7 +153,7 @@ def test_layers(layers):
     with pytest.raises(RegionError, match="2 layers that may be meant: stops, parks") as caught:
         regions.as_region(layers, buffer=100)
     assert "layers.gpkg:stops`" in caught.value.hint
-    with pytest.raises(RegionError, match=r"the region in layers\.gpkg:stops contains no polygon, but 1 point"):
+    with pytest.raises(RegionError, match=r"the region in layers\.gpkg:stops contains no polygon, only 1 point"):
         regions.as_region(f"{layers}:stops")
     with pytest.raises(MlygeoError, match="nowhere"):
         regions.as_region(f"{layers}:nowhere")
@@ -172,7 +172,7 @@ GPX = """<?xml version="1.0"?><gpx version="1.1" creator="x" xmlns="http://www.t
 def test_a_gpx_file_is_its_tracks_routes_and_way_points(tmp_path):
     path = tmp_path / "ride.gpx"
     path.write_text(GPX)
-    with pytest.raises(RegionError, match=r"no polygon, but 3 lines and 1 point") as caught:
+    with pytest.raises(RegionError, match=r"no polygon, only 3 lines and 1 point") as caught:
         Region.from_file(path)
     assert "`buffer=METRES`" in caught.value.hint
     region = regions.as_region(path, buffer=200)

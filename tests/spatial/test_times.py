@@ -43,6 +43,12 @@ def test_whole_seconds_go_where_their_names_are(times, expected):
     assert seconds_of(spread(burst(*times))) == pytest.approx(expected, abs=1e-3)
 
 
+def test_images_without_paths_are_spread():
+    images = burst(0.1, 0, 0, 0.8)
+    images["path"] = images["path"].where([False] * 4).astype("str")
+    assert len(set(seconds_of(spread(images)))) == 4
+
+
 def spread_by_a_loop(images):
     """Return the times of a plain loop over seconds: first by names between known times, then repeated times."""
     times = dict(zip(images.index, seconds_of(images), strict=True))

@@ -35,7 +35,7 @@ def test_json_that_is_no_frame(name, tmp_path):
         lambda path: mlygeo.street_network(path=path),
         lambda path: mlygeo.convert(path, "x.csv"),
     ):
-        with pytest.raises(FormatError, match=rf"{name}\.json is .*{what}.*, and no frame") as caught:
+        with pytest.raises(FormatError, match=rf"{name}\.json is .*{what}.*, not a frame") as caught:
             read(path)
         assert caught.value.hint
         assert "driver" not in str(caught.value)
@@ -50,7 +50,7 @@ def test_vector_tiles_are_named(folder, whose, tmp_path):
     path = tmp_path / "tile.mvt"
     shutil.copy(next((DATA / folder).glob("*.mvt")), path)
     for layer in ("", ":image", ":pictures"):
-        with pytest.raises(FormatError, match=rf"tile\.mvt is a vector tile of {whose}, and no frame") as caught:
+        with pytest.raises(FormatError, match=rf"tile\.mvt is a vector tile of {whose}, not a frame") as caught:
             mlygeo.read_frame(f"{path}{layer}")
         assert "mlygeo tiles" in caught.value.hint
 

@@ -185,7 +185,7 @@ def test_a_colon_is_no_layer_where_it_is_none(tmp_path):
 def test_what_is_no_file_is_refused_with_what_to_do(tmp_path):
     frame = gpd.GeoDataFrame({"n": [1]}, geometry=[shapely.Point(9, 48)], crs=4326)
     path = store.write_frame(frame, tmp_path / "x.parquet")
-    with pytest.raises(FileError, match="is a pattern, and no file is named so"):
+    with pytest.raises(FileError, match="is a pattern that no file matches"):
         store.read_frame(tmp_path / "*.gpkg")
     for url, told in (
         ("https://example.org/x.gpkg", "only GeoParquet is read from there"),

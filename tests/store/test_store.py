@@ -186,7 +186,7 @@ def test_point_files_of_other_writers(tmp_path, images):
 
 
 def test_lines_are_no_points(tmp_path, edges):
-    with pytest.raises(FormatError, match="other geometries than points"):
+    with pytest.raises(FormatError, match="geometries other than points"):
         _ = PointFile(store.write_frame(edges, tmp_path / "x.parquet")).lonlat
 
 
@@ -337,7 +337,7 @@ def test_parquet_without_geometry(tmp_path):
 def test_missing_files_and_folders(tmp_path):
     with pytest.raises(FileError, match="does not exist"):
         store.read_frame(tmp_path / "x.parquet")
-    with pytest.raises(FileError, match="has no file of a frame"):
+    with pytest.raises(FileError, match="contains no file with a frame"):
         store.read_frame(tmp_path)
 
 

@@ -310,7 +310,7 @@ class TestUpload:
         cluster = clusters_of(server.store)[0]
         assert [image["md5"] for image in cluster["images"]] == [md5(content) for content in reversed(sent)]
         assert {path.read_bytes() for path in (server.store / "files").iterdir()} == set(sent)
-        with pytest.raises(InputError, match="nothing says"):
+        with pytest.raises(InputError, match="nothing to upload is given"):
             mlygeo.upload([], service=service_of(server))
         assert mlygeo.upload(folder, service=service_of(server), skip_subfolders=True).attrs["summary"]["images"] == 0
 

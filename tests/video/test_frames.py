@@ -317,7 +317,7 @@ def test_a_damaged_video_gives_its_readable_part(tmp_path, capsys, harm):
     same = dict(zip(truth["video_time_s"], truth["path"], strict=True))
     for path, seconds in zip(good["path"], good["video_time_s"], strict=True):
         assert Path(path).read_bytes() == Path(same[seconds]).read_bytes()
-    assert "1 video not whole" in capsys.readouterr().err
+    assert "1 video incomplete" in capsys.readouterr().err
 
 
 def test_pictures_stand_upright(tmp_path, exiftool):

@@ -100,7 +100,7 @@ def read_tile(data: bytes, x: int, y: int, zoom: int = 14) -> gpd.GeoDataFrame:
     Raises
     ------
     FormatError
-        If the bytes are no vector tile, or a damaged one.
+        If the bytes are not a vector tile, or are damaged.
     InputError
         If there is no such tile.
 
@@ -142,7 +142,7 @@ def decode(data: bytes, x: int, y: int, zoom: int = 14) -> pa.Table:
     Raises
     ------
     FormatError
-        If the bytes are no vector tile, or a damaged one.
+        If the bytes are not a vector tile, or are damaged.
     InputError
         If there is no such tile.
 
@@ -166,7 +166,7 @@ def check(data: bytes, x: int, y: int, zoom: int = 14) -> None:
     Raises
     ------
     FormatError
-        If the bytes are no vector tile, or a damaged one.
+        If the bytes are not a vector tile, or are damaged.
     InputError
         If there is no such tile.
     """
@@ -442,7 +442,7 @@ def read_geojson_tile(data: bytes, name: str = "the tile") -> pa.Table:
     Raises
     ------
     FormatError
-        If it is not JSON or no FeatureCollection, or if its ids are floating point numbers past
+        If it is not JSON or not a FeatureCollection, or if its ids are floating point numbers past
         2^53, whose last digits are lost.
 
     Examples

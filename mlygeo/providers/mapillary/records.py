@@ -401,7 +401,7 @@ def _ids(records: list[Mapping[str, Any]]) -> Ids:
     """Return the ids of records; a record without one is an error."""
     for row, record in enumerate(records):
         if not isinstance(record, dict):
-            raise FormatError(f"record {row} is {shown(record)}, and no object")
+            raise FormatError(f"record {row} is {shown(record)}, not an object")
     numbers, wrong = _wholes([record.get("id") for record in records])
     bad = wrong | numbers.isna().to_numpy() | (numbers.fillna(0) <= 0).to_numpy(dtype=bool)
     if bad.any():
@@ -512,7 +512,7 @@ def ids_in(images: pd.DataFrame, where: str) -> Ids:
         If there is no such column, or it holds other things than ids.
     """
     if "id" not in images.columns:
-        raise FrameError(f"{where} has no column 'id', so its images cannot be named")
+        raise FrameError(f"{where} has no column 'id', so its images cannot be identified")
     if images["id"].ndim != 1:
         raise FrameError(f"{where}: column 'id' stands twice")
     try:

@@ -268,7 +268,7 @@ class Api(JsonSession):
         def read(record: Item) -> dict[str, str]:
             said = record.get("features", record.get("users"))
             if not isinstance(said, list):
-                raise FormatError("what came is not a list of users")
+                raise FormatError("the response is not a list of users")
             people = [each for each in said if isinstance(each, dict)]
             named = {UUIDS.find(each.get("id")): each.get("label", each.get("name")) for each in people}
             return {id_: label for id_, label in named.items() if id_ is not None and isinstance(label, str)}
@@ -433,7 +433,7 @@ def features(record: Item) -> list[Item]:
     if foreign is not None:
         raise foreign
     if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
-        raise FormatError("what came is not a list of items")
+        raise FormatError("the response is not a list of items")
     return found
 
 

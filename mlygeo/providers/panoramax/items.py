@@ -350,7 +350,7 @@ def item_id(item: Mapping[str, Any]) -> str:
         If it is another provider's record, or has no id.
     """
     if not isinstance(item, dict):
-        raise FormatError(f"an item is {shown(item)}, and no object")
+        raise FormatError(f"an item is {shown(item)}, not an object")
     found = UUIDS.find(item.get("id"))
     foreign = foreign_record("a record", item, wanted="Panoramax")
     if foreign is not None:
@@ -619,7 +619,7 @@ def named(images: pd.DataFrame, where: str) -> Ids:
 def ids_in(images: pd.DataFrame, where: str) -> list[str | None]:
     """Return the ids of images, None where a row has none; raises as `named` does."""
     if "id" not in images.columns:
-        raise FrameError(f"{where} has no column 'id', so its images cannot be named")
+        raise FrameError(f"{where} has no column 'id', so its images cannot be identified")
     if images["id"].ndim != 1:
         raise FrameError(f"{where}: column 'id' stands twice")
     values = images["id"].astype(object).where(images["id"].notna(), None).tolist()

@@ -40,7 +40,7 @@ def host_of_name(name: str) -> tuple[str | None, int, int] | None:
     Parameters
     ----------
     name
-        Name of a file; None is returned for one that is not a tile's of Panoramax.
+        Name of a file; None is returned for one that is not the name of a tile of Panoramax.
     """
     found = _NAME.fullmatch(name)
     if found is None:

@@ -341,7 +341,7 @@ def _of_pattern_in_store(address: str) -> Listing:
     form = re.compile(_as_regex("/".join(parts[wild:])))
     found = [path for path, _ in remote.walked(root) if not _is_hidden(path) and form.match(path)]
     if not found:
-        raise FileError(f"{address} is a pattern, and no file is named so")
+        raise FileError(f"{address} is a pattern that no file matches")
     return Listing(address, _chosen_elsewhere(root, address, found))
 
 
@@ -395,7 +395,7 @@ def _of_pattern(pattern: str) -> Listing:
         else:
             found.add(path)
     if not found:
-        raise FileError(f"{pattern} is a pattern, and no file is named so")
+        raise FileError(f"{pattern} is a pattern that no file matches")
     return Listing(pattern, _chosen(root, pattern, sorted(found, key=lambda path: path.as_posix())))
 
 
@@ -435,7 +435,9 @@ def _chosen(root: Path, name: str, found: Sequence[Path]) -> tuple[File, ...]:
         )
     if not frames:
         there = f"{counted(len(found), 'other file')}, such as {found[0].name}" if found else "no files"
-        raise FileError(f"{name} has no file of a frame (it has {there})", hint="name a folder with .parquet files")
+        raise FileError(
+            f"{name} contains no file with a frame (it has {there})", hint="name a folder with .parquet files"
+        )
     for path in frames:
         paths.must_be_kept(path)
     others = sorted({*found} - {*frames})

@@ -154,7 +154,7 @@ def read_index(path: Path | Elsewhere) -> Index:
     FileError
         If it cannot be read.
     FormatError
-        If it is not an index, or a damaged one, or of a layout that this version does not know.
+        If it is not an index, or is damaged, or of a layout that this version does not know.
     """
     if isinstance(path, Path):
         return _index_of(reading(path, lambda: pq.ParquetFile(path).read()), path.name)

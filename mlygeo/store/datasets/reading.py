@@ -66,7 +66,7 @@ class Dataset:
         FrameError
             If the files hold different kinds of things.
         FormatError
-            If a file is damaged, or has other geometries than points.
+            If a file is damaged, or has geometries other than points.
         RegionError
             If `bbox` is not a box.
         """

@@ -281,7 +281,7 @@ def read(
     FrameError
         If a position is no longitude and latitude, or a value does not fit its type.
     FormatError
-        If a file is damaged, or has other geometries than points.
+        If a file is damaged, or has geometries other than points.
     """
     names = form.schema.names if columns is None else list(columns)
     for span in spans:
@@ -422,7 +422,7 @@ def _of_frame(frame: Any, folder: Path, number: int, *, generation: int, choice:
     from mlygeo.store import parquet
 
     if (shapely.get_type_id(np.asarray(frame.geometry.values)) > shapely.GeometryType.POINT).any():
-        raise FrameError(f"{name} holds other geometries than points")
+        raise FrameError(f"{name} contains geometries other than points")
     if frame.crs is None:
         raise FrameError(f"{name} has no CRS", hint="set_crs(4326) where the coordinates are degrees")
     written = folder / f"input-{number}.parquet"

@@ -237,7 +237,7 @@ def _coordinates(array: pa.Array, path: Named) -> tuple[Floats, Floats]:
     points, damaged = _shapes(array, "wkb", path)
     kinds = shapely.get_type_id(points)
     if ((kinds != 0) & (kinds != -1)).any():
-        raise FormatError(f"{called(path)} holds other geometries than points")
+        raise FormatError(f"{called(path)} contains geometries other than points")
     warn_of_damage(damaged, path)
     return frames.coordinates(points)
 

@@ -164,7 +164,7 @@ class GeoFile:
     FileError
         If it cannot be read.
     FormatError
-        If it is not a GeoParquet, or a damaged one, or has another footer.
+        If it is not a GeoParquet, or is damaged, or has another footer.
     """
 
     def __init__(self, path: Path | Elsewhere, *, footer: str | None = None) -> None:
@@ -187,7 +187,7 @@ class GeoFile:
         self._local = threading.local()
         self._local.file = self.file
         self._ahead: pa.NativeFile | None = None
-        # Another reader's names may be text that is not a UTF-8.
+        # Another reader's names may be text that is not UTF-8.
         self.geometry = {
             column.name: column for column in reading(path, lambda: metadata.geometry_columns(self.file, called(path)))
         }
@@ -257,7 +257,7 @@ class GeoFile:
         return ranges
 
     def read(self, groups: Sequence[int], columns: Sequence[str], *, use_threads: bool = True) -> pa.Table:
-        """Return columns of row groups; text is checked, since what is not a UTF-8 fails much later."""
+        """Return columns of row groups; text is checked, since what is not UTF-8 fails much later."""
         file = self._reader(groups, columns)
         whole = reading(
             self.path, lambda: file.read_row_groups(list(groups), columns=list(columns), use_threads=use_threads)
@@ -308,7 +308,7 @@ class GeoFile:
             raise FormatError(f"{called(self.path)} is a damaged Parquet file: its columns have different lengths")
 
     def check_texts(self, piece: pa.RecordBatch) -> None:
-        """Raise FormatError where text is not a UTF-8, which fails much later."""
+        """Raise FormatError where text is not UTF-8, which fails much later."""
         for name, values in zip(piece.schema.names, piece.columns, strict=True):
             if pa.types.is_dictionary(values.type):
                 _check_text(values.dictionary, name, self.path)
@@ -485,7 +485,7 @@ def reading(path: Named, action: Callable[[], Result]) -> Result:
         raise
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError, OverflowError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise FormatError(f"{called(path)} is not a Parquet file, or a damaged one: {reason}") from error
+        raise FormatError(f"{called(path)} is not a Parquet file, or is damaged: {reason}") from error
     except (pa.ArrowException, OSError, MemoryError) as error:
         reason = " ".join(str(error).split())[:200]
         if isinstance(error, OSError) and _DAMAGED.search(reason):
@@ -526,7 +526,7 @@ def _check_size(file: pq.ParquetFile, size: int, path: Named) -> None:
 
 
 def _check_text(values: pa.Array | pa.ChunkedArray, name: str, path: Path | Elsewhere) -> None:
-    """Raise where text is not a UTF-8, which fails much later."""
+    """Raise where text is not UTF-8, which fails much later."""
     try:
         values.validate(full=True)
     except pa.ArrowException as error:

@@ -114,11 +114,11 @@ def test_what_has_no_frames_is_refused_by_name(tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes/a.txt").write_text("x")
-    with pytest.raises(FileError, match=r"empty has no file of a frame \(it has no files\)"):
+    with pytest.raises(FileError, match=r"empty contains no file with a frame \(it has no files\)"):
         files.listed(tmp_path / "empty")
-    with pytest.raises(FileError, match=r"notes has no file of a frame \(it has 1 other file, such as a.txt\)"):
+    with pytest.raises(FileError, match=r"notes contains no file with a frame \(it has 1 other file, such as a.txt\)"):
         files.listed(tmp_path / "notes")
-    with pytest.raises(FileError, match="no file is named so"):
+    with pytest.raises(FileError, match="a pattern that no file matches"):
         files.listed(tmp_path / "x*.parquet")
     with pytest.raises(FileError, match="does not exist"):
         files.listed([tmp_path / "no.parquet"])
