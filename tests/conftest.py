@@ -54,14 +54,27 @@ def no_program_left():
     end_all()
 
 
-@pytest.fixture(autouse=True)
-def logging_as_it_was():
-    """A verb sets logging up for its process; the next test finds it as a program that imports mlygeo does."""
+@pytest.fixture(autouse=True, scope="session")
+def logging_at_first():
+    """How the program logs that imports mlygeo: its handlers, whether it propagates, and its level."""
+    import mlygeo  # noqa: F401 - which may set up its logger
+
     logger = logging.getLogger("mlygeo")
-    before = logger.handlers[:], logger.propagate, logger.level
+    return logger.handlers[:], logger.propagate, logger.level
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was(logging_at_first):
+    """A verb sets logging up for its process; a test finds it as a program that imports mlygeo does."""
+    logger = logging.getLogger("mlygeo")
+
+    def reset():
+        logger.handlers[:], logger.propagate = logging_at_first[:2]
+        logger.setLevel(logging_at_first[2])
+
+    reset()  # a fixture of a module may have run a verb
     yield
-    logger.handlers[:], logger.propagate = before[:2]
-    logger.setLevel(before[2])
+    reset()
 
 
 @pytest.fixture(autouse=True)
