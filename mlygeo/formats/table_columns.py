@@ -189,9 +189,9 @@ def _head(text: str, name: str) -> tuple[list[str], str, int]:
     names = [field.strip().strip('"') for field in (first or "").strip().split(separator)]
     bases = {_column(0, field).base for field in names}
     missing = [what for what, known in (("lon", LON), ("lat", LAT)) if not bases & set(known)]
-    columns = "columns" if len(missing) > 1 else "column"
+    noun = "columns" if len(missing) > 1 else "column"
     raise FormatError(
-        f"{name} has no {columns} {' and '.join(missing)} (it has {', '.join(names[:8])})",
+        f"{name} has no {noun} {' and '.join(missing)} (it has {', '.join(names[:8])})",
         hint="name the columns lon, lat, time and altitude",
     )
 

@@ -1,6 +1,6 @@
 """Tests of what `partition` and its readers say beforehand: what does not fit, what is missing, what it would take."""
 
-import os
+import json
 
 import geopandas as gpd
 import numpy as np
@@ -130,16 +130,20 @@ def test_text_ids_have_one_form_in_however_many_files(cut, provider, tmp_path):
 # What a run takes
 
 
-def test_a_file_that_does_not_fit_into_memory_is_refused_before_it_is_read(tmp_path):
-    if free_memory() is None:
-        pytest.skip("this system does not tell its memory")
-    path = tmp_path / "huge.gpx"
-    path.write_text("<gpx>", encoding="utf-8")
-    os.truncate(path, 4 << 40)  # of which nothing is on disk
-    for dry_run in (True, False):
-        with pytest.raises(FileError, match=r"huge\.gpx is read as a whole, which needs about [\d,.]+ GB of memory"):
-            mlygeo.partition(path, tmp_path / "d", dry_run=dry_run)
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["huge.gpx"]
+def test_a_file_that_does_not_fit_into_memory_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    path = tmp_path / "one.geojson"  # no collection: it is read as a whole
+    place = {"type": "Point", "coordinates": [9.1, 48.7]}
+    path.write_text(json.dumps({"type": "Feature", "properties": {"id": 1}, "geometry": place}), encoding="utf-8")
+    monkeypatch.setattr(sources, "LONG_BYTES", 10)
+    with monkeypatch.context() as little:
+        little.setattr(sources, "free_memory", lambda: 100)
+        for dry_run in (True, False):
+            with pytest.raises(
+                FileError, match=r"one\.geojson is read as a whole, which needs about [\d,.]+ GB of memo"
+            ):
+                mlygeo.partition(path, tmp_path / "d", dry_run=dry_run)
+        assert sorted(each.name for each in tmp_path.iterdir()) == ["one.geojson"]
+    assert mlygeo.partition(path, tmp_path / "d")
 
 
 def test_a_file_that_needs_much_memory_is_told(caplog):
