@@ -79,7 +79,7 @@ def test_it_can_be_ignored(capsys, project):
 def test_only_the_command_line_looks_for_it(project):
     with pytest.raises(RegionError, match="no region"):
         mlygeo.streets()
-    with pytest.raises(InputError, match="nowhere to look for"):
+    with pytest.raises(InputError, match="no user, organization or region is given"):
         mlygeo.find_sequences()
 
 

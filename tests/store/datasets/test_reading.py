@@ -122,7 +122,7 @@ def test_geometry_of_another_kind_or_without_crs_is_refused(tmp_path):
     lines.to_parquet(tmp_path / "b.parquet")
     with pytest.raises(FrameError, match=r"a\.parquet has points, and b\.parquet has none"):
         store.read_frame(tmp_path)
-    with pytest.raises(FormatError, match=r"b\.parquet holds other geometries"):
+    with pytest.raises(FormatError, match=r"b\.parquet contains geometries other than points"):
         _ = open_points(tmp_path, name="x").lonlat
     points.set_crs(None, allow_override=True).to_parquet(tmp_path / "b.parquet")
     with pytest.raises(FrameError, match=r"b\.parquet has no CRS"):

@@ -273,7 +273,7 @@ BROKEN = {
     "zone": (
         {"t": pa.array([1], pa.timestamp("ms", "Mars/Phobos")), "geometry": wkb(POINTS[:1])}, geo_of(), None, "'t'"
     ),
-    "text that is not a UTF-8": (
+    "text that is not UTF-8": (
         {"t": pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(b"\0\0\0\0\2\0\0\0"), pa.py_buffer(b"\xff\xfe")]),
          "geometry": wkb(POINTS[:1])}, geo_of(), None, "'t'",
     ),
