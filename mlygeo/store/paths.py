@@ -141,7 +141,11 @@ def shown(address: str) -> str:
     from urllib.parse import urlsplit
 
     # A path has swallowed one of two slashes.
-    parts = urlsplit(re.sub(r"^([a-zA-Z][a-zA-Z0-9+.-]+):/(?=[^/])", r"\1://", address))
+    whole = re.sub(r"^([a-zA-Z][a-zA-Z0-9+.-]+):/(?=[^/])", r"\1://", address)
+    try:
+        parts = urlsplit(whole)
+    except ValueError:  # a host that is none: what may be secret is not told from the rest
+        return f"{whole.partition('://')[0]}://…"
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 

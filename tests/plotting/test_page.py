@@ -422,7 +422,7 @@ def test_a_base_map_is_asked_for_by_name_only(tmp_path, images):
     assert "base map: Acme" in text
     assert "https://tiles.example.org" not in plotting.explore(images).html()
     for wrong in ("http://a/{z}/{x}/{y}", "https://a/b.png", "https://a/{z}/{x}/{y}' onload='", "javascript:{z}{x}{y}"):
-        with pytest.raises(InputError, match="not an address of map tiles"):
+        with pytest.raises(InputError, match="neither an address of map tiles"):
             plotting.explore(images, basemap=wrong, basemap_attribution="Acme")
     with pytest.raises(FormatError, match="written as"):
         plotting.explore(images).save(tmp_path / "map.png")
