@@ -257,7 +257,7 @@ def test_gps_times_out_of_range_are_refused_and_counted(tmp_path, row, options, 
         (["45453.25", "45453.5"], {"convert_utc_time": True}, ("column 1", "spreadsheet")),
         (["45453.25", "45453.5"], {}, ("column 1", "45453.25")),
         (["1718000000", "1718000001000"], {"convert_utc_time": True}, ("column 1", "seconds", "milliseconds")),
-        (["108818.5", "108819.5"], {"convert_gps_time": True}, ("seconds of a week", "`gps_week_column`")),
+        (["108818.5", "108819.5"], {"convert_gps_time": True}, ("seconds of an unknown week", "`gps_week_column`")),
         (["10.06.2024 06:13:20"], {}, ("column 1", "10.06.2024")),
         (["2024-06-10"], {}, ("column 1",)),  # a day is not a time
         (["2024-06-10 06:13:20 PST"], {}, ("column 1",)),
