@@ -140,7 +140,7 @@ def test_what_does_not_go_with_things_is_refused(town):
         ({"max_distance": None}, "needs a largest distance"),
         ({"field_of_view": 0}, "`field_of_view` must lie above 0"),
         ({"apart": 200, "k": 2}, "`apart` must lie between"),
-        ({"apart": 20}, "`apart` is of no use with `k=1`"),
+        ({"apart": 20}, "`apart` has no effect with `k=1`"),
         ({"prefer": "project-sidewalk"}, "'same_sequence' is not possible with `towards`"),
     ]:
         with pytest.raises(InputError, match=message):
