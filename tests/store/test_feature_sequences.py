@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mlygeo.store import feature_sequences
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False)
+    st.none() | st.booleans() | st.integers(-(2**63) + 1, 2**63 - 1) | st.floats(allow_nan=False)
     | st.text(alphabet='id"\\{}[]:, é😀', max_size=8),
     lambda inside: st.lists(inside, max_size=3) | st.dictionaries(st.sampled_from(["id", "a", "features"]), inside),
     max_leaves=8,
