@@ -25,6 +25,8 @@ PIECE = 1 << 20
 LONGEST = 1 << 26
 """Letters of the longest feature that is read so."""
 
+_IN_NUMBERS = re.compile(r"[0-9.eE+-]*")
+
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 _NEXT = re.compile(r"[ \t\n\r]*,[ \t\n\r]*(?=\{)")
@@ -228,8 +230,8 @@ class _Collection:
                 if len(self._text) - self._place > LONGEST or not self._more():
                     raise _NotPlainError from None
                 continue
-            # A number may go on.
-            if stop < len(self._text) or not self._more():
+            # A number may go on, behind a point or an e that are held already.
+            if _IN_NUMBERS.match(self._text, stop).end() < len(self._text) or not self._more():  # type: ignore[union-attr]
                 self._last, self._place = self._text[self._place : stop], stop
                 return value
 

@@ -79,6 +79,16 @@ def test_what_is_no_collection_is_not_taken_for_one(tmp_path_factory, collection
         assert json.loads(text)["features"] == found
 
 
+@pytest.mark.parametrize("number", ["1", "-6.5", "4.25e+16", "1E-3", "0.0"])
+@pytest.mark.parametrize("piece", range(1, 40))
+def test_a_number_may_be_cut_anywhere(tmp_path, monkeypatch, number, piece):
+    monkeypatch.setattr(feature_sequences, "PIECE", piece)
+    feature = {"type": "Feature", "properties": {"a": 1}, "geometry": None}
+    path = tmp_path / "rows.geojson"
+    path.write_text(f'{{"type": "FeatureCollection", "epoch": {number}, "features": [{json.dumps(feature)}]}}')
+    assert written(path, tmp_path)[1] == [feature]
+
+
 def test_a_word_in_each_column_of_texts_follows_the_features_of_a_frame(tmp_path):
     features = [{"type": "Feature", "id": 7, "properties": {"day": "2024-05-01", "n": 5}, "geometry": None}]
     path = tmp_path / "rows.geojson"
