@@ -1,5 +1,6 @@
 """Selections over parts, to be compared with those of one run."""
 
+import json
 import tempfile
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import locks
 from helpers.datasets import write_dataset
 
 import mlygeo
@@ -23,6 +25,21 @@ def frame_bytes(frame):
 
 def facts(summary):
     return {key: value for key, value in summary.items() if key not in {"inputs", "run"}}
+
+
+def tree(folder):
+    """Return all files of a selection's folder with their bytes; the summary without the day, the lock without places."""
+    files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    files["summary.json"] = {**json.loads(files["summary.json"]), "date": None}
+    files["selection.lock.json"] = locks.told(files["selection.lock.json"])
+    return files
+
+
+def is_whole(folder, world):
+    """Return whether a folder has the files of the expected one of a world, and nothing that a run has left."""
+    assert [path for path in folder.rglob("*") if path.name.startswith(".")] == []
+    assert tree(folder) == tree(world / "expected")
+    return True
 
 
 def country(seed, *, images=400, points=60, text=False, nulls=False, around=(9.0, 48.75), spread=0.05):

@@ -9,10 +9,9 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import locks
 from helpers.command_line import PROGRAM, program, run
 from helpers.datasets import write_dataset
-from helpers.over_parts import PLACES, country, facts, frame_bytes, over_parts, weighed
+from helpers.over_parts import PLACES, country, facts, frame_bytes, is_whole, over_parts, weighed
 from helpers.processes import start, wait_for
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -115,18 +114,6 @@ def world(tmp_path_factory, rule):
 def words_of(world, rule):
     files = [str(world / "points.parquet"), "--images", str(world / "images")]
     return ["select", "--points", *files, "--max-distance", "500", "--prefer", str(rule)]
-
-
-def is_whole(folder, world):
-    """Return whether a folder has the files of the expected one, and nothing else."""
-    trees = []
-    for each in (folder, world / "expected"):
-        tree = {path.relative_to(each).as_posix(): path.read_bytes() for path in each.rglob("*") if path.is_file()}
-        lock = locks.told(tree["selection.lock.json"])
-        summary = {**json.loads(tree["summary.json"]), "date": None}
-        trees.append({**tree, "summary.json": summary, "selection.lock.json": lock})
-    assert trees[0] == trees[1]
-    return not [path for path in folder.rglob("*") if path.name.startswith(".")]
 
 
 def test_the_parts_have_the_rows_of_one_run(world, rule):

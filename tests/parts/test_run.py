@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from geopandas.testing import assert_geodataframe_equal
-from helpers import locks
 from helpers.command_line import PROGRAM, program, run
 from helpers.datasets import write_dataset
+from helpers.over_parts import is_whole
 from helpers.processes import ended, start, wait_for
 
 import mlygeo
@@ -60,23 +60,8 @@ def words_of(world):
     return ["select", "--points", *files, "--srid", "3857", "--max-distance", "40", "--k", "2"]
 
 
-def tree(folder):
-    """Return all files of a folder with their bytes; the summary without the day."""
-    files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    files["summary.json"] = {**json.loads(files["summary.json"]), "date": None}
-    files["selection.lock.json"] = locks.told(files["selection.lock.json"])
-    return files
-
-
 def parts_of(folder):
     return len([*folder.glob(".mlygeo/selection-*/result/cell=q*/part-0.parquet")])
-
-
-def is_whole(folder, world):
-    left = [path for path in folder.rglob("*") if path.name.startswith(".")]
-    assert left == []
-    assert tree(folder) == tree(world / "expected")
-    return True
 
 
 def frame_of(world, **options):

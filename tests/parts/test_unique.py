@@ -11,10 +11,9 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import locks
 from helpers.command_line import PROGRAM, program, run
 from helpers.datasets import write_dataset
-from helpers.over_parts import facts
+from helpers.over_parts import facts, is_whole
 from helpers.processes import start, wait_for
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -219,18 +218,6 @@ def world(tmp_path_factory):
 def words_of(world):
     files = [str(world / "points.parquet"), "--images", str(world / "images")]
     return ["select", "--points", *files, "--srid", "3857", "--max-distance", "60", "--unique"]
-
-
-def is_whole(folder, world):
-    """Return whether a folder has the files of the expected one, and nothing else."""
-    trees = []
-    for each in (folder, world / "expected"):
-        tree = {path.relative_to(each).as_posix(): path.read_bytes() for path in each.rglob("*") if path.is_file()}
-        lock = locks.told(tree["selection.lock.json"])
-        summary = {**json.loads(tree["summary.json"]), "date": None}
-        trees.append({**tree, "summary.json": summary, "selection.lock.json": lock})
-    assert trees[0] == trees[1]
-    return not [path for path in folder.rglob("*") if path.name.startswith(".")]
 
 
 def test_the_files_are_those_of_one_run(world):
