@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from mlygeo.parts import plan
 from mlygeo.parts.matching import Matched
 from mlygeo.parts.points import TaskPoints, of_tasks
-from mlygeo.parts.selection import COUNTS, Inputs, counts_of
+from mlygeo.parts.selection import Inputs
 from mlygeo.spatial import areas, cells
 from mlygeo.store import parquet
 from mlygeo.store.atomic import atomic, to_disk
@@ -112,7 +112,7 @@ def task(made: Plan, number: int) -> dict[str, Any]:
     table = images.take(open_images)
     table = table.set_column(table.column_names.index("id"), "id", _column(repeated.keys, open_images))
     lon, lat = (values[open_images] for values in images.lonlat)
-    attrs = {"plan": made.hash, COUNTS: counts}
+    attrs = {"plan": made.hash, plan.COUNTS: counts}
     with plan.writing(made, number) as temporary:
         beside = {name: temporary.with_name(f"{temporary.name}.{name}") for name in (PAIRS, POINTS)}
         borders = [*np.searchsorted(of[order], tasks), len(pairs)]
@@ -128,7 +128,7 @@ def task(made: Plan, number: int) -> dict[str, Any]:
 
 def counts(made: Plan) -> list[dict[str, Any]]:
     """Return what is counted in each part of a round that is done, as `task` does."""
-    return [counts_of(made.path(number)) for number in range(len(made.tasks))]
+    return [plan.counts_of(made.path(number)) for number in range(len(made.tasks))]
 
 
 def pairs_of(made: Plan, of: int) -> pa.Table | None:

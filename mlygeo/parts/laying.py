@@ -26,7 +26,7 @@ from mlygeo.spatial.streets import even_places, even_points_of_part
 from mlygeo.store import parquet
 from mlygeo.store.atomic import atomic
 from mlygeo.store.datasets import layout
-from mlygeo.store.parquet.files import GeoFile, Reopened
+from mlygeo.store.parquet.files import Reopened
 from mlygeo.store.point_sources import FramePoints, PointFile
 from mlygeo.store.points import MOST_OPEN
 from mlygeo.store.united import United
@@ -45,9 +45,6 @@ STEP = "laying"
 
 FILE = "streets.arrow"
 """Name of the file of the streets by task, in the folder of a plan."""
-
-COUNTS = "part"
-"""Where the attributes of a part's file have what is counted in it."""
 
 PLACES_PER_TASK = 200_000
 """Places and streets of a task: what lays points takes about 500 bytes for each (measured)."""
@@ -227,15 +224,9 @@ def task(made: Plan, number: int) -> dict[str, Any]:
         "cells": np.diff(code, prepend=0).tolist(), "cell_rows": rows.tolist(),
     }  # fmt: skip
     with atomic(made.path(number)) as temporary:
-        attrs = {"attribution": given["attribution"], "plan": made.hash, COUNTS: counts}
+        attrs = {"attribution": given["attribution"], "plan": made.hash, plan.COUNTS: counts}
         parquet.write_points(table, lon, lat, temporary, attrs=attrs)
     return counts
-
-
-def counts_of(path: Path) -> dict[str, Any]:
-    """Return what is counted in the file of a part, as `task` does."""
-    found: dict[str, Any] = GeoFile(path).attrs[COUNTS]
-    return found
 
 
 def _laid(made: Plan, own: plan.Task) -> gpd.GeoDataFrame:

@@ -20,12 +20,10 @@ from mlygeo.parts.points import TaskPoints
 from mlygeo.parts.selection import Inputs, Options
 from mlygeo.spatial import areas, nearest
 from mlygeo.spatial.knn import FIRST_LIMIT_M, WIDER
-from mlygeo.store.parquet.files import GeoFile
 from mlygeo.store.points import SomeOf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from mlygeo.arrays import Bounds, Rows
     from mlygeo.parts.plan import Plan
@@ -67,12 +65,6 @@ def task(made: Plan, number: int) -> dict[str, Any]:
     neighbours = told.drop_columns(["point_id"]).take(pa.array(row, mask=row < 0))
     matched = inputs.search(options).within(own_points, own.reach, options.max_distance, neighbours)
     return selection.write_matched(made, number, matched, inputs, inputs.counted(own))
-
-
-def counts_of(path: Path) -> dict[str, Any]:
-    """Return what is counted in the file of a part, as `task` does."""
-    found: dict[str, Any] = GeoFile(path).attrs[selection.COUNTS]
-    return found
 
 
 def others(made: Plan, number: int, own: TaskPoints, projection: Projection | Zones) -> tuple[Rows, Rows]:

@@ -43,6 +43,9 @@ LARGE, MOST_TIMES = 4_000_000, 3
 BASE_BYTES, BYTES_PER_IMAGE, BYTES_PER_POINT = 250_000_000, 400, 200
 """Memory of a process at work on a part: whatever it holds, and for each image in reach and each point (measured)."""
 
+COUNTS = "part"
+"""Where the attributes of a part's file have what is counted in it."""
+
 SECONDS_PER_TASK, SECONDS_PER_IMAGE = 0.03, 0.5e-6
 """Processor time of a task, whatever it holds, and for each image in reach (measured)."""
 
@@ -177,8 +180,25 @@ class AllParts:
     @cached_property
     def counts(self) -> list[dict[str, Any]]:
         """What is counted in each part, in the order of the tasks."""
-        step = importlib.import_module(f"mlygeo.parts.{self.plan.step}")
-        return [step.counts_of(self.plan.path(number)) for number in range(len(self.plan.tasks))]
+        return [counts_in(self.plan, number) for number in range(len(self.plan.tasks))]
+
+
+def step_of(made: Plan) -> Any:
+    """Return the module that makes the parts of a plan; see `mlygeo.parts.run.Step`."""
+    return importlib.import_module(f"mlygeo.parts.{made.step}")
+
+
+def counts_of(path: Path) -> dict[str, Any]:
+    """Return what is counted in the file of a part that is a frame, as the `task` of its step does."""
+    from mlygeo.store.parquet.files import GeoFile
+
+    found: dict[str, Any] = GeoFile(path).attrs[COUNTS]
+    return found
+
+
+def counts_in(made: Plan, number: int) -> Any:
+    """Return what is counted in a part that is there; steps whose parts are not frames say where it is."""
+    return getattr(step_of(made), "counts_of", counts_of)(made.path(number))
 
 
 def digest(values: Mapping[str, Any], *arrays: Any) -> str:

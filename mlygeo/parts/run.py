@@ -14,7 +14,7 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, 
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mlygeo import arrays
 from mlygeo.errors import FileError, InputError, MlygeoError
@@ -37,7 +37,12 @@ WAIT_S = 10.0
 
 
 class Step(Protocol):
-    """A module whose tasks are run, such as `mlygeo.parts.coverage`."""
+    """
+    A module whose tasks are run, such as `mlygeo.parts.coverage`.
+
+    Where its parts are not frames with `mlygeo.parts.plan.COUNTS` in their attributes, it has a function `counts_of`
+    too: what was counted in a part that is there, by its path; None where the part has to be written again.
+    """
 
     @staticmethod
     def task(made: Plan, number: int) -> dict[str, Any]:
@@ -56,10 +61,6 @@ class Step(Protocol):
         FileError
             If an input cannot be read, or the part not be written.
         """
-
-    @staticmethod
-    def counts_of(path: Path) -> dict[str, Any] | None:
-        """Return what was counted in a part that is there; None where it has to be written again."""
 
 
 def run(folder: str, number: int, threads: int | None = None) -> dict[str, Any]:
@@ -82,12 +83,12 @@ def run(folder: str, number: int, threads: int | None = None) -> dict[str, Any]:
         "seconds", the processor time of this task.
     """
     made = plans.read(Path(folder))
-    step = cast("Step", importlib.import_module(f"mlygeo.parts.{made.step}"))
+    step: Step = plans.step_of(made)
     started = time.thread_time()
     with arrays.most_threads(threads), quiet():
         counts = None
         if made.path(number).exists():
-            counts = step.counts_of(made.path(number))
+            counts = plans.counts_in(made, number)
         if counts is None:
             counts = step.task(made, number)
     return {"number": number, "rows": counts["rows"], "peak": peak(), "seconds": time.thread_time() - started}

@@ -48,9 +48,6 @@ on the image of its neighbour.
 HALOS = (5, 3, 2)
 """Largest distances around the points of a task within which others are known, where each image serves one point."""
 
-COUNTS = "part"
-"""Where the attributes of a part's file have what is counted in it."""
-
 
 @dataclass(frozen=True)
 class Options:
@@ -363,16 +360,8 @@ def counts_of_pairs(
 def write_pairs(made: Plan, table: pa.Table, lon: Floats, lat: Floats, counts: dict[str, Any]) -> None:
     """Write the part of a task, and with it what `counts_of_pairs` returned; the others are those of `write_part`."""
     with plan.writing(made, counts["number"]) as temporary:
-        attrs = {**images.opened(made.images, made.given["images"]).attrs, "plan": made.hash, COUNTS: counts}
+        attrs = {**images.opened(made.images, made.given["images"]).attrs, "plan": made.hash, plan.COUNTS: counts}
         parquet.write_points(table, lon, lat, temporary, attrs=attrs)
-
-
-def counts_of(path: Path) -> dict[str, Any]:
-    """Return what is counted in the file of a part, as `task` does."""
-    from mlygeo.store.parquet.files import GeoFile
-
-    found: dict[str, Any] = GeoFile(path).attrs[COUNTS]
-    return found
 
 
 def _described(table: pa.Table, lon: Floats, lat: Floats) -> dict[str, Any]:

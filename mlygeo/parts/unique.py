@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from mlygeo.parts import certain, plan, points
-from mlygeo.parts.selection import Inputs, counts_of, write_part
+from mlygeo.parts.selection import Inputs, write_part
 
 if TYPE_CHECKING:
     from mlygeo.parts.plan import Plan
@@ -46,5 +46,5 @@ def task(made: Plan, number: int) -> dict[str, Any]:
     if made.given["options"]["max_distance"] is None:  # the first round has one part
         counted = Inputs.of(made).counted(made.tasks[number])
     else:
-        counted = counts_of(rounds[0].path(number))["counted"]
+        counted = plan.counts_of(rounds[0].path(number))["counted"]
     return write_part(made, number, table.drop_columns(["lon", "lat"]), lon, lat, count=len(ids), counted=counted)
