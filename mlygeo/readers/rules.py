@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mlygeo import places
-from mlygeo.errors import FileError, FormatError, InputError
+from mlygeo.errors import FileError, FormatError, InputError, unreadable
 from mlygeo.spatial.scores import FORM, RULES, Rule
 
 LONGEST_FILE = 1_048_576
@@ -58,7 +58,7 @@ def _content(path: Path) -> Any:
     try:
         content = places.content_of(path, LONGEST_FILE)
     except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror}") from error
+        raise FileError(unreadable(path, error)) from error
     if len(content) > LONGEST_FILE:
         raise FormatError(f"{path.name} is too long for a file of weights", hint=FORM)
     try:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, get_args
 import numpy as np
 
 from mlygeo import frames, periods, plausible, store
-from mlygeo.errors import FileError, FormatError, InputError, OutputError
+from mlygeo.errors import FileError, FormatError, InputError, OutputError, unreadable
 from mlygeo.formats import exif, gpx, nmea, positions, tables, texts
 from mlygeo.progress import counted, working
 from mlygeo.spatial import geodesy
@@ -165,7 +165,7 @@ def read_track(
     except (gzip.BadGzipFile, zlib.error) as error:
         raise FormatError(f"{path.name}: its gzip is broken ({error})") from error
     except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise FileError(unreadable(path, error)) from error
     tracks, problems, left_out = _sound(read, now_us, may_be_behind=kind != "nmea")
     if kind == "gpx" and (record := _record_in(path)) is not None:
         tracks.attrs["record"] = record

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from mlygeo.errors import FileError, FormatError, InputError
+from mlygeo.errors import FileError, FormatError, InputError, unreadable
 from mlygeo.extras import install_hint
 from mlygeo.formats import chapters, mp4, times
 from mlygeo.progress import working
@@ -335,10 +335,8 @@ def _decided(points: Points, created: datetime | None, stem: str) -> tuple[Point
 def _opened(path: Path) -> BinaryIO:
     try:
         return path.open("rb", buffering=mp4.BUFFER)
-    except FileNotFoundError as error:
-        raise FileError(f"{path} does not exist") from error
     except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror}") from error
+        raise FileError(unreadable(path, error)) from error
 
 
 def opened(path: Path, *, options: dict[str, str] | None = None, hwaccel: Any = None) -> Any:

@@ -20,7 +20,7 @@ import numpy as np
 
 from mlygeo import frames, places, rows, store
 from mlygeo.degrees import turn
-from mlygeo.errors import FileError, FormatError, InputError
+from mlygeo.errors import FileError, FormatError, InputError, unreadable
 from mlygeo.formats import exif
 from mlygeo.formats.jpeg import read_head
 from mlygeo.formats.tiff import Fields
@@ -214,7 +214,7 @@ def is_description_file(path: Path) -> bool:
         at = path.stat()
         return _has_descriptions(_Seen(path, at.st_dev, at.st_ino, at.st_size, at.st_mtime_ns, at.st_ctime_ns))
     except OSError as error:
-        raise FileError(f"{path}: {error.strerror or error}") from error
+        raise FileError(unreadable(path, error)) from error
 
 
 class _Seen(NamedTuple):
@@ -388,7 +388,7 @@ def _entries(path: Path) -> list[dict[str, Any]]:
     except OSError as error:
         if isinstance(error, FormatError):
             raise
-        raise FileError(f"{path}: {error.strerror or error}", hint="'mlygeo process' makes one") from error
+        raise FileError(unreadable(path, error), hint="'mlygeo process' makes one") from error
     except (ValueError, RecursionError) as error:
         raise FormatError(f"{path} is not an image description file: {str(error)[:100] or 'broken JSON'}") from error
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
