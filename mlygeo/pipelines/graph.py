@@ -14,7 +14,7 @@ from mlygeo.errors import FrameError, InputError
 from mlygeo.pipelines.job import RECORDS_AT_ONCE, Job, joined, public_with, tally, version
 from mlygeo.pipelines.options import Access, Asking
 from mlygeo.pipelines.own_files import METADATA, MISSING_IMAGES
-from mlygeo.progress import counted
+from mlygeo.progress import about, counted
 from mlygeo.schemas import DEFAULT_PROVIDER
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def metadata(
         seconds = sum(part.reader.seconds_for(part.calls, service) for part in parts)
         headline = (
             f"{counted(distinct, 'image')} and {counted(len(wanted), 'field')} take {counted(calls, 'request')} or "
-            f"more, {seconds:,.0f} s at the service's limit; nothing was asked"
+            f"more, {about(seconds)} at the service's limit; nothing was asked"
         )
         return Job(lambda: base, {**facts, "version": version()}, headline)
     for part in parts:

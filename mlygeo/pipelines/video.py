@@ -209,10 +209,11 @@ def _read(
                 parts.append(part)
                 read.append(file)
             except (FileError, FormatError) as error:
-                log.warning("%s", error)
                 failed[str(file)] = str(error)
                 errors.append(error)
             bar.advance()
+    for each in errors if parts else errors[1:]:  # without parts the first is raised
+        log.warning("%s", each)
     if not parts:
         raise errors[0]
     left_out: Counter[str] = Counter()

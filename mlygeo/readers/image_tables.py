@@ -29,7 +29,7 @@ from mlygeo import places
 from mlygeo.errors import FileError, FormatError, InputError, unreadable
 from mlygeo.formats import positions, times
 from mlygeo.formats.texts import GPS_EPOCH_MS, WEEK_MS, gps_to_utc_ms, reals
-from mlygeo.progress import working
+from mlygeo.progress import counted, working
 from mlygeo.systems import BARE_NUMBER
 
 if TYPE_CHECKING:
@@ -247,9 +247,9 @@ def read_table(
         if len(row) < widest:
             missing = next(name for name, column in asked.items() if column > len(row))
             raise FormatError(
-                f"{Path(path).name}: row {number} has {len(row)} columns, and {missing} is asked from column"
-                f" {asked[missing]}",
-                hint="`delimiter` tells what separates columns; they count from 1",
+                f"{Path(path).name}: row {number} has only {counted(len(row), 'column')}, but {missing} should be in"
+                f" column {asked[missing]}",
+                hint="`delimiter` is the character between columns; the first column is 1",
             )
 
     def column(number: int) -> list[str]:
