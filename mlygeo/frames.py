@@ -677,7 +677,7 @@ def filter_images(
     """
     Keep the images that meet every condition given.
 
-    An image of which the value in question is unknown does not meet the condition.
+    An image for which the value is unknown does not meet the condition.
 
     Parameters
     ----------
@@ -710,9 +710,9 @@ def filter_images(
     Raises
     ------
     FrameError
-        If a condition asks for a column that the frame does not have.
+        If a condition needs a column that the frame does not have.
     InputError
-        If a condition has no sense.
+        If a condition is invalid.
 
     Examples
     --------

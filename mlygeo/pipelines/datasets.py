@@ -113,7 +113,7 @@ def partition(
     InputError
         If there are no inputs, or an option is out of range.
     RegionError
-        If the region is none.
+        If the region is invalid.
     FrameError
         If the inputs have other geometry than points, a column is of several kinds, or one that a filter asks for is
         missing.

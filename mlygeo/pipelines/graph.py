@@ -78,8 +78,8 @@ def metadata(
     -------
     images
         The same rows in the same order, or a row for each id, with the fields as columns (see
-        `mlygeo.providers.mapillary.records.images_frame`) and `error` (str, null when fine). A value of the
-        service takes the place of the frame's own; where it has none, the frame's own stays.
+        `mlygeo.providers.mapillary.records.images_frame`) and `error` (str, null when fine). A value of the service
+        replaces the value in the frame; if the service has none, the frame's value stays.
 
     Raises
     ------
@@ -252,8 +252,8 @@ def inspect(
     Returns
     -------
     images
-        Images frame with all fields, a row for each id, and `error` (str): why an image is not there, or
-        what is wrong with its record. `attrs["summary"]["images"]` holds the records themselves.
+        Images frame with all fields, a row for each id, and `error` (str): why an image is missing, or what is wrong
+        with its record. `attrs["summary"]["images"]` holds the records themselves.
 
     Raises
     ------
