@@ -91,12 +91,12 @@ def import_paths(
     given = [Path(os.path.abspath(Path(each).expanduser())) for each in places.several(named)]  # noqa: PTH100 - links stay
     if not given:
         raise InputError("no folder of photos", hint="name it behind the verb")
-    for path in given:
+    for path, typed in zip(given, places.several(named), strict=True):
         if not os.path.lexists(path):
-            raise FileError(f"{path} does not exist", hint="name folders of photos, photos, or videos")
+            raise FileError(f"{typed} does not exist", hint="name folders of photos, photos, or videos")
         if len(given) == 1 and path.suffix.lower() in TABLES and path.is_file():
             raise FileError(
-                f"{path} is a table, not a photo or a video",
+                f"{typed} is a table, not a photo or a video",
                 hint="'mlygeo geotag' and 'mlygeo cut' read frames of images",
             )
     given = list(dict.fromkeys(given))

@@ -212,7 +212,7 @@ def find_photos(
         path = os.path.abspath(os.path.expanduser(os.fspath(place)))  # noqa: PTH100, PTH111 - many paths
         if not os.path.isdir(path):  # noqa: PTH112
             if len(places) == 1 and not os.path.lexists(path):
-                raise FileError(f"{path} does not exist", hint="name a folder of photos, or photos")
+                raise FileError(f"{os.fspath(place)} does not exist", hint="name a folder of photos, or photos")
             paths[path] = None  # one of several that is missing becomes a row
             continue
         for file in _walk(path, left_out, skip_subfolders=skip_subfolders):

@@ -410,7 +410,7 @@ def test_a_missing_file_reads_the_same_in_every_verb(capsys, tmp_path, monkeypat
         (tmp_path / name).touch()
     status, _, err = run(capsys, *words.format("nope.gpkg").split())
     assert status in {1, 2}
-    assert re.search(r"^error: .*nope\.gpkg does not exist$", err, re.MULTILINE), err
+    assert re.search(r"^error: (configuration file )?nope\.gpkg does not exist$", err, re.MULTILINE), err
 
 
 @pytest.mark.parametrize(
