@@ -45,6 +45,9 @@ RINGS = 2048
 STEPS = 250.0
 """Steps of what images add to their scores, rounded up to a byte: so many more stay in the caches."""
 
+CELLS_PER_IMAGE = 0.5
+"""Cells for each image: a good image near by leaves out most cells, so that smaller ones than for distances pay."""
+
 LONGEST = 2000
 """Images of a sequence that stay in the order of rows, in which most lie along their way."""
 
@@ -341,7 +344,7 @@ def search(
         for one image a point. None where it is not asked.
     """
     points, key_rank = (given(points[0]), given(points[1])), given(key_rank)
-    grid = grid_numba.build(images, chosen, box)
+    grid = grid_numba.build(images, chosen, box, per_image=CELLS_PER_IMAGE)
     coarse, ordered = np.empty(len(images[0]), dtype=np.uint8), np.empty(len(grid.rows), dtype=np.uint8)
     highest, own = np.empty(grid.columns * grid.lines, dtype=np.uint8), given(scoring.own)
     in_threads(
@@ -535,7 +538,6 @@ def search_again(
     scores: Floats,
     squares: Floats,
     rows: Rows,
-    longest: int = LONGEST,
 ) -> None:
     """
     Find the best images of points among those that were found and those of the sequences that they want.
@@ -551,8 +553,6 @@ def search_again(
         Rows of points that want a sequence and have an image; of others nothing changes.
     scores, squares, rows
         What was found, shape (points,); changed in place.
-    longest
-        Images of a sequence that is not long.
     """
     if not len(only):
         return
@@ -574,7 +574,7 @@ def search_again(
     starts = np.append(np.int32(0), np.cumsum(counts, dtype=np.int32))
     entries = np.empty((starts[-1], 4), dtype=np.int32)
     _scatter(image_x, image_y, sequence, boxes, west, south, per_m, own, starts[:-1].copy(), entries)
-    for number in np.flatnonzero(counts > longest):
+    for number in np.flatnonzero(counts > LONGEST):
         some = entries[starts[number] : starts[number + 1]]
         some[:] = some[np.argsort(hilbert.numbers(some[:, 1], some[:, 2]))]
     few = np.empty((-(-len(entries) // FEW), 4), dtype=np.int32)
