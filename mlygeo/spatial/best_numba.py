@@ -390,7 +390,7 @@ def _terms(scoring: Scoring) -> tuple[Any, ...]:
 
 
 @CODE.function("f8[:,:]", "i8", "f8", "f8", returns="u1")
-def _is_inside(boxes: Any, number: int, x: float, y: float) -> bool:
+def _is_inside(boxes: Any, number: int, x: float, y: float) -> Any:
     """Return whether a position is in a box (west, south, east, north)."""
     return boxes[number, 0] <= x <= boxes[number, 2] and boxes[number, 1] <= y <= boxes[number, 3]
 
@@ -439,7 +439,7 @@ def _bound(entries: Any, begin: int, end: int, boxes: Any) -> None:
 
 
 @CODE.function("i4[:,:]", "i8", "i8", "i8", "i8", returns="u1")
-def _is_far(boxes: Any, block: int, x: int, y: int, reach: int) -> bool:
+def _is_far(boxes: Any, block: int, x: int, y: int, reach: int) -> Any:
     """Return whether a box is farther away from a position than it reaches, to one of the four sides."""
     return (
         boxes[block, 0] - x > reach
@@ -567,8 +567,8 @@ def search_again(
     boxes[wanted, 1] = np.minimum.reduceat(y[only], first) - reach
     boxes[wanted, 2] = np.maximum.reduceat(x[only], first) + reach
     boxes[wanted, 3] = np.maximum.reduceat(y[only], first) + reach
-    west, south, east, north = *np.nanmin(boxes[:, :2], axis=0), *np.nanmax(boxes[:, 2:], axis=0)
-    per_m = MOST_STEPS / max(east - west, north - south)
+    corner, other = np.nanmin(boxes[:, :2], axis=0), np.nanmax(boxes[:, 2:], axis=0)
+    west, south, per_m = float(corner[0]), float(corner[1]), MOST_STEPS / float((other - corner).max())
     counts, own = np.zeros(len(boxes), dtype=np.int32), given(scoring.own)
     _count(image_x, image_y, sequence, boxes, counts)
     starts = np.append(np.int32(0), np.cumsum(counts, dtype=np.int32))
