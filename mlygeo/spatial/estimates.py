@@ -47,6 +47,9 @@ NEIGHBOURS = 2
 AGREED = 1e-20
 """Variance of a share that is nothing but rounding."""
 
+LARGE = 0.1
+"""From this share of the variance on (if values vary alike everywhere) a stratum is a large one."""
+
 METRES_A_DEGREE = 111_320.0
 
 MOST_DF = 1000
@@ -142,7 +145,9 @@ class Drawn:
         -------
         estimate
             With Wilson's interval (1927) for as many independent places as would have the same variance (Korn and
-            Graubard 1998), by the quantile of Student's t with the degrees of freedom of the design.
+            Graubard 1998), by the quantile of Student's t. Where all places of a large stratum agree, these are no more
+            than there are places (as always in the standards of the National Center for Health Statistics: Parker et
+            al. 2017).
         """
         value, variance, df, clusters = self._ratio(values, inside)
         if not np.isfinite(variance):
@@ -153,6 +158,8 @@ class Drawn:
         count = min(float(weight.sum() ** 2 / (weight**2).sum()), float(clusters))
         if variance > AGREED and spread > 0:
             count = spread / variance
+            if self._is_unsure(values, inside):
+                count = min(count, float(inside.sum()))
         squared = student_t(df, level) ** 2
         middle = (value + squared / (2 * count)) / (1 + squared / count)
         half = math.sqrt(squared * (spread / count + squared / (4 * count * count))) / (1 + squared / count)
@@ -181,7 +188,16 @@ class Drawn:
         half = student_t(df, level) * error
         return Estimate(value, error, value - half, value + half)
 
-    def _ratio(self, values: Floats, inside: Flags) -> tuple[float, float, int, int]:
+    def _is_unsure(self, values: Floats, inside: Flags) -> bool:
+        """Return whether all places of a large stratum say the same, so that the variance may well be too small."""
+        stratum, values = self.stratum[inside], values[inside]
+        low, high = np.full(self.stratum.max() + 1, np.inf), np.full(self.stratum.max() + 1, -np.inf)
+        np.minimum.at(low, stratum, values)
+        np.maximum.at(high, stratum, values)
+        part = np.bincount(stratum, self.weight[inside] ** 2, minlength=len(low))
+        return bool(part[low == high].max(initial=0.0) > LARGE * part.sum())
+
+    def _ratio(self, values: Floats, inside: Flags) -> tuple[float, float, float, int]:
         """
         Return a weighted mean, its variance, the degrees of freedom of that, and how many clusters there are.
 
@@ -201,29 +217,58 @@ class Drawn:
         of_cluster[self.cluster] = self.stratum
         meant = np.zeros(len(sums), dtype=bool)
         meant[self.cluster[inside]] = True
-        count = np.bincount(of_cluster)
+        clusters, count = int(meant.sum()), np.bincount(of_cluster)
         off = sums - (np.bincount(of_cluster, sums) / count)[of_cluster]
         squares = np.bincount(of_cluster, off * off)
         several = count > 1
-        used = np.bincount(of_cluster, meant) > 0
+        known = np.bincount(of_cluster, meant)
         variance = float((squares[several] * count[several] / (count[several] - 1)).sum())
-        df = int((count[several & used] - 1).sum())
+        part = np.bincount(of_cluster, np.bincount(self.cluster, np.where(inside, self.weight, 0.0)) ** 2)
+        several &= known > 0
+        parts, dfs = [part[several].astype(np.float64)], [known[several] * (1 - 1 / count[several])]
         if len(self.alone):
             near = np.where(self.neighbours >= 0, residual[self.neighbours], 0.0)
-            known = (self.neighbours >= 0).sum(axis=1)
-            if (known[inside[self.alone]] == 0).any():
-                return value, math.nan, 0, int(meant.sum())
-            known = np.maximum(known, 1)
-            apart = residual[self.alone] - near.sum(axis=1) / known
-            variance += float((self.weight[self.alone] ** 2 * apart * apart * known / (known + 1)).sum())
-            df += int(inside[self.alone].sum()) // 2
+            counts = (self.neighbours >= 0).sum(axis=1)
+            if (counts[inside[self.alone]] == 0).any():
+                return value, math.nan, 0, clusters
+            counts = np.maximum(counts, 1)
+            apart = residual[self.alone] - near.sum(axis=1) / counts
+            variance += float((self.weight[self.alone] ** 2 * apart * apart * counts / (counts + 1)).sum())
+            alone = self.alone[inside[self.alone]]
+            parts.append(self.weight[alone] ** 2)
+            dfs.append(np.ones(len(alone)))
+        # Places that are alone share their neighbours, so that two of them tell as much as one.
+        most = min(clusters - 1, float(dfs[0].sum()) + sum(len(each) for each in parts[1:]) / 2)
+        df = _satterthwaite(np.concatenate(parts), np.concatenate(dfs), most)
         if df < 1:
-            return value, math.nan, 0, int(meant.sum())
-        return value, variance / float(total) ** 2, df, int(meant.sum())
+            return value, math.nan, 0, clusters
+        return value, variance / float(total) ** 2, df, clusters
+
+
+def _satterthwaite(parts: Floats, dfs: Floats, most: float) -> float:
+    """
+    Return the degrees of freedom of a sum of variances, 0 where there are none.
+
+    Satterthwaite's (1946; Cochran 1977, section 5.4), with the parts that the sum would have if values varied alike in
+    all strata: those that the sample itself shows are unsure where a stratum has few places.
+
+    Parameters
+    ----------
+    parts
+        Share of each stratum in the variance, to any scale: the sum of its squared weights.
+    dfs
+        Degrees of freedom of each.
+    most
+        There are no more than this.
+    """
+    if most < 1:
+        return 0
+    whole = float(parts.sum() ** 2 / (parts * parts / dfs).sum())
+    return max(1.0, min(most, whole))
 
 
 @cache
-def student_t(df: int, level: float) -> float:
+def student_t(df: float, level: float) -> float:
     """
     Return how many standard errors an interval reaches either way: the quantile of Student's t.
 
@@ -237,12 +282,13 @@ def student_t(df: int, level: float) -> float:
     Returns
     -------
     quantile
-        Right to nine digits.
+        Right to nine digits, to seven where the degrees of freedom are no whole number.
 
     Notes
     -----
     Up to a thousand degrees of freedom by halving intervals of the finite sums of Abramowitz and Stegun (1964), 26.7.3
-    and 26.7.4; beyond by their series 26.7.5 from the normal quantile.
+    and 26.7.4, or where they are no whole number of their integral (26.7.2); beyond by their series 26.7.5 from the
+    normal quantile.
     """
     from statistics import NormalDist
 
@@ -252,15 +298,17 @@ def student_t(df: int, level: float) -> float:
         second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
         third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
         return z + first / df + second / df**2 + third / df**3
+    chance = _chance if float(df).is_integer() else _chance_between
     low, high = 0.0, math.pi / 2
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if _chance(middle, df) < level else (low, middle)
+        low, high = (middle, high) if chance(middle, df) < level else (low, middle)
     return math.tan((low + high) / 2) * math.sqrt(df)
 
 
-def _chance(angle: float, df: int) -> float:
-    """Return the chance of less than tan(angle) √df either way, of Student's t."""
+def _chance(angle: float, df: float) -> float:
+    """Return the chance of less than tan(angle) √df either way, of Student's t with a whole number df."""
+    df = int(df)
     cosine = math.cos(angle)
     if df == 1:
         return 2 * angle / math.pi
@@ -270,6 +318,20 @@ def _chance(angle: float, df: int) -> float:
         term *= cosine * cosine * (number - 1) / number
         total += term
     return 2 / math.pi * (angle + math.sin(angle) * total) if odd else math.sin(angle) * total
+
+
+def _chance_between(angle: float, df: float) -> float:
+    """Return the same for any number of degrees of freedom, 1 or more."""
+    nodes, weights = _gauss()
+    area = angle / 2 * float((weights * np.cos(angle / 2 * (nodes + 1)) ** (df - 1)).sum())
+    return 2 / math.sqrt(math.pi) * math.exp(math.lgamma((df + 1) / 2) - math.lgamma(df / 2)) * area
+
+
+@cache
+def _gauss() -> tuple[Floats, Floats]:
+    """Return the nodes and weights of Gauss and Legendre, by which cosines up to their thousandth power are exact."""
+    nodes, weights = np.polynomial.legendre.leggauss(100)
+    return nodes, weights
 
 
 def table(

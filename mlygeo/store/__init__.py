@@ -233,7 +233,8 @@ def write_frame(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path |
     frame
         Any GeoDataFrame.
     path
-        The ending decides the format. `.stac.parquet` is STAC-GeoParquet, one item per row, for images frames.
+        The ending decides the format. `.stac.parquet` is STAC-GeoParquet, one item per row, for images frames; the
+        STAC Collection is in its metadata and in `NAME.collection.json` beside it.
         GeoParquet (.parquet) keeps every dtype and `attrs`; it is GeoParquet 1.1 with a bounding-box column,
         compressed with zstd, in row groups of 100,000 rows, and spatially sorted where there is more than one group.
         `postgresql://user@host/database?table=schema.table` names a table of PostGIS; a table that mlygeo wrote is
@@ -268,7 +269,8 @@ def write_frame(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path |
     described.check_names(frame, path.name)
     frame = _credited(_in_degrees(frames.index_as_columns(frame), path))
     if path.name.lower().endswith(stac.ENDING) and not stac.is_stac(frame.columns):
-        frame = stac.from_images(frames.conform(frame, frames.IMAGES))
+        _write_items(frames.conform(frame, frames.IMAGES), path)
+        return path
     separator, sha256 = text.SEPARATORS.get(path.suffix.lower()), ""
     with atomic(path) as temporary:
         FORMATS[path.suffix.lower()]().write(frame, temporary)
@@ -280,8 +282,23 @@ def write_frame(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path |
 
 
 def files_beside(path: Path) -> list[Path]:
-    """Return the files that were written beside the file of a frame: what a table of text cannot hold."""
+    """Return the files that were written beside that of a frame: what it cannot hold, or a collection of items."""
+    if path.name.lower().endswith(stac.ENDING):
+        from mlygeo.store import stac_collections
+
+        return [stac_collections.of(path)] if stac_collections.is_beside(path) else []
     return [sidecars.of(path)] if path.suffix.lower() in text.SEPARATORS and sidecars.read(path) else []
+
+
+def _write_items(images: gpd.GeoDataFrame, path: Path) -> None:
+    """Write images as STAC-GeoParquet, with their collection in it and beside it."""
+    from mlygeo.store import parquet, stac_collections
+
+    collection = stac_collections.of_images(images, path)
+    with atomic(path) as temporary:
+        parquet.write(stac.from_images(images, path), temporary, metadata=stac_collections.metadata_of(collection))
+    stac_collections.write(collection, path)
+    log.info("wrote %s to %s", counted(len(images), "row"), path.name)
 
 
 def _credited(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:

@@ -27,6 +27,7 @@ from mlygeo.store.columns import is_null, wkt_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     import geopandas as gpd
     import pandas as pd
@@ -36,6 +37,9 @@ log = logging.getLogger("mlygeo.store.stac")
 
 ENDING = ".stac.parquet"
 """Ending of files that are written as STAC-GeoParquet."""
+
+COLLECTION_ENDING = ".collection.json"
+"""Ending of the file beside it that has their collection."""
 
 VERSION = "1.0.0"
 
@@ -234,12 +238,15 @@ class _Table:
 
     def _has_its_pictures(self) -> bool:
         """Return whether pictures, and the sequences they are in, have UUIDs, and assets of its names or paths."""
-        sequence = next((each for each in ("collection", "sequence_id") if each in self._table.columns), None)
-        if not len(self._table) or sequence is None or not {"id", "assets"} <= {*self._table.columns}:
+        columns = self._table.columns
+        if not len(self._table) or not {"id", "assets"} <= {*columns}:
             return False
         some = self._table.iloc[:LOOKED_AT]
-        uuids = (some[each].astype("str").str.fullmatch(_UUID).fillna(value=False).all() for each in ("id", sequence))
-        return all(uuids) and all(_are_its_assets(_plain(each)) for each in some["assets"])
+        ids, *sequences = (
+            each in columns and some[each].astype("str").str.fullmatch(_UUID).fillna(value=False).all()
+            for each in ("id", "sequence_id", "collection")
+        )
+        return ids and any(sequences) and all(_are_its_assets(_plain(each)) for each in some["assets"])
 
     def columns(self) -> dict[str, Any]:
         import pandas as pd
@@ -247,6 +254,9 @@ class _Table:
         found: dict[str, Any] = {"id": self._table["id"]}
         for name, column in TEXTS.items():
             found[column] = self._each(name, _text, "str")
+        # The collection of a file that mlygeo wrote is the file; their sequence is a column of its own.
+        ours = self._each("links", _links_to_file, "boolean").fillna(value=False).astype(bool)
+        found["sequence_id"] = found["sequence_id"].mask(ours)
         for name, column in TIMES.items():
             found[column] = self._times(name)
         for name, column in NUMBERS.items():
@@ -483,6 +493,17 @@ def _licence_link(value: Any) -> str | None:
     return _address(found.pop()) if len(found) == 1 else None
 
 
+def _links_to_file(value: Any) -> bool:
+    """Return whether the collection that links name is a file that mlygeo wrote beside the table."""
+    hrefs = [each.get("href") for each in _objects(value) if each.get("rel") == "collection"]
+    return any(isinstance(href, str) and href.startswith("./") and href.endswith(COLLECTION_ENDING) for href in hrefs)
+
+
+def collection_id(path: Path) -> str:
+    """Return the id of the collection of a file."""
+    return path.name[: -len(ENDING)] or "images"
+
+
 def _href(value: Any, name: str, role: str) -> str | None:
     """Return the address of an asset: by its role, else by its name."""
     known = _objects(value)
@@ -495,7 +516,7 @@ def _href(value: Any, name: str, role: str) -> str | None:
     return _address(by_name.get("href")) if isinstance(by_name, dict) and not has_roles else None
 
 
-def from_images(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+def from_images(images: gpd.GeoDataFrame, path: Path) -> gpd.GeoDataFrame:
     """
     Return the table of STAC items of an images frame.
 
@@ -503,6 +524,8 @@ def from_images(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     ----------
     images
         Images frame of any provider.
+    path
+        The file to be; the items link to the collection that is written beside it.
 
     Returns
     -------
@@ -515,6 +538,7 @@ def from_images(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
         If a column has the name of another one of the table.
     """
     import pandas as pd
+    import pyarrow as pa
 
     frame = images.reset_index(drop=True)
     text = {name: frame[name].astype(object).where(frame[name].notna(), None) for name in frame.columns}
@@ -522,10 +546,13 @@ def from_images(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     def column(name: str) -> list[Any]:
         return list(text[name]) if name in text else [None] * len(frame)
 
-    # A collection needs a link to it, and there is none of a sequence: `sequence_id` stays under its name.
+    # The collection is the file: `sequence_id`, to which there is no link, stays under its name.
     said = dict(TIMES) | NUMBERS | WHOLE_NUMBERS | {name: each for name, each in TEXTS.items() if name != "collection"}
     table: dict[str, Any] = {"type": ["Feature"] * len(frame), "stac_version": [VERSION] * len(frame)}
     table["id"] = [str(each) for each in column("id")]
+    name = collection_id(path)
+    table["collection"] = pd.Series([name] * len(frame), dtype="str")
+    to_file = {"rel": "collection", "href": f"./{name}{COLLECTION_ENDING}"}
     for name, source in said.items():
         if source in frame.columns:
             table[name] = frame[source]
@@ -540,7 +567,11 @@ def from_images(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     else:
         del table["providers"]
     # An item has links and assets, be they none; with a type where all rows have none, as other readers need it.
-    table["links"] = _typed([[] if url is None else [{"rel": "license", "href": url}] for url in column("licence_url")])
+    table["links"] = _typed(
+        [[to_file, *([] if url is None else [{"rel": "license", "href": url}])] for url in column("licence_url")]
+    )
+    # What the columns mean is in extensions; which of them a row fits is not claimed.
+    table["stac_extensions"] = pd.Series([[]] * len(frame), dtype=pd.ArrowDtype(pa.list_(pa.string())))
     table["assets"] = _typed(_assets(column))
     taken = {"id", "geometry", "make", "model", "width", "height", "field_of_view", "creator", "creator_id",
              "licence_url", *(each for each, _ in ASSETS.values()), *said.values()}  # fmt: skip

@@ -148,6 +148,35 @@ def test_intervals_of_other_levels_and_of_a_class_hold_it_too(city):
     assert (np.abs(errors - 1) < 0.08).all()
 
 
+@pytest.mark.parametrize(
+    "allocation",
+    [
+        {"residential": 3, "secondary": 3, "primary": 3},
+        {"residential": 2, "secondary": 3, "primary": 30},
+        {"residential": 30, "secondary": 2, "primary": 3},
+    ],
+)
+def test_intervals_of_strata_with_few_places_are_wide_enough(city, allocation):
+    """Where a stratum of two places makes most of the variance, it has hardly more degrees of freedom than they."""
+    shares, errors, _ = held(city, {"method": "stratified", "by": "highway", "allocation": allocation})
+    assert (shares >= HELD[0]).all(), shares
+    assert (np.abs(errors - 1) < 0.08).all(), errors
+
+
+def test_a_large_stratum_that_agrees_by_chance_makes_no_share_certain():
+    """No place of the largest class has what a tenth of it has: the variance that is left is of the small classes."""
+    random = np.random.default_rng(3)
+    stratum, weight = np.repeat(["large", "small"], 20), np.repeat([50.0, 5.0], 20)
+    truth = (50 * 0.1 + 5 * 0.5) / 55
+    count = 0
+    for _ in range(2000):
+        yes = (random.random(40) < np.repeat([0.1, 0.5], 20)).astype(float)
+        drawn = Drawn.of(weight, stratum, None, np.linspace(9, 9.1, 40), np.full(40, 48.0))
+        _, _, low, high = drawn.share(yes, np.ones(40, dtype=bool), 0.95)
+        count += low <= truth <= high
+    assert count / 2000 >= HELD[0]
+
+
 @pytest.mark.parametrize("options", [{"method": "grid", "cell": 150.0, "n": 1}, {"method": "per-street", "n": 1}])
 def test_with_one_place_a_stratum_errors_are_too_large_rather_than_too_small(city, options):
     """How neighbouring strata differ counts as error: 4 % too large on this grid, half as much again between streets."""
@@ -161,6 +190,28 @@ def test_with_one_place_a_stratum_errors_are_too_large_rather_than_too_small(cit
 def test_quantiles_are_those_of_scipy(df):
     for level in (0.5, 0.8, 0.95, 0.999):
         assert student_t(df, level) == pytest.approx(stats.t.ppf((1 + level) / 2, df), rel=1e-9)
+
+
+@pytest.mark.parametrize("df", [1.01, 1.5, 2.3, 3.9, 7.2, 33.3, 200.5, 999.5])
+def test_quantiles_between_whole_numbers_are_those_of_scipy(df):
+    for level in (0.5, 0.8, 0.95, 0.99):
+        assert student_t(df, level) == pytest.approx(stats.t.ppf((1 + level) / 2, df), rel=1e-7)
+
+
+def test_degrees_of_freedom_are_those_of_the_strata_that_matter():
+    """Two places of a large stratum and 100 of a small one: the interval is as wide as that of two."""
+    stratum, weight = np.repeat(["large", "small"], [2, 100]), np.repeat([500.0, 1.0], [2, 100])
+    drawn = Drawn.of(weight, stratum, None, np.linspace(9, 9.1, 102), np.full(102, 48.0))
+    values = np.random.default_rng(1).normal(size=102)
+    found = drawn.mean(values, np.ones(102, dtype=bool), 0.95)
+    part = np.array([2 * 500.0**2, 100.0])
+    df = part.sum() ** 2 / (part**2 / [1, 99]).sum()
+    assert (found.high - found.value) / found.standard_error == pytest.approx(stats.t.ppf(0.975, df), rel=1e-6)
+    even = Drawn.of(np.ones(102), stratum, None, np.linspace(9, 9.1, 102), np.full(102, 48.0))
+    few = np.arange(102) < 7  # a group of which seven places are known: two and five
+    found = even.mean(values, few, 0.95)
+    df = 7**2 / (2**2 / (2 * 0.5) + 5**2 / (5 * 0.99))
+    assert (found.high - found.value) / found.standard_error == pytest.approx(stats.t.ppf(0.975, df), rel=1e-6)
 
 
 def loop(weight, stratum, cluster, values, inside):

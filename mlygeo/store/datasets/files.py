@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.progress import counted
-from mlygeo.store import paths, sidecars
+from mlygeo.store import paths, sidecars, stac
 from mlygeo.store.datasets import layout
 from mlygeo.store.datasets.index import Index, Part, content_of, index_of, read_index
 
@@ -402,7 +402,7 @@ def _of_pattern(pattern: str) -> Listing:
 def _is_passed_over(name: str) -> bool:
     """Return whether a file or folder is hidden, or none of the data, such as `_metadata` and `_SUCCESS`."""
     is_hidden = name.startswith((".", "_")) and "=" not in name and name not in {".", ".."}
-    return is_hidden or name.endswith((layout.INDEX_ENDING, *sidecars.ENDINGS))
+    return is_hidden or name.endswith((layout.INDEX_ENDING, stac.COLLECTION_ENDING, *sidecars.ENDINGS))
 
 
 def _walked(root: Path) -> Iterable[Path]:

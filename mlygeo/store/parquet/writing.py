@@ -66,7 +66,7 @@ class Shapes:
         return column
 
 
-def write(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> None:
+def write(frame: gpd.GeoDataFrame, path: str | os.PathLike[str], *, metadata: dict[bytes, bytes] | None = None) -> None:
     """
     Write a frame as GeoParquet 1.1.
 
@@ -79,6 +79,8 @@ def write(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> None:
         Any GeoDataFrame. Further geometry columns stay geometry.
     path
         The file. Not atomic by itself; see `mlygeo.store.write_frame`.
+    metadata
+        Further metadata of the file.
 
     Raises
     ------
@@ -102,7 +104,9 @@ def write(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> None:
         for column in frame.columns
         if column not in geometry and not attributes.is_sure(frame[column], columns[column].type)
     ]
-    order = _write(columns, geometry, name, path, pandas=attributes.with_columns(notes), attrs=frame.attrs)
+    order = _write(
+        columns, geometry, name, path, pandas=attributes.with_columns(notes), attrs=frame.attrs, more=metadata
+    )
     _check_written(frame, doubtful, notes, order, Path(path))
 
 
@@ -180,6 +184,7 @@ def _write(
     *,
     pandas: dict[str, Any],
     attrs: dict[Any, Any],
+    more: dict[bytes, bytes] | None = None,
 ) -> Rows | None:
     """Write columns; return the order of the rows where it is not the one they came in."""
     primary = geometry[name]
@@ -193,7 +198,8 @@ def _write(
     described[name]["covering"] = {"bbox": {side: [covering, side] for side in SIDES}}
     geo = {"version": "1.1.0", "primary_column": name, "columns": described}
     pandas["attributes"] = _json_attrs(attrs)
-    table = table.replace_schema_metadata({b"geo": json.dumps(geo).encode(), b"pandas": json.dumps(pandas).encode()})
+    metadata = {b"geo": json.dumps(geo).encode(), b"pandas": json.dumps(pandas).encode()}
+    table = table.replace_schema_metadata(metadata | (more or {}))
     plain = {*geometry, covering}
     try:
         with pq.ParquetWriter(
