@@ -152,6 +152,11 @@ def is_running(process: int) -> bool | None:
     return True
 
 
+def is_child_of(process: int) -> bool:
+    """Return whether a process is still the parent of this one; True on Windows, where the number never changes."""
+    return WINDOWS or os.getppid() == process
+
+
 def free_memory() -> int | None:
     """Return the bytes of memory that this process may still take; None where only Linux and its containers tell."""
     found = []
