@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import errno
 import functools
+import gc
 import os
 import shutil
 import signal
 import stat
 import time
+import traceback
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,6 +89,41 @@ def replace(temporary: Path, path: Path) -> None:
             time.sleep(0.05)
         else:
             return
+
+
+def remove(path: Path) -> None:
+    """
+    Remove a file, which may be missing; also one that the code still has open which an error has just ended.
+
+    Windows refuses to remove open files, and what an error came through is kept with it until it is dealt with.
+
+    Raises
+    ------
+    OSError
+        If it cannot be removed.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except PermissionError as refused:
+        error: BaseException | None = refused
+        while error is not None:
+            traceback.clear_frames(error.__traceback__)
+            error = error.__context__
+        gc.collect()
+        path.unlink(missing_ok=True)
+
+
+def wait_until_free(path: Path) -> None:
+    """
+    Wait until a file can be replaced and removed: Windows refuses both while another program has it open.
+
+    Raises
+    ------
+    PermissionError
+        If it is not free within `REPLACE_S`.
+    """
+    if WINDOWS and path.exists():
+        replace(path, path)  # to its own name: it asks for the same rights, and changes nothing
 
 
 def linked(new: Path, old: Path) -> bool:

@@ -10,6 +10,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import PACKAGE, STUTTGART
@@ -28,6 +29,7 @@ from mlygeo.locks import FolderLock, PhotoLock
 from mlygeo.photos.exif_writer import write_exif
 from mlygeo.processes import Processes
 from mlygeo.standin import serve
+from mlygeo.store.atomic import ALIVE, together, write_text
 
 pytestmark = pytest.mark.usefixtures("history")
 
@@ -204,6 +206,101 @@ def test_a_file_that_stays_open_elsewhere_is_an_error(tmp_path, monkeypatch, ima
     with pytest.raises(FileError, match="Access is denied"):
         mlygeo.write_frame(images.iloc[:3], path)
     assert path.read_text() == "old"
+
+
+@pytest.fixture
+def open_files_stay(monkeypatch):
+    """Files that are open or mapped cannot be removed, as Windows has it; there it is so anyway."""
+    if systems.WINDOWS:
+        return
+    unlink, process = os.unlink, Path("/proc/self")
+    if not process.exists():
+        pytest.skip("what is open is read from /proc")
+
+    def refuse(path, **more):
+        whole = str(Path(path).absolute())
+        is_open = whole in {os.path.realpath(each) for each in (process / "fd").iterdir()}
+        if whole.endswith(ALIVE):  # a lock, which is closed before only on Windows
+            is_open = False
+        elif not is_open:
+            is_open = whole in (process / "maps").read_text(encoding="utf-8")
+        if is_open:
+            raise PermissionError(errno.EACCES, "it is open", str(path))
+        unlink(path, **more)
+
+    monkeypatch.setattr(os, "unlink", refuse)
+
+
+class Descriptor:
+    """A file that is open until nothing refers to it, as those of Arrow are."""
+
+    def __init__(self, path):
+        self.path, self.number = path, os.open(path, os.O_RDWR | os.O_CREAT)
+
+    def __del__(self):
+        os.close(self.number)
+
+
+def test_what_an_error_holds_open_is_removed_all_the_same(tmp_path, open_files_stay):
+    path = tmp_path / "file"
+
+    def failing():
+        descriptor = Descriptor(path)
+        raise ValueError(descriptor.path)
+
+    def cleared():
+        try:
+            failing()
+        finally:
+            systems.remove(path)
+
+    with pytest.raises(ValueError, match="file"):
+        cleared()
+    assert not path.exists()
+    with path.open("wb"), pytest.raises(PermissionError):
+        systems.remove(path)  # open in earnest
+
+
+def test_a_frame_that_cannot_be_written_leaves_nothing(tmp_path, images, open_files_stay):
+    odd = images.iloc[:3].assign(odd=[{}, {}, {}])
+    with pytest.raises(MlygeoError, match="odd"):
+        mlygeo.write_frame(odd, tmp_path / "x.parquet")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_dataset_that_cannot_be_made_says_why_and_leaves_nothing(tmp_path, open_files_stay):
+    rows = [{"type": "Feature", "properties": {"a": 1}, "geometry": {"type": "Point", "coordinates": [longitude, 48]}}
+            for longitude in (9, 9, 500)]  # fmt: skip
+    (tmp_path / "rows.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": rows}))
+    with pytest.raises(MlygeoError, match="row 3 lies at 500, 48"):
+        mlygeo.partition(tmp_path / "rows.geojson", tmp_path / "parts")
+    assert [path.name for path in tmp_path.rglob("*.parquet")] == []
+
+
+def test_files_of_a_run_are_replaced_all_or_none(tmp_path, monkeypatch):
+    """One of them is open in another program, which Windows does not replace."""
+    for name in ("a.csv", "last.json"):
+        (tmp_path / name).write_text("old")
+
+    def made():
+        with together(tmp_path, last="last.json"):
+            for name in ("a.csv", "last.json"):
+                write_text("new", tmp_path / name)
+
+    if systems.WINDOWS:
+        with (tmp_path / "a.csv").open(), pytest.raises(FileError):
+            made()
+    else:
+        with monkeypatch.context() as patched:
+            patched.setattr(systems, "WINDOWS", True)
+            patched.setattr(systems, "locked", lambda _: True)
+            patched.setattr(systems, "REPLACE_S", 0.1)
+            patched.setattr(os, "replace", Busy(1000))
+            with pytest.raises(FileError, match="Access is denied"):
+                made()
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a.csv": "old", "last.json": "old"}
+    made()
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a.csv": "new", "last.json": "new"}
 
 
 def test_a_process_of_another_number_is_asked_for_only_where_that_does_no_harm(monkeypatch):

@@ -125,6 +125,8 @@ def together(folder: Path, *, last: str) -> Iterator[None]:
                 yield
             finally:
                 _set.reset(token)
+            for name in files:
+                systems.wait_until_free(folder / name)
             remove(folder / last)
             # Frames say of which run they are, and other files are known by them: frames go last, and come first.
             ordered = sorted(files, key=lambda name: (name == last, not name.endswith(".parquet")))
@@ -179,7 +181,7 @@ def temporary_folder(parent: Path, name: str, *, make: bool = True) -> Iterator[
             os.close(lock)
         for leftover in folder.iterdir():
             with suppress(OSError):
-                leftover.unlink()
+                systems.remove(leftover)
         with suppress(OSError):
             folder.rmdir()
         if lock is not None and not systems.WINDOWS:
