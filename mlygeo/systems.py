@@ -42,6 +42,20 @@ _NO_LINKS = _NOT_THERE | {errno.EXDEV, errno.EMLINK, errno.EACCES, errno.EINVAL}
 """What is answered where a file cannot have a second name; EINVAL by Windows on FAT."""
 
 
+_DEVICES = frozenset(
+    {
+        "CON",
+        "PRN",
+        "AUX",
+        "NUL",
+        "CONIN$",
+        "CONOUT$",
+        *(f"{each}{number}" for each in ("COM", "LPT") for number in range(10)),
+    }
+)
+"""Names of devices of Windows, which files have neither with an ending: learn.microsoft.com, "Naming Files"."""
+
+
 def locked(descriptor: int) -> bool:
     """Lock an open file for this process; False where another one has, or the file system has no locks."""
     try:
@@ -237,6 +251,12 @@ def is_endless(status: os.stat_result) -> bool:
 def _made_as_read() -> frozenset[int]:
     """Return the numbers of the file systems whose files are not on any disk."""
     return frozenset(os.stat(each).st_dev for each in ("/proc", "/sys") if os.path.exists(each))  # noqa: PTH110, PTH116
+
+
+def is_reserved(path: Path) -> bool:
+    """Return whether Windows takes a file of this name for a device, or gives it another name; False elsewhere."""
+    device = path.name.partition(".")[0].rstrip(" ").upper() in _DEVICES
+    return WINDOWS and (device or path.name != path.name.rstrip(" ."))
 
 
 def without_waiting(path: str, flags: int) -> int:

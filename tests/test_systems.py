@@ -231,6 +231,20 @@ def open_files_stay(monkeypatch):
     monkeypatch.setattr(os, "unlink", refuse)
 
 
+@pytest.mark.parametrize(
+    "name", ["CON.parquet", "nul.csv", "COM1.gpkg", "lpt9.geojson", "aux .csv", "a.csv.", "a.csv "]
+)
+def test_names_that_windows_reserves_are_refused_there(tmp_path, monkeypatch, images, name):
+    """A driver of a device would get the frame, or wait for ever."""
+    monkeypatch.setattr(systems, "WINDOWS", True)
+    with pytest.raises(MlygeoError) as caught:
+        mlygeo.write_frame(images.iloc[:3], tmp_path / name)
+    assert "Windows reserves this name" in str(caught.value) or name.endswith((".", " "))
+    assert systems.is_reserved(tmp_path / name)
+    assert not systems.is_reserved(tmp_path / f"my{name.rstrip(' .')}")
+    assert not list(tmp_path.iterdir())
+
+
 class Descriptor:
     """A file that is open until nothing refers to it, as those of Arrow are."""
 
@@ -351,6 +365,27 @@ def test_times_without_zones_of_the_system_are_told():
     )
     assert done.stdout == "2024-06-01T12:00:00+00:00\n", done.stderr
     assert "the time zone Europe/Berlin is not known here; times there are written in UTC" in done.stderr
+
+
+@pytest.mark.may_skip
+def test_years_and_texts_of_times_need_no_zones_of_the_system(tmp_path):
+    """Arrow reads those of the system alone, which small containers and Windows do not have."""
+    apart = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /usr/share/zoneinfo && exec "$@"', "sh"]
+    if subprocess.run([*apart, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("the folder of zones cannot be hidden here")
+    images, streets = STUTTGART / "stuttgart_images.parquet", STUTTGART / "stuttgart_osm_edges.gpkg"
+    out = tmp_path / "out"
+    sources = ["--images", images, "--streets", streets, "--interval", "200"]
+    for words in (
+        ["select", *sources, "--prefer", "newest", "--k", "2", "--per", "year", "-o", out],
+        ["convert", out / "selection.parquet", "-o", tmp_path / "selection.csv"],
+        ["coverage", "--images", images, "--streets", streets, "--by", "year", "-o", tmp_path / "covered"],
+    ):
+        done = subprocess.run(
+            [*apart, sys.executable, "-m", "mlygeo", *map(str, words)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    assert set(json.loads((out / "summary.json").read_text(encoding="utf-8"))["captured"]) == {"2024"}
 
 
 def test_a_zone_that_is_asked_for_and_unknown_is_an_error():

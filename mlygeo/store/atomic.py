@@ -76,6 +76,8 @@ def atomic(path: Path) -> Iterator[Path]:
     try:
         if is_device(path, or_pipe=True) or path == Path(os.devnull):
             raise FileError(f"{path} is a pipe or a device, and would be replaced", hint="name a file")
+        if systems.is_reserved(path):
+            raise FileError(f"{path}: Windows reserves this name", hint="name another file")
         if others is not None and others[0] == path.parent:
             temporary = others[1] / f"{_SET}-{path.name}"
             yield temporary
