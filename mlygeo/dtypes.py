@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     import pandas as pd
+    import pyarrow as pa
 
     Table = TypeVar("Table", bound=pd.DataFrame)
 
@@ -40,6 +41,17 @@ def cast(values: pd.Series, dtype: str) -> pd.Series:
         text = values.astype("str")
         return text.where(values.notna(), None)
     return values.astype(dtype)  # type: ignore[call-overload, no-any-return]
+
+
+def in_utc(times: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
+    """
+    Return times of Arrow in UTC without their zone, so that years, days and texts of them need no data of zones.
+
+    Arrow reads that of the system, which Windows and small containers do not have.
+    """
+    import pyarrow as pa
+
+    return times.cast(pa.timestamp(times.type.unit))
 
 
 def in_native_bytes(table: Table) -> Table:

@@ -15,6 +15,7 @@ import logging
 import os
 import platform
 import time
+import unicodedata
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
@@ -418,8 +419,32 @@ def _is_alive(holder: dict[str, Any]) -> bool:
 
 
 def _real_path(place: str | os.PathLike[str]) -> str:
-    return os.path.normcase(os.path.realpath(Path(place).expanduser()))
+    return os.path.realpath(Path(place).expanduser())
 
 
 def _holds(folder: str, path: str) -> bool:
-    return folder == path or path.startswith(os.path.join(folder, ""))  # noqa: PTH118
+    """Return whether a path is that of a folder or in it, as the disk tells names apart."""
+    whole, parts = Path(folder), Path(path).parts
+    around = Path(*parts[: len(whole.parts)])
+    if around == whole:
+        return True
+    if _folded(around) != _folded(whole):
+        return False
+    try:  # drivers of FUSE have a number of their own for each spelling
+        return around.samefile(whole) or _as_listed(around) == _as_listed(whole)
+    except OSError:  # one of them is no name here, as where letters of both cases are told apart
+        return False
+
+
+def _as_listed(path: Path) -> Path:
+    """Return a path that exists as the folders around it list it."""
+    if path.parent == path:
+        return path
+    names = os.listdir(path.parent)  # noqa: PTH208 - no more than names
+    alike = [name for name in names if _folded(Path(name)) == _folded(Path(path.name))]
+    return _as_listed(path.parent) / (alike[0] if path.name not in names and len(alike) == 1 else path.name)
+
+
+def _folded(path: Path) -> str:
+    """Return a path as the disks of macOS and Windows compare it, or more alike."""
+    return unicodedata.normalize("NFKD", str(path)).casefold()

@@ -35,7 +35,7 @@ def our_osmnx(url: str, **settings: object) -> Iterator[None]:
     import platformdirs
 
     if str(osmnx.settings.cache_folder) == "./cache":  # OSMnx's default: the user has not chosen one
-        settings["cache_folder"] = Path(platformdirs.user_cache_dir("mlygeo")) / "osmnx"
+        settings["cache_folder"] = Path(platformdirs.user_cache_dir("mlygeo", appauthor=False)) / "osmnx"
     if not is_reachable(url):
         settings |= {"overpass_rate_limit": False, "doh_url_template": None}
     before = {name: getattr(osmnx.settings, name) for name in settings}

@@ -183,6 +183,7 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
     import pandas as pd
     import pyarrow as pa
 
+    text = text_types()
     gaps = {name for name in table.column_names if table[name].null_count}
     parts = {}
     for name in table.column_names:
@@ -193,5 +194,13 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
         elif name in gaps and pa.types.is_boolean(column.type):
             parts[name] = column.to_pandas(types_mapper={column.type: pd.BooleanDtype()}.get)
         else:
-            parts[name] = column.to_pandas()
+            parts[name] = column.to_pandas(types_mapper=text.get)
     return pd.DataFrame(parts, index=pd.RangeIndex(table.num_rows))
+
+
+def text_types() -> dict[pa.DataType, pd.StringDtype]:
+    """Return the dtype of texts by their Arrow type: str, which PyArrow before 19 makes object of."""
+    import pandas as pd
+    import pyarrow as pa
+
+    return dict.fromkeys((pa.string(), pa.large_string()), pd.StringDtype(na_value=np.nan))

@@ -166,8 +166,8 @@ def _begin(threads: int, parent: int) -> None:
     starter = multiprocessing.parent_process()
 
     def watch() -> None:
-        # The pipe to a program that was killed is not always noticed.
-        while starter is not None and os.getppid() == parent:
+        # Where the pipe to a program that was killed is not noticed, the number of the parent changes.
+        while starter is not None and starter.is_alive() and systems.is_child_of(parent):
             starter.join(1)
         os._exit(1)
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import errno
 import functools
+import gc
 import os
 import shutil
 import signal
 import stat
 import time
+import traceback
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +40,20 @@ _NOT_THERE = frozenset({errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM})
 
 _NO_LINKS = _NOT_THERE | {errno.EXDEV, errno.EMLINK, errno.EACCES, errno.EINVAL}
 """What is answered where a file cannot have a second name; EINVAL by Windows on FAT."""
+
+
+_DEVICES = frozenset(
+    {
+        "CON",
+        "PRN",
+        "AUX",
+        "NUL",
+        "CONIN$",
+        "CONOUT$",
+        *(f"{each}{number}" for each in ("COM", "LPT") for number in range(10)),
+    }
+)
+"""Names of devices of Windows, which files have neither with an ending: learn.microsoft.com, "Naming Files"."""
 
 
 def locked(descriptor: int) -> bool:
@@ -87,6 +103,41 @@ def replace(temporary: Path, path: Path) -> None:
             time.sleep(0.05)
         else:
             return
+
+
+def remove(path: Path) -> None:
+    """
+    Remove a file, which may be missing; also one that the code still has open which an error has just ended.
+
+    Windows refuses to remove open files, and what an error came through is kept with it until it is dealt with.
+
+    Raises
+    ------
+    OSError
+        If it cannot be removed.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except PermissionError as refused:
+        error: BaseException | None = refused
+        while error is not None:
+            traceback.clear_frames(error.__traceback__)
+            error = error.__context__
+        gc.collect()
+        path.unlink(missing_ok=True)
+
+
+def wait_until_free(path: Path) -> None:
+    """
+    Wait until a file can be replaced and removed: Windows refuses both while another program has it open.
+
+    Raises
+    ------
+    PermissionError
+        If it is not free within `REPLACE_S`.
+    """
+    if WINDOWS and path.exists():
+        replace(path, path)  # to its own name: it asks for the same rights, and changes nothing
 
 
 def linked(new: Path, old: Path) -> bool:
@@ -152,6 +203,11 @@ def is_running(process: int) -> bool | None:
     return True
 
 
+def is_child_of(process: int) -> bool:
+    """Return whether a process is still the parent of this one; True on Windows, where the number never changes."""
+    return WINDOWS or os.getppid() == process
+
+
 def free_memory() -> int | None:
     """Return the bytes of memory that this process may still take; None where only Linux and its containers tell."""
     found = []
@@ -195,6 +251,12 @@ def is_endless(status: os.stat_result) -> bool:
 def _made_as_read() -> frozenset[int]:
     """Return the numbers of the file systems whose files are not on any disk."""
     return frozenset(os.stat(each).st_dev for each in ("/proc", "/sys") if os.path.exists(each))  # noqa: PTH110, PTH116
+
+
+def is_reserved(path: Path) -> bool:
+    """Return whether Windows takes a file of this name for a device, or gives it another name; False elsewhere."""
+    device = path.name.partition(".")[0].rstrip(" ").upper() in _DEVICES
+    return WINDOWS and (device or path.name != path.name.rstrip(" ."))
 
 
 def without_waiting(path: str, flags: int) -> int:

@@ -43,6 +43,7 @@ def clean_environment(monkeypatch, tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME"):
         monkeypatch.setenv(name, str(home / name.lower()))
+    monkeypatch.setenv("WIN_PD_OVERRIDE_LOCAL_APPDATA", str(home / "local"))  # all of these folders, on Windows
     monkeypatch.setenv("MAPILLARY_TILES_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("MLYGEO_PANORAMAX_URL", "http://127.0.0.1:9")
 

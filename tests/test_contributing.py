@@ -14,7 +14,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 import threading
 import tomllib
 import zipfile
@@ -25,6 +24,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from conftest import ROOT, STUTTGART
+from helpers.command_line import PROGRAMS, installed
 from helpers.video_files import movie
 
 import mlygeo
@@ -133,7 +133,7 @@ class Copy(NamedTuple):
         found = subprocess.run(
             ["bash", "-o", "pipefail", "-c", command], cwd=self.work, capture_output=True, text=True, timeout=200,
             env={**os.environ, "PYTHONPATH": str(self.folder), "MLYGEO_NO_PROGRESS": "1", "COLUMNS": "100",
-                 "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
+                 "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"},
         )  # fmt: skip
         assert may_fail or found.returncode == 0, f"{command}\n{found.stdout}{found.stderr}"
         return found.stdout + found.stderr
@@ -295,7 +295,7 @@ def test_all_of_them_pass_lint(changed):
         ("lint-imports", "--no-cache"),
         ("numpydoc", "lint", *new),
     ):
-        if not (Path(sys.executable).parent / program).exists():
+        if not installed(program).exists():
             pytest.skip(f"{program} is not installed")
         copy.run(f"cd {copy.folder} && {shlex.join([program, *words])}")
     rules = copy.run(f"cd {copy.folder} && pytest -q -p no:cacheprovider tests/test_house.py", may_fail=True)

@@ -19,7 +19,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
@@ -30,6 +29,7 @@ import pytest
 import shapely
 from conftest import DATA, ROOT, STUTTGART
 from helpers import postgis_server
+from helpers.command_line import PROGRAMS
 from helpers.page_commands import FENCE, check_options, inline_commands
 from helpers.tokens import TOKEN
 
@@ -131,7 +131,7 @@ def folder(tmp_path, prepared, service, monkeypatch):
         ("MAPILLARY_CLIENT_TOKEN", TOKEN),
         ("MLYGEO_UPLOAD_HISTORY", str(tmp_path / "history")),
         ("MLYGEO_NO_PROGRESS", "1"),
-        ("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"),
+        ("PATH", f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"),
         ("HOME", str(tmp_path / "home")),
     ):
         monkeypatch.setenv(name, value)

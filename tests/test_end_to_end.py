@@ -2,11 +2,11 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from conftest import ROOT, STUTTGART
+from helpers.command_line import PROGRAMS
 from helpers.exiftool_oracle import ExifTool
 from helpers.tokens import TOKEN
 from PIL import Image
@@ -49,7 +49,7 @@ def test_select_then_download(tmp_path, monkeypatch):
 def test_the_rehearsal_of_the_examples(tmp_path):
     ids = mlygeo.read_frame(STUTTGART / "stuttgart_images.parquet")["id"].head(12)
     (tmp_path / "image_ids.txt").write_text("".join(f"{number}\n" for number in ids))
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    environment = {**os.environ, "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"}
     script = ROOT / "examples" / "rehearsal" / "rehearse.sh"
     found = subprocess.run([script, tmp_path], env=environment, capture_output=True, text=True, timeout=120)
     assert found.returncode == 0, found.stderr

@@ -16,6 +16,7 @@ import pytest
 import shapely
 from conftest import DATA, ROOT
 from helpers import postgis_server
+from helpers.command_line import PROGRAMS
 from helpers.page_commands import check_options, inline_commands
 
 import mlygeo
@@ -30,7 +31,7 @@ FOLDERS = sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir() and p
 
 def run(script: Path, *words):
     program = [sys.executable] if script.suffix == ".py" else ["bash"]
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    environment = {**os.environ, "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"}
     found = subprocess.run(
         [*program, str(script), *map(str, words)], env=environment, capture_output=True, text=True, timeout=300
     )

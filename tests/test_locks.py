@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -25,6 +26,10 @@ def photos(tmp_path):
     folder_of(tmp_path / "trip" / "photos", 12)
     mlygeo.process(tmp_path / "trip" / "photos")
     return tmp_path / "trip" / "photos"
+
+
+KILLED = 1 if os.name == "nt" else -signal.SIGKILL
+"""The status of a process that was killed."""
 
 
 def verb(server, *words):
@@ -71,7 +76,9 @@ class TestUploads:
         ]
         upload = in_the_middle(server, photos)
         for other in others:
-            with pytest.raises(FileError, match=rf"an upload is at work in {photos} \(process {upload.pid} on "):
+            with pytest.raises(
+                FileError, match=rf"an upload is at work in {re.escape(str(photos))} \(process {upload.pid} on "
+            ):
                 other()
         mlygeo.process(photos, dry_run=True)
         server.faults = Faults()
@@ -115,7 +122,7 @@ class TestUploads:
         upload = in_the_middle(server, photos)
         upload.kill()
         upload.communicate()
-        assert upload.returncode == -signal.SIGKILL
+        assert upload.returncode == KILLED
         server.faults = Faults()
         status, said = ended(verb(server, "process", photos, "--offset-time", 100, "--rerun"))
         assert status == 0, said
@@ -175,6 +182,28 @@ class TestPhotoLock:
         (tmp_path / "a").mkdir()
         (tmp_path / "link").symlink_to(tmp_path / "a")
         with self.at(tmp_path, "upload", "link"), pytest.raises(FileError), self.at(tmp_path, "writing", "a"):
+            pass
+
+    @pytest.mark.parametrize(
+        ("mine", "theirs"),
+        [("IMG_1.JPG", "img_1.jpg"), ("caf\u00e9.jpg", "cafe\u0301.jpg"), ("STRASSE.jpg", "stra\u00dfe.jpg")],
+    )
+    def test_one_photo_by_two_names_is_one_where_the_disk_says_so(self, tmp_path, mine, theirs):
+        """As letters of both cases and accents in one character or two are on the disks of macOS and Windows."""
+        (tmp_path / mine).write_bytes(b"photo")
+        if not (tmp_path / theirs).exists():
+            with self.at(tmp_path, "upload", mine), self.at(tmp_path, "writing", theirs):
+                pass  # another photo, as far as is known
+            (tmp_path / theirs).hardlink_to(tmp_path / mine)
+        with self.at(tmp_path, "upload", mine), pytest.raises(FileError), self.at(tmp_path, "writing", theirs):
+            pass
+
+    def test_names_that_differ_in_case_are_two_photos_where_the_disk_says_so(self, tmp_path):
+        for name in ("IMG_1.JPG", "img_1.jpg"):
+            (tmp_path / name).write_bytes(name.encode())
+        if (tmp_path / "IMG_1.JPG").samefile(tmp_path / "img_1.jpg"):
+            pytest.skip("this disk does not tell them apart")
+        with self.at(tmp_path, "upload", "IMG_1.JPG"), self.at(tmp_path, "writing", "img_1.jpg"):
             pass
 
     def test_the_dead_are_cleared_away(self, tmp_path):

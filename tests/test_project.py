@@ -8,11 +8,11 @@ import re
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
 import yaml
 from conftest import PACKAGE, ROOT
+from helpers.command_line import installed
 
 import mlygeo
 from mlygeo import pipelines
@@ -23,8 +23,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
 def test_imports_point_one_way():
-    linter = Path(sys.executable).parent / "lint-imports"
-    found = subprocess.run([str(linter), "--no-cache"], cwd=ROOT, capture_output=True, text=True)
+    found = subprocess.run([installed("lint-imports"), "--no-cache"], cwd=ROOT, capture_output=True, text=True)
     assert found.returncode == 0, found.stdout
 
 

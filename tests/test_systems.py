@@ -10,6 +10,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import PACKAGE, STUTTGART
@@ -24,10 +25,11 @@ import mlygeo
 from mlygeo import systems
 from mlygeo.errors import FileError, MlygeoError
 from mlygeo.formats.exif import Tags
-from mlygeo.locks import FolderLock
+from mlygeo.locks import FolderLock, PhotoLock
 from mlygeo.photos.exif_writer import write_exif
 from mlygeo.processes import Processes
 from mlygeo.standin import serve
+from mlygeo.store.atomic import ALIVE, together, write_text
 
 pytestmark = pytest.mark.usefixtures("history")
 
@@ -136,6 +138,20 @@ def test_two_runs_are_kept_apart_there(disk):
 
 
 @pytest.mark.may_skip
+def test_a_folder_in_other_letters_is_the_same_folder_there(disk):
+    """Two runs on it are kept apart."""
+    (disk / "Trip" / "Photos").mkdir(parents=True)
+    if not (disk / "TRIP").exists():
+        pytest.skip("this driver tells them apart")
+    with (
+        PhotoLock([disk / "Trip"], "upload"),
+        pytest.raises(FileError),
+        PhotoLock([disk / "TRIP" / "photos"], "writing"),
+    ):
+        pass
+
+
+@pytest.mark.may_skip
 @pytest.mark.parametrize("name", ["a:b.parquet", "what?.parquet", "x|y.geojson", 'quoted".csv', "ends.parquet "])
 def test_a_name_that_the_disk_refuses_is_an_error_of_one_line(disk, images, name):
     """FUSE takes some that the system itself refuses; then the file is there and reads."""
@@ -192,11 +208,121 @@ def test_a_file_that_stays_open_elsewhere_is_an_error(tmp_path, monkeypatch, ima
     assert path.read_text() == "old"
 
 
+@pytest.fixture
+def open_files_stay(monkeypatch):
+    """Files that are open or mapped cannot be removed, as Windows has it; there it is so anyway."""
+    if systems.WINDOWS:
+        return
+    unlink, process = os.unlink, Path("/proc/self")
+    if not process.exists():
+        pytest.skip("what is open is read from /proc")
+
+    def refuse(path, **more):
+        whole = str(Path(path).absolute())
+        is_open = whole in {os.path.realpath(each) for each in (process / "fd").iterdir()}
+        if whole.endswith(ALIVE):  # a lock, which is closed before only on Windows
+            is_open = False
+        elif not is_open:
+            is_open = whole in (process / "maps").read_text(encoding="utf-8")
+        if is_open:
+            raise PermissionError(errno.EACCES, "it is open", str(path))
+        unlink(path, **more)
+
+    monkeypatch.setattr(os, "unlink", refuse)
+
+
+@pytest.mark.parametrize(
+    "name", ["CON.parquet", "nul.csv", "COM1.gpkg", "lpt9.geojson", "aux .csv", "a.csv.", "a.csv "]
+)
+def test_names_that_windows_reserves_are_refused_there(tmp_path, monkeypatch, images, name):
+    """A driver of a device would get the frame, or wait for ever."""
+    monkeypatch.setattr(systems, "WINDOWS", True)
+    with pytest.raises(MlygeoError) as caught:
+        mlygeo.write_frame(images.iloc[:3], tmp_path / name)
+    assert "Windows reserves this name" in str(caught.value) or name.endswith((".", " "))
+    assert systems.is_reserved(tmp_path / name)
+    assert not systems.is_reserved(tmp_path / f"my{name.rstrip(' .')}")
+    assert not list(tmp_path.iterdir())
+
+
+class Descriptor:
+    """A file that is open until nothing refers to it, as those of Arrow are."""
+
+    def __init__(self, path):
+        self.path, self.number = path, os.open(path, os.O_RDWR | os.O_CREAT)
+
+    def __del__(self):
+        os.close(self.number)
+
+
+def test_what_an_error_holds_open_is_removed_all_the_same(tmp_path, open_files_stay):
+    path = tmp_path / "file"
+
+    def failing():
+        descriptor = Descriptor(path)
+        raise ValueError(descriptor.path)
+
+    def cleared():
+        try:
+            failing()
+        finally:
+            systems.remove(path)
+
+    with pytest.raises(ValueError, match="file"):
+        cleared()
+    assert not path.exists()
+    with path.open("wb"), pytest.raises(PermissionError):
+        systems.remove(path)  # open in earnest
+
+
+def test_a_frame_that_cannot_be_written_leaves_nothing(tmp_path, images, open_files_stay):
+    odd = images.iloc[:3].assign(odd=[{}, {}, {}])
+    with pytest.raises(MlygeoError, match="odd"):
+        mlygeo.write_frame(odd, tmp_path / "x.parquet")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_dataset_that_cannot_be_made_says_why_and_leaves_nothing(tmp_path, open_files_stay):
+    rows = [{"type": "Feature", "properties": {"a": 1}, "geometry": {"type": "Point", "coordinates": [longitude, 48]}}
+            for longitude in (9, 9, 500)]  # fmt: skip
+    (tmp_path / "rows.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": rows}))
+    with pytest.raises(MlygeoError, match="row 3 lies at 500, 48"):
+        mlygeo.partition(tmp_path / "rows.geojson", tmp_path / "parts")
+    assert [path.name for path in tmp_path.rglob("*.parquet")] == []
+
+
+def test_files_of_a_run_are_replaced_all_or_none(tmp_path, monkeypatch):
+    """One of them is open in another program, which Windows does not replace."""
+    for name in ("a.csv", "last.json"):
+        (tmp_path / name).write_text("old")
+
+    def made():
+        with together(tmp_path, last="last.json"):
+            for name in ("a.csv", "last.json"):
+                write_text("new", tmp_path / name)
+
+    if systems.WINDOWS:
+        with (tmp_path / "a.csv").open(), pytest.raises(FileError):
+            made()
+    else:
+        with monkeypatch.context() as patched:
+            patched.setattr(systems, "WINDOWS", True)
+            patched.setattr(systems, "locked", lambda _: True)
+            patched.setattr(systems, "REPLACE_S", 0.1)
+            patched.setattr(os, "replace", Busy(1000))
+            with pytest.raises(FileError, match="Access is denied"):
+                made()
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a.csv": "old", "last.json": "old"}
+    made()
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a.csv": "new", "last.json": "new"}
+
+
 def test_a_process_of_another_number_is_asked_for_only_where_that_does_no_harm(monkeypatch):
-    assert systems.is_running(os.getpid()) is True
-    child = subprocess.Popen([sys.executable, "-c", ""])
-    child.wait()
-    assert systems.is_running(child.pid) is False
+    if not systems.WINDOWS:
+        assert systems.is_running(os.getpid()) is True
+        child = subprocess.Popen([sys.executable, "-c", ""])
+        child.wait()
+        assert systems.is_running(child.pid) is False
     monkeypatch.setattr(systems, "WINDOWS", True)
     monkeypatch.setattr(os, "kill", lambda *_: pytest.fail("that ends a process on Windows"))
     assert systems.is_running(os.getpid()) is None
@@ -239,6 +365,27 @@ def test_times_without_zones_of_the_system_are_told():
     )
     assert done.stdout == "2024-06-01T12:00:00+00:00\n", done.stderr
     assert "the time zone Europe/Berlin is not known here; times there are written in UTC" in done.stderr
+
+
+@pytest.mark.may_skip
+def test_years_and_texts_of_times_need_no_zones_of_the_system(tmp_path):
+    """Arrow reads those of the system alone, which small containers and Windows do not have."""
+    apart = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /usr/share/zoneinfo && exec "$@"', "sh"]
+    if subprocess.run([*apart, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("the folder of zones cannot be hidden here")
+    images, streets = STUTTGART / "stuttgart_images.parquet", STUTTGART / "stuttgart_osm_edges.gpkg"
+    out = tmp_path / "out"
+    sources = ["--images", images, "--streets", streets, "--interval", "200"]
+    for words in (
+        ["select", *sources, "--prefer", "newest", "--k", "2", "--per", "year", "-o", out],
+        ["convert", out / "selection.parquet", "-o", tmp_path / "selection.csv"],
+        ["coverage", "--images", images, "--streets", streets, "--by", "year", "-o", tmp_path / "covered"],
+    ):
+        done = subprocess.run(
+            [*apart, sys.executable, "-m", "mlygeo", *map(str, words)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    assert set(json.loads((out / "summary.json").read_text(encoding="utf-8"))["captured"]) == {"2024"}
 
 
 def test_a_zone_that_is_asked_for_and_unknown_is_an_error():

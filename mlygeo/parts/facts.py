@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo import plausible
+from mlygeo.dtypes import in_utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -41,7 +42,7 @@ def sums_of(table: pa.Table, points: int) -> dict[str, Any]:
 
     years: dict[str, int] = {}
     if "captured_at" in table.column_names and pa.types.is_timestamp(table["captured_at"].type):
-        found = pc.year(table["captured_at"].drop_null()).to_numpy()
+        found = pc.year(in_utc(table["captured_at"].drop_null())).to_numpy()
         years = {str(year): int(count) for year, count in zip(*np.unique(found, return_counts=True), strict=True)}
     sums = {"points": points, "covered": int((table["rank"].to_numpy() == 1).sum()), "pairs": len(table)}
     panos = {}

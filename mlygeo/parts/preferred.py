@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mlygeo.dtypes import in_utc
 from mlygeo.errors import FrameError
 from mlygeo.periods import EPOCH
 from mlygeo.spatial import scores
@@ -126,7 +127,7 @@ def sequences_beside(images: Points, told: pa.Table) -> tuple[Whole32, Whole32]:
 def groups(images: Points, per: str) -> Whole | Whole32:
     """Return the number of the group of each image that is counted by itself, -1 where it is unknown."""
     if per in {"year", "month"}:
-        times = images.arrow("captured_at")
+        times = in_utc(images.arrow("captured_at"))
         months = pc.add(pc.multiply(pc.cast(pc.year(times), pa.int64()), 12), pc.subtract(pc.month(times), 1))
         found = pc.fill_null(months, -1).to_numpy()
         return np.where(found >= 0, found // 12, -1) if per == "year" else found

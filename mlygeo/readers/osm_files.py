@@ -26,13 +26,16 @@ FORMATS = {".pbf": "pbf", ".osm": "osm", ".xml": "osm", ".gz": "osm.gz", ".bz2":
 
 NO_STREETS = re.compile("abandoned|construction|no|planned|platform|proposed|raceway|razed|rest_area|services")
 """
-Values of `highway` that OSMnx's network_type="all" leaves out.
+Values of `highway` that the network_type="all" of OSMnx 2.1 leaves out; that of 2.0 has `rest_area` and `services`.
 
 Overpass searches for the words anywhere in the value, so that "unknown" is left out as well.
 """
 
 AREAS = re.compile("yes")
 """Values of `area` that OSMnx leaves out."""
+
+OVERPASS = f'["highway"]["area"!~"{AREAS.pattern}"]["highway"!~"{NO_STREETS.pattern}"]'
+"""The same as a filter of Overpass, so that what is downloaded are the streets that files have, with any OSMnx."""
 
 DEGREE = 10_000_000
 """OpenStreetMap's unit of coordinates, in a degree."""

@@ -19,7 +19,7 @@ from mlygeo.errors import FileError, FormatError, FrameError, InputError, Networ
 from mlygeo.osm import our_osmnx
 from mlygeo.progress import working
 from mlygeo.readers import several, street_graph
-from mlygeo.readers.osm_files import FORMATS
+from mlygeo.readers.osm_files import FORMATS, OVERPASS
 from mlygeo.readers.street_edges import TAGS
 from mlygeo.readers.street_graph import BUFFER_M
 
@@ -51,7 +51,7 @@ def street_network(
     region: Region | None = None, *, path: str | os.PathLike[str] | None = None, retain_all: bool = False
 ) -> gpd.GeoDataFrame:
     """
-    Return the streets of a region, like OSMnx with `network_type="all"`.
+    Return the streets of a region, like OSMnx 2.1 with `network_type="all"`.
 
     That is every street, path and private road in use. Without a file, OSMnx downloads them from
     OpenStreetMap's Overpass service, and caches them.
@@ -615,7 +615,7 @@ def _download(polygon: Any, *, retain_all: bool) -> nx.MultiDiGraph:
     try:
         with our_osmnx(osmnx.settings.overpass_url, useful_tags_way=list(TAGS)):
             found: nx.MultiDiGraph = osmnx.graph_from_polygon(
-                _inside_antimeridian(polygon), network_type="all", retain_all=retain_all
+                _inside_antimeridian(polygon), network_type="all", retain_all=retain_all, custom_filter=OVERPASS
             )
             return found
     except OSError as error:  # errors of requests are a subclass

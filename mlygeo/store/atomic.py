@@ -76,6 +76,8 @@ def atomic(path: Path) -> Iterator[Path]:
     try:
         if is_device(path, or_pipe=True) or path == Path(os.devnull):
             raise FileError(f"{path} is a pipe or a device, and would be replaced", hint="name a file")
+        if systems.is_reserved(path):
+            raise FileError(f"{path}: Windows reserves this name", hint="name another file")
         if others is not None and others[0] == path.parent:
             temporary = others[1] / f"{_SET}-{path.name}"
             yield temporary
@@ -125,6 +127,8 @@ def together(folder: Path, *, last: str) -> Iterator[None]:
                 yield
             finally:
                 _set.reset(token)
+            for name in files:
+                systems.wait_until_free(folder / name)
             remove(folder / last)
             # Frames say of which run they are, and other files are known by them: frames go last, and come first.
             ordered = sorted(files, key=lambda name: (name == last, not name.endswith(".parquet")))
@@ -179,7 +183,7 @@ def temporary_folder(parent: Path, name: str, *, make: bool = True) -> Iterator[
             os.close(lock)
         for leftover in folder.iterdir():
             with suppress(OSError):
-                leftover.unlink()
+                systems.remove(leftover)
         with suppress(OSError):
             folder.rmdir()
         if lock is not None and not systems.WINDOWS:

@@ -581,7 +581,7 @@ def _columns_of(meta: Mapping[str, Any], table: pa.Table, path: Path) -> tuple[p
         wkb = pa.chunked_array([chunk.storage for chunk in wkb.chunks], wkb.type.storage_type)
     table = table.remove_column(place)
     integers = {kind: pd.Int64Dtype() for kind in (pa.int64(), pa.int32(), pa.int16(), pa.uint8(), pa.int8())}
-    mapper = {**integers, pa.bool_(): pd.BooleanDtype()}
+    mapper = {**frames.text_types(), **integers, pa.bool_(): pd.BooleanDtype()}
     # A file may have a column of the name that the geometry has.
     if not table.num_columns:
         return pd.DataFrame(index=range(len(wkb))), wkb.to_numpy()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import statistics
 import subprocess
 import sys
+import sysconfig
 import time
 from pathlib import Path
 
-MLYGEO = str(Path(sys.executable).parent / "mlygeo")
+MLYGEO = str(Path(sysconfig.get_path("scripts")) / "mlygeo")
 
 VERBS = ("select", "upload", "video-process-and-upload")
 """One of the region, one that acts, and the one with most options."""

@@ -2,12 +2,21 @@
 
 import os
 import subprocess
-import sys
+import sysconfig
 from pathlib import Path
 
 from mlygeo import cli
 
-PROGRAM = Path(sys.executable).parent / "mlygeo"
+PROGRAMS = Path(sysconfig.get_path("scripts"))
+"""The folder of the programs that were installed with packages: on Windows not that of Python, except in a venv."""
+
+
+def installed(name):
+    """Return the path of a program that was installed with a package."""
+    return PROGRAMS / (f"{name}.exe" if os.name == "nt" else name)
+
+
+PROGRAM = installed("mlygeo")
 
 
 def run(capsys, *arguments):

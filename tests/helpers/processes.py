@@ -181,3 +181,13 @@ def process_of(_number):
     import multiprocessing
 
     return multiprocessing.current_process().name, os.getpid()
+
+
+def locked_asleep(folder, number):
+    """Lock a file of that number in a folder and sleep: a function that other processes can import."""
+    from mlygeo import systems
+
+    with (folder / f"{number}.new").open("wb") as file:
+        assert systems.locked(file.fileno())
+        (folder / f"{number}.begun").touch()
+        time.sleep(HANGS_S)

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from geopandas.testing import assert_geodataframe_equal
-from helpers.command_line import PROGRAM, program, run
+from helpers.command_line import PROGRAM, installed, program, run
 from helpers.datasets import write_dataset
 from helpers.over_parts import is_whole
 from helpers.processes import ended, start, wait_for
@@ -26,7 +26,7 @@ import mlygeo
 from mlygeo.errors import FileError, InputError
 from mlygeo.parts import run as running
 
-DASK = Path(sys.executable).parent / "dask"
+DASK = installed("dask")
 
 
 @pytest.fixture(scope="module")

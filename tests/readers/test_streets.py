@@ -11,10 +11,12 @@ import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import groupby
+from urllib.parse import unquote_plus
 
 import geopandas as gpd
 import numpy as np
 import osmnx
+import packaging.version
 import pandas as pd
 import pytest
 import shapely
@@ -53,8 +55,8 @@ def stuttgart():
 
 
 def passes_osmnx_filter(tags):
-    """Judge a way by the Overpass query that OSMnx sends for network_type="all"."""
-    query = osmnx._overpass._get_network_filter("all")
+    """Judge a way by the filter of Overpass that is sent."""
+    query = osm_files.OVERPASS
     conditions = re.findall(r'\["([^"]+)"(?:(!~)"([^"]*)")?\]', query)
     assert "".join(f'["{k}"{op}"{v}"]' if op else f'["{k}"]' for k, op, v in conditions) == query
     return all(key in tags if not op else not re.search(value, tags.get(key, "")) for key, op, value in conditions)
@@ -131,7 +133,9 @@ def test_an_osm_file_gives_the_edges_and_points_that_osmnx_gives(path, tmp_path)
         )
 
 
-def test_our_filter_is_the_one_osmnx_sends():
+def test_our_filter_is_the_one_of_osmnx():
+    if packaging.version.parse(osmnx.__version__) >= packaging.version.parse("2.1"):  # 2.0 had another one
+        assert osmnx._overpass._get_network_filter("all") == osm_files.OVERPASS
     values = [
         "residential",
         "construction",
@@ -328,7 +332,9 @@ def test_a_region_of_a_file_is_what_osmnx_gives_online(region, retain_all, osmnx
         online = street_network(region, retain_all=retain_all)
         assert socket.getaddrinfo is before
         assert len(asked) == 1
-        expected = osmnx_edges(osmnx.graph_from_polygon(region.geometry, network_type="all", retain_all=retain_all))
+        assert osm_files.OVERPASS in unquote_plus(asked[0])
+        asked_alike = {"custom_filter": osm_files.OVERPASS, "retain_all": retain_all}
+        expected = osmnx_edges(osmnx.graph_from_polygon(region.geometry, network_type="all", **asked_alike))
         assert len(asked) == 1  # the second time from the cache
     socket.getaddrinfo = before
     offline = street_network(region, path=AMSTERDAM, retain_all=retain_all)
@@ -341,7 +347,7 @@ def test_a_region_of_a_file_is_what_osmnx_gives_online(region, retain_all, osmnx
 
 def test_osmnx_keeps_its_cache_out_of_the_working_directory(tmp_path, monkeypatch, osmnx_at):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "home"))
+    monkeypatch.setenv("WIN_PD_OVERRIDE_LOCAL_APPDATA", str(tmp_path / "home"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     with overpass(overpass_json(AMSTERDAM)) as (url, _):

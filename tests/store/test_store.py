@@ -245,6 +245,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, images):
     assert [file.name for file in tmp_path.iterdir()] == ["x.parquet"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a file that is read all the time is not replaced there")
 def test_a_reader_never_sees_half_a_file(tmp_path, images):
     path = store.write_frame(images, tmp_path / "x.parquet")
     stop, counts = threading.Event(), set()

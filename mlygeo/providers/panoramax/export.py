@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -220,7 +220,7 @@ def _frame(table: pa.Table, name: str) -> gpd.GeoDataFrame:
 
     pandas_metadata((table.schema.metadata or {}).get(b"pandas"), name)  # raises where pandas could not read it
     lon, lat = encodings.coordinates(table["geometry"], Path(name))
-    others: Any = table.drop_columns(["geometry"]).to_pandas()
+    others = frames.to_pandas(table.drop_columns(["geometry"]))
     geometry = frames.points(lon, lat)
     geometry[np.isnan(lon)] = None
     return gpd.GeoDataFrame(others, geometry=gpd.GeoSeries(geometry, crs=frames.CRS))

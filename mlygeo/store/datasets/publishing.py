@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlygeo import systems
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.places import STATE_FOLDER
 from mlygeo.store.atomic import file_error, to_disk
@@ -172,16 +173,15 @@ def cleared(folder: Path) -> Iterator[bool]:
     """
     name, _, _ = folder.name.removeprefix(".").rpartition(".")
     ended = finish(folder, folder.with_name(name))
-    over = True
     try:
         yield ended
     except BaseException as error:
         begun = (folder / PLAN).exists() or (folder / READ).exists()
-        over = not begun or isinstance(error, InputError | FormatError)
+        if not begun or isinstance(error, InputError | FormatError):
+            with suppress(OSError):  # what ended the run is what to tell
+                clear(folder, keep=[STATE_FOLDER])
         raise
-    finally:
-        if over:
-            clear(folder, keep=[STATE_FOLDER])
+    clear(folder, keep=[STATE_FOLDER])
 
 
 def clear(folder: Path, *, keep: Iterable[str] = ()) -> None:
@@ -194,7 +194,7 @@ def clear(folder: Path, *, keep: Iterable[str] = ()) -> None:
             if entry.is_dir(follow_symlinks=False):
                 shutil.rmtree(entry.path, ignore_errors=True)
             else:
-                Path(entry.path).unlink(missing_ok=True)
+                systems.remove(Path(entry.path))
 
 
 def remove(folder: Path) -> None:
