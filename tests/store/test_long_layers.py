@@ -18,7 +18,7 @@ from shapely import Point
 import mlygeo
 from mlygeo import store
 from mlygeo.errors import FrameError, MlygeoError
-from mlygeo.store import gdal, lost
+from mlygeo.store import gdal, long_layers, lost
 from mlygeo.store.datasets import sources
 
 VALUES = {
@@ -67,7 +67,7 @@ def facts(read, caplog):
 
 
 def in_pieces(path, folder):
-    long = gdal.LongLayer.of(path, None, folder)
+    long = long_layers.LongLayer.of(path, None, folder)
     assert long is not None
     pieces = list(long.frames())
     for piece in pieces:
@@ -104,7 +104,7 @@ def test_features_at_a_time_are_those_of_the_whole(caplog, rows, as_lines, crs, 
     caplog.set_level(logging.WARNING)
     member = {} if crs is None else {"crs": {"type": "name", "properties": {"name": crs}}}
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gdal, "ROWS_AT_ONCE", at_once)
+        patch.setattr(long_layers, "ROWS_AT_ONCE", at_once)
         path = Path(folder) / ("rows.geojsonl" if as_lines else "rows.geojson")
         if as_lines:
             lines = [json.dumps(row) for row in rows]
@@ -146,9 +146,9 @@ def test_a_dataset_of_a_long_file_has_the_bytes_of_a_short_one(tmp_path, monkeyp
         frame.drop(columns="creator_id")[frame.geometry.notna()].to_file(path, **({"driver": driver} if driver else {}))
     mlygeo.partition(path, tmp_path / "short", rows_per_part=100)
     monkeypatch.setattr(sources, "LONG_BYTES", 0)
-    monkeypatch.setattr(gdal, "ROWS_AT_ONCE", 90)
+    monkeypatch.setattr(long_layers, "ROWS_AT_ONCE", 90)
     looked = []
-    monkeypatch.setattr(gdal.LongLayer, "_look_through", lambda self, run=gdal.LongLayer._look_through: (
+    monkeypatch.setattr(long_layers.LongLayer, "_look_through", lambda self, run=long_layers.LongLayer._look_through: (
         looked.append(self.path), run(self)))  # fmt: skip
     mlygeo.partition(path, tmp_path / "long", rows_per_part=100)
     assert looked == [path]
@@ -163,7 +163,7 @@ def test_a_dataset_of_a_long_file_has_the_bytes_of_a_short_one(tmp_path, monkeyp
 @pytest.mark.parametrize("size", [0, 32_000_000])
 def test_a_position_that_is_none_is_told_by_its_row_in_the_file(tmp_path, monkeypatch, size):
     monkeypatch.setattr(sources, "LONG_BYTES", size)
-    monkeypatch.setattr(gdal, "ROWS_AT_ONCE", 4)
+    monkeypatch.setattr(long_layers, "ROWS_AT_ONCE", 4)
     rows = [{"type": "Feature", "properties": {"a": 1},
              "geometry": {"type": "Point", "coordinates": [500 if number == 9 else 9, 48]}}
             for number in range(12)]  # fmt: skip
@@ -200,7 +200,7 @@ def gpx(draw):
 def test_points_of_gpx_at_a_time_are_those_of_the_whole(caplog, text, at_once, piece):
     caplog.set_level(logging.WARNING)
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gdal, "ROWS_AT_ONCE", at_once)
+        patch.setattr(long_layers, "ROWS_AT_ONCE", at_once)
         path = Path(folder) / "rows.gpx"
         path.write_text(text)
         expected = facts(lambda: store.read_frame(path), caplog)
@@ -228,7 +228,7 @@ def test_points_of_shapefiles_at_a_time_are_those_of_the_whole(caplog, rows, pla
     frame = frame.assign(day=pd.to_datetime(frame["day"]), creator_id=frame["creator_id"].astype("Int64"))
     shapes = [None if place is None else Point(place) for place in places[: len(frame)]]
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gdal, "ROWS_AT_ONCE", at_once)
+        patch.setattr(long_layers, "ROWS_AT_ONCE", at_once)
         path = Path(folder) / "rows.shp"
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -269,7 +269,7 @@ def test_the_size_of_a_shapefile_is_that_of_its_attributes_too(tmp_path):
 def test_other_json_is_read_as_a_whole(tmp_path, value):
     path = tmp_path / "rows.geojson"
     path.write_text(json.dumps(value))
-    assert gdal.LongLayer.of(path, None, tmp_path) is None
+    assert long_layers.LongLayer.of(path, None, tmp_path) is None
 
 
 CURVE = {"type": "CircularString", "coordinates": [[9, 48], [10, 49], [11, 48]]}
@@ -297,7 +297,7 @@ def test_what_gdal_reads_in_another_way_is_read_as_the_whole(tmp_path, caplog, f
     path.write_text(json.dumps(more | {"features": features}) if ending == ".geojson" else lines)
     (tmp_path / "copy").mkdir()
     expected = facts(lambda: store.read_frame(path), caplog)
-    long = facts(lambda: gdal.LongLayer.of(path, None, tmp_path / "copy"), caplog)
+    long = facts(lambda: long_layers.LongLayer.of(path, None, tmp_path / "copy"), caplog)
     if long[0] is None and long[1] is None:  # it is read as the whole
         return
     found = facts(lambda: in_pieces(path, tmp_path / "copy"), caplog)

@@ -19,6 +19,7 @@ from mlygeo.store import gdal, stac, text
 from mlygeo.store.datasets import files, items
 from mlygeo.store.datasets.form import Form, plain
 from mlygeo.store.datasets.source import Source, Span
+from mlygeo.store.long_layers import LongLayer
 from mlygeo.store.long_tables import LongTable
 from mlygeo.store.parquet import encodings, metadata
 from mlygeo.store.parquet.files import GeoFile, reading
@@ -385,17 +386,17 @@ def _heights(values: pa.ChunkedArray, file: GeoFile) -> int:
     return int(shapely.has_z(shapes).sum())
 
 
-def _long(file: files.File, path: Path, folder: Path) -> LongTable | gdal.LongLayer | None:
+def _long(file: files.File, path: Path, folder: Path) -> LongTable | LongLayer | None:
     """Return a long file of text or of GDAL, to be read some rows at a time; None for one that is read as a whole."""
     if path.suffix.lower() in text.SEPARATORS:
         if file.layer is not None:
             raise FrameError(f"{file.name} has no layers", hint="leave out the layer")
         return LongTable(path, folder)
-    return gdal.LongLayer.of(path, file.layer, folder)
+    return LongLayer.of(path, file.layer, folder)
 
 
 def _of_long(
-    long: LongTable | gdal.LongLayer,
+    long: LongTable | LongLayer,
     file: files.File,
     folder: Path,
     number: int,
