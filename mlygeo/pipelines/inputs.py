@@ -239,7 +239,7 @@ def left_out_counts(noun: str, before: Any, *, cut: Mapping[str, int], unplaced:
 
 
 def doubts_of(points: Points, noun: str) -> dict[str, int]:
-    """Return how many rows of a file of points are in doubt, by reason; see `store.text.contradicted`."""
+    """Return how many rows of a file of points are in doubt, by reason; see `store.positions.contradicted`."""
     found = points.attrs.get("in_doubt")
     return {f"{noun}: {reason}": count for reason, count in found.items()} if isinstance(found, dict) else {}
 

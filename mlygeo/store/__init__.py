@@ -19,7 +19,7 @@ from mlygeo.store import columns as described
 from mlygeo.store import extents, gdal, paths, postgis, sidecars, stac, text
 from mlygeo.store.atomic import atomic, file_error, remove, write_text
 from mlygeo.store.paths import parted
-from mlygeo.store.text import LAT_NAMES, LON_NAMES, WKT_NAMES
+from mlygeo.store.positions import LAT_NAMES, LON_NAMES, WKT_NAMES
 from mlygeo.store.whole_ids import with_whole_ids
 
 if TYPE_CHECKING:
