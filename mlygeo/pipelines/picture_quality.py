@@ -250,7 +250,7 @@ def _seen_from(folder: Path, path: str) -> str:
 def _by_id(images: gpd.GeoDataFrame, folder: Path) -> list[str | None]:
     """Return the picture of each image in a folder."""
     from mlygeo.downloads.layouts import file_name
-    from mlygeo.perspective.found import by_ledger_of, providers_of
+    from mlygeo.downloads.picture_files import by_ledger_of, providers_of
 
     if "id" not in images.columns or (len(images) and images["id"].isna().all()):
         raise FrameError("these images have no ids, by which `pictures` finds their files", hint="leave `pictures` out")

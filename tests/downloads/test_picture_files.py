@@ -8,7 +8,7 @@ import pandas as pd
 from helpers.panoramas import images_of
 
 from mlygeo.downloads.ledger import Form, Ledger, Transfer
-from mlygeo.perspective.found import pictures_of
+from mlygeo.downloads.picture_files import pictures_of
 
 
 def put(folder, *names):
