@@ -59,7 +59,7 @@ class Here:
 
         if not self._folder.is_dir():
             raise FileError(f"there is no folder {self._folder}")
-        paths, reasons = pictures_of(images, self._folder)
+        paths, reasons, _ = pictures_of(images, self._folder)
         self._found = dict(zip(_keys(images), zip(paths, reasons, strict=True), strict=True))
         return with_lenses(images, paths)
 
@@ -156,7 +156,7 @@ class Downloaded:
                 token_file=access.token_file, service=access.service, provider=access.provider,
                 endpoint=access.endpoint,
             )  # fmt: skip
-            paths, reasons = pictures_of(views, place)
+            paths, reasons, _ = pictures_of(views, place)
             rows = job.result
             said = dict(zip(rows["id"].astype("str"), rows["reason"], strict=True))
             for row, key in enumerate(views["id"].astype("str")):
