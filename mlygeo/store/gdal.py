@@ -17,7 +17,7 @@ import numpy as np
 from mlygeo import frames
 from mlygeo.errors import FileError, FormatError, FrameError
 from mlygeo.store import columns as described
-from mlygeo.store import extents, geojson, lost, no_frames
+from mlygeo.store import extents, geojson, json_numbers, lost, no_frames
 from mlygeo.store.atomic import file_error
 from mlygeo.store.gdal_dtypes import Told
 
@@ -173,6 +173,8 @@ class Layer:
                 info = pyogrio.read_info(path, layer=options["layer"])
                 about = _description_of(path, options["layer"], info)
         is_geojson = str(info.get("driver") or DRIVERS.get(path.suffix.lower())).startswith("GeoJSON")
+        if is_geojson and about is None:
+            json_numbers.check(path)
         stated = geojson.named_crs(path) if is_geojson else (False, None)
         names = None if about is None else described.written_names(about)
         if info.get("driver") == "ESRI Shapefile":
