@@ -161,13 +161,17 @@ def tiles(
                 tile_datasets.Asked(fetching, place, conditions), Path(output), add=add, rows_per_part=rows_per_part
             )
         plan = fetching.plan()
-        listed = _tiles_listed(fetching.fetch(dry_run=True), f"{plan}{text}; nothing was fetched", [])
+        listed = _tiles_listed(
+            fetching.fetch(dry_run=True), f"{plan}{text}; nothing was fetched{inputs.box_text(place)}", []
+        )
         listed.summary |= facts
         return listed
     if tiles_only:
         listed = fetching.fetch()
         worked = counted(fetching.summary["tiles"], "tile")
-        return _tiles_listed(listed, f"{worked} in {fetching.cache}{fetching.warning}", fetching.failed)
+        return _tiles_listed(
+            listed, f"{worked} in {fetching.cache}{fetching.warning}{inputs.box_text(place)}", fetching.failed
+        )
 
     def summed(known: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -211,6 +215,7 @@ def tiles(
 
     headline = f"{counted(len(kept), 'image')} in {counted(fetching.summary['tiles'], 'tile')}"
     headline += shares_text({name: facts["images"] for name, facts in whose.items()}) + fetching.warning
+    headline += inputs.box_text(place, len(everything))
     return Job(make_frame, summary, headline, write, fetching.failed, as_file=True)
 
 

@@ -440,7 +440,14 @@ def _sides(region: Region) -> list[Any]:
 
 
 def _where(region: Region) -> str:
+    from mlygeo.spatial import boxes
+
     lon, lat = region.centre
+    if region.is_box:
+        meant = boxes.exchanged(region.bounds)
+        text = f"the box is {boxes.place(region.bounds)}; is that where the streets are?"
+        swapped = meant and ", ".join(f"{side:.12g}" for side in meant)
+        return f"{text} If latitude and longitude are swapped, give `region=({swapped})`" if meant else text
     return f"the middle of the region is at {lon:.4f}, {lat:.4f} (longitude, latitude); is that where the streets are?"
 
 
