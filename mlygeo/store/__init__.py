@@ -266,13 +266,13 @@ def write_frame(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path |
     >>> write_frame(selection, "selection.gpkg")
     """
     if isinstance(path, str) and postgis.is_url(path):
-        postgis.write(_credited(frame), path)
+        postgis.write(_to_write(frame), path)
         return path
     paths.must_be_local(path, "`path`")
     path = Path(path).expanduser()
     check_writable(path)
     described.check_names(frame, path.name)
-    frame = _credited(_in_degrees(frames.index_as_columns(frame), path))
+    frame = _to_write(_in_degrees(frames.index_as_columns(frame), path))
     if path.name.lower().endswith(stac.ENDING) and not stac.is_stac(frame.columns):
         frame = stac.from_images(frames.conform(frame, frames.IMAGES))
     separator, sha256 = text.SEPARATORS.get(path.suffix.lower()), ""
@@ -290,16 +290,21 @@ def files_beside(path: Path) -> list[Path]:
     return [sidecars.of(path)] if path.suffix.lower() in text.SEPARATORS and sidecars.read(path) else []
 
 
-def _credited(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """Return a frame to write: its attribution is that of its rows, where these say whose the images are."""
+def _to_write(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """
+    Return a frame to write.
+
+    Its attribution is that of its rows, where these say whose the images are. What was left out when it was read is
+    not written: whoever reads the file would count it again.
+    """
     frame = dtypes.in_native_bytes(frame)
-    if "attribution" not in frame.attrs or "provider" not in frame.columns:
-        return frame
-    lines, attrs = frames.credited_of(frame), frame.attrs
-    if lines == attrs["attribution"]:
+    attrs = {name: value for name, value in frame.attrs.items() if name != "left_out"}
+    if "attribution" in attrs and "provider" in frame.columns:
+        attrs["attribution"] = frames.credited_of(frame)
+    if attrs == frame.attrs:
         return frame
     frame = frame.copy(deep=False)
-    frame.attrs = {**attrs, "attribution": lines}
+    frame.attrs = attrs
     return frame
 
 
@@ -339,7 +344,7 @@ def write_layers(layers: Mapping[str, gpd.GeoDataFrame], path: str | os.PathLike
         described.check_names(frame, file.name)
     with atomic(file) as temporary:
         for name, frame in layers.items():
-            gdal.write_layer(frames.index_as_columns(_credited(frame)), temporary, name)
+            gdal.write_layer(frames.index_as_columns(_to_write(frame)), temporary, name)
     log.info("wrote %s layers to %s", len(layers), file.name)
     return file
 

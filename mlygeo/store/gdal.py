@@ -8,7 +8,7 @@ import logging
 import shutil
 import warnings
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from mlygeo import frames
 from mlygeo.errors import FileError, FormatError, FrameError
+from mlygeo.progress import counted
 from mlygeo.store import columns as described
 from mlygeo.store import extents, geojson, json_numbers, lost, no_frames
 from mlygeo.store.atomic import file_error
@@ -127,6 +128,8 @@ def read(
             found.attrs["left_out"] = {**found.attrs.get("left_out", {}), NO_FEATURE: lines}
         if path.suffix.lower() == ".gpx":
             found = lost.with_sound_points(found, path, str(options["layer"]))
+        if found_layer.left_out:
+            found.attrs["left_out"] = {**found_layer.left_out, **found.attrs.get("left_out", {})}
     found = found_layer.named(found)
     if columns is not None:
         _must_have(columns, found, names, path, options.get("layer"))
@@ -154,6 +157,8 @@ class Layer:
     """Whether the file says its CRS itself, and which."""
     crs: Any = None
     """What else is known of the CRS."""
+    left_out: dict[str, int] = field(default_factory=dict)
+    """What stands in other layers and would be read if the file had no others, by reason."""
 
     @classmethod
     def of(cls, path: Path, layer: str | None) -> Layer:
@@ -163,13 +168,15 @@ class Layer:
         about = geojson.description_of(path) if DRIVERS.get(path.suffix.lower(), "").startswith("GeoJSON") else None
         options: dict[str, Any] = {}
         info: Mapping[str, Any] = {}
+        left_out: dict[str, int] = {}
         with reading(path):
             import pyogrio
 
             if about is not None and layer is None:
                 options["DATE_AS_STRING"] = "YES"
             elif not _is_collection(path) or layer is not None:
-                options["layer"] = chosen_layer(path, layer)
+                is_chosen = layer is None and path.suffix.lower() == ".gpx"
+                options["layer"], left_out = _gpx_layer(path) if is_chosen else (chosen_layer(path, layer), {})
                 info = pyogrio.read_info(path, layer=options["layer"])
                 about = _description_of(path, options["layer"], info)
         is_geojson = str(info.get("driver") or DRIVERS.get(path.suffix.lower())).startswith("GeoJSON")
@@ -179,7 +186,7 @@ class Layer:
         names = None if about is None else described.written_names(about)
         if info.get("driver") == "ESRI Shapefile":
             names = lost.whole_names([str(name) for name in info["fields"]], path.name)
-        return cls(options, info, about, names, is_geojson, stated)
+        return cls(options, info, about, names, is_geojson, stated, left_out=left_out)
 
     def placed(self, found: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
         """Return rows in the CRS that the file says."""
@@ -368,8 +375,6 @@ def chosen_layer(path: Path, layer: str | None) -> str:
         if layer not in found:
             raise FrameError(f"{path.name} has no layer {layer!r}", hint=f"it has {listed or 'none'}")
         return layer
-    if path.suffix.lower() == ".gpx":
-        return _gpx_layer(path)
     spatial = [name for name, kind in found.items() if kind is not None]
     if len(spatial) > 1:
         raise FrameError(
@@ -605,10 +610,10 @@ def _geometry_place(table: pa.Table, name: str) -> int | None:
     import pyarrow as pa
 
     places = []
-    for place, field in enumerate(table.schema):
-        marked = (field.metadata or {}).get(b"ARROW:extension:name", b"")
-        if isinstance(field.type, pa.BaseExtensionType):
-            marked = field.type.extension_name.encode()
+    for place, column in enumerate(table.schema):
+        marked = (column.metadata or {}).get(b"ARROW:extension:name", b"")
+        if isinstance(column.type, pa.BaseExtensionType):
+            marked = column.type.extension_name.encode()
         if b"wkb" in marked:
             places.append(place)
     named = [place for place, field in enumerate(table.schema) if field.name == name and pa.types.is_binary(field.type)]
@@ -678,24 +683,25 @@ def count_lost_lines(path: Path) -> int:
     import pyogrio
 
     info = pyogrio.read_info(path, force_feature_count=True)
-    lines = geojson.count_records(path) - int(info["features"]) if info["driver"] == "GeoJSONSeq" else 0
+    # A file of one feature and what is none, GDAL takes for a whole.
+    are_lines = info["driver"] == "GeoJSONSeq" or geojson.begins_with_feature(path)
+    lines = geojson.count_records(path) - int(info["features"]) if are_lines else 0
     if lines > 0:
         said = "1 line was" if lines == 1 else f"{lines:,} lines were"
         log.warning("%s: %s left out, which no feature can be read from", path.name, said)
     return max(lines, 0)
 
 
-def _gpx_layer(path: Path) -> str:
-    """Return the first layer of a GPX file with features: way points, else track or route points; name the others."""
+def _gpx_layer(path: Path) -> tuple[str, dict[str, int]]:
+    """Return the first layer of a GPX file with points: way, track or route points; and the points of the others."""
     counts = {layer: count(path, layer) for layer in ("waypoints", "track_points", "route_points")}
     first, *others = [layer for layer, count in counts.items() if count] or ["waypoints"]
+    words = {layer: layer.replace("_", " ") for layer in counts}
     if others:
-        also = " and ".join(f"{counts[layer]:,} {layer.replace('_', ' ')}" for layer in others)
-        log.warning(
-            "%s: only its %s were read; it has %s, too: %s:%s reads them",
-            path.name, first.replace("_", " "), also, path.name, others[0],
-        )  # fmt: skip
-    return first
+        also = " and ".join(counted(counts[layer], words[layer].removesuffix("s")) for layer in others)
+        named = " or ".join(f"{path.name}:{layer}" for layer in others)
+        log.warning("%s: only its %s were read; it has %s, too: %s reads them", path.name, words[first], also, named)
+    return first, {f"{words[layer]} beside its {words[first]}": counts[layer] for layer in others}
 
 
 def count(path: Path, layer: str) -> int:

@@ -43,6 +43,11 @@ class LongLayer:
     ------
     FormatError, FrameError
         As `read` raises them.
+
+    Attributes
+    ----------
+    left_out
+        Rows that are left out, by reason, as `read` counts them.
     """
 
     def __init__(self, path: Path, layer: str | None, folder: Path) -> None:
@@ -55,12 +60,15 @@ class LongLayer:
         self._reason = ""
         self._told: Told | None = None
         self._sound: Flags | None = None
+        self.left_out = dict(self._layer.left_out)
         self._is_high = False
         if path.suffix.lower() == ".gpx":
             with gdal.reading(path, quiet=True):
                 rows = gdal.count(path, str(self._layer.options["layer"]))
             sound = lost.sound_points(path, str(self._layer.options["layer"]), rows)
-            self._sound = None if sound is None else sound.rows
+            if sound is not None:
+                self._sound = sound.rows
+                self.left_out[lost.NO_POSITION] = sound.lost
         self._look_through()
 
     @classmethod
@@ -128,9 +136,11 @@ class LongLayer:
             raise gdal.all_damaged(self.path, self._first_damaged, self._reason)
         if self._damaged:
             described.warn_of_lost(self._damaged, self._first_damaged, self.path.name, self._reason)
+            self.left_out[described.DAMAGED] = self._damaged
         if self._layer.about is None and self.path.suffix.lower() in geojson.LINES:
             with gdal.reading(self.path, quiet=True):
-                gdal.count_lost_lines(self.path)
+                lines = gdal.count_lost_lines(self.path)
+            self.left_out |= {gdal.NO_FEATURE: lines} if lines else {}
         elif self._source is not self.path and self._is_high and self._layer.about is None:
             # Of a collection with heights, GDAL says that its degrees have them.
             with gdal.reading(self.path, quiet=True):

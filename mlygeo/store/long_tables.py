@@ -71,6 +71,7 @@ class LongTable:
         self.names = [cell.text for cell in head]
         self.rows, self._block = 0, BLOCK
         self.attrs: dict[str, Any] = {}
+        self.left_out: dict[str, int] = {}
         self._columns = self._found(head)
         self.used = self._chosen()
         self._kept = [name for name in self.names if name not in self.used]
@@ -78,7 +79,9 @@ class LongTable:
 
     def frames(self) -> Iterator[gpd.GeoDataFrame]:
         """
-        Yield the rows, with the columns and dtypes of all; then `attrs` has what is in doubt of them.
+        Yield the rows, with the columns and dtypes of all; then `attrs` tells what is in doubt of them.
+
+        `left_out` then counts the rows that are left out, by reason.
 
         Raises
         ------
@@ -111,6 +114,7 @@ class LongTable:
             raise FormatError(f"{self.path.name}: the geometry of row {first_lost + 1} is damaged ({example})")
         if lost:
             described.warn_of_lost(lost, first_lost, self.path.name, example)
+            self.left_out = {described.DAMAGED: lost}
         if contradicted:
             told = positions.told_of(contradicted, first_contradicted, first, self._kept, self.path.name)
             self.attrs["in_doubt"] = told

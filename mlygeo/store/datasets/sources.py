@@ -413,7 +413,10 @@ def _of_long(
         )
         found.append(replace(source, of=file.name, first=sum(each.rows for each in found)))
     more = long.attrs if isinstance(long, LongTable) else {}
-    return [replace(source, attrs={**source.attrs, **more}) for source in found]
+    told = [
+        {**source.attrs, **more, "left_out": {} if number else long.left_out} for number, source in enumerate(found)
+    ]
+    return [replace(source, attrs=attrs) for source, attrs in zip(found, told, strict=True)]
 
 
 def _of_frame(frame: Any, folder: Path, number: int, *, generation: int, choice: Choice | None, name: str) -> Source:
