@@ -237,7 +237,7 @@ def streets_of(frame: gpd.GeoDataFrame, *, name: str, region: Region | None = No
 
     frame = store.as_frame(frame)
     if frame.crs is None:
-        raise FrameError(f"{name} has no CRS", hint="set_crs(4326) where the coordinates are degrees")
+        raise FrameError(f"{name} has no CRS", hint=frames.crs_hint(name))
     found, facts = _lines(frame, name, region)
     streets = _of_region(found, name, region, facts)
     streets.attrs = {**frame.attrs, **streets.attrs}
@@ -487,7 +487,7 @@ def _lines(
 
     frames.check_names(frame.columns, name)
     if frame.crs is None:
-        raise FormatError(f"{name} has no CRS", hint="write it with one, or as GeoJSON in longitude and latitude")
+        raise FormatError(f"{name} has no CRS", hint=frames.crs_hint(name))
     frame = frames.named_geometry(frame, name)
     rows, attrs = len(frame), frame.attrs
     kinds = frame.geom_type
@@ -561,22 +561,17 @@ def _rows_of_region(path: Path, region: Region | None) -> gpd.GeoDataFrame:
 
 def _layer_of_lines(path: Path) -> str | None:
     """Return the one layer of lines of a file with several layers, such as the GeoPackages of OSMnx."""
-    import pyogrio
-
     from mlygeo import store
-    from mlygeo.store import no_frames
+    from mlygeo.store import gdal
 
     if store.parted(path)[1] is not None or not store.has_layers(path):
         return None
-    try:
-        layers = pyogrio.list_layers(path)
-    except pyogrio.errors.DataSourceError as error:
-        raise no_frames.of_json(path) or FormatError(f"{path.name} cannot be read as a vector file: {error}") from error
+    layers = gdal.layers(path)
     if len(layers) < 2:
         return None
-    lines = [str(name) for name, kind in layers if kind is not None and "LineString" in str(kind)]
+    lines = [name for name, kind in layers.items() if kind is not None and "LineString" in kind]
     if len(lines) != 1:
-        found = ", ".join(f"{name} ({kind})" for name, kind in layers)
+        found = ", ".join(f"{name} ({kind})" for name, kind in layers.items())
         raise FrameError(
             f"{path.name} has {len(lines)} layers of lines: {found}",
             hint="save the layer of streets to a file of its own",

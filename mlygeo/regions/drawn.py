@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlygeo import frames
 from mlygeo.errors import FormatError, FrameError, NetworkError, RegionError
 from mlygeo.progress import working
 from mlygeo.regions import picture
@@ -42,8 +43,6 @@ AREAS = ("Polygon", "Surface", "Collection", "Unknown")
 
 
 IN_PYTHON = "name its CRS, with set_crs(4326) where it is in longitude and latitude"
-
-IN_FILE = "write it with a CRS, or as GeoJSON in longitude and latitude"
 
 
 @dataclass(frozen=True)
@@ -145,14 +144,14 @@ def of_file(path: Path, layer: str | None, name: str, *, buffered: bool) -> Draw
     from mlygeo import store
 
     if layer is None and path.suffix.lower() == ".gpx":
-        parts = [of_frame(frame, name, hint=IN_FILE) for frame in _of_gpx(path)]
+        parts = [of_frame(frame, name, hint=frames.crs_hint(path.name)) for frame in _of_gpx(path)]
         left_out = Counter[str]()
         for part in parts:
             left_out.update(part.left_out)
         return Drawn(np.concatenate([part.given for part in parts]), None, name, dict(left_out))
     if layer is None:
         layer = _layer(path, buffered=buffered)
-    return of_frame(store.read_frame(path, layer=layer), name, hint=IN_FILE)
+    return of_frame(store.read_frame(path, layer=layer), name, hint=frames.crs_hint(path.name))
 
 
 def _of_gpx(path: Path) -> Iterator[gpd.GeoDataFrame]:

@@ -184,6 +184,8 @@ class Layer:
             json_numbers.check(path)
         stated = geojson.named_crs(path) if is_geojson else (False, None)
         names = None if about is None else described.written_names(about)
+        if path.suffix.lower() == ".shp" and not _has_beside(path, ".dbf"):
+            log.warning("%s: its rows have no columns, for there is no %s.dbf beside it", path.name, path.stem)
         if info.get("driver") == "ESRI Shapefile":
             names = lost.whole_names([str(name) for name in info["fields"]], path.name)
         return cls(options, info, about, names, is_geojson, stated, left_out=left_out)
@@ -338,11 +340,21 @@ def layers(path: Path) -> dict[str, str | None]:
     FormatError
         If GDAL cannot read it.
     """
+    if path.suffix.lower() == ".shp" and not _has_beside(path, ".shx"):
+        raise FormatError(
+            f"{path.name} cannot be read without {path.stem}.shx beside it",
+            hint="copy all files of the shapefile: .shp, .shx, .dbf and .prj",
+        )
     with reading(path):
         import pyogrio
 
         found = pyogrio.list_layers(path)
     return {str(name): None if kind is None else str(kind) for name, kind in found if name != _ABOUT}
+
+
+def _has_beside(path: Path, ending: str) -> bool:
+    """Return whether a shapefile has a file with this ending beside it, in small or capital letters."""
+    return any(path.with_suffix(each).is_file() for each in (ending, ending.upper()))
 
 
 def size_of(path: Path) -> int:

@@ -39,15 +39,15 @@ class LongLayer:
     folder
         Where a copy is kept in a form of which GDAL loses nothing; the caller removes it.
 
-    Raises
-    ------
-    FormatError, FrameError
-        As `read` raises them.
-
     Attributes
     ----------
     left_out
         Rows that are left out, by reason, as `read` counts them.
+
+    Raises
+    ------
+    FormatError, FrameError
+        As `read` raises them.
     """
 
     def __init__(self, path: Path, layer: str | None, folder: Path) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from mlygeo import degrees, store
+from mlygeo import degrees, frames, store
 from mlygeo.errors import FileError, FrameError
 from mlygeo.store import gdal, stac, text
 from mlygeo.store.datasets import files, items
@@ -428,7 +428,7 @@ def _of_frame(frame: Any, folder: Path, number: int, *, generation: int, choice:
     if (shapely.get_type_id(np.asarray(frame.geometry.values)) > shapely.GeometryType.POINT).any():
         raise FrameError(f"{name} contains geometries other than points")
     if frame.crs is None:
-        raise FrameError(f"{name} has no CRS", hint="set_crs(4326) where the coordinates are degrees")
+        raise FrameError(f"{name} has no CRS", hint=frames.crs_hint(name))
     written = folder / f"input-{number}.parquet"
     try:
         parquet.write(frame, written)
