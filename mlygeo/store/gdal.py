@@ -17,6 +17,7 @@ import numpy as np
 from mlygeo import frames
 from mlygeo.errors import FileError, FormatError, FrameError
 from mlygeo.progress import counted
+from mlygeo.schemas import SCHEMAS
 from mlygeo.store import columns as described
 from mlygeo.store import extents, geojson, json_numbers, lost, no_frames
 from mlygeo.store.atomic import file_error
@@ -275,6 +276,8 @@ def write_layer(frame: gpd.GeoDataFrame, path: Path, layer: str) -> None:
     shapes = gpd.GeoSeries(_without_rings(np.asarray(frame.geometry.values)), crs=frame.crs)
     table = pd.DataFrame({key: values.reset_index(drop=True) for key, values in plain.items()}, index=shapes.index)
     free = next(each for each in ("geometry", "shape", "shape_1") if each not in plain)
+    if not frames.kinds_of(frame):  # QGIS opens a layer without a kind of geometry and without shapes as a table
+        options["geometry_type"] = _kind_of(frame)
     table = gpd.GeoDataFrame(table.assign(**{free: shapes}), geometry=free, crs=frame.crs)
     try:
         with reading(path, quiet=True):
@@ -294,6 +297,15 @@ def write_layer(frame: gpd.GeoDataFrame, path: Path, layer: str) -> None:
             ", ".join(f"column {one!r} as {other!r}" for one, other in renamed.items()),
         )  # fmt: skip
     described.must_be_same(frame, read(path, bbox=None, columns=None, layer=layer), path.name)
+
+
+def _kind_of(frame: gpd.GeoDataFrame) -> str:
+    """Return the kind of geometry that a frame without any would have by its columns; "Unknown" if none is known."""
+    names = {*frame.columns}
+    meant = [schema for schema in SCHEMAS.values() if schema.required and names.issuperset(
+        column.name for column in schema.required
+    )]  # fmt: skip
+    return max(meant, key=lambda schema: len(schema.required)).geometry if meant else "Unknown"
 
 
 def _check_shapes(frame: gpd.GeoDataFrame, driver: str, path: Path) -> None:

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from mlygeo.arrays import Flags
 
 ROWS_AT_ONCE = 100_000
-"""Rows of a long layer that are read at once."""
+"""Most rows of a long layer that are read at once."""
+
+BYTES_AT_ONCE = 16 << 20
+"""Bytes of a file, about, whose rows are read at once: fewer rows where they are wide, if it is known how many."""
 
 
 class LongLayer:
@@ -62,6 +65,7 @@ class LongLayer:
         self._sound: Flags | None = None
         self.left_out = dict(self._layer.left_out)
         self._is_high = False
+        rows = self._layer.info.get("features", -1)
         if path.suffix.lower() == ".gpx":
             with gdal.reading(path, quiet=True):
                 rows = gdal.count(path, str(self._layer.options["layer"]))
@@ -69,6 +73,9 @@ class LongLayer:
             if sound is not None:
                 self._sound = sound.rows
                 self.left_out[lost.NO_POSITION] = sound.lost
+        self._at_once = (
+            ROWS_AT_ONCE if rows <= 0 else max(1, min(ROWS_AT_ONCE, BYTES_AT_ONCE * rows // gdal.size_of(path)))
+        )
         self._look_through()
 
     @classmethod
@@ -159,7 +166,7 @@ class LongLayer:
             gdal.reading(self.path, quiet=quiet),
             self._whole_unless_opened(),
             pyogrio.raw.open_arrow(
-                self._source, datetime_as_string=True, batch_size=ROWS_AT_ONCE, use_pyarrow=True, **self._layer.options
+                self._source, datetime_as_string=True, batch_size=self._at_once, use_pyarrow=True, **self._layer.options
             ) as (meta, reader),
         ):
             start, copy = 0, self._copy

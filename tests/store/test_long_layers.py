@@ -319,3 +319,18 @@ def test_kinds_of_json_fg_are_layers_to_choose_from(tmp_path):
     path.write_text(json.dumps(JSON_FG | {"features": kinds}))
     with pytest.raises(FrameError, match=r"has several layers: river \(Point\), road \(Point\)"):
         store.read_frame(path)
+
+
+def test_wide_rows_are_read_fewer_at_a_time(tmp_path, monkeypatch):
+    """Memory hangs on the bytes of rows: a point of GPX may have two hundred, or thousands."""
+    path = tmp_path / "wide.gpx"
+    point = '<wpt lat="48" lon="9"><name>{}</name><desc>' + "x" * 5000 + "</desc></wpt>"
+    path.write_text(
+        f'<gpx version="1.1" xmlns="http://www.topografix.com/GPX/1/1">{"".join(map(point.format, range(60)))}</gpx>'
+    )
+    monkeypatch.setattr(long_layers, "BYTES_AT_ONCE", 50_000)
+    pieces = [len(piece) for piece in long_layers.LongLayer.of(path, None, tmp_path).frames()]
+    assert sum(pieces) == 60
+    assert max(pieces) <= 10
+    monkeypatch.setattr(long_layers, "BYTES_AT_ONCE", 1)
+    assert {len(piece) for piece in long_layers.LongLayer.of(path, None, tmp_path).frames()} == {1}
