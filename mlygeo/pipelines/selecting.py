@@ -116,9 +116,9 @@ def select(
     Returns
     -------
     selection
-        Selection frame, sorted by point and rank; points without an image in reach have no row.
+        Selection frame, sorted by point and rank; points without an image within the distance have no row.
         `attrs["summary"]` holds the summary. With `dry_run` the parts of the work (cell, points, images, memory,
-        seconds, done); with `part` nothing but the summary.
+        seconds, done); with `part` only the summary.
 
     Raises
     ------

@@ -571,10 +571,10 @@ def _layer_of_lines(path: Path) -> str | None:
         return None
     lines = [name for name, kind in layers.items() if kind is not None and "LineString" in kind]
     if len(lines) != 1:
-        found = ", ".join(f"{name} ({kind})" for name, kind in layers.items())
+        found = ", ".join(f"{name} ({kind or 'no geometry'})" for name, kind in layers.items())
         raise FrameError(
             f"{path.name} has {len(lines)} layers of lines: {found}",
-            hint="save the layer of streets to a file of its own",
+            hint=f"name one of them: {path}:{lines[0]}" if lines else "name a file that has the streets as lines",
         )
     return lines[0]
 

@@ -99,7 +99,7 @@ def read(
     columns
         Only these columns, and the geometry. None reads all.
     layer
-        Name of the layer. None reads the only one that has geometry.
+        Name of the layer. None reads the only layer with geometry.
 
     Raises
     ------

@@ -38,7 +38,7 @@ class LongLayer:
     path
         The file.
     layer
-        Name of the layer. None reads the only one that has geometry.
+        Name of the layer. None reads the only layer with geometry.
     folder
         Where a copy is kept in a form of which GDAL loses nothing; the caller removes it.
 

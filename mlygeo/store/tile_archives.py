@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlygeo.errors import FileError, FormatError, InputError
+from mlygeo.errors import FileError, FormatError, InputError, unreadable
 from mlygeo.formats import mvt_tiles
 from mlygeo.net import http
 from mlygeo.net.answers import NotFoundError, RefusedError
@@ -251,7 +251,7 @@ def opened(source: str | os.PathLike[str]) -> Iterator[Archive]:
             file = stack.enter_context(path.open("rb"))
             size = path.stat().st_size
         except OSError as error:
-            raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
+            raise FileError(unreadable(path, error)) from error
 
         def read(start: int, stop: int) -> bytes:
             file.seek(start)
