@@ -83,7 +83,7 @@ WAYS = {
         "mlygeo select -c city.json --streets edges.gpkg",
         (
             ("cli", "finds the verb, parses its options"),
-            ("pipelines", "the body of select in region.py"),
+            ("pipelines", "the body of select in selecting.py"),
             ("config", "reads city.json"),
             ("regions", "the region as a polygon"),
             ("readers", "reads the streets"),

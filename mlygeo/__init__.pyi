@@ -23,10 +23,10 @@ from .pipelines.picture_quality import quality as quality
 from .pipelines.processing import process as process
 from .pipelines.project_file import init as init
 from .pipelines.publication import publish as publish
-from .pipelines.region import select as select
 from .pipelines.region import streets as streets
 from .pipelines.region import tiles as tiles
 from .pipelines.rehearsal import run_standin as run_standin
+from .pipelines.selecting import select as select
 from .pipelines.sequence_search import find_sequences as find_sequences
 from .pipelines.sorting import post_process as post_process
 from .pipelines.street_imagery import coverage as coverage

@@ -486,6 +486,14 @@ def turned(crs: Any, into: Any) -> Transformer:
     return Transformer.from_crs(crs, into, always_xy=True)
 
 
+def crs_hint(name: str) -> str:
+    """Return what to do about a frame without a CRS, by what messages call it: the name of a file, or other words."""
+    stem, dot, ending = name.rpartition(".")
+    if not dot or not stem or not ending.isalnum():
+        return "name it, with set_crs(4326) where the coordinates are degrees"
+    return f"write a file that tells it: mlygeo.convert({name!r}, '{stem}.gpkg', srid=25832), or whichever it is"
+
+
 def not_on_earth(crs: Any) -> str | None:
     """
     Return in words why coordinates are no places on the earth; None where they are.

@@ -15,6 +15,7 @@ import numpy as np
 
 from mlygeo.errors import FormatError
 from mlygeo.formats import positions, texts
+from mlygeo.formats.gpx import KINDS
 from mlygeo.formats.table_columns import (
     ALTITUDE,
     FIX,
@@ -43,6 +44,8 @@ SEMICIRCLE = 180 / 2**31
 
 TRACK = ("track_id", "trajectory_id", "trackid", "track", "sequence_id", "segment")
 
+KIND = ("kind",)
+
 _NO_FIX = {"no fix", "nofix", "no_fix", "none", "invalid", "void", "v", "0", "false"}
 
 _HEIGHT = re.compile(
@@ -54,7 +57,8 @@ class Points(NamedTuple):
     """
     The points of a table, in its order.
 
-    `track` is None where no column names the tracks; `left_out` counts rows by reason; `senseless` times are not
+    `track` is None where no column names the tracks, `kind` where none says whether they are tracks, routes or way
+    points; `left_out` counts rows by reason; `senseless` times are not
     understood, `zoneless` ones say no zone and were taken as UTC, `unread` altitudes are no number.
     """
 
@@ -63,6 +67,7 @@ class Points(NamedTuple):
     altitude: Floats
     time: Times
     track: list[str] | None
+    kind: list[str] | None
     left_out: dict[str, int]
     senseless: int
     zoneless: int
@@ -138,9 +143,13 @@ def _points(table: Table, name: str, now_us: int, problems: list[str]) -> Points
     track: list[str] | None = None
     for column in table.find(TRACK)[:1]:
         track = [cell for cell, used in zip(table.of(column), placed.tolist(), strict=True) if used]
+    kind: list[str] | None = None
+    for column in table.find(KIND)[:1]:
+        said = [cell for cell, used in zip(table.of(column), placed.tolist(), strict=True) if used]
+        kind = said if {*said} <= {*KINDS} else None  # else it says something else, such as the kind of a road
     return Points(
-        lon[placed], lat[placed], altitude[placed], time[placed], track, dict(+left_out), senseless, zoneless, unread,
-        problems,
+        lon[placed], lat[placed], altitude[placed], time[placed], track, kind, dict(+left_out), senseless, zoneless,
+        unread, problems,
     )  # fmt: skip
 
 

@@ -67,8 +67,8 @@ def convert(
     columns
         Read only these columns and the geometry. Can be given several times. Default: all.
     srid
-        EPSG code of the coordinates in a text table (.csv, .tsv), which does not store it. Default: degrees
-        (EPSG:4326).
+        EPSG code of the coordinates in a file that does not store it: a text table (.csv, .tsv), or a shapefile
+        without .prj. Default: degrees (EPSG:4326) in a text table.
 
     Returns
     -------

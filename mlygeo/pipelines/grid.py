@@ -150,9 +150,7 @@ def _of_polygons(path: Path) -> list[tuple[str, str, Region]]:
 
     frame = store.read_frame(path)
     if frame.crs is None:
-        raise RegionError(
-            f"{path.name} has no CRS", hint="write it with a CRS, or as GeoJSON in longitude and latitude"
-        )
+        raise RegionError(f"{path.name} has no CRS", hint=frames.crs_hint(path.name))
     by_name = {str(column).lower(): column for column in frame.columns}
     column = next((by_name[name] for name in NAMES if name in by_name), None)
     names = range(1, len(frame) + 1) if column is None else frame[column]

@@ -170,13 +170,48 @@ def projection(region: Region | None, points: Points, *, srid: int | None, force
     return geodesy.check_srid(srid, bounds, force=force_srid)
 
 
-def warn_of_nothing(images: Points, region: Region | None) -> None:
-    """Warn that there are no images, and why; raise if the cause is a mistake in the call."""
+def box_text(region: Region | None, images: int | None = None) -> str:
+    """
+    Return the text of a headline that tells where a box lies: nobody sees of four numbers that two are exchanged.
+
+    Parameters
+    ----------
+    region
+        The region; of shapes, which have no order of numbers, nothing is told.
+    images
+        How many were found, None if that is not known. Without any it is told which box may be meant.
+    """
+    from mlygeo.spatial import boxes
+
+    if region is None or not region.is_box:
+        return ""
+    text = f"; the box is {boxes.place(region.bounds)}"
+    if images == 0 and (meant := boxes.exchanged(region.bounds)) is not None:
+        text += (
+            f"; if latitude and longitude are swapped, give `region=({', '.join(f'{side:.12g}' for side in meant)})`"
+        )
+    return text
+
+
+def warn_of_nothing(images: Points, region: Region | None, *, around: Region | None = None) -> None:
+    """
+    Warn that there are no images, and why; raise if the cause is a mistake in the call.
+
+    Parameters
+    ----------
+    images
+        What was read.
+    region
+        The region that images have to lie in; None where they may lie anywhere.
+    around
+        The region that they were asked for, where that is another.
+    """
     from mlygeo import regions
     from mlygeo.spatial import areas
 
     if not len(images):
-        log.warning("there is no image in %s", "the region" if region is None else region.name)
+        place = region or around
+        log.warning("there is no image in %s%s", "the region" if place is None else place.name, box_text(place, 0))
         return
     if region is not None and not region.contains(*images.lonlat).any():
         hint = regions.outside_hint(region, areas.bounds(*images.lonlat))
@@ -239,7 +274,7 @@ def left_out_counts(noun: str, before: Any, *, cut: Mapping[str, int], unplaced:
 
 
 def doubts_of(points: Points, noun: str) -> dict[str, int]:
-    """Return how many rows of a file of points are in doubt, by reason; see `store.text.contradicted`."""
+    """Return how many rows of a file of points are in doubt, by reason; see `store.positions.contradicted`."""
     found = points.attrs.get("in_doubt")
     return {f"{noun}: {reason}": count for reason, count in found.items()} if isinstance(found, dict) else {}
 

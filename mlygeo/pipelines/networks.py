@@ -208,3 +208,12 @@ def _laying(
         raise FrameError(f"{given.name} contains no streets", hint="`streets` takes a file of lines")
     srid = geodesy.utm_srid(*bounds) if plane.srid is None else plane.srid
     return Laying(given, laid.interval, geodesy.check_srid(srid, bounds, force=plane.force_srid).srid)
+
+
+def street_points(network: gpd.GeoDataFrame, laid: StreetPoints, plane: Plane) -> gpd.GeoDataFrame:
+    """Return points along streets that are held."""
+    from mlygeo.spatial import streets as step
+
+    return step.street_points(
+        network, interval=laid.interval, srid=plane.srid, method=laid.method, force_srid=plane.force_srid
+    )

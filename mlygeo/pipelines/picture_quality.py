@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mlygeo import places
 from mlygeo.errors import FileError, FrameError, InputError
 from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job, public, version
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
 
 BRIGHT_AT_NIGHT = "pictures bright as by day though the sun was far below the horizon: is their clock wrong?"
 """What is in doubt about images with `time_doubtful`."""
-
-log = logging.getLogger("mlygeo.pipelines")
 
 
 @public
@@ -157,7 +153,7 @@ def quality(
 
 def _measured(
     images: gpd.GeoDataFrame,
-    files: list[str | None],
+    files: _Files,
     folder: Path | None,
     *,
     preset: QualityPreset | None,
@@ -173,16 +169,22 @@ def _measured(
 
     side = None if preset == "percept" else pictures.SIDE
     kept = None if folder is None else Kept(folder, side)
-    found = pictures.measure(files, side=side, kept=kept, workers=workers, progress=progress)
-    wrong = found["picture_error"].notna().to_numpy()
-    failed = [f"{files[row]}: {found['picture_error'].iloc[row]}" for row in wrong.nonzero()[0]]
-    there = sum(file is not None for file in files)
+    found = pictures.measure(files.paths, side=side, kept=kept, workers=workers, progress=progress)
+    errors = found["picture_error"].copy()
+    wrong = errors.notna().to_numpy().nonzero()[0]
+    there = sum(file is not None for file in files.paths)
+    failed = [f"{files.paths[row]}: {errors.iloc[row]}" for row in wrong]
+    measured = there - len(failed)
+    for row, reason in files.doubts.items():
+        errors.iloc[row] = reason
+        failed.append(reason)
+    found["picture_error"] = errors
     facts: dict[str, Any] = {
-        "measured": there - len(failed),
+        "measured": measured,
         "measured_before": found.attrs["measured_before"],
         "failed": len(failed),
         "failed_pictures": failed,
-        "without_picture": len(files) - there,
+        "without_picture": len(files.paths) - there - len(files.doubts),
         "preset": preset,
     }
     if preset == "percept":
@@ -228,8 +230,15 @@ def _headline(summary: dict[str, Any]) -> str:
     return text
 
 
-def _files(images: gpd.GeoDataFrame, folder: PathLike | None, given: Any) -> list[str | None] | None:
-    """Return the file of each image; None where images have none and no folder is named."""
+class _Files(NamedTuple):
+    """The file of each image, None where there is none; and of those in doubt, by row, why."""
+
+    paths: list[str | None]
+    doubts: dict[int, str]
+
+
+def _files(images: gpd.GeoDataFrame, folder: PathLike | None, given: Any) -> _Files | None:
+    """Return the files of images; None where they have none and no folder is named."""
     if folder is not None:
         return _by_id(images, Path(folder).expanduser())
     if "path" not in images.columns:
@@ -237,8 +246,8 @@ def _files(images: gpd.GeoDataFrame, folder: PathLike | None, given: Any) -> lis
     paths = [path if isinstance(path, str) and path else None for path in images["path"].tolist()]
     one = given[0] if isinstance(given, list | tuple) and len(given) == 1 else given
     if not isinstance(one, str | os.PathLike) or not (frame := Path(one).expanduser()).is_file():
-        return paths
-    return [path and _seen_from(frame.parent, path) for path in paths]
+        return _Files(paths, {})
+    return _Files([path and _seen_from(frame.parent, path) for path in paths], {})
 
 
 def _seen_from(folder: Path, path: str) -> str:
@@ -247,41 +256,19 @@ def _seen_from(folder: Path, path: str) -> str:
     return str(there) if not Path(path).exists() and there.is_file() else path
 
 
-def _by_id(images: gpd.GeoDataFrame, folder: Path) -> list[str | None]:
-    """Return the picture of each image in a folder."""
-    from mlygeo.downloads.layouts import file_name
-    from mlygeo.perspective.found import by_ledger_of, providers_of
+def _by_id(images: gpd.GeoDataFrame, folder: Path) -> _Files:
+    """Return the pictures of images in a folder."""
+    from mlygeo.downloads.picture_files import pictures_of
 
     if "id" not in images.columns or (len(images) and images["id"].isna().all()):
         raise FrameError("these images have no ids, by which `pictures` finds their files", hint="leave `pictures` out")
     if not folder.is_dir():
         raise FileError(f"there is no folder {folder}")
-    ids = images["id"].astype("object").where(images["id"].notna(), None).tolist()
-    files: list[str | None]
-    if (by_ledger := by_ledger_of(folder)) is not None:
-        keys = zip(providers_of(images), ids, strict=True)
-        found = [None if id_ is None else by_ledger.get((name, str(id_))) for name, id_ in keys]
-        files = [None if path is None else str(path) for path in found]
-    else:
-        by_name = _of_names(folder)
-        files = [None if id_ is None else by_name.get(file_name(id_)) for id_ in ids]
-    if files and not any(files):
-        raise FrameError(f"{folder} has no picture of any of these images", hint="download them, or name their folder")
-    return files
-
-
-def _of_names(folder: Path) -> dict[str, str]:
-    """Return the pictures in a folder and below it by their names without ending; of several the first by path."""
-    from mlygeo.formats.jpeg import ENDINGS
-
-    found: dict[str, str] = {}
-    twice = 0
-    for path in sorted(folder.rglob("*"), key=places.natural_key):
-        if path.suffix.lower() in (*ENDINGS, ".webp", ".png") and not path.name.startswith("."):
-            twice += path.stem in found
-            found.setdefault(path.stem, str(path))
-    if twice:
-        log.warning(
-            "%s in %s have the name of another; the first of each by path is taken", counted(twice, "picture"), folder
+    paths, reasons, in_doubt = pictures_of(images, folder)
+    doubts = {int(row): str(reasons[row]) for row in in_doubt.nonzero()[0]}
+    if len(paths) and not any(paths):
+        said = f": {next(iter(doubts.values()))}" if doubts else ""
+        raise FrameError(
+            f"{folder} has no picture of any of these images{said}", hint="download them, or name their folder"
         )
-    return found
+    return _Files(paths.tolist(), doubts)

@@ -275,7 +275,7 @@ def coverage(
     # An image beyond the region's border may be near a street inside, so images are not cut there.
     candidates = keep(at_hand, region=None, conditions=conditions)
     if not len(candidates):
-        inputs.warn_of_nothing(at_hand, None)
+        inputs.warn_of_nothing(at_hand, None, around=place)
     left_out |= inputs.left_out_of(at_hand, candidates, "images", cut="by the filters")
     candidates, again, repeated = inputs.each_once(candidates)
     check_sides(candidates.columns)

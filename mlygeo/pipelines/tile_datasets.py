@@ -656,6 +656,7 @@ def _written(
     headline += f" in {counted(len(index.parts), 'part')}"
     headline += f", {more['written']:,} of them written anew" if anew else ""
     headline += f"; left out: {tally(told)}" if told else ""
+    headline += inputs.box_text(asked.region, None if asked.conditions else images)
     files = [dataset, layout.index_of(dataset), *inputs.write_failed(fetching.failed, dataset.parent)]
     headline += "\n" + "  ".join(store.shown(file) for file in files)
     return Job(lambda: frame_of(index), summary, headline, failed=fetching.failed)

@@ -11,7 +11,7 @@ from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.graph import metadata
 from mlygeo.pipelines.job import Job, public_with
 from mlygeo.pipelines.options import Asking
-from mlygeo.pipelines.region import select
+from mlygeo.pipelines.selecting import select
 from mlygeo.schemas import DEFAULT_PROVIDER
 
 if TYPE_CHECKING:

@@ -54,12 +54,12 @@ class Here:
 
     def with_lenses(self, images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
         """Return images with what their files say of their lenses."""
-        from mlygeo.perspective.found import pictures_of
+        from mlygeo.downloads.picture_files import pictures_of
         from mlygeo.perspective.heads import with_lenses
 
         if not self._folder.is_dir():
             raise FileError(f"there is no folder {self._folder}")
-        paths, reasons = pictures_of(images, self._folder)
+        paths, reasons, _ = pictures_of(images, self._folder)
         self._found = dict(zip(_keys(images), zip(paths, reasons, strict=True), strict=True))
         return with_lenses(images, paths)
 
@@ -92,7 +92,7 @@ class Here:
 
 def _keys(images: gpd.GeoDataFrame) -> list[tuple[str, Key]]:
     """Return what each image is known by."""
-    from mlygeo.perspective.found import providers_of
+    from mlygeo.downloads.picture_files import providers_of
 
     return list(zip(providers_of(images), images["id"].tolist(), strict=True))
 
@@ -141,7 +141,7 @@ class Downloaded:
     @contextlib.contextmanager
     def ready(self, views: gpd.GeoDataFrame, _paths: Objects, folder: Path) -> Iterator[tuple[Objects, Objects]]:
         """Download the pictures of views, and yield them, and why there is none; then remove them."""
-        from mlygeo.perspective.found import pictures_of
+        from mlygeo.downloads.picture_files import pictures_of
         from mlygeo.pipelines.downloads import download
         from mlygeo.places import STATE_FOLDER
 
@@ -156,7 +156,7 @@ class Downloaded:
                 token_file=access.token_file, service=access.service, provider=access.provider,
                 endpoint=access.endpoint,
             )  # fmt: skip
-            paths, reasons = pictures_of(views, place)
+            paths, reasons, _ = pictures_of(views, place)
             rows = job.result
             said = dict(zip(rows["id"].astype("str"), rows["reason"], strict=True))
             for row, key in enumerate(views["id"].astype("str")):

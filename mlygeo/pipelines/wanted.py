@@ -13,7 +13,7 @@ import numpy as np
 from mlygeo import keys, places
 from mlygeo.errors import InputError, RegionError
 from mlygeo.pipelines.arguments import of_no_use
-from mlygeo.pipelines.inputs import Fetching, SeveralFetching, fetching, region_summary
+from mlygeo.pipelines.inputs import Fetching, SeveralFetching, fetching, region_summary, warn_of_nothing
 from mlygeo.pipelines.options import Access, TileOptions
 from mlygeo.pipelines.provenance import shown
 from mlygeo.progress import counted
@@ -553,6 +553,8 @@ class Sources:
         fetching = self.fetching(place)
         everything = TablePoints(fetching.images(), "the images", fetching.attrs)
         kept = keep(everything, region=place, conditions=conditions)
+        if not len(kept):
+            warn_of_nothing(everything, None, around=place)
         warnings = [f"tile {name} could not be fetched, so what lies there is unknown" for name in fetching.failed]
         ids = (
             ids_of(kept, "id")

@@ -304,9 +304,7 @@ def _layers_of_frame(one: Any) -> list[Layer]:
         log.warning("%s has %s, and is not drawn", name, "no rows" if not len(frame) else "no geometry")
         return []
     if frame.crs is None:
-        raise FrameError(
-            f"{name} has no CRS, so where it lies is unknown", hint="set_crs(4326) where coordinates are degrees"
-        )
+        raise FrameError(f"{name} has no CRS, so where it lies is unknown", hint=frames.crs_hint(name))
     attrs = dict(frame.attrs)
     frame = _with_plain_names(frame)
     geometry = np.asarray(frame.geometry.values)

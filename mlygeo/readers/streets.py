@@ -237,7 +237,7 @@ def streets_of(frame: gpd.GeoDataFrame, *, name: str, region: Region | None = No
 
     frame = store.as_frame(frame)
     if frame.crs is None:
-        raise FrameError(f"{name} has no CRS", hint="set_crs(4326) where the coordinates are degrees")
+        raise FrameError(f"{name} has no CRS", hint=frames.crs_hint(name))
     found, facts = _lines(frame, name, region)
     streets = _of_region(found, name, region, facts)
     streets.attrs = {**frame.attrs, **streets.attrs}
@@ -440,7 +440,14 @@ def _sides(region: Region) -> list[Any]:
 
 
 def _where(region: Region) -> str:
+    from mlygeo.spatial import boxes
+
     lon, lat = region.centre
+    if region.is_box:
+        meant = boxes.exchanged(region.bounds)
+        text = f"the box is {boxes.place(region.bounds)}; is that where the streets are?"
+        swapped = meant and ", ".join(f"{side:.12g}" for side in meant)
+        return f"{text} If latitude and longitude are swapped, give `region=({swapped})`" if meant else text
     return f"the middle of the region is at {lon:.4f}, {lat:.4f} (longitude, latitude); is that where the streets are?"
 
 
@@ -480,7 +487,7 @@ def _lines(
 
     frames.check_names(frame.columns, name)
     if frame.crs is None:
-        raise FormatError(f"{name} has no CRS", hint="write it with one, or as GeoJSON in longitude and latitude")
+        raise FormatError(f"{name} has no CRS", hint=frames.crs_hint(name))
     frame = frames.named_geometry(frame, name)
     rows, attrs = len(frame), frame.attrs
     kinds = frame.geom_type

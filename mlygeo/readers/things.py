@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -70,9 +71,8 @@ def open_things(value: FrameLike, region: Region | None) -> Things:
 
     frame = store.as_frame(value, name="the things")
     if frame.crs is None:
-        raise FrameError(
-            "the things have no CRS", hint="write them with a CRS, or as GeoJSON in longitude and latitude"
-        )
+        name = store.shown(value) if isinstance(value, str | os.PathLike) else "the things"
+        raise FrameError("the things have no CRS", hint=frames.crs_hint(name))
     before = frame.attrs.get("left_out") or {}
     frame = frames.in_degrees(frame, "the things")
     lon, lat = middles(np.asarray(frame.geometry.values))

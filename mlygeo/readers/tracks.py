@@ -24,6 +24,7 @@ from mlygeo.errors import FileError, FormatError, InputError, OutputError, unrea
 from mlygeo.formats import exif, gpx, nmea, positions, tables, texts
 from mlygeo.progress import counted, working
 from mlygeo.spatial import geodesy
+from mlygeo.store import sidecars
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -66,6 +67,7 @@ _LONE_POINTS = 3
 """Points of tracks of their own that may be written with a default date."""
 
 _SAID = {
+    "of another kind": ("point", "left out: a route or way point beside tracks, or way point beside routes"),
     "without a position": ("point", "left out: without a position"),
     "out of range": ("point", "left out: out of range, beyond 90° or 180°"),
     "(0, 0)": ("point", "left out: at (0, 0), which means no fix"),
@@ -113,9 +115,10 @@ def read_track(
     format
         Format of the file. "auto" detects it from the content; "gpx", "nmea" and "csv" set it.
     points
-        Which points of a GPX file to read. "auto" reads those of its tracks, or of its routes where there are
-        no tracks, or the way points where there is neither; "tracks", "routes", "waypoints" read only those;
-        "all" reads all. A track is recorded while moving; way points and routes often are not.
+        Which points of a GPX file to read, or of a table with a column `kind` of such words. "auto" reads those of its
+        tracks, or of its routes where there are no tracks, or the way points where there is neither, and counts the
+        others; "tracks", "routes", "waypoints" read only those; "all" reads all. A track is recorded while moving;
+        way points and routes often are not.
     date
         The day of the first sentence of an NMEA log without a date (only GGA).
 
@@ -156,7 +159,7 @@ def read_track(
         elif kind == "nmea":
             read = _from_nmea(path, day, now_us)
         else:
-            read = _from_csv(path, now_us)
+            read = _from_csv(path, points, now_us)
     except FileError:
         raise
     except EOFError as error:
@@ -166,7 +169,7 @@ def read_track(
     except OSError as error:
         raise FileError(unreadable(path, error)) from error
     tracks, problems, left_out = _sound(read, now_us, may_be_behind=kind != "nmea")
-    if kind == "gpx" and (record := _record_in(path)) is not None:
+    if (record := _record_in(path) if kind == "gpx" else sidecars.read(path).get(sidecars.MADE)) is not None:
         tracks.attrs["record"] = record
     tracks.attrs["problems"] = problems
     tracks.attrs["left_out"] = left_out
@@ -383,16 +386,21 @@ def _stray(time: Times, recording: Whole, now_us: int) -> Flags:
 def _from_gpx(path: Path, points: str) -> _Read:
     read = gpx.read(lambda: _open(path), path.name)
     kind = np.array([segment.kind for segment in read.segments], dtype=np.int64)[read.segment]
-    if points == "auto":
-        wanted = kind == (kind.min() if len(kind) else 0)
-    else:
-        wanted = np.isin(kind, {"tracks": [0], "routes": [1], "waypoints": [2], "all": [0, 1, 2]}[points])
-    left_out = read.left_out | {"time not understood": read.senseless, "altitude not understood": read.unread}
+    wanted, beside = _chosen(kind, points)
+    left_out = read.left_out | {"time not understood": read.senseless, "altitude not understood": read.unread} | beside
     return _Read(
         _repeated(_track_ids(read.segments), read.segment[wanted]),
         read.time[wanted], read.altitude[wanted], read.lon[wanted], read.lat[wanted],
         _repeated(gpx.KINDS, kind[wanted]), read.segment[wanted], left_out, read.zoneless, read.problems,
     )  # fmt: skip
+
+
+def _chosen(kind: Whole, points: str) -> tuple[Any, dict[str, int]]:
+    """Return which points are read, by the numbers of their kinds; and how many are not that nobody chose to leave."""
+    if points == "auto":
+        wanted = kind == (kind.min() if len(kind) else 0)
+        return wanted, {"of another kind": int(np.count_nonzero(~wanted))}
+    return np.isin(kind, {"tracks": [0], "routes": [1], "waypoints": [2], "all": [0, 1, 2]}[points]), {}
 
 
 def _track_ids(segments: list[gpx.Segment]) -> list[str]:
@@ -429,12 +437,22 @@ def _from_nmea(path: Path, day: np.datetime64 | None, now_us: int) -> _Read:
     return _one_track(path, fixes, left_out=fixes.left_out, problems=problems + fixes.problems)
 
 
-def _from_csv(path: Path, now_us: int) -> _Read:
+def _from_csv(path: Path, points: str, now_us: int) -> _Read:
     text, problems = _read_whole(path)
     rows = tables.decode(text, path.name, now_us=now_us)
     left_out = rows.left_out | {"time not understood": rows.senseless, "altitude not understood": rows.unread}
     problems += rows.problems
-    return _one_track(path, rows, track=rows.track, left_out=left_out, zoneless=rows.zoneless, problems=problems)
+    read = _one_track(path, rows, track=rows.track, left_out=left_out, zoneless=rows.zoneless, problems=problems)
+    if rows.kind is None:
+        return read
+    placed, _ = positions.possible(rows.lon, rows.lat)
+    kind = np.array([gpx.KINDS.index(each) for each in rows.kind], dtype=np.int64)[placed]
+    wanted, beside = _chosen(kind, points)
+    return read._replace(
+        track_id=np.asarray(read.track_id, dtype=object)[wanted], time=read.time[wanted],
+        altitude=read.altitude[wanted], lon=read.lon[wanted], lat=read.lat[wanted],
+        kind=_repeated(gpx.KINDS, kind[wanted]), recording=read.recording[wanted], left_out=read.left_out | beside,
+    )  # fmt: skip
 
 
 def _one_track(

@@ -8,17 +8,20 @@ them is meant; what is left out is counted, and said in a warning.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo.errors import FrameError, NetworkError, RegionError
+from mlygeo import frames
+from mlygeo.errors import FormatError, FrameError, NetworkError, RegionError
 from mlygeo.progress import working
 from mlygeo.regions import picture
 from mlygeo.spatial import shapes, surroundings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     import geopandas as gpd
@@ -32,16 +35,14 @@ log = logging.getLogger("mlygeo.regions")
 NO_GEOMETRY, NO_AREA, POINTS, LINES = "rows without geometry", "polygons without area", "points", "lines"
 """Reasons for which something is left out of a region."""
 
-GPX_LAYERS = ("tracks", "routes", "waypoints")
-"""The layers of a GPX file in which each place stands once."""
+GPX_LAYERS = {"tracks": "track_points", "routes": "route_points", "waypoints": None}
+"""The layers of a GPX file in which each place stands once, and those of the points of lines."""
 
 AREAS = ("Polygon", "Surface", "Collection", "Unknown")
 """Words in the kinds of layers that may hold polygons."""
 
 
 IN_PYTHON = "name its CRS, with set_crs(4326) where it is in longitude and latitude"
-
-IN_FILE = "write it with a CRS, or as GeoJSON in longitude and latitude"
 
 
 @dataclass(frozen=True)
@@ -143,12 +144,34 @@ def of_file(path: Path, layer: str | None, name: str, *, buffered: bool) -> Draw
     from mlygeo import store
 
     if layer is None and path.suffix.lower() == ".gpx":
-        parts = [of_frame(store.read_frame(path, layer=each), name, hint=IN_FILE) for each in GPX_LAYERS]
-        damaged = [count for part in parts for count in part.left_out.items()]
-        return Drawn(np.concatenate([part.given for part in parts]), None, name, dict(damaged))
+        parts = [of_frame(frame, name, hint=frames.crs_hint(path.name)) for frame in _of_gpx(path)]
+        left_out = Counter[str]()
+        for part in parts:
+            left_out.update(part.left_out)
+        return Drawn(np.concatenate([part.given for part in parts]), None, name, dict(left_out))
     if layer is None:
         layer = _layer(path, buffered=buffered)
-    return of_frame(store.read_frame(path, layer=layer), name, hint=IN_FILE)
+    return of_frame(store.read_frame(path, layer=layer), name, hint=frames.crs_hint(path.name))
+
+
+def _of_gpx(path: Path) -> Iterator[gpd.GeoDataFrame]:
+    """Yield the frames of a GPX file in which each place stands, once where its lines have two points or more."""
+    from mlygeo import store
+    from mlygeo.store.columns import DAMAGED
+
+    for layer, points in GPX_LAYERS.items():
+        try:
+            frame = store.read_frame(path, layer=layer)
+        except FormatError:  # such as that of a line of one point, if there is no other
+            if points is None:
+                raise
+            yield store.read_frame(path, layer=points)
+            continue
+        left_out = frame.attrs.get("left_out") or {}
+        if points is not None and DAMAGED in left_out:
+            frame.attrs["left_out"] = {reason: count for reason, count in left_out.items() if reason != DAMAGED}
+            yield store.read_frame(path, layer=points)
+        yield frame
 
 
 @working("looking the place up")

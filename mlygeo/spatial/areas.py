@@ -11,6 +11,7 @@ import numpy as np
 
 from mlygeo.degrees import short_way
 from mlygeo.errors import CrsError
+from mlygeo.spatial import boxes
 
 if TYPE_CHECKING:
     from mlygeo.arrays import Bounds, Flags, Floats
@@ -189,8 +190,7 @@ def check(srid: int, area: Bounds | None, area_name: str, bounds: Bounds) -> Non
         return
     where = f"{_longitude(lon, 2)}, {_latitude(lat, 2)}"
     if inside:
-        west, south, east, north = bounds
-        where = f"{_range(west, east, 'W', 'E')}, {_range(south, north, 'S', 'N')}, and reaches beyond"
+        where = f"{_box(bounds)}, and reaches beyond"
     raise CrsError(
         f"EPSG:{srid} covers {_covered(area, area_name)}; the region lies at {where}",
         hint=f"use `srid={better}`, or `force_srid=True` to go on",
@@ -227,16 +227,7 @@ def _box(area: Bounds | None) -> str:
     if area is None:
         return "an unknown area"
     west, south, east, north = area
-    return f"{_range(west, east, 'W', 'E')}, {_range(south, north, 'S', 'N')}"
-
-
-def _range(low: float, high: float, negative: str, positive: str) -> str:
-    if low >= 0 and high >= 0:
-        return f"{_tenth(low)}–{_tenth(high)}°{positive}"  # noqa: RUF001 - a range
-    if low <= 0 and high <= 0:
-        return f"{_tenth(-low)}–{_tenth(-high)}°{negative}"  # noqa: RUF001 - a range
-    first = f"{_tenth(abs(low))}°{negative if low < 0 else positive}"
-    return f"{first}–{_tenth(abs(high))}°{negative if high < 0 else positive}"  # noqa: RUF001 - a range
+    return f"{boxes.span(west, east, 'EW', written=_tenth)}, {boxes.span(south, north, 'NS', written=_tenth)}"
 
 
 def _tenth(value: float) -> str:

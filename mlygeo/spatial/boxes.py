@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from mlygeo.errors import RegionError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mlygeo.arrays import Bounds
 
 FORM = "a bounding box is west, south, east, north in degrees, such as 9.16,48.76,9.18,48.78"
@@ -87,6 +89,51 @@ def check_latitudes(south: float, north: float, name: str, box: Bounds) -> None:
         hint = f"latitude and longitude look swapped: did you mean `region=({south:g}, {west:g}, {north:g}, {east:g})`"
     latitude = south if abs(south) > 90 else north
     raise RegionError(f"{name} has the latitude {latitude:g}, and latitudes lie between -90 and 90", hint=hint)
+
+
+def exchanged(bounds: Bounds) -> Bounds | None:
+    """Return the box that is meant if latitudes were given as longitudes; None where that is no box."""
+    west, south, east, north = bounds
+    try:
+        return checked(south, west, north, east)
+    except RegionError:
+        return None
+
+
+def place(bounds: Bounds) -> str:
+    """
+    Return where a box lies and how large it is, such as "48.76–48.78°N, 9.16–9.18°E, 1.5 km by 2.2 km".
+
+    The first length is the width, in the middle of the box. Both are those of a sphere, right to half a percent.
+    """
+    west, south, east, north = bounds
+    wide_km = KM_A_DEGREE * ((east - west) % 360 or 360) * math.cos(math.radians((south + north) / 2))
+    lengths = (wide_km, KM_A_DEGREE * (north - south))
+    sizes = " by ".join(
+        f"{length * 1000:.2g} m" if length < 1 else f"{float(f'{length:.2g}'):,g} km" for length in lengths
+    )
+    return f"{span(south, north, 'NS')}, {span(west, east, 'EW')}, {sizes}"
+
+
+KM_A_DEGREE = math.pi * 6371.0 / 180
+"""Kilometres of a degree of a great circle on a sphere of the earth's mean radius (IUGG)."""
+
+
+def span(low: float, high: float, letters: str, *, written: Callable[[float], str] = "{:.6g}".format) -> str:
+    """
+    Return two degrees as people say them, such as "3.2–7.2°E" or "1.5°W–3°E".
+
+    Parameters
+    ----------
+    low, high
+        Degrees.
+    letters
+        The letters for positive and for negative ones.
+    written
+        Function that writes a number.
+    """
+    first, last = (letters[each < 0 or (each == 0 and low + high < 0)] for each in (low, high))
+    return f"{written(abs(low))}{'' if first == last else '°' + first}–{written(abs(high))}°{last}"
 
 
 def split(bounds: Bounds) -> list[Bounds]:

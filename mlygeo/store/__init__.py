@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, overload
 
 from mlygeo import dtypes, frames, plausible
-from mlygeo.errors import FileError, FrameError, InputError, OutputError
+from mlygeo.errors import CrsError, FileError, FrameError, InputError, OutputError
 from mlygeo.places import is_device, sha256_of
 from mlygeo.progress import counted, working
 from mlygeo.store import columns as described
 from mlygeo.store import extents, gdal, paths, postgis, sidecars, stac, text
 from mlygeo.store.atomic import atomic, file_error, remove, write_text
 from mlygeo.store.paths import parted
-from mlygeo.store.text import LAT_NAMES, LON_NAMES, WKT_NAMES
+from mlygeo.store.positions import LAT_NAMES, LON_NAMES, WKT_NAMES
 from mlygeo.store.whole_ids import with_whole_ids
 
 if TYPE_CHECKING:
@@ -154,8 +154,8 @@ def read_frame(
     layer
         Name of the layer, for a file that holds several (.gpkg, .gdb, …). None reads the only layer with geometry.
     srid
-        CRS of the coordinates in a text table (.csv, .tsv), which does not store it: an EPSG code, such as 25832.
-        Default: degrees.
+        CRS of the coordinates in a file that does not tell it, such as a table of text (.csv, .tsv) or a shapefile
+        without .prj: an EPSG code, such as 25832. Default: degrees for text, none for others.
 
     Returns
     -------
@@ -181,6 +181,7 @@ def read_frame(
     from mlygeo.store.datasets.files import are_several
 
     schema = _schema(frame)
+    srid = None if srid is None else _crs_of(srid)
     box, wanted = None if bbox is None else extents.checked(bbox), extents.checked_columns(columns)
     if is_table(path):
         found, name = postgis.read(str(path), bbox=box, columns=wanted), str(postgis.table_of(str(path)))
@@ -261,13 +262,13 @@ def write_frame(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path |
     >>> write_frame(selection, "selection.gpkg")
     """
     if isinstance(path, str) and postgis.is_url(path):
-        postgis.write(_credited(frame), path)
+        postgis.write(_to_write(frame), path)
         return path
     paths.must_be_local(path, "`path`")
     path = Path(path).expanduser()
     check_writable(path)
     described.check_names(frame, path.name)
-    frame = _credited(_in_degrees(frames.index_as_columns(frame), path))
+    frame = _to_write(_in_degrees(frames.index_as_columns(frame), path))
     if path.name.lower().endswith(stac.ENDING) and not stac.is_stac(frame.columns):
         _write_items(frames.conform(frame, frames.IMAGES), path)
         return path
@@ -301,16 +302,21 @@ def _write_items(images: gpd.GeoDataFrame, path: Path) -> None:
     log.info("wrote %s to %s", counted(len(images), "row"), path.name)
 
 
-def _credited(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """Return a frame to write: its attribution is that of its rows, where these say whose the images are."""
+def _to_write(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """
+    Return a frame to write.
+
+    Its attribution is that of its rows, where these say whose the images are. What was left out when it was read is
+    not written: whoever reads the file would count it again.
+    """
     frame = dtypes.in_native_bytes(frame)
-    if "attribution" not in frame.attrs or "provider" not in frame.columns:
-        return frame
-    lines, attrs = frames.credited_of(frame), frame.attrs
-    if lines == attrs["attribution"]:
+    attrs = {name: value for name, value in frame.attrs.items() if name != "left_out"}
+    if "attribution" in attrs and "provider" in frame.columns:
+        attrs["attribution"] = frames.credited_of(frame)
+    if attrs == frame.attrs:
         return frame
     frame = frame.copy(deep=False)
-    frame.attrs = {**attrs, "attribution": lines}
+    frame.attrs = attrs
     return frame
 
 
@@ -350,7 +356,7 @@ def write_layers(layers: Mapping[str, gpd.GeoDataFrame], path: str | os.PathLike
         described.check_names(frame, file.name)
     with atomic(file) as temporary:
         for name, frame in layers.items():
-            gdal.write_layer(frames.index_as_columns(_credited(frame)), temporary, name)
+            gdal.write_layer(frames.index_as_columns(_to_write(frame)), temporary, name)
     log.info("wrote %s layers to %s", len(layers), file.name)
     return file
 
@@ -418,7 +424,8 @@ def _in_degrees(frame: gpd.GeoDataFrame, path: Path) -> gpd.GeoDataFrame:
         if not len(frame):
             return frame.set_crs(frames.CRS)
         raise FrameError(
-            f"{path.name} is in degrees, and the frame has no CRS", hint="say which it is: frame.set_crs('EPSG:…')"
+            f"{path.name} is in degrees, and the frame has no CRS",
+            hint="say which it is with `srid`, or frame.set_crs('EPSG:…')",
         )
     if extents.is_lonlat(frame.crs):
         return frame
@@ -565,10 +572,11 @@ def _part(
         from mlygeo.store import parquet
         from mlygeo.store.parquet.files import GeoFile
 
-        _must_be_of_use(file.name, layer, srid)
+        _must_have_no_layer(file.name, layer)
         opened = GeoFile(file.path, footer=file.footer)
         own = None if columns is None else [column for column in columns if column in opened.columns]
-        part = parquet.read(opened, bbox=bbox, columns=own)
+        part = parquet.read(opened, bbox=bbox if srid is None else None, columns=own)
+        part = part if srid is None else _in_crs(part, srid, bbox, file.name)
     if columns is not None:
         part = part[[column for column in part.columns if column in {*columns, part.geometry.name}]]
     said = {name: value for name, value in file.keys.items()
@@ -585,25 +593,49 @@ def _read_file(
     paths.must_exist(path)
     found: gpd.GeoDataFrame
     if _format(path) is text:
-        if layer is not None:
-            raise FrameError(f"{path.name} has no layers", hint="leave out the layer")
+        _must_have_no_layer(path.name, layer)
         found = text.read(path, bbox=bbox, columns=columns, srid=srid)
         found.attrs = sidecars.read(path) | found.attrs
         return found
-    _must_be_of_use(path.name, None if has_layers(path) else layer, srid)
+    box = bbox if srid is None else None
     if has_layers(path):
-        found = gdal.read(path, bbox=bbox, columns=columns, layer=layer)
+        found = gdal.read(path, bbox=box, columns=columns, layer=layer)
     else:
-        found = _format(path).read(path, bbox=bbox, columns=columns)
+        _must_have_no_layer(path.name, layer)
+        found = _format(path).read(path, bbox=box, columns=columns)
+    if srid is not None:
+        return _in_crs(found, srid, bbox, path.name)
     if bbox is None or path.suffix.lower() in PARQUET:
         return found
     return extents.meeting(found, bbox, path.name)
 
 
-def _must_be_of_use(name: str, layer: str | None, srid: int | str | None) -> None:
-    """Raise where a layer is named in a file without layers, or a CRS for one that tells it."""
-    if srid is not None:
-        raise InputError(f"`srid` is for tables of text; {name} tells its CRS itself", hint="leave it out")
+def _crs_of(srid: Any) -> Any:
+    """Return the CRS that a user names."""
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    try:
+        return CRS.from_user_input(srid)
+    except CRSError as error:
+        raise CrsError(
+            f"`srid` is {srid!r}, and there is no such CRS", hint="an EPSG code is a number such as 25832"
+        ) from error
+
+
+def _in_crs(found: gpd.GeoDataFrame, srid: int | str, bbox: Bounds | None, name: str) -> gpd.GeoDataFrame:
+    """Return what was read of a file that does not tell its CRS in the one that a user names; of it what is near."""
+    if found.crs is not None:
+        raise InputError(
+            f"`srid` is for files that do not tell their CRS; {name} is in {found.crs.to_string()[:60]}",
+            hint="leave it out",
+        )
+    found = found.set_crs(srid)
+    return found if bbox is None else extents.meeting(found, bbox, name)
+
+
+def _must_have_no_layer(name: str, layer: str | None) -> None:
+    """Raise where a layer is named in a file without layers."""
     if layer is not None:
         raise FrameError(f"{name} has no layers", hint="leave out the layer")
 

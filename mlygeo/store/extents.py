@@ -89,7 +89,7 @@ def meeting(frame: gpd.GeoDataFrame, bbox: Bounds, file: str) -> gpd.GeoDataFram
         if not len(frame):
             return frame
         raise FrameError(
-            f"{file} has no CRS, so that nobody knows which rows lie in `bbox`", hint="read it whole, and use .set_crs"
+            f"{file} has no CRS, so that nobody knows which rows lie in `bbox`", hint=frames.crs_hint(file)
         )
     lonlat = frame.geometry if is_lonlat(frame.crs) else frames.in_degrees(frame.geometry, file)
     inside = degrees.meets(shapely.bounds(np.asarray(lonlat.values)).T, bbox)

@@ -8,7 +8,7 @@ import logging
 import shutil
 import warnings
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -16,11 +16,12 @@ import numpy as np
 
 from mlygeo import frames
 from mlygeo.errors import FileError, FormatError, FrameError
+from mlygeo.progress import counted
+from mlygeo.schemas import SCHEMAS
 from mlygeo.store import columns as described
-from mlygeo.store import extents, feature_sequences, geojson, lost, no_frames
+from mlygeo.store import extents, geojson, json_numbers, lost, no_frames
 from mlygeo.store.atomic import file_error
 from mlygeo.store.gdal_dtypes import Told
-from mlygeo.store.whole_ids import WholeIds
 
 if TYPE_CHECKING:
     import sqlite3
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from mlygeo.arrays import Bounds, Flags, Objects
+    from mlygeo.arrays import Bounds, Objects
 
 log = logging.getLogger("mlygeo.store")
 
@@ -75,10 +76,6 @@ _ABOUT = "mlygeo_description"
 _PADDING = 1e-6
 """Degrees by which the box for a driver is wider: drivers round boxes to 32 bits."""
 
-
-ROWS_AT_ONCE = 100_000
-"""Rows of a long layer that are read at once."""
-
 NO_FEATURE = "lines that are no features"
 """Reason for which rows of a file with a feature a line are left out."""
 
@@ -113,12 +110,12 @@ def read(
     """
     import geopandas as gpd
 
-    found_layer = _Layer.of(path, layer)
+    found_layer = Layer.of(path, layer)
     about, names, options = found_layer.about, found_layer.names, found_layer.options
     if columns is not None:
         written = {name: name for name in columns} if names is None else names
         options["columns"] = [written[name] for name in columns if name in written]
-    with _gdal(path):
+    with reading(path):
         import pyogrio
 
         if bbox is not None and found_layer.info:
@@ -128,10 +125,12 @@ def read(
             options.pop("layer", None)  # there is one, which the file's name gives
         meta, table = pyogrio.raw.read_arrow(source, datetime_as_string=True, **options)
         found = found_layer.placed(_frame_of(meta, table, path, is_described=about is not None))
-        if about is None and path.suffix.lower() in geojson.LINES and (lines := _count_lost_lines(path)):
+        if about is None and path.suffix.lower() in geojson.LINES and (lines := count_lost_lines(path)):
             found.attrs["left_out"] = {**found.attrs.get("left_out", {}), NO_FEATURE: lines}
         if path.suffix.lower() == ".gpx":
             found = lost.with_sound_points(found, path, str(options["layer"]))
+        if found_layer.left_out:
+            found.attrs["left_out"] = {**found_layer.left_out, **found.attrs.get("left_out", {})}
     found = found_layer.named(found)
     if columns is not None:
         _must_have(columns, found, names, path, options.get("layer"))
@@ -146,7 +145,7 @@ def read(
 
 
 @dataclass
-class _Layer:
+class Layer:
     """A layer of a file: what tells how it is read, and what it stands for."""
 
     options: dict[str, Any]
@@ -159,30 +158,38 @@ class _Layer:
     """Whether the file says its CRS itself, and which."""
     crs: Any = None
     """What else is known of the CRS."""
+    left_out: dict[str, int] = field(default_factory=dict)
+    """What stands in other layers and would be read if the file had no others, by reason."""
 
     @classmethod
-    def of(cls, path: Path, layer: str | None) -> _Layer:
+    def of(cls, path: Path, layer: str | None) -> Layer:
         """Find a layer; see `read`."""
         if path.suffix.lower() == ".mvt":
             raise no_frames.tile(path, [*layers(path)])
         about = geojson.description_of(path) if DRIVERS.get(path.suffix.lower(), "").startswith("GeoJSON") else None
         options: dict[str, Any] = {}
         info: Mapping[str, Any] = {}
-        with _gdal(path):
+        left_out: dict[str, int] = {}
+        with reading(path):
             import pyogrio
 
             if about is not None and layer is None:
                 options["DATE_AS_STRING"] = "YES"
             elif not _is_collection(path) or layer is not None:
-                options["layer"] = chosen_layer(path, layer)
+                is_chosen = layer is None and path.suffix.lower() == ".gpx"
+                options["layer"], left_out = _gpx_layer(path) if is_chosen else (chosen_layer(path, layer), {})
                 info = pyogrio.read_info(path, layer=options["layer"])
                 about = _description_of(path, options["layer"], info)
         is_geojson = str(info.get("driver") or DRIVERS.get(path.suffix.lower())).startswith("GeoJSON")
+        if is_geojson and about is None:
+            json_numbers.check(path)
         stated = geojson.named_crs(path) if is_geojson else (False, None)
         names = None if about is None else described.written_names(about)
+        if path.suffix.lower() == ".shp" and not _has_beside(path, ".dbf"):
+            log.warning("%s: its rows have no columns, for there is no %s.dbf beside it", path.name, path.stem)
         if info.get("driver") == "ESRI Shapefile":
             names = lost.whole_names([str(name) for name in info["fields"]], path.name)
-        return cls(options, info, about, names, is_geojson, stated)
+        return cls(options, info, about, names, is_geojson, stated, left_out=left_out)
 
     def placed(self, found: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
         """Return rows in the CRS that the file says."""
@@ -269,9 +276,11 @@ def write_layer(frame: gpd.GeoDataFrame, path: Path, layer: str) -> None:
     shapes = gpd.GeoSeries(_without_rings(np.asarray(frame.geometry.values)), crs=frame.crs)
     table = pd.DataFrame({key: values.reset_index(drop=True) for key, values in plain.items()}, index=shapes.index)
     free = next(each for each in ("geometry", "shape", "shape_1") if each not in plain)
+    if not frames.kinds_of(frame):  # QGIS opens a layer without a kind of geometry and without shapes as a table
+        options["geometry_type"] = _kind_of(frame)
     table = gpd.GeoDataFrame(table.assign(**{free: shapes}), geometry=free, crs=frame.crs)
     try:
-        with _gdal(path, quiet=True):
+        with reading(path, quiet=True):
             pyogrio.write_dataframe(
                 table, path, driver=driver, layer=layer, use_arrow=False, promote_to_multi=False, **options
             )
@@ -288,6 +297,15 @@ def write_layer(frame: gpd.GeoDataFrame, path: Path, layer: str) -> None:
             ", ".join(f"column {one!r} as {other!r}" for one, other in renamed.items()),
         )  # fmt: skip
     described.must_be_same(frame, read(path, bbox=None, columns=None, layer=layer), path.name)
+
+
+def _kind_of(frame: gpd.GeoDataFrame) -> str:
+    """Return the kind of geometry that a frame without any would have by its columns; "Unknown" if none is known."""
+    names = {*frame.columns}
+    meant = [schema for schema in SCHEMAS.values() if schema.required and names.issuperset(
+        column.name for column in schema.required
+    )]  # fmt: skip
+    return max(meant, key=lambda schema: len(schema.required)).geometry if meant else "Unknown"
 
 
 def _check_shapes(frame: gpd.GeoDataFrame, driver: str, path: Path) -> None:
@@ -334,11 +352,21 @@ def layers(path: Path) -> dict[str, str | None]:
     FormatError
         If GDAL cannot read it.
     """
-    with _gdal(path):
+    if path.suffix.lower() == ".shp" and not _has_beside(path, ".shx"):
+        raise FormatError(
+            f"{path.name} cannot be read without {path.stem}.shx beside it",
+            hint="copy all files of the shapefile: .shp, .shx, .dbf and .prj",
+        )
+    with reading(path):
         import pyogrio
 
         found = pyogrio.list_layers(path)
     return {str(name): None if kind is None else str(kind) for name, kind in found if name != _ABOUT}
+
+
+def _has_beside(path: Path, ending: str) -> bool:
+    """Return whether a shapefile has a file with this ending beside it, in small or capital letters."""
+    return any(path.with_suffix(each).is_file() for each in (ending, ending.upper()))
 
 
 def size_of(path: Path) -> int:
@@ -371,8 +399,6 @@ def chosen_layer(path: Path, layer: str | None) -> str:
         if layer not in found:
             raise FrameError(f"{path.name} has no layer {layer!r}", hint=f"it has {listed or 'none'}")
         return layer
-    if path.suffix.lower() == ".gpx":
-        return _gpx_layer(path)
     spatial = [name for name, kind in found.items() if kind is not None]
     if len(spatial) > 1:
         raise FrameError(
@@ -385,7 +411,7 @@ def chosen_layer(path: Path, layer: str | None) -> str:
 
 
 @contextmanager
-def _gdal(path: Path, *, quiet: bool = False) -> Iterator[None]:
+def reading(path: Path, *, quiet: bool = False) -> Iterator[None]:
     """Turn the errors of GDAL and Arrow into ours, and its warnings into lines of the log that name the file."""
     import pyarrow as pa
     import pyogrio
@@ -560,14 +586,14 @@ def _quoted(name: str) -> str:
 
 def _frame_of(meta: Mapping[str, Any], table: pa.Table, path: Path, *, is_described: bool) -> gpd.GeoDataFrame:
     """Return the frame of what GDAL has read, without rows whose geometry is damaged."""
-    attributes, wkb = _columns_of(meta, table, path)
+    attributes, wkb = columns_of(meta, table, path)
     shapes, damaged = _shapes(wkb, path)
     told = Told(meta, is_described=is_described)
     told.add(attributes)
-    return _joined(meta, told.applied(attributes), shapes, damaged)
+    return joined(meta, told.applied(attributes), shapes, damaged)
 
 
-def _columns_of(meta: Mapping[str, Any], table: pa.Table, path: Path) -> tuple[pd.DataFrame, Objects]:
+def columns_of(meta: Mapping[str, Any], table: pa.Table, path: Path) -> tuple[pd.DataFrame, Objects]:
     """Return the attributes of what GDAL has read, and the geometry as WKB."""
     import pandas as pd
     import pyarrow as pa
@@ -588,7 +614,8 @@ def _columns_of(meta: Mapping[str, Any], table: pa.Table, path: Path) -> tuple[p
     return table.to_pandas(types_mapper=mapper.get), wkb.to_numpy()
 
 
-def _joined(meta: Mapping[str, Any], attributes: pd.DataFrame, shapes: Objects, damaged: Any) -> gpd.GeoDataFrame:
+def joined(meta: Mapping[str, Any], attributes: pd.DataFrame, shapes: Objects, damaged: Any) -> gpd.GeoDataFrame:
+    """Return the frame of attributes and shapes, without rows whose geometry is damaged; these are counted."""
     import geopandas as gpd
 
     name = next(
@@ -602,177 +629,15 @@ def _joined(meta: Mapping[str, Any], attributes: pd.DataFrame, shapes: Objects, 
     return found
 
 
-class LongLayer:
-    """
-    A layer of any length, read some rows at a time in two passes: the rows, dtypes and faults of `read`.
-
-    Parameters
-    ----------
-    path
-        The file.
-    layer
-        Name of the layer. None reads the only layer with geometry.
-    folder
-        Where a copy is kept in a form of which GDAL loses nothing; the caller removes it.
-
-    Raises
-    ------
-    FormatError, FrameError
-        As `read` raises them.
-    """
-
-    def __init__(self, path: Path, layer: str | None, folder: Path) -> None:
-        self.path = path
-        self._layer = _Layer.of(path, layer)
-        self._source, self._copy = self._copied(folder)
-        self._ids = WholeIds()
-        self._damaged = self._there = 0
-        self._first_damaged = -1
-        self._reason = ""
-        self._told: Told | None = None
-        self._sound: Flags | None = None
-        self._is_high = False
-        if path.suffix.lower() == ".gpx":
-            with _gdal(path, quiet=True):
-                rows = _count(path, str(self._layer.options["layer"]))
-            sound = lost.sound_points(path, str(self._layer.options["layer"]), rows)
-            self._sound = None if sound is None else sound.rows
-        self._look_through()
-
-    @classmethod
-    def of(cls, path: Path, layer: str | None, folder: Path) -> LongLayer | None:
-        """Return a layer to be read so; None where a file has to be read as a whole: GeoJSON of another kind."""
-        if path.suffix.lower() == ".mvt" or path.is_dir():
-            return None
-        try:
-            return cls(path, layer, folder)
-        except _WholeError:
-            return None
-
-    def _copied(self, folder: Path) -> tuple[Path, feature_sequences.Written | None]:
-        """Return a file of which GDAL loses nothing and holds little, and what was written of a collection."""
-        path, is_described = self.path, self._layer.about is not None
-        if not self._layer.is_geojson:
-            return path, None
-        are_lines = path.suffix.lower() in geojson.LINES and not is_described
-        if are_lines and not geojson.may_have_ids(path):
-            return path, None
-        copy = folder / "features"
-        written = feature_sequences.write(path, copy, is_described=is_described)
-        if are_lines and (written is None or not written.is_changed):
-            return path, None
-        if written is None:
-            raise _WholeError
-        for option in ("layer", "DATE_AS_STRING"):
-            self._layer.options.pop(option, None)
-        return copy, None if are_lines else written
-
-    def frames(self) -> Iterator[gpd.GeoDataFrame]:
-        """Yield the rows, with the columns and dtypes of all."""
-        told = self._told
-        for start, meta, table in self._tables():
-            if told is not None:
-                attributes, wkb = _columns_of(meta, table, self.path)
-                shapes, damaged = _read_shapes(wkb, self.path)
-                found = _joined(meta, told.applied(attributes), shapes, damaged)
-                yield self._ids.applied(self._finished(found, start))
-
-    def _look_through(self) -> None:
-        import pyogrio
-        import shapely
-
-        for start, meta, table in self._tables(quiet=False):
-            attributes, wkb = _columns_of(meta, table, self.path)
-            self._told = self._told or Told(meta, is_described=self._layer.about is not None)
-            self._told.add(attributes)
-            shapes, damaged = _read_shapes(wkb, self.path)
-            self._there += sum(value is not None for value in wkb)
-            self._is_high = self._is_high or bool(shapely.has_z(shapes).any())
-            if damaged.any() and not self._damaged:
-                self._first_damaged = start + int(np.flatnonzero(damaged)[0])
-                self._reason = _why(wkb, damaged)
-            self._damaged += int(damaged.sum())
-            self._look_at_ids(_joined(meta, attributes, shapes, damaged), start)
-        if self._told is not None and self._told.nested & {*_OF_IDS}:  # the values of JSON are known now
-            self._ids = WholeIds()
-            for start, meta, table in self._tables():
-                attributes, wkb = _columns_of(meta, table, self.path)
-                self._look_at_ids(_joined(meta, self._told.applied(attributes), *_read_shapes(wkb, self.path)), start)
-        if self._damaged and self._damaged == self._there:
-            raise _all_damaged(self.path, self._first_damaged, self._reason)
-        if self._damaged:
-            described.warn_of_lost(self._damaged, self._first_damaged, self.path.name, self._reason)
-        if self._layer.about is None and self.path.suffix.lower() in geojson.LINES:
-            with _gdal(self.path, quiet=True):
-                _count_lost_lines(self.path)
-        elif self._source is not self.path and self._is_high and self._layer.about is None:
-            with _gdal(self.path, quiet=True):  # of a collection with heights, GDAL says that its degrees have them
-                self._layer.crs = pyogrio.read_info(self.path)["crs"]
-
-    def _look_at_ids(self, rows: gpd.GeoDataFrame, start: int) -> None:
-        found = self._finished(rows, start)
-        self._ids.add({name: found[name] for name in _OF_IDS if name in found.columns})
-
-    def _tables(self, *, quiet: bool = True) -> Iterator[tuple[int, Mapping[str, Any], pa.Table]]:
-        """Yield rows, each time with the number of the first one and what GDAL says of the columns; once at least."""
-        import pyarrow as pa
-        import pyogrio
-
-        with (
-            _gdal(self.path, quiet=quiet),
-            self._whole_unless_opened(),
-            pyogrio.raw.open_arrow(
-                self._source, datetime_as_string=True, batch_size=ROWS_AT_ONCE, use_pyarrow=True, **self._layer.options
-            ) as (meta, reader),
-        ):
-            start, copy = 0, self._copy
-            for batch in reader:
-                rows = batch.num_rows if copy is None else min(batch.num_rows, copy.features - start)
-                if rows > 0:
-                    yield start, meta, pa.Table.from_batches([batch.slice(0, rows)])
-                start += batch.num_rows
-            if copy is not None and start != copy.features + copy.added:
-                raise FormatError(f"{self.path.name}: of its {copy.features:,} features GDAL reads others")
-            if not start:
-                yield 0, meta, pa.Table.from_batches([], reader.schema)
-
-    @contextmanager
-    def _whole_unless_opened(self) -> Iterator[None]:
-        """Have a file read as a whole where GDAL does not open its copy: what is wrong is said of the file then."""
-        from pyogrio.errors import DataSourceError
-
-        try:
-            yield
-        except DataSourceError:
-            if self._source is self.path:
-                raise
-            raise _WholeError from None
-
-    def _finished(self, found: gpd.GeoDataFrame, start: int) -> gpd.GeoDataFrame:
-        """Return rows, of which the first has this number, as those of the whole are."""
-        if self._sound is not None:
-            kept = self._sound[start : start + len(found)]
-            found = found if kept.all() else found[kept].reset_index(drop=True)
-        return self._layer.finished(found)
-
-
-_OF_IDS = (*WholeIds.NAMES, "provider")
-"""Columns that tell whether ids are whole numbers."""
-
-
-class _WholeError(Exception):
-    """The file has to be read as a whole."""
-
-
 def _geometry_place(table: pa.Table, name: str) -> int | None:
     """Return the number of the column of geometry: a column of attributes may have its name."""
     import pyarrow as pa
 
     places = []
-    for place, field in enumerate(table.schema):
-        marked = (field.metadata or {}).get(b"ARROW:extension:name", b"")
-        if isinstance(field.type, pa.BaseExtensionType):
-            marked = field.type.extension_name.encode()
+    for place, column in enumerate(table.schema):
+        marked = (column.metadata or {}).get(b"ARROW:extension:name", b"")
+        if isinstance(column.type, pa.BaseExtensionType):
+            marked = column.type.extension_name.encode()
         if b"wkb" in marked:
             places.append(place)
     named = [place for place, field in enumerate(table.schema) if field.name == name and pa.types.is_binary(field.type)]
@@ -781,16 +646,17 @@ def _geometry_place(table: pa.Table, name: str) -> int | None:
 
 def _shapes(wkb: Objects, path: Path) -> tuple[Objects, Any]:
     """Return geometries, and which are damaged."""
-    shapes, damaged = _read_shapes(wkb, path)
+    shapes, damaged = read_shapes(wkb, path)
     if damaged.any():
-        reason = _why(wkb, damaged)
+        reason = why_damaged(wkb, damaged)
         if damaged.sum() == sum(value is not None for value in wkb):
-            raise _all_damaged(path, int(np.flatnonzero(damaged)[0]), reason)
+            raise all_damaged(path, int(np.flatnonzero(damaged)[0]), reason)
         described.warn_of_damage(damaged, path.name, reason)
     return shapes, damaged
 
 
-def _read_shapes(wkb: Objects, path: Path) -> tuple[Objects, Any]:
+def read_shapes(wkb: Objects, path: Path) -> tuple[Objects, Any]:
+    """Return geometries, and which are damaged; raise FormatError for kinds that GEOS does not know."""
     import shapely
 
     try:
@@ -801,7 +667,7 @@ def _read_shapes(wkb: Objects, path: Path) -> tuple[Objects, Any]:
     return shapes, there & shapely.is_missing(shapes)
 
 
-def _why(wkb: Objects, damaged: Any) -> str:
+def why_damaged(wkb: Objects, damaged: Any) -> str:
     """Return what is wrong with the first geometry that is damaged."""
     import shapely
 
@@ -812,7 +678,8 @@ def _why(wkb: Objects, damaged: Any) -> str:
     return "it is damaged"
 
 
-def _all_damaged(path: Path, row: int, reason: str) -> FormatError:
+def all_damaged(path: Path, row: int, reason: str) -> FormatError:
+    """Return the error for a file in which all geometries are damaged, the first of them in this row."""
     return FormatError(f"{path.name}: the geometry of row {row + 1} is damaged ({reason})")
 
 
@@ -828,39 +695,41 @@ def _must_have(
     if names is None:
         import pyogrio
 
-        with _gdal(path):
+        with reading(path):
             available = [str(name) for name in pyogrio.read_info(path, layer=layer)["fields"]]
     else:
         available = list(names)
     raise FrameError(f"{path.name} has no column {', '.join(missing)} (it has {', '.join(available)})")
 
 
-def _count_lost_lines(path: Path) -> int:
+def count_lost_lines(path: Path) -> int:
     """Return how many lines of a file with a feature a line are none, which GDAL passes over, and warn of them."""
     import pyogrio
 
     info = pyogrio.read_info(path, force_feature_count=True)
-    lines = geojson.count_records(path) - int(info["features"]) if info["driver"] == "GeoJSONSeq" else 0
+    # A file of one feature and what is none, GDAL takes for a whole.
+    are_lines = info["driver"] == "GeoJSONSeq" or geojson.begins_with_feature(path)
+    lines = geojson.count_records(path) - int(info["features"]) if are_lines else 0
     if lines > 0:
         said = "1 line was" if lines == 1 else f"{lines:,} lines were"
         log.warning("%s: %s left out, which no feature can be read from", path.name, said)
     return max(lines, 0)
 
 
-def _gpx_layer(path: Path) -> str:
-    """Return the first layer of a GPX file with features: way points, else track or route points; name the others."""
-    counts = {layer: _count(path, layer) for layer in ("waypoints", "track_points", "route_points")}
+def _gpx_layer(path: Path) -> tuple[str, dict[str, int]]:
+    """Return the first layer of a GPX file with points: way, track or route points; and the points of the others."""
+    counts = {layer: count(path, layer) for layer in ("waypoints", "track_points", "route_points")}
     first, *others = [layer for layer, count in counts.items() if count] or ["waypoints"]
+    words = {layer: layer.replace("_", " ") for layer in counts}
     if others:
-        also = " and ".join(f"{counts[layer]:,} {layer.replace('_', ' ')}" for layer in others)
-        log.warning(
-            "%s: only its %s were read; it has %s, too: %s:%s reads them",
-            path.name, first.replace("_", " "), also, path.name, others[0],
-        )  # fmt: skip
-    return first
+        also = " and ".join(counted(counts[layer], words[layer].removesuffix("s")) for layer in others)
+        named = " or ".join(f"{path.name}:{layer}" for layer in others)
+        log.warning("%s: only its %s were read; it has %s, too: %s reads them", path.name, words[first], also, named)
+    return first, {f"{words[layer]} beside its {words[first]}": counts[layer] for layer in others}
 
 
-def _count(path: Path, layer: str) -> int:
+def count(path: Path, layer: str) -> int:
+    """Return how many features a layer has."""
     import pyogrio
 
     return int(pyogrio.read_info(path, layer=layer, force_feature_count=True)["features"])

@@ -360,6 +360,11 @@ def count_records(path: Path) -> int:
     return sum(1 for _ in records(path))
 
 
+def begins_with_feature(path: Path) -> bool:
+    """Return whether the first line of a file, or what stands before its first separator, is a feature."""
+    return (_loaded(next(records(path), b"")) or {}).get("type") == "Feature"
+
+
 def records(path: Path) -> Iterator[bytes]:
     """Yield the texts of a file with a line each, or with separators (RFC 8142) before them."""
     separator = b"\x1e" if _has_any(path, [b"\x1e"]) else b"\n"

@@ -21,7 +21,7 @@ from mlygeo.errors import FormatError, FrameError, MlygeoError
 from mlygeo.store.columns import DAMAGED, warn_of_damage
 from mlygeo.store.datasets import alike
 from mlygeo.store.parquet import metadata
-from mlygeo.store.text import LON_NAMES, WKT_NAMES, check_alike, contradicted, lonlat_columns
+from mlygeo.store.positions import LON_NAMES, WKT_NAMES, check_alike, contradicted, lonlat_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable

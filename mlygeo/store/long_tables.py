@@ -18,7 +18,7 @@ from mlygeo import frames
 from mlygeo.errors import FormatError
 from mlygeo.formats import texts
 from mlygeo.store import columns as described
-from mlygeo.store import text
+from mlygeo.store import positions, text, text_values
 from mlygeo.store.atomic import file_error
 from mlygeo.store.whole_ids import WholeIds
 
@@ -71,6 +71,7 @@ class LongTable:
         self.names = [cell.text for cell in head]
         self.rows, self._block = 0, BLOCK
         self.attrs: dict[str, Any] = {}
+        self.left_out: dict[str, int] = {}
         self._columns = self._found(head)
         self.used = self._chosen()
         self._kept = [name for name in self.names if name not in self.used]
@@ -78,7 +79,9 @@ class LongTable:
 
     def frames(self) -> Iterator[gpd.GeoDataFrame]:
         """
-        Yield the rows, with the columns and dtypes of all; then `attrs` has what is in doubt of them.
+        Yield the rows, with the columns and dtypes of all; then `attrs` tells what is in doubt of them.
+
+        `left_out` then counts the rows that are left out, by reason.
 
         Raises
         ------
@@ -101,7 +104,7 @@ class LongTable:
                     example = repr(str(table.column(self.names.index(self.used[0]))[row])[:60])
                 lost += int(damaged.sum())
             if len(self.used) == 1:
-                rows = text.contradictory(geometry, _table_of(values, self._kept, len(geometry)))
+                rows = positions.contradictory(geometry, _table_of(values, self._kept, len(geometry)))
                 if len(rows) and not contradicted:
                     first_contradicted = first + int(rows[0])
                 contradicted += len(rows)
@@ -111,8 +114,9 @@ class LongTable:
             raise FormatError(f"{self.path.name}: the geometry of row {first_lost + 1} is damaged ({example})")
         if lost:
             described.warn_of_lost(lost, first_lost, self.path.name, example)
+            self.left_out = {described.DAMAGED: lost}
         if contradicted:
-            told = text.told_of(contradicted, first_contradicted, first, self._kept, self.path.name)
+            told = positions.told_of(contradicted, first_contradicted, first, self._kept, self.path.name)
             self.attrs["in_doubt"] = told
 
     def _frame(self, values: dict[str, pd.Series], geometry: Any, damaged: Flags) -> gpd.GeoDataFrame:
@@ -132,8 +136,8 @@ class LongTable:
                 return self._numbers(name, table.column(self.names.index(name)))
 
             shapes = frames.points(*map(numbers, self.used))
-            for columns in text.lonlat_columns(self.names):
-                text.check_alike(columns, numbers, self.path.name, FormatError, first=first)
+            for columns in positions.lonlat_columns(self.names):
+                positions.check_alike(columns, numbers, self.path.name, FormatError, first=first)
             for name in self.used:
                 shapes[~table.column(self.names.index(name)).is_valid().to_numpy()] = None
         text.check_degrees(shapes, self.used, self.path, first=first)
@@ -154,13 +158,17 @@ class LongTable:
     def _found(self, head: list[text.Head]) -> dict[str, _Column]:
         """Find what all cells of each column say."""
         commas = self._separator != ","
-        places = {name for columns in text.lonlat_columns(self.names) for name in columns}
-        shapes = {each[0] for each in text.coordinates_of(self.names) if len(each) == 1}
+        places = {name for columns in positions.lonlat_columns(self.names) for name in columns}
+        shapes = {each[0] for each in positions.coordinates_of(self.names) if len(each) == 1}
         found = {
-            name: _Column(name, text.Said(commas=commas), text.Said(commas=True) if name in places else None,
-                          name in shapes)
+            name: _Column(
+                name,
+                text_values.Said(commas=commas),
+                text_values.Said(commas=True) if name in places else None,
+                name in shapes,
+            )
             for name in self.names
-        }  # fmt: skip
+        }
         for table in self._tables():
             for place, column in enumerate(found.values()):
                 column.add(table.column(place), self.rows)
@@ -206,7 +214,7 @@ class LongTable:
 
     def _chosen(self) -> tuple[str, ...]:
         """Return the columns that hold the geometry: the likeliest that look so."""
-        likely = text.coordinates_of(self.names)
+        likely = positions.coordinates_of(self.names)
         for number, found in enumerate(likely):
             is_last = number == len(likely) - 1
             if len(found) == 2:
@@ -247,7 +255,7 @@ class LongTable:
         place, first = self.names.index(name), None
         for table in self._tables():
             for word in table.column(place).to_pylist():
-                if word is not None and word not in text.NULLS:
+                if word is not None and word not in text_values.NULLS:
                     if math.isnan(texts.real(word)):
                         return str(word)
                     first = first or str(word)
@@ -303,7 +311,9 @@ class LongTable:
 class _Column:
     """A column: what all its cells say."""
 
-    def __init__(self, name: str, said: text.Said, said_as_place: text.Said | None, may_be_shapes: bool) -> None:
+    def __init__(
+        self, name: str, said: text_values.Said, said_as_place: text_values.Said | None, may_be_shapes: bool
+    ) -> None:
         self.name, self.said, self.said_as_place = name, said, said_as_place
         self._may_be_shapes = may_be_shapes
         self.row, self.word = -1, ""
@@ -323,8 +333,8 @@ class _Column:
             self.said_as_place.add(cells)
         if self._may_be_shapes and not self.has_wkt:
             self.has_wkt = text.has_wkt(cells.drop_null())
-        if self.name.lower() in text.ID_NAMES and not self._has_exponent:
-            self._has_exponent = text.has_exponent(cells)
+        if self.name.lower() in text_values.ID_NAMES and not self._has_exponent:
+            self._has_exponent = text_values.has_exponent(cells)
 
     def settle(self) -> list[pa.DataType]:
         """Settle the types that the values may have, which are returned where some may not fit the first."""
@@ -352,8 +362,8 @@ class _Column:
     def values(self, cells: pa.ChunkedArray) -> pd.Series:
         """Return the values of cells."""
         if self.kind is None:
-            return text.as_text(cells, is_text=self.is_text)
-        return text.as_values(self.said.cast(cells, self.kind), has_gaps=self.said.has_gaps)
+            return text_values.as_text(cells, is_text=self.is_text)
+        return text_values.as_values(self.said.cast(cells, self.kind), has_gaps=self.said.has_gaps)
 
 
 def _in_utf8(path: Path, folder: Path) -> Path:

@@ -53,6 +53,8 @@ def of_json(path: Path) -> FormatError | None:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return None
+    if isinstance(content, dict) and content.get("type") == "FeatureCollection" and content.get("features"):
+        return None  # GDAL says what is wrong with it
     what, hint = _described(content)
     return FormatError(f"{path.name} is {what}, not a frame", hint=hint)
 

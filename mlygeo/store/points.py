@@ -89,7 +89,7 @@ def open_points(value: Any, *, name: str, placed: bool = True) -> Points:
     if not placed:
         return FramePoints(value, name)
     if value.crs is None:
-        raise FrameError(f"{name} has no CRS", hint="set_crs(4326) where the coordinates are degrees")
+        raise FrameError(f"{name} has no CRS", hint=frames.crs_hint(name))
     kinds = frames.kinds_of(value)
     if kinds - {"Point"}:
         raise FrameError(f"{name} contains {', '.join(sorted(kinds))} geometries, and points are needed")

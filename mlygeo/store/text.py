@@ -13,26 +13,25 @@ import codecs
 import logging
 import math
 import re
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo import degrees, frames, schemas
-from mlygeo.errors import FormatError, FrameError, MlygeoError
+from mlygeo import degrees, frames
+from mlygeo.errors import FormatError, FrameError
 from mlygeo.store import columns as described
-from mlygeo.store import extents
+from mlygeo.store import extents, positions, text_values
 from mlygeo.store.atomic import file_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     import geopandas as gpd
     import pandas as pd
     import pyarrow as pa
 
-    from mlygeo.arrays import Bounds, Flags, Floats, Rows
+    from mlygeo.arrays import Bounds, Flags, Floats
 
 log = logging.getLogger("mlygeo.store")
 
@@ -45,28 +44,7 @@ _SPECIAL = {separator: re.compile(f'[{separator}"\n\r\ufeff]') for separator in 
 OTHER_SEPARATORS = (";", "\t", ",", "|")
 """Separators that other programs use; tried where the head of a table has no coordinates with its own."""
 
-LON_NAMES = ("lon", "longitude", "lng", "long", "x")
-LAT_NAMES = ("lat", "latitude", "y")
-WKT_NAMES = ("geometry", "wkt", "geom")
-
-SAME_PLACE = 1e-5
-"""Degrees, a metre: what two columns say of a place may differ so much by rounding."""
-
-CONTRADICTED = "rows with longitude and latitude that contradict their geometry"
-"""Reason why a position is in doubt."""
-
-ID_NAMES = frozenset({*schemas.IDS, "image_id", "sequence_id"})
-"""Columns whose numbers are names: 9.99017E+14 is what a spreadsheet has left of an id, and no id."""
-
 FORM = described.Form(name="CSV", milliseconds=False, unnamed=True)
-
-NULLS = frozenset(
-    {"", "NA", "N/A", "#N/A", "n/a", "nan", "NaN", "NAN", "null", "NULL", "Null", "None", "none", "<NA>", "NaT"}
-)
-"""Words for an unknown value in a column of anything but text."""
-
-_FORMULA = r"[=+\-@\t\r]"
-"""First characters of a formula; OWASP, CSV injection."""
 
 LONG_WORD = 1000
 """Letters of a word that is too long for Arrow as one that means null."""
@@ -74,21 +52,9 @@ LONG_WORD = 1000
 END = 1 << 16
 """Bytes at the end of a file among which is the last that is not a line end."""
 
-_GUARDED = re.compile(rf"'?{_FORMULA}|''")
-_GUARD = re.compile(rf"'(?={_FORMULA}|')")
-_WHOLE = r"^-?(?:0|[1-9][0-9]*)$"
-_REAL = (
-    r"^[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$|^[+-]?(?:inf|Inf|INF|infinity|Infinity)$"
-)
-_COMMA = r"^[+-]?(?:0|[1-9][0-9]*)(?:,[0-9]+)?$"
-_DATE = r"^[0-9]{4}-[01][0-9]-[0-3][0-9]$"
-_TIME = r"^[0-9]{4}-[01][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-5][0-9](?::[0-5][0-9](?:\.([0-9]{1,9}))?)?"
-_ZONE = r"(?:Z|[+-][0-9]{2}:?[0-9]{2})$"
 _WKT = r"^\s*(?:MULTI)?(?:POINT|LINESTRING|POLYGON|LINEARRING|GEOMETRYCOLLECTION)\b"
 _NO_LETTERS = frozenset(b"\x81\x8d\x8f\x90\x9d")
 """Bytes that Windows-1252 does not use."""
-
-_TRUTH = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 
 
 def read(
@@ -128,8 +94,11 @@ def read(
     table = _table(content, names, separator, path)
     quoted = _quoted(content, head, table, separator, path)
     values = {
-        name: _column(
-            table.column(place), is_text=name in quoted, commas=separator != ",", are_ids=name.lower() in ID_NAMES
+        name: text_values.column_of(
+            table.column(place),
+            is_text=name in quoted,
+            commas=separator != ",",
+            are_ids=name.lower() in text_values.ID_NAMES,
         )
         for place, name in enumerate(names)
     }
@@ -143,7 +112,7 @@ def read(
     found = gpd.GeoDataFrame(plain.assign(**{shape: geometry}), geometry=shape)
     doubts = {}
     if len(used) == 1 and srid is None:
-        doubts = contradicted(
+        doubts = positions.contradicted(
             geometry, pd.DataFrame({each: values[each] for each in names if each not in used}), path.name
         )
     if damaged.any():
@@ -181,18 +150,18 @@ def write(frame: gpd.GeoDataFrame, path: Path) -> None:
         (np.isin(shapely.get_type_id(shapes), (-1, 0)) & ~shapely.has_z(shapes) & ~shapely.has_m(shapes)).all()
     )
     cells = {name: _cells(values, kinds[name], separator) for name, values in plain.items()}
-    positions = {*LON_NAMES, *LAT_NAMES} - {"x", "y"}
-    if are_points and not taken & {*positions, *(name for name in WKT_NAMES if _is_wkt(meant, name))}:
+    others = {*positions.LON_NAMES, *positions.LAT_NAMES} - {"x", "y"}
+    if are_points and not taken & {*others, *(name for name in positions.WKT_NAMES if _is_wkt(meant, name))}:
         gone = shapely.is_missing(shapes)
         for name, numbers in zip(("lon", "lat"), frames.coordinates(shapes), strict=True):
             cells[name] = ["" if null else repr(number) for number, null in zip(numbers.tolist(), gone, strict=True)]
     else:
-        free = next((name for name in WKT_NAMES if name not in taken), None)
+        free = next((name for name in positions.WKT_NAMES if name not in taken), None)
         if free is None:
-            raise FrameError(f"{path.name}: columns {', '.join(WKT_NAMES)} leave no name for the geometry")
+            raise FrameError(f"{path.name}: columns {', '.join(positions.WKT_NAMES)} leave no name for the geometry")
         wkt = described.wkt_of(shapes)
         cells[free] = ["" if text is None else _in_quotes(text, separator) for text in wkt]
-    head = [_in_quotes(_guarded(name), separator, always=_GUARDED.match(name) is not None) for name in cells]
+    head = [_in_quotes(_guarded(name), separator, always=text_values.GUARDED.match(name) is not None) for name in cells]
     with path.open("w", encoding="utf-8", newline="") as file:
         file.write(separator.join(head) + "\n")
         for row in zip(*cells.values(), strict=True):
@@ -224,7 +193,7 @@ class Head:
 
     def __init__(self, text: str, *, is_quoted: bool) -> None:
         self.is_quoted = is_quoted
-        self.text = _GUARD.sub("", text, count=1) if is_quoted and _GUARD.match(text) else text
+        self.text = text_values.GUARD.sub("", text, count=1) if is_quoted and text_values.GUARD.match(text) else text
 
 
 def _content(path: Path) -> bytes:
@@ -289,7 +258,7 @@ def head_of(content: bytes, path: Path) -> tuple[list[Head], str]:
     for separator in (own, *(each for each in OTHER_SEPARATORS if each != own)):
         head = _head_cells(text, separator)
         names = [cell.text for cell in head]
-        if coordinates_of(names):
+        if positions.coordinates_of(names):
             if twice := next((name for name in names if names.count(name) > 1), None):
                 raise FormatError(f"{path.name} has several columns {twice!r}", hint="give each a name of its own")
             return head, separator
@@ -319,121 +288,6 @@ def _head_cells(text: str, separator: str) -> list[Head]:
         if text[place : place + 1] != separator:
             return cells
         place += 1
-
-
-def coordinates_of(names: Sequence[str]) -> list[tuple[str, ...]]:
-    """Return the columns that may hold the geometry, the likeliest first: of WKT, else of lon and lat."""
-    plain = {name.strip().lower(): name for name in reversed(names)}
-    found: list[tuple[str, ...]] = [(plain[name],) for name in WKT_NAMES if name in plain]
-    lon, lat = lonlat_columns(names)
-    return [*found, (lon[0], lat[0])] if lon and lat else found
-
-
-def lonlat_columns(names: Iterable[Any]) -> tuple[list[Any], list[Any]]:
-    """
-    Return the columns whose names say that they are longitudes, and those of latitudes, the likeliest first.
-
-    Columns x and y count where no other does, since they may be those of a plane.
-    """
-    plain = [(str(name).strip().lower(), name) for name in names]
-
-    def called(known: tuple[str, ...], other: str) -> list[Any]:
-        found = [name for each in known if each != other for text, name in plain if text == each]
-        return found or [name for text, name in plain if text == other]
-
-    return called(LON_NAMES, "x"), called(LAT_NAMES, "y")
-
-
-def check_alike(
-    columns: Sequence[Any],
-    values: Callable[[Any], Floats],
-    name: str,
-    error: type[MlygeoError] = FrameError,
-    *,
-    first: int = 0,
-) -> None:
-    """
-    Raise where several columns could be the longitudes (or latitudes), and do not agree.
-
-    Parameters
-    ----------
-    columns
-        Names of the columns, those of `lonlat_columns`.
-    values
-        Function that returns the numbers of a column.
-    name
-        What messages call the table.
-    error
-        Class of the error.
-    first
-        The number of the first row.
-    """
-    for other in columns[1:]:
-        try:
-            found = values(other)
-        except error:  # such as a text called "long"
-            continue
-        differ = np.flatnonzero(~_are_equal(values(columns[0]), found))
-        if len(differ):
-            raise error(
-                f"{name}: columns {columns[0]!r} and {other!r} differ in row {differ[0] + first + 1}, "
-                "and either could be the position",
-                hint="rename or leave out the one that is not",
-            )
-
-
-def contradicted(geometry: Any, table: pd.DataFrame, name: str) -> dict[str, int]:
-    """
-    Return how many rows' points lie elsewhere than their longitude and latitude beside them say, and log it.
-
-    Columns x and y are not looked at, which may be those of a plane.
-
-    Parameters
-    ----------
-    geometry
-        The shapes, in degrees; shape (n,). They count.
-    table
-        The other columns.
-    name
-        What messages call it.
-
-    Returns
-    -------
-    in_doubt
-        The reason -> the number of rows; nothing where all agree.
-    """
-    rows = contradictory(geometry, table)
-    return told_of(len(rows), int(rows[0]), len(table), table.columns, name) if len(rows) else {}
-
-
-def contradictory(geometry: Any, table: pd.DataFrame) -> Rows:
-    """Return the rows, ascending, that `contradicted` counts."""
-    import pandas as pd
-    import shapely
-
-    lon, lat = lonlat_columns(each for each in table.columns if str(each).strip().lower() not in {"x", "y"})
-    if not lon or not lat or not all(pd.api.types.is_numeric_dtype(table[each].dtype) for each in (lon[0], lat[0])):
-        return np.empty(0, dtype=np.int64)
-    shapes: Any = np.array(geometry, dtype=object)
-    shapes[shapely.is_empty(shapes)] = None
-    x, y = shapely.get_x(shapes), shapely.get_y(shapes)  # NaN of what is not a point
-    said = [table[each].to_numpy(dtype=np.float64, na_value=np.nan) for each in (lon[0], lat[0])]
-    east, north = np.abs((said[0] - x + 180) % 360 - 180), np.abs(said[1] - y)
-    return np.flatnonzero((east > SAME_PLACE) | (north > SAME_PLACE))
-
-
-def told_of(count: int, first: int, rows: int, columns: Iterable[Any], name: str) -> dict[str, int]:
-    """Log how many rows contradict their geometry, and which is the first; return that as `contradicted` does."""
-    lon, lat = lonlat_columns(each for each in columns if str(each).strip().lower() not in {"x", "y"})
-    log.warning(
-        "%s: in %s, columns %r and %r contradict the geometry, which is used; the first is row %d",
-        name, f"{count:,} of {rows:,} rows", lon[0], lat[0], first + 1,
-    )  # fmt: skip
-    return {CONTRADICTED: count}
-
-
-def _are_equal(one: Floats, other: Floats) -> Flags:
-    return np.asarray((one == other) | (np.isnan(one) & np.isnan(other)))
 
 
 def _table(content: bytes, names: list[str], separator: str, path: Path, *, nulls: Sequence[str] = ("",)) -> pa.Table:
@@ -525,177 +379,13 @@ def _quoted(content: bytes, head: list[Head], table: pa.Table, separator: str, p
     return found | {head[place].text for place, row in rows.items() if again.column(place)[row].is_valid}
 
 
-def _column(cells: pa.ChunkedArray, *, is_text: bool, commas: bool, are_ids: bool = False) -> pd.Series:
-    """Return a column as what all its cells say; ids with an exponent are text, of which no digit is made up."""
-    import pyarrow as pa
-
-    found = None if is_text else _values(cells, commas=commas)
-    if found is None or (are_ids and pa.types.is_floating(found.type) and has_exponent(cells)):
-        return as_text(cells, is_text=is_text)
-    return as_values(found, has_gaps=bool(found.null_count))
-
-
-def as_text(cells: pa.ChunkedArray, *, is_text: bool) -> pd.Series:
-    """Return cells as texts; `is_text`: of a quoted column, in which an apostrophe may stand before a formula."""
-    plain: pd.Series = cells.to_pandas().astype("str")
-    return plain.str.replace(_GUARD.pattern, "", n=1, regex=True) if is_text and _has_guard(cells) else plain
-
-
-def as_values(found: pa.ChunkedArray, *, has_gaps: bool) -> pd.Series:
-    """Return values that are not text as a column, in the dtype of one with gaps or without."""
-    import pandas as pd
-    import pyarrow as pa
-
-    if pa.types.is_integer(found.type):
-        dtype: Any = "uint64" if pa.types.is_uint64(found.type) else "int64"
-        mapper = {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}
-        whole: pd.Series = found.to_pandas(types_mapper=mapper.get)
-        return whole if has_gaps else whole.astype(dtype)
-    if pa.types.is_boolean(found.type):
-        values: pd.Series = found.to_pandas(types_mapper={pa.bool_(): pd.BooleanDtype()}.get)
-        return values if has_gaps else values.astype("bool")
-    return pd.Series(found.to_pandas())
-
-
-def has_exponent(cells: pa.ChunkedArray) -> bool:
-    """Return whether a number is written with an exponent, which has lost digits of an id."""
-    import pyarrow.compute as pc
-
-    return bool(pc.any(pc.match_substring_regex(cells, "^[^a-zA-Z]+[eE]")).as_py())
-
-
-def _has_guard(cells: pa.ChunkedArray) -> bool:
-    import pyarrow.compute as pc
-
-    return bool(pc.any(pc.match_substring_regex(cells, rf"^'(?:{_FORMULA}|')")).as_py())
-
-
-def _values(cells: pa.ChunkedArray, *, commas: bool) -> pa.ChunkedArray | None:
-    """Return the values of a column that is not text, by the form of all its cells; None for text."""
-    import pyarrow as pa
-
-    said = Said(commas=commas)
-    said.add(cells)
-    for kind in said.types:
-        with suppress(pa.ArrowInvalid):
-            return said.cast(cells, kind)
-    return None
-
-
-class Said:
-    """
-    What the cells of a column say, some of them after others.
-
-    Parameters
-    ----------
-    commas
-        Whether a comma may stand before decimals.
-    """
-
-    def __init__(self, *, commas: bool) -> None:
-        self._commas = commas
-        self._forms: list[str] | None = None
-        self._decimals = 0
-        self.has_gaps = False
-
-    @property
-    def has_values(self) -> bool:
-        """Whether a cell says anything."""
-        return self._forms is not None
-
-    def add(self, cells: pa.ChunkedArray) -> None:
-        """Take further cells into account."""
-        import pyarrow.compute as pc
-
-        there = _known(cells).drop_null()
-        self.has_gaps = self.has_gaps or len(there) < len(cells)
-        if not len(there):
-            return
-        if self._forms is None:
-            self._forms = [each for each in _FORMS[_kind_of(there[0].as_py())] if self._commas or each != "comma"]
-
-        def fits(form: str) -> bool:
-            if form == "truth":
-                return bool(pc.all(pc.is_in(there, value_set=_arrow_words(_TRUTH))).as_py())
-            return bool(pc.all(pc.match_substring_regex(there, _PATTERNS[form])).as_py())
-
-        if self._forms[:1] != ["whole"] or not fits("whole"):  # which all other numbers' forms hold
-            self._forms = [each for each in self._forms if fits(each)]
-        if {*self._forms} & {"zoned", "time"}:
-            self._decimals = max(self._decimals, _decimals_of(there))
-
-    @property
-    def types(self) -> list[pa.DataType]:
-        """The types that the values of all cells may have, the first that can hold them counts; none for text."""
-        import pyarrow as pa
-
-        form = next(iter(self._forms or ()), None)
-        unit = next(unit for unit, most in (("s", 0), ("ms", 3), ("us", 6), ("ns", 9)) if self._decimals <= most)
-        return {
-            "truth": [pa.bool_()], "whole": [pa.int64(), pa.uint64()], "real": [pa.float64()],
-            "comma": [pa.float64()], "date": [pa.date32()], "zoned": [pa.timestamp(unit, tz="UTC")],
-            "time": [pa.timestamp(unit)],
-        }.get(form or "", [])  # fmt: skip
-
-    def cast(self, cells: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
-        """Return the values of cells in one of the `types`; raise ArrowInvalid where one does not fit."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        known = _known(cells)
-        if pa.types.is_boolean(kind):
-            true = pc.is_in(known, value_set=_arrow_words(word for word, value in _TRUTH.items() if value))
-            return pc.if_else(known.is_valid(), true, None)
-        if self._forms == ["comma"]:
-            known = pc.replace_substring(known, ",", ".")
-        return known.cast(kind)
-
-
-_FORMS = {"truth": ("truth",), "number": ("whole", "real", "comma"), "time": ("date", "zoned", "time"), "text": ()}
-"""The forms of columns whose first cell is of a kind, in the order in which they are tried."""
-
-_PATTERNS = {
-    "whole": _WHOLE, "real": _REAL, "comma": _COMMA, "date": _DATE, "zoned": _TIME + _ZONE, "time": _TIME + "$"
-}  # fmt: skip
-
-
-def _known(cells: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return cells with nothing in place of words for an unknown value."""
-    import pyarrow.compute as pc
-
-    return pc.if_else(pc.is_in(cells, value_set=_arrow_words(sorted(NULLS))), None, cells)
-
-
-def _arrow_words(words: Iterable[str]) -> pa.Array:
-    import pyarrow as pa
-
-    return pa.array(list(words))
-
-
-def _kind_of(word: str) -> str:
-    """Return which form a cell may have, so that not all forms are tried on all cells."""
-    if word in _TRUTH:
-        return "truth"
-    if re.match(r"[0-9]{4}-[01][0-9]-", word):
-        return "time"
-    return "number" if re.match(_REAL, word) or re.match(_COMMA, word) else "text"
-
-
-def _decimals_of(times: pa.ChunkedArray) -> int:
-    """Return how many decimals of seconds times have at most."""
-    import pyarrow.compute as pc
-
-    tails = pc.struct_field(pc.extract_regex(times, r"[.](?P<decimals>[0-9]+)"), "decimals")
-    return pc.max(pc.binary_length(tails)).as_py() or 0
-
-
 def _geometry(
     table: pa.Table, names: list[str], path: Path, *, srid: int | str | None
 ) -> tuple[set[str], gpd.GeoSeries, Flags]:
     """Return the columns that hold the geometry, the geometry, and which rows have a damaged one."""
     import geopandas as gpd
 
-    likely = coordinates_of(names)
+    likely = positions.coordinates_of(names)
     for number, found in enumerate(likely):
         is_last = number == len(likely) - 1
         if len(found) == 1:
@@ -713,8 +403,8 @@ def _geometry(
 def _points_of(table: pa.Table, names: list[str], lonlat: tuple[str, ...], path: Path) -> tuple[Any, Flags]:
     """Return points; none where a cell says nothing, and empty ones where it says "nan"."""
     numbers, gone = [_numbers_of(table, names, name, path) for name in lonlat], np.zeros(table.num_rows, dtype=bool)
-    for columns in lonlat_columns(names):
-        check_alike(columns, lambda name: _numbers_of(table, names, name, path), path.name, FormatError)
+    for columns in positions.lonlat_columns(names):
+        positions.check_alike(columns, lambda name: _numbers_of(table, names, name, path), path.name, FormatError)
     for name in lonlat:
         gone |= ~table.column(names.index(name)).is_valid().to_numpy()
     points = frames.points(*numbers)
@@ -729,8 +419,9 @@ def _numbers_of(table: pa.Table, names: list[str], name: str, path: Path) -> Flo
     from mlygeo.formats import texts
 
     cells = table.column(names.index(name))
-    found = _values(cells, commas=True)
-    known = [text for text in cells.to_pylist() if text not in NULLS and text is not None] if found is None else []
+    found = text_values.values_of(cells, commas=True)
+    there = cells.to_pylist() if found is None else []
+    known = [text for text in there if text not in text_values.NULLS and text is not None]
     if known or (found is not None and not (pa.types.is_floating(found.type) or pa.types.is_integer(found.type))):
         odd = next((text for text in known if math.isnan(texts.real(text))), (known or ["a word"])[0])
         raise no_number(path, name, odd)
@@ -855,8 +546,8 @@ def _cells(values: pd.Series, kind: str, separator: str) -> list[str]:
             "" if null else _in_quotes(str(value), separator) for value, null in zip(values.tolist(), gone, strict=True)
         ]
     cells = pa.chunked_array([pa.array(values.astype(object).where(~gone, None), pa.string())])
-    guarded = bool(pc.any(pc.match_substring_regex(cells, rf"^(?:{_GUARDED.pattern})")).as_py())
-    is_ambiguous = guarded or _values(cells, commas=separator != ",") is not None
+    guarded = bool(pc.any(pc.match_substring_regex(cells, rf"^(?:{text_values.GUARDED.pattern})")).as_py())
+    is_ambiguous = guarded or text_values.values_of(cells, commas=separator != ",") is not None
     write_text = _guarded if guarded else str
     return [
         "" if null else _in_quotes(write_text(value), separator, always=is_ambiguous)
@@ -866,7 +557,7 @@ def _cells(values: pd.Series, kind: str, separator: str) -> list[str]:
 
 def _guarded(text: str) -> str:
     """Return a text that no spreadsheet runs as a formula."""
-    return f"'{text}" if _GUARDED.match(text) else text
+    return f"'{text}" if text_values.GUARDED.match(text) else text
 
 
 def _in_quotes(text: str, separator: str, *, always: bool = False) -> str:

@@ -39,7 +39,7 @@ STAGES = """
 import json, sys, time
 started = time.perf_counter()
 from mlygeo.store import point_sources as sources
-from mlygeo.pipelines import region as jobs
+from mlygeo.pipelines import selecting as jobs
 from mlygeo.pipelines.selection import Selection
 from mlygeo.spatial import nearest, projection
 spent, open_now = {"imports": time.perf_counter() - started}, []

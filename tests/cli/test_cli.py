@@ -236,8 +236,8 @@ def test_the_help_of_a_verb_loads_the_module_of_that_verb_alone():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stderr.strip() == (
-        "['mlygeo.pipelines.arguments', 'mlygeo.pipelines.job', 'mlygeo.pipelines.options', 'mlygeo.pipelines.region',"
-        " 'mlygeo.pipelines.renamed', 'mlygeo.pipelines.sources']"
+        "['mlygeo.pipelines.arguments', 'mlygeo.pipelines.job', 'mlygeo.pipelines.options',"
+        " 'mlygeo.pipelines.renamed', 'mlygeo.pipelines.selecting', 'mlygeo.pipelines.sources']"
     )
 
 

@@ -184,11 +184,37 @@ def test_names_of_files_are_those_that_a_download_gives(some, bundled):
     assert mlygeo.quality(known, pictures=bundled)["blur"].notna().tolist() == [True, False, False]
 
 
-def test_pictures_of_one_name_are_said(some, bundled, caplog):
+def test_of_several_pictures_of_one_name_none_is_measured(some, bundled):
+    other = some["id"].iloc[0]
     (bundled / "again").mkdir()
     shutil.copy(bundled / f"{STREET}.jpg", bundled / "again")
-    mlygeo.quality(some, pictures=bundled)
-    assert "1 picture in" in caplog.text
+    with pytest.raises(FrameError, match=f"has no picture of any of these images: 2 files in .* are named {STREET}"):
+        mlygeo.quality(some, pictures=bundled)
+    shutil.copy(bundled / f"{STREET}.jpg", bundled / f"{other}.jpg")
+    found = mlygeo.quality(some, pictures=bundled)
+    row = found[found["id"] == STREET].iloc[0]
+    assert pd.isna(row["blur"])
+    assert row["picture_error"].startswith("2 files in")
+    summary = found.attrs["summary"]
+    assert (summary["measured"], summary["failed"], summary["without_picture"]) == (1, 1, 1)
+    assert summary["failed_pictures"] == [row["picture_error"]]
+
+
+def test_quality_and_views_take_the_same_files(some, bundled, tmp_path):
+    """A picture that was added to a folder of downloads is found by its name; masks and hidden files are not taken."""
+    two = some.iloc[:2]
+    with serve(two, token=TOKEN) as server:
+        fetch(server, two, tmp_path / "pictures")
+    one = some[some["id"] == STREET]
+    for name in (f"{STREET}.jpg", f"{STREET}.png", f".{STREET}.jpg"):
+        shutil.copy(bundled / f"{STREET}.jpg", tmp_path / "pictures" / name)
+    measured = mlygeo.quality(one, pictures=tmp_path / "pictures")
+    assert measured["blur"].notna().all()
+    made = mlygeo.views(
+        one, pictures=tmp_path / "pictures", output=tmp_path / "views", relative_to="north", size="64",
+        required_disk_space=0, workers=1,
+    )  # fmt: skip
+    assert made["error"].isna().all()
 
 
 def test_options_change_who_looks_against_the_light(images):

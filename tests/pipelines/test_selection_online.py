@@ -136,3 +136,31 @@ def test_the_functions_fetch_as_the_verbs_do(online, tmp_path):
     assert set(tiles["status"]) == {"fetched"}
     images = mlygeo.read_tiles(tiles, region=region)
     assert_geodataframe_equal(images, mlygeo.tiles(region, tile_cache=tmp_path / "cache")[images.columns])
+
+
+SWAPPED = "48.7624,9.1616,48.7789,9.1759"
+"""The box with latitudes before longitudes: valid, and in Ethiopia."""
+
+
+@pytest.mark.parametrize(
+    "verb", [["tiles"], ["tiles", "-o", "parts/"], ["select", "--points", "points.csv"], ["download"]]
+)
+def test_where_a_box_lies_is_said_and_what_it_is_with_its_axes_exchanged(online, capsys, tmp_path, verb):
+    (tmp_path / "points.csv").write_text("point_id,lon,lat\n1,48.77,9.17\n")
+    status, _, err = run(capsys, verb[0], "--bbox", SWAPPED, *verb[1:])
+    assert status == 0, err
+    assert "the box is 9.1616–9.1759°N, 48.7624–48.7789°E, 1.8 km by 1.6 km" in err
+    assert f"if latitude and longitude are swapped, give --bbox {BBOX}" in err
+
+
+def test_where_a_box_lies_is_said_before_and_after_its_tiles_are_fetched(online, capsys, tmp_path):
+    for more in (["--dry-run"], ["-o", tmp_path / "images.parquet"], ["-o", f"{tmp_path}/parts/"], ["--tiles-only"]):
+        status, _, err = run(capsys, "tiles", "--bbox", BBOX, *more)
+        assert status == 0, err
+        assert "; the box is 48.7624–48.7789°N, 9.1616–9.1759°E, 1 km by 1.8 km" in err
+        assert "swapped" not in err
+    corners = [[9.1616, 48.7624], [9.1759, 48.7624], [9.1616, 48.7789], [9.1616, 48.7624]]
+    (tmp_path / "here.geojson").write_text(json.dumps({"type": "Polygon", "coordinates": [corners]}))
+    status, _, err = run(capsys, "tiles", "--region", tmp_path / "here.geojson", "--dry-run")
+    assert status == 0, err
+    assert "the box is" not in err

@@ -390,7 +390,8 @@ def test_on_the_command_line_a_slash_or_a_dataset_that_is_there_says_dataset(tmp
     words = ["tiles", f"--bbox={west},{south},{east},{north}", "--tile-cache", "cache", "--no-config", "-o"]
     status, out, said = run(capsys, *words, "set/", "--json")
     assert (status, json.loads(out)["parts"]) == (0, 1), said
-    assert "in 1 part\nset  set.partitions.parquet" in said
+    assert "in 1 part; the box is" in said
+    assert "\nset  set.partitions.parquet" in said
     status, out, said = run(capsys, *words, "set", "--json")
     assert (status, json.loads(out)["written"], "0 of them written anew" in said) == (0, 0, True)
     assert run(capsys, *words, "one.parquet")[0] == 0

@@ -227,7 +227,7 @@ def test_an_area_of_use_elsewhere_is_an_error_that_names_a_better_crs():
     with pytest.raises(CrsError) as caught:
         geodesy.check_srid(28992, STUTTGART)
     assert str(caught.value) == (
-        "EPSG:28992 covers the Netherlands (3.2–7.2°E, 50.8–53.7°N); the region lies at 9.16°E, 48.77°N"  # noqa: RUF001
+        "EPSG:28992 covers the Netherlands (3.2–7.2°E, 50.8–53.7°N); the region lies at 9.16°E, 48.77°N"
     )
     assert caught.value.hint == "use `srid=25832`, or `force_srid=True` to go on"
     assert geodesy.check_srid(28992, STUTTGART, force=True).srid == 28992

@@ -11,6 +11,7 @@ import time
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import pyogrio
 import pytest
 import shapely
 from geopandas.testing import assert_geodataframe_equal
@@ -270,3 +271,23 @@ def test_without_psycopg_the_message_names_the_extra(monkeypatch):
         mlygeo.read_frame("postgresql:///x?table=y")
     assert "install" in raised.value.hint
     assert "psycopg" in raised.value.hint or "postgis" in raised.value.hint
+
+
+@pytest.mark.parametrize("ending", ["gpkg", "fgb", "sqlite"])
+@pytest.mark.parametrize("kind", sorted(frames.SCHEMAS))
+def test_a_frame_without_rows_tells_crs_and_kind_of_geometry(tmp_path, kind, ending):
+    """Else QGIS opens it as a table without geometry."""
+    schema = frames.SCHEMAS[kind]
+    for name, frame in (("empty", frames.empty(schema)), ("plain", frames.empty(schema)[["geometry"]])):
+        path = tmp_path / f"{name}.{ending}"
+        mlygeo.write_frame(frame, path)
+        info = pyogrio.read_info(path)
+        assert info["crs"] == "EPSG:4326"
+        assert info["geometry_type"] == ("Unknown" if name == "plain" else schema.geometry)
+        assert mlygeo.read_frame(path).columns.tolist() == frame.columns.tolist()
+
+
+def test_shapes_tell_their_kind_even_if_columns_say_another(tmp_path):
+    frame = gpd.GeoDataFrame({"point_id": [1]}, geometry=gpd.GeoSeries.from_wkt(["LINESTRING (9 48, 9 49)"]), crs=4326)
+    mlygeo.write_frame(frame, tmp_path / "lines.gpkg")
+    assert pyogrio.read_info(tmp_path / "lines.gpkg")["geometry_type"] == "LineString"

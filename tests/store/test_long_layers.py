@@ -18,7 +18,7 @@ from shapely import Point
 import mlygeo
 from mlygeo import store
 from mlygeo.errors import FrameError, MlygeoError
-from mlygeo.store import gdal, lost
+from mlygeo.store import gdal, long_layers, lost
 from mlygeo.store.datasets import sources
 
 VALUES = {
@@ -67,16 +67,19 @@ def facts(read, caplog):
 
 
 def in_pieces(path, folder):
-    long = gdal.LongLayer.of(path, None, folder)
+    long = long_layers.LongLayer.of(path, None, folder)
     assert long is not None
     pieces = list(long.frames())
     for piece in pieces:
         assert [*piece.columns] == [*pieces[0].columns]
     held = [piece for piece in pieces if len(piece)] or pieces[:1]
-    return pd.concat(held, ignore_index=True)
+    found = pd.concat(held, ignore_index=True)
+    found.attrs["left_out"] = long.left_out
+    return found
 
 
 def assert_same(found, expected):
+    assert found.attrs["left_out"] == expected.attrs.get("left_out", {})
     assert found.dtypes.to_dict() == expected.dtypes.to_dict()
     assert found.crs == expected.crs
     pd.testing.assert_frame_equal(
@@ -104,13 +107,17 @@ def test_features_at_a_time_are_those_of_the_whole(caplog, rows, as_lines, crs, 
     caplog.set_level(logging.WARNING)
     member = {} if crs is None else {"crs": {"type": "name", "properties": {"name": crs}}}
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gdal, "ROWS_AT_ONCE", at_once)
+        patch.setattr(long_layers, "ROWS_AT_ONCE", at_once)
         path = Path(folder) / ("rows.geojsonl" if as_lines else "rows.geojson")
         if as_lines:
             lines = [json.dumps(row) for row in rows]
             path.write_text("\n".join([*lines, '{"type": "Fea'] if odd_line else lines) + "\n")
         else:
             path.write_text(json.dumps({"type": "FeatureCollection", **member, "features": rows}))
+        if not as_lines and {str, float} <= {type(row["properties"].get("value")) for row in rows}:
+            (Path(folder) / "copy").mkdir()
+            assert long_layers.LongLayer.of(path, None, Path(folder) / "copy") is None  # it is read as the whole
+            return
         expected = facts(lambda: store.read_frame(path), caplog)
         found = facts(lambda: in_pieces(path, Path(folder)), caplog)
         assert found[1:] == expected[1:]
@@ -146,9 +153,9 @@ def test_a_dataset_of_a_long_file_has_the_bytes_of_a_short_one(tmp_path, monkeyp
         frame.drop(columns="creator_id")[frame.geometry.notna()].to_file(path, **({"driver": driver} if driver else {}))
     mlygeo.partition(path, tmp_path / "short", rows_per_part=100)
     monkeypatch.setattr(sources, "LONG_BYTES", 0)
-    monkeypatch.setattr(gdal, "ROWS_AT_ONCE", 90)
+    monkeypatch.setattr(long_layers, "ROWS_AT_ONCE", 90)
     looked = []
-    monkeypatch.setattr(gdal.LongLayer, "_look_through", lambda self, run=gdal.LongLayer._look_through: (
+    monkeypatch.setattr(long_layers.LongLayer, "_look_through", lambda self, run=long_layers.LongLayer._look_through: (
         looked.append(self.path), run(self)))  # fmt: skip
     mlygeo.partition(path, tmp_path / "long", rows_per_part=100)
     assert looked == [path]
@@ -163,7 +170,7 @@ def test_a_dataset_of_a_long_file_has_the_bytes_of_a_short_one(tmp_path, monkeyp
 @pytest.mark.parametrize("size", [0, 32_000_000])
 def test_a_position_that_is_none_is_told_by_its_row_in_the_file(tmp_path, monkeypatch, size):
     monkeypatch.setattr(sources, "LONG_BYTES", size)
-    monkeypatch.setattr(gdal, "ROWS_AT_ONCE", 4)
+    monkeypatch.setattr(long_layers, "ROWS_AT_ONCE", 4)
     rows = [{"type": "Feature", "properties": {"a": 1},
              "geometry": {"type": "Point", "coordinates": [500 if number == 9 else 9, 48]}}
             for number in range(12)]  # fmt: skip
@@ -200,7 +207,7 @@ def gpx(draw):
 def test_points_of_gpx_at_a_time_are_those_of_the_whole(caplog, text, at_once, piece):
     caplog.set_level(logging.WARNING)
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gdal, "ROWS_AT_ONCE", at_once)
+        patch.setattr(long_layers, "ROWS_AT_ONCE", at_once)
         path = Path(folder) / "rows.gpx"
         path.write_text(text)
         expected = facts(lambda: store.read_frame(path), caplog)
@@ -228,7 +235,7 @@ def test_points_of_shapefiles_at_a_time_are_those_of_the_whole(caplog, rows, pla
     frame = frame.assign(day=pd.to_datetime(frame["day"]), creator_id=frame["creator_id"].astype("Int64"))
     shapes = [None if place is None else Point(place) for place in places[: len(frame)]]
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gdal, "ROWS_AT_ONCE", at_once)
+        patch.setattr(long_layers, "ROWS_AT_ONCE", at_once)
         path = Path(folder) / "rows.shp"
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -269,7 +276,7 @@ def test_the_size_of_a_shapefile_is_that_of_its_attributes_too(tmp_path):
 def test_other_json_is_read_as_a_whole(tmp_path, value):
     path = tmp_path / "rows.geojson"
     path.write_text(json.dumps(value))
-    assert gdal.LongLayer.of(path, None, tmp_path) is None
+    assert long_layers.LongLayer.of(path, None, tmp_path) is None
 
 
 CURVE = {"type": "CircularString", "coordinates": [[9, 48], [10, 49], [11, 48]]}
@@ -297,7 +304,7 @@ def test_what_gdal_reads_in_another_way_is_read_as_the_whole(tmp_path, caplog, f
     path.write_text(json.dumps(more | {"features": features}) if ending == ".geojson" else lines)
     (tmp_path / "copy").mkdir()
     expected = facts(lambda: store.read_frame(path), caplog)
-    long = facts(lambda: gdal.LongLayer.of(path, None, tmp_path / "copy"), caplog)
+    long = facts(lambda: long_layers.LongLayer.of(path, None, tmp_path / "copy"), caplog)
     if long[0] is None and long[1] is None:  # it is read as the whole
         return
     found = facts(lambda: in_pieces(path, tmp_path / "copy"), caplog)
@@ -312,3 +319,18 @@ def test_kinds_of_json_fg_are_layers_to_choose_from(tmp_path):
     path.write_text(json.dumps(JSON_FG | {"features": kinds}))
     with pytest.raises(FrameError, match=r"has several layers: river \(Point\), road \(Point\)"):
         store.read_frame(path)
+
+
+def test_wide_rows_are_read_fewer_at_a_time(tmp_path, monkeypatch):
+    """Memory hangs on the bytes of rows: a point of GPX may have two hundred, or thousands."""
+    path = tmp_path / "wide.gpx"
+    point = '<wpt lat="48" lon="9"><name>{}</name><desc>' + "x" * 5000 + "</desc></wpt>"
+    path.write_text(
+        f'<gpx version="1.1" xmlns="http://www.topografix.com/GPX/1/1">{"".join(map(point.format, range(60)))}</gpx>'
+    )
+    monkeypatch.setattr(long_layers, "BYTES_AT_ONCE", 50_000)
+    pieces = [len(piece) for piece in long_layers.LongLayer.of(path, None, tmp_path).frames()]
+    assert sum(pieces) == 60
+    assert max(pieces) <= 10
+    monkeypatch.setattr(long_layers, "BYTES_AT_ONCE", 1)
+    assert {len(piece) for piece in long_layers.LongLayer.of(path, None, tmp_path).frames()} == {1}

@@ -1,6 +1,7 @@
 """What GDAL passes over in a file is counted, or said."""
 
 import geopandas as gpd
+import numpy as np
 import pytest
 
 import mlygeo
@@ -59,8 +60,59 @@ def test_points_of_gpx_that_were_not_read_are_named(tmp_path, caplog):
     path = tmp_path / "ride.gpx"
     path.write_text(gpx(WAY_POINT, TRACK))
     assert len(mlygeo.read_frame(path)) == 1
-    assert "only its waypoints were read; it has 2 track points, too: ride.gpx:track_points reads them" in caplog.text
+    said = "only its waypoints were read; it has 2 track points, too: ride.gpx:track_points reads them"
+    assert said in caplog.text
     assert len(mlygeo.read_frame(f"{path}:track_points")) == 2
+
+
+ROUTE = '<rte><rtept lat="48" lon="9"/></rte>'
+
+
+def test_points_of_gpx_that_were_not_read_are_counted(tmp_path, monkeypatch, capsys):
+    """In files that are read as a whole and some rows at a time, and once: not again of what is made of them."""
+    path = tmp_path / "ride.gpx"
+    path.write_text(gpx(WAY_POINT, ROUTE, TRACK, WAY_POINT.replace("lat", "at")))
+    beside = {"track points beside its waypoints": 2, "route points beside its waypoints": 1}
+    left_out = {**beside, "points without latitude and longitude": 1}
+    assert mlygeo.read_frame(path).attrs["left_out"] == left_out
+    assert "left_out" not in mlygeo.read_frame(path, layer="tracks").attrs
+    for long_bytes in (32_000_000, 0):
+        with monkeypatch.context() as patched:
+            patched.setattr("mlygeo.store.datasets.sources.LONG_BYTES", long_bytes)
+            made = mlygeo.partition(path, tmp_path / f"parts-{long_bytes}")
+        assert made.attrs["summary"]["left_out"] == left_out
+    summary = mlygeo.convert(path, tmp_path / "points.parquet").attrs["summary"]
+    assert summary["left_out"] == left_out
+    assert mlygeo.convert(tmp_path / "points.parquet", tmp_path / "points.geojson").attrs["summary"]["left_out"] == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "left_out"),
+    [
+        ("rows.geojsonl", f"{FEATURE.format(1)}\nno feature\n", {"lines that are no features": 1}),
+        ("rows.csv", "id,geometry\n1,POINT (9 48)\n2,POINT (9 48\n", {"rows with damaged geometry": 1}),
+    ],
+)
+@pytest.mark.parametrize("long_bytes", [32_000_000, 0])
+def test_what_is_passed_over_is_counted_in_datasets(tmp_path, monkeypatch, name, text, left_out, long_bytes):
+    (tmp_path / name).write_text(text)
+    monkeypatch.setattr("mlygeo.store.datasets.sources.LONG_BYTES", long_bytes)
+    summary = mlygeo.partition(tmp_path / name, tmp_path / "parts").attrs["summary"]
+    assert (summary["rows"], summary["left_out"]) == (1, left_out)
+
+
+def test_a_region_of_gpx_has_lines_of_one_point_too(tmp_path):
+    """A route, or a track, of one point is a place and no line."""
+    path = tmp_path / "ride.gpx"
+    path.write_text(gpx(ROUTE))
+    alone = mlygeo.Region.from_file(path, buffer=100)
+    path.write_text(gpx(WAY_POINT))
+    assert alone.geometry.equals_exact(mlygeo.Region.from_file(path, buffer=100).geometry, 1e-9)
+    far = ROUTE.replace("48", "47")
+    path.write_text(gpx(TRACK, far, far.replace("</rte>", '<rtept lat="47" lon="9.1"/></rte>'), WAY_POINT))
+    region = mlygeo.Region.from_file(path, buffer=100)
+    assert region.contains(*np.array([[9.0, 9.05, 9.0], [47.0, 47.0, 48.05]])).all()
+    assert region.left_out == {}
 
 
 @pytest.mark.parametrize("part", [WAY_POINT, TRACK])

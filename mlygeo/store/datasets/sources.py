@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from mlygeo import degrees, store
+from mlygeo import degrees, frames, store
 from mlygeo.errors import FileError, FrameError
 from mlygeo.store import gdal, stac, text
 from mlygeo.store.datasets import files, items
 from mlygeo.store.datasets.form import Form, plain
 from mlygeo.store.datasets.source import Source, Span
+from mlygeo.store.long_layers import LongLayer
 from mlygeo.store.long_tables import LongTable
 from mlygeo.store.parquet import encodings, metadata
 from mlygeo.store.parquet.files import GeoFile, reading
@@ -385,17 +386,17 @@ def _heights(values: pa.ChunkedArray, file: GeoFile) -> int:
     return int(shapely.has_z(shapes).sum())
 
 
-def _long(file: files.File, path: Path, folder: Path) -> LongTable | gdal.LongLayer | None:
+def _long(file: files.File, path: Path, folder: Path) -> LongTable | LongLayer | None:
     """Return a long file of text or of GDAL, to be read some rows at a time; None for one that is read as a whole."""
     if path.suffix.lower() in text.SEPARATORS:
         if file.layer is not None:
             raise FrameError(f"{file.name} has no layers", hint="leave out the layer")
         return LongTable(path, folder)
-    return gdal.LongLayer.of(path, file.layer, folder)
+    return LongLayer.of(path, file.layer, folder)
 
 
 def _of_long(
-    long: LongTable | gdal.LongLayer,
+    long: LongTable | LongLayer,
     file: files.File,
     folder: Path,
     number: int,
@@ -412,7 +413,10 @@ def _of_long(
         )
         found.append(replace(source, of=file.name, first=sum(each.rows for each in found)))
     more = long.attrs if isinstance(long, LongTable) else {}
-    return [replace(source, attrs={**source.attrs, **more}) for source in found]
+    told = [
+        {**source.attrs, **more, "left_out": {} if number else long.left_out} for number, source in enumerate(found)
+    ]
+    return [replace(source, attrs=attrs) for source, attrs in zip(found, told, strict=True)]
 
 
 def _of_frame(frame: Any, folder: Path, number: int, *, generation: int, choice: Choice | None, name: str) -> Source:
@@ -424,7 +428,7 @@ def _of_frame(frame: Any, folder: Path, number: int, *, generation: int, choice:
     if (shapely.get_type_id(np.asarray(frame.geometry.values)) > shapely.GeometryType.POINT).any():
         raise FrameError(f"{name} contains geometries other than points")
     if frame.crs is None:
-        raise FrameError(f"{name} has no CRS", hint="set_crs(4326) where the coordinates are degrees")
+        raise FrameError(f"{name} has no CRS", hint=frames.crs_hint(name))
     written = folder / f"input-{number}.parquet"
     try:
         parquet.write(frame, written)

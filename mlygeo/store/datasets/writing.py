@@ -302,6 +302,9 @@ def histogram(given: Plan) -> tuple[Told, tuple[Rows, Rows]]:
         _add(told.left_out, counts["left_out"])
     if unread := sum(source.rows - source.rows_read for source in work.sources):
         _add(told.left_out, {choosing.OUTSIDE: unread})
+    for source in work.sources:
+        if source.of:  # what its frame says was left out when the file was read
+            _add(told.left_out, source.attrs.get("left_out") or {})
     return told, counting.merged([counting.counted(work, piece) for piece in range(len(work.pieces))])
 
 
