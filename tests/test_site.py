@@ -22,7 +22,7 @@ PHONE = 390
 
 OTHER_SITES = {
     "creativecommons.org", "docs.mlcommons.org", "docs.protomaps.com", "epsg.io", "geopandas.org", "github.com",
-    "keepachangelog.com", "orcid.org",
+    "keepachangelog.com", "orcid.org", "osmdata.openstreetmap.de",
     "panoramax.fr", "semver.org", "www.mapillary.com", "www.openstreetmap.org", "www.researchobject.org",
     "www.w3.org",
 }  # fmt: skip
