@@ -12,9 +12,12 @@ import subprocess
 import sys
 import time
 import urllib.request
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NOT_ASKED = "@jupyterlab/apputils-extension/notification.jupyterlab-settings"
 """The setting of whether news may be fetched, which JupyterLab asks for otherwise."""
@@ -119,7 +122,9 @@ class Notebook:
     def text(self, number: int) -> str:
         """Return the text below a cell."""
         cell = f"window.jupyterapp.shell.currentWidget.content.widgets[{number}].node"
-        return self.browser.ask(f"[...{cell}.querySelectorAll('.jp-OutputArea-output')].map(e => e.innerText).join('\\n')")
+        return self.browser.ask(
+            f"[...{cell}.querySelectorAll('.jp-OutputArea-output')].map(e => e.innerText).join('\\n')"
+        )
 
     def place(self, number: int, what: str = ".jp-OutputArea-output") -> tuple[int, int, int, int]:
         """Return left, top, width and height of something below a cell, pixels."""
