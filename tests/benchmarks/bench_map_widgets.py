@@ -145,15 +145,20 @@ def measure(way: str, count: int, script: bytes, *, counting: bool) -> dict[str,
 def _seen(notebook: jupyterlab.Notebook, started: float) -> bool:
     """Wait until there are images below the cell; return whether there are."""
     while time.perf_counter() - started < PATIENCE_S:
-        notebook.browser.answer()
-        left, top, width, height = notebook.place(1)
-        if height < 500:
-            continue
-        time.sleep(0.2)  # looking takes time of the processor, too
-        picture = notebook.browser.screenshot()[top + 60 : top + height - 60, left + 60 : left + width - 260].astype(int)
-        if ((picture[..., 0] > 150) & (picture[..., 0] > picture[..., 2] + 60)).mean() > 2e-4:
-            return True
+        with contextlib.suppress(AssertionError):  # the page is too busy to answer for a minute
+            if _shows(notebook):
+                return True
     return False
+
+
+def _shows(notebook: jupyterlab.Notebook) -> bool:
+    notebook.browser.answer()
+    time.sleep(0.2)  # looking takes time of the processor, too
+    left, top, width, height = notebook.place(1)
+    if height < 500:
+        return False
+    picture = notebook.browser.screenshot()[top + 60 : top + height - 60, left + 60 : left + width - 260].astype(int)
+    return bool(((picture[..., 0] > 150) & (picture[..., 0] > picture[..., 2] + 60)).mean() > 2e-4)
 
 
 def _dragged(notebook: jupyterlab.Notebook, *, own: bool, steps: int = 30) -> dict[str, float]:
