@@ -170,6 +170,20 @@ def test_no_page_is_wider_than_a_phone(browser, site, pages):
     assert not wide
 
 
+OUTSIDE = """[...document.querySelectorAll("rect[rx='8']")].flatMap(rect => {
+  const {x, y, width, height} = rect.getBBox();
+  const inside = (box) => box.x >= x && box.x < x + width && box.y >= y && box.y < y + height;
+  return [...document.querySelectorAll("text")].filter(text => inside(text.getBBox()))
+    .filter(text => text.getBBox().x + text.getBBox().width > x + width).map(text => text.textContent);
+})"""
+
+
+def test_words_in_the_picture_of_the_package_stay_in_their_boxes(browser, site):
+    opened(browser, site, "architecture.svg")
+    assert browser.ask("document.querySelectorAll('text').length") > 50
+    assert browser.ask(OUTSIDE) == []
+
+
 @pytest.mark.parametrize("words", ["bounding box", "percept", "duplicate"])
 def test_the_search_finds_pages_from_the_disk(browser, site, words):
     opened(browser, site, "tutorial.html")

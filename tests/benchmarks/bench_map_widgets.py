@@ -95,7 +95,9 @@ class Served(chromium.Browser):
 
     def received(self) -> int:
         """Return the bytes of messages that were received."""
-        got = [each["params"]["response"] for each in self.events if each.get("method") == "Network.webSocketFrameReceived"]
+        got = [
+            each["params"]["response"] for each in self.events if each.get("method") == "Network.webSocketFrameReceived"
+        ]
         return sum(len(each["payloadData"]) * (3 if each["opcode"] == 2 else 4) // 4 for each in got)
 
     @contextlib.contextmanager
@@ -197,7 +199,9 @@ def main() -> None:
     given = parser.parse_args()
     missing = [name for name in ("jupyterlab", "lonboard", "anywidget") if importlib.util.find_spec(name) is None]
     if missing or (script := fetch(given.folder)) is None:
-        print(f"widgets: {' and '.join(missing or ['parquet-wasm by npm'])} is not there, so that they are not compared")
+        print(
+            f"widgets: {' and '.join(missing or ['parquet-wasm by npm'])} is not there, so that they are not compared"
+        )
         return
     for count in given.images:
         print(f"\nwidgets in JupyterLab: {count:,} images (drawn in software)")
