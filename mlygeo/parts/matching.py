@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -300,17 +301,24 @@ def _best(
     if "heading" in terms:
         pano = truths_of(images, "is_pano")[0] if pano is None else pano
         heading = floats_of(images, "compass_angle") if heading is None else heading
-    sequence: Whole | Whole32 | None = None
-    wanted: Whole32 | None = None
-    if "same_sequence" in terms and neighbours is not None:
-        sequence, wanted = preferred.sequences_beside(images, neighbours)
-    elif "same_sequence" in terms:
-        sequence = preferred.sequences(images)
+
+    def numbered() -> tuple[Whole | Whole32 | None, Whole32 | None]:
+        if "same_sequence" not in terms:
+            return None, None
+        return (
+            (preferred.sequences(images), None)
+            if neighbours is None
+            else preferred.sequences_beside(images, neighbours)
+        )
+
+    with ThreadPoolExecutor(1) as pool:  # texts are numbered while terms are computed
+        ahead = pool.submit(numbered)
+        own = preferred.own_scores(images, preference, pano=pano)
+        sequence, wanted = ahead.result()
     return best.match(
         *points.lonlat, *images.lonlat, keyed.ranks, preference=preference,
         compared=best.Compared(
-            preferred.own_scores(images, preference), compared.point_bearing, heading, pano,
-            sequence,
+            own, compared.point_bearing, heading, pano, sequence,
             None if preference.per is None else preferred.groups(images, preference.per),
         ),
         point_id=compared.point_id, point_xy=compared.point_xy, image_xy=compared.image_xy, projection=projection,

@@ -20,7 +20,7 @@ from mlygeo.store.points import Behind
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mlygeo.arrays import Floats, Whole, Whole32
+    from mlygeo.arrays import Flags, Floats, Whole, Whole32
     from mlygeo.parts.images import Images
     from mlygeo.spatial.best import Preference
     from mlygeo.store.point_sources import Points
@@ -57,13 +57,25 @@ def check_columns(
         )
 
 
-def own_scores(images: Points, preference: Preference) -> Floats:
-    """Return what the terms of each image alone add to its score; in the memory of one column, part by part."""
+def own_scores(images: Points, preference: Preference, *, pano: Flags | None = None) -> Floats:
+    """
+    Return what the terms of each image alone add to its score; in the memory of one column, part by part.
+
+    Parameters
+    ----------
+    images
+        Images with the columns that the preference needs.
+    preference
+        The preference.
+    pano
+        Which of them are known to be panoramas, where that has been read.
+    """
     own = np.zeros(len(images))
     if preference.rule is not None:
         for term, column in IMAGE_TERMS.items():
             if term in preference.rule.weights:
-                parts = (_values(term, part) for part in images.parts(column))
+                known = [pano] if term == "panorama" and pano is not None else None
+                parts = (_values(term, part) for part in images.parts(column)) if known is None else known
                 scores.add_term(own, preference.rule, term, parts, preference.as_of_us)
     return own
 
@@ -144,7 +156,8 @@ def unknown(images: Points, preference: Preference, *, of_things: bool = False) 
                 count, late = _ages(images, preference.as_of_us or 0)
                 found["images taken after `as_of`, whose term age is 1"] = late
             elif term == "heading":
-                count = int(np.count_nonzero(_gaps(images, column) & ~_panoramas(images)))
+                gaps = _gaps(images, column)
+                count = int(np.count_nonzero(gaps & ~_panoramas(images))) if gaps.any() else 0
             else:
                 count = _count_gaps(images, column)
             found[f"images without '{column}', whose term {term} is 0"] = count

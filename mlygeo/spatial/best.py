@@ -23,7 +23,7 @@ from mlygeo.spatial.nearest import Matches
 from mlygeo.spatial.scores import Rule, Scoring, along_street, decay, is_wanted
 
 if TYPE_CHECKING:
-    from mlygeo.arrays import Flags, Floats, Rows, Whole, Whole32
+    from mlygeo.arrays import Bytes, Flags, Floats, Rows, Whole, Whole32
     from mlygeo.spatial.grid import PairTest
     from mlygeo.spatial.planes import InPlane
     from mlygeo.spatial.projection import Projection
@@ -227,10 +227,11 @@ def match(
     unit_m = nearest.unit_of(projection, point_xy, image_xy)
     parts = [_InPlane.of(plane, points, preference, known, unit_m) for plane in planes]
     nobody, first = np.full(len(points[0]), -1, dtype=np.int32), None
+    close = np.zeros(len(points[0]), dtype=np.uint8)
     if preference.rule is not None and "same_sequence" in preference.rule.weights and len(key_rank):
         if point_id is None:
             point_id = np.arange(len(points[0]))
-        first = _gathered([part.pairs(1, nobody) for part in parts])
+        first = _gathered([part.pairs(1, nobody, close=close) for part in parts])
         if wanted is None:
             wanted = _wanted(first, known.sequence, _neighbours(points, point_id, projection, point_xy))
     wanted = nobody if wanted is None else wanted
@@ -239,7 +240,7 @@ def match(
     elif first is None or k > 1 or known.group is not None:
         point, image, square, score = _gathered([part.pairs(k, wanted) for part in parts])
     else:
-        point, image, square, score = _gathered([part.pairs_again(first, wanted) for part in parts])
+        point, image, square, score = _gathered([part.pairs_again(first, wanted, close) for part in parts])
     rank = within_runs(point) + 1
     distance_m = np.sqrt(square) * unit_m
     found = Best(Matches(point, image, distance_m, rank))
@@ -338,28 +339,42 @@ class _InPlane:
             return self.plane.test
         return self.strip if self.plane.test is None else Both(self.plane.test, self.strip)
 
-    def pairs(self, k: int, wanted: Whole32) -> Pairs:
-        """Return the pairs of k images each, by rows among all, in the order of points and ranks."""
+    def pairs(self, k: int, wanted: Whole32, *, close: Bytes | None = None) -> Pairs:
+        """
+        Return the pairs of k images each, by rows among all, in the order of points and ranks.
+
+        With one image each, `close` is set to 1 for points, among all, where another one may come as near to it as
+        rounding reaches.
+        """
         scoring = self._scoring(wanted)
+        told = None if close is None else np.zeros(len(self.plane.points[0]), dtype=np.uint8)
         if self.group is not None:
             point, image, square, score = self._of_groups(k, scoring, self.group)
         else:
             point, image, score = knn.each_id_once(
-                lambda ask, only: self._search(only, scoring, _nothing(len(self.plane.points[0]), ask)),
+                lambda ask, only: self._search(only, scoring, _nothing(len(self.plane.points[0]), ask), close=told),
                 self.plane.key_rank, k,
             )  # fmt: skip
             square = self._squares(point, image)
+        if close is not None and told is not None:
+            close[self.plane.points_among_all(np.arange(len(told)))] = told
         return self.plane.points_among_all(point), self.plane.images_among_all(image), square, score
 
-    def pairs_again(self, first: Pairs, wanted: Whole32) -> Pairs:
-        """Return the pairs of an image each, of those and the images of the sequences that are wanted."""
+    def pairs_again(self, first: Pairs, wanted: Whole32, close: Bytes) -> Pairs:
+        """
+        Return the pairs of an image each, of those and the images of the sequences that are wanted.
+
+        Where the image is of that sequence, and no other one is close, it stays: no term can bring another before it.
+        """
         scoring = self._scoring(wanted)
         _, point, image = self._here(first[0], first[1])
         found = scores, squares, rows = _nothing(len(self.plane.points[0]), 1)
         squares[point, 0], rows[point, 0] = self._squares(point, image), image
         scores[point, 0] = scoring(point, image, squares[point, 0])
         if scoring.same_sequence:
-            self._search(np.flatnonzero(scoring.wanted >= 0), scoring, found, again=True)
+            want = scoring.wanted[point]
+            open_ = (want >= 0) & ((scoring.sequence[image] != want) | (self.plane.of_points(close)[point] > 0))
+            self._search(point[open_], scoring, found, again=True)
         point = np.flatnonzero(rows[:, 0] >= 0)
         image, score = rows[point, 0], scores[point, 0]
         square = self._squares(point, image)
@@ -395,13 +410,19 @@ class _InPlane:
         return square
 
     def _search(
-        self, only: Rows | None, scoring: Scoring, found: tuple[Floats, Floats, Rows], *, again: bool = False
+        self,
+        only: Rows | None,
+        scoring: Scoring,
+        found: tuple[Floats, Floats, Rows],
+        *,
+        again: bool = False,
+        close: Bytes | None = None,
     ) -> tuple[Floats, Rows]:
         """
         Return scores and rows of the k best images of points, shape (points, k).
 
         They are filled into what was found, scores, squared distances and rows. To search again is to look at images
-        of the sequences that are wanted, which may come before what was found.
+        of the sequences that are wanted, which may come before what was found; all `only` have an image then.
         """
         plane = self.plane
         scores, squares, rows = found
@@ -423,18 +444,26 @@ class _InPlane:
                 at = point[best], rank[best]
                 scores[at], rows[at] = score[order[best]], image[order[best]]
 
+            if close is not None:
+                close[:] = 1
             candidates.each_block(plane.points, plane.images, radius=plane.limit, test=self.test, work=keep, only=only)
             return scores, rows
+        options = {"limit_square": knn.largest_square(plane.limit), "heading": plane.test, "strip": self.strip}
         todo, chosen = knn.usable(plane.points, plane.images, only)
         if not len(todo) or not (len(plane.key_rank) if chosen is None else len(chosen)):
+            return scores, rows
+        if again:
+            code.search_again(
+                plane.points, plane.images, plane.key_rank, only=todo, scoring=scoring, scores=scores[:, 0],
+                squares=squares[:, 0], rows=rows[:, 0], **options,
+            )  # fmt: skip
             return scores, rows
         some = knn.batches(plane.images) if chosen is None else [(0, plane.images)]
         for first, images in some:
             for own, near, box in knn.divided(plane.points, images, todo, chosen, limit=plane.limit):
                 code.search(
-                    plane.points, images, plane.key_rank, only=own, chosen=near, box=box,
-                    limit_square=knn.largest_square(plane.limit), heading=plane.test, strip=self.strip,
-                    scoring=scoring, scores=scores, squares=squares, rows=rows, first=first, again=again,
+                    plane.points, images, plane.key_rank, only=own, chosen=near, box=box, scoring=scoring,
+                    scores=scores, squares=squares, rows=rows, first=first, close=close, **options,
                 )  # fmt: skip
         return scores, rows
 

@@ -15,7 +15,7 @@ import numpy as np
 from mlygeo.arrays import in_threads, workers
 from mlygeo.compiled import Library
 from mlygeo.kernels import given
-from mlygeo.spatial import grid_numba
+from mlygeo.spatial import grid_numba, hilbert
 from mlygeo.spatial.grid import SLACK, Box
 from mlygeo.spatial.scores import (
     INVERSE_LN2,
@@ -30,7 +30,7 @@ from mlygeo.spatial.scores import (
 )
 
 if TYPE_CHECKING:
-    from mlygeo.arrays import Floats, Rows, Whole, Whole32
+    from mlygeo.arrays import Bytes, Floats, Rows, Whole, Whole32
     from mlygeo.spatial.candidates import StripTest
     from mlygeo.spatial.grid import HeadingTest
 
@@ -44,6 +44,21 @@ RINGS = 2048
 
 STEPS = 250.0
 """Steps of what images add to their scores, rounded up to a byte: so many more stay in the caches."""
+
+CELLS_PER_IMAGE = 0.5
+"""Cells for each image: a good image near by leaves out most cells, so that smaller ones than for distances pay."""
+
+LONGEST = 2000
+"""Images of a sequence that stay in the order of rows, in which most lie along their way."""
+
+MOST_STEPS = float(2**30)
+"""Steps of the box of all positions, to each side."""
+
+FEW = 32
+"""Images whose box is known, boxes whose box is known, and so on."""
+
+WIDER = 1.001
+"""How far images are looked up, over the limit."""
 
 _POWERS = given(POWERS)
 
@@ -126,18 +141,20 @@ def _gather(  # noqa: PLR0917 - compiled code takes arrays one by one
         highest[cell] = most
 
 
-@CODE.function("i4[:]", "i4[:]", "i8", "i8", "i8", "u1[:]")
-def _mark(sequence: Any, rows: Any, first: int, begin: int, end: int, marks: Any) -> None:  # noqa: PLR0917
-    """Bring a byte of the sequences of images into the order of cells: it tells most of them apart."""
-    for entry in range(begin, end):
-        marks[entry] = np.uint8(sequence[first + rows[entry]] & 0xFF)
-
-
 @CODE.function("f8", "f8", returns="f8")
 def _off_street(heading: float, bearing: float) -> Any:
     """Return the degrees between a camera and a street, both of whose directions count; NaN where unknown."""
     difference = np.fmod(abs(heading - bearing), 180.0)
     return min(difference, 180.0 - difference)
+
+
+@CODE.function("f8", "f8", "u1", returns="f8")
+def _along_street(heading: float, bearing: float, pano: int) -> Any:
+    """Return the term `heading` of a pair; see `mlygeo.spatial.scores.along_street`."""
+    if pano:
+        return 1.0
+    term = 1.0 - _off_street(heading, bearing) / 90.0
+    return 0.0 if np.isnan(term) else term
 
 
 @CODE.function(
@@ -147,7 +164,7 @@ def _off_street(heading: float, bearing: float) -> Any:
     "u1", "f8[:]", "f8[:]", "f8", "f8",
     "f8", "f8", "f8", "f8", "f8[:]", "f8[:]", "u1[:]",
     "i4[:]", "i4[:]", "f8[:]", "u1[:]", "u1[:]", "f8",
-    "f8[:]", "f8", "f8[:]", "f8[:,:]", "f8[:,:]", "i8[:,:]", "u1", "u1[:]",
+    "f8[:]", "f8", "f8[:]", "f8[:,:]", "f8[:,:]", "i8[:,:]", "u1[:]",
 )  # fmt: skip
 def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
 
@@ -157,14 +174,13 @@ def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
     narrow: int, east: Any, north: Any, along: float, across: float,
     distance: float, by_heading: float, by_sequence: float, scale: float, street: Any, camera: Any, around: Any,
     wanted: Any, sequence: Any, own: Any, coarse: Any, highest: Any, best: float,
-    bounds: Any, per_m: float, powers: Any, scores: Any, squares: Any, found: Any, again: bool, marks: Any,
+    bounds: Any, per_m: float, powers: Any, scores: Any, squares: Any, found: Any, close: Any,
 ) -> None:  # fmt: skip
     k = squares.shape[1]
     plain = distance == 0.0 and by_heading == 0.0 and by_sequence == 0.0 and best == 0.0
     step, more = 1.0 / STEPS, by_heading + by_sequence + ROUNDING
     for number in range(begin, end):
         point = points[number]
-        mark = np.uint8(wanted[point] & 0xFF) if again else np.uint8(0)
         qx, qy = x[point], y[point]
         column, line = int((qx - west) / side), int((qy - south) / side)
         is_full = found[point, k - 1] >= 0
@@ -229,8 +245,6 @@ def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
                             entry = lead
                             if turn > starts[cell]:
                                 entry = turn if turn > lead else turn - 1
-                            if again and marks[entry] != mark:
-                                continue
                             if is_full and bound + coarse[entry] * step < worst:
                                 continue
                             dx = grid_x[entry] - qx
@@ -242,8 +256,6 @@ def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
                             if is_full and bounds[int(root * per_m)] + coarse[entry] * step < worst:
                                 continue
                             image = first_row + rows[entry]
-                            if again and sequence[image] != wanted[point]:
-                                continue
                             score = 0.0
                             if distance > 0:
                                 score += distance * _decay(root / scale, powers)
@@ -258,15 +270,12 @@ def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
                                 if not abs(dx * north[point] - dy * east[point]) <= across:
                                     continue
                             if by_heading > 0:
-                                if around[image]:
-                                    score += by_heading
-                                else:
-                                    term = 1.0 - _off_street(camera[image], street[point]) / 90.0
-                                    if not np.isnan(term):
-                                        score += by_heading * term
+                                score += by_heading * _along_street(camera[image], street[point], around[image])
                             if by_sequence > 0 and wanted[point] >= 0 and wanted[point] == sequence[image]:
                                 score += by_sequence
                             score += alone
+                            if len(close) and is_full and score >= worst - ROUNDING:
+                                close[point] = score <= worst + ROUNDING
                             place = k
                             while place > 0:
                                 other = found[point, place - 1]
@@ -313,7 +322,7 @@ def search(
     squares: Floats,
     rows: Rows,
     first: int = 0,
-    again: bool = False,
+    close: Bytes | None = None,
 ) -> None:
     """
     Find the best images of points.
@@ -330,11 +339,12 @@ def search(
         What was found in other images, of which the best stay; filled in place.
     first
         As there.
-    again
-        Whether only images of the sequences that are wanted are looked at; then all points have an image.
+    close
+        Set to 1 for points where another image comes as near to the best as rounding may reach, else to 0, in place;
+        for one image a point. None where it is not asked.
     """
     points, key_rank = (given(points[0]), given(points[1])), given(key_rank)
-    grid = grid_numba.build(images, chosen, box)
+    grid = grid_numba.build(images, chosen, box, per_image=CELLS_PER_IMAGE)
     coarse, ordered = np.empty(len(images[0]), dtype=np.uint8), np.empty(len(grid.rows), dtype=np.uint8)
     highest, own = np.empty(grid.columns * grid.lines, dtype=np.uint8), given(scoring.own)
     in_threads(
@@ -345,29 +355,261 @@ def search(
         lambda start, stop: _gather(grid.starts, grid.rows, coarse, start, stop, ordered, highest),
         len(highest), max(4096, -(-len(highest) // workers())), "cells",
     )  # fmt: skip
-    sequence = given(scoring.sequence)
-    marks = np.empty(len(grid.rows) if again else 0, dtype=np.uint8)
-    in_threads(
-        lambda start, stop: _mark(sequence, grid.rows, first, start, stop, marks),
-        len(marks), max(4096, -(-len(marks) // workers())), "images",
-    )  # fmt: skip
     only = grid_numba.by_cell(points, only, grid)
-    nothing = given(np.empty(0))
-    sides: tuple[Any, ...] = (False, nothing, nothing, 0.0, 0.0)
-    if strip is not None:
-        sides = (True, given(strip.east), given(strip.north), strip.along, strip.across)
-    weights = (scoring.distance, scoring.heading, scoring.same_sequence, scoring.scale)
-    terms = (given(scoring.bearing), given(scoring.camera), given(scoring.pano.view(np.uint8)), given(scoring.wanted))
     best = float(highest.max(initial=0)) / STEPS
     limit = float(np.sqrt(limit_square))
-    per_m = RINGS / limit if limit > 0 else 0.0
-    # The least distance of each part, and a little less.
-    least = np.maximum(np.arange(RINGS + 2) - 1e-3, 0.0) * (limit / RINGS)
-    bounds = np.array([scoring.heading + scoring.same_sequence + ROUNDING])
-    bounds = given(bounds + scoring.distance * decay(least / scoring.scale, compiled=False))
+    bounds, per_m = _bounds(scoring, limit), RINGS / limit if limit > 0 else 0.0
+    told = given(np.empty(0, dtype=np.uint8)) if close is None else close
     rest: tuple[Any, ...] = (
-        first, key_rank, limit_square, SLACK * grid.side, *grid_numba.headings(heading), *sides, *weights, *terms,
-        sequence, own, ordered, highest, best, bounds, per_m, _POWERS, scores, squares, rows, again, marks,
+        first, key_rank, limit_square, SLACK * grid.side, *grid_numba.headings(heading), *_sides(strip),
+        *_terms(scoring), given(scoring.sequence), own, ordered, highest, best, bounds, per_m, _POWERS,
+        scores, squares, rows, told,
     )  # fmt: skip
     share = max(4096, -(-len(only) // (4 * workers())))
     in_threads(lambda start, stop: _search(*grid, *points, only, start, stop, *rest), len(only), share, "points")
+
+
+def _sides(strip: StripTest | None) -> tuple[bool, Floats, Floats, float, float]:
+    """Return limits along and across the street, or that there are none, as compiled code takes them."""
+    if strip is None:
+        nothing = given(np.empty(0))
+        return False, nothing, nothing, 0.0, 0.0
+    return True, given(strip.east), given(strip.north), strip.along, strip.across
+
+
+def _terms(scoring: Scoring) -> tuple[Any, ...]:
+    """Return weights of terms and what they compare, but for sequences of images, as compiled code takes them."""
+    weights = (scoring.distance, scoring.heading, scoring.same_sequence, scoring.scale)
+    return (
+        *weights,
+        given(scoring.bearing),
+        given(scoring.camera),
+        given(scoring.pano.view(np.uint8)),
+        given(scoring.wanted),
+    )
+
+
+@CODE.function("f8[:,:]", "i8", "f8", "f8", returns="u1")
+def _is_inside(boxes: Any, number: int, x: float, y: float) -> Any:
+    """Return whether a position is in a box (west, south, east, north)."""
+    return boxes[number, 0] <= x <= boxes[number, 2] and boxes[number, 1] <= y <= boxes[number, 3]
+
+
+@CODE.function("f8[:]", "f8[:]", "i4[:]", "f8[:,:]", "i4[:]")
+def _count(x: Any, y: Any, sequence: Any, boxes: Any, counts: Any) -> None:
+    """Count the images of each sequence in its box."""
+    for row in range(len(x)):
+        number = sequence[row]
+        if number >= 0 and _is_inside(boxes, number, x[row], y[row]):
+            counts[number] += 1
+
+
+@CODE.function("f8[:]", "f8[:]", "i4[:]", "f8[:,:]", "f8", "f8", "f8", "f8[:]", "i4[:]", "i4[:,:]")
+def _scatter(  # noqa: PLR0917 - compiled code takes arrays one by one
+
+    x: Any, y: Any, sequence: Any, boxes: Any, west: float, south: float, per_m: float, own: Any, places: Any,
+    entries: Any,
+) -> None:  # fmt: skip
+    """
+    Bring these images into the order of sequences, with what is needed to leave most of them out.
+
+    That is their rows, where they lie, in whole steps, and what they add to their scores, rounded up.
+    """
+    for row in range(len(x)):
+        number = sequence[row]
+        if number >= 0 and _is_inside(boxes, number, x[row], y[row]):
+            place = places[number]
+            entries[place, 0] = row
+            entries[place, 1], entries[place, 2] = int((x[row] - west) * per_m), int((y[row] - south) * per_m)
+            entries[place, 3] = int(np.ceil(own[row] * STEPS))
+            places[number] = place + 1
+
+
+@CODE.function("i4[:,:]", "i8", "i8", "i4[:,:]")
+def _bound(entries: Any, begin: int, end: int, boxes: Any) -> None:
+    """Fill in the boxes (west, south, east, north) of so many entries after others."""
+    for block in range(begin, end):
+        first = block * FEW
+        west = east = entries[first, 1]
+        south = north = entries[first, 2]
+        for entry in range(first + 1, min(first + FEW, len(entries))):
+            west, east = min(west, entries[entry, 1]), max(east, entries[entry, 1])
+            south, north = min(south, entries[entry, 2]), max(north, entries[entry, 2])
+        boxes[block, 0], boxes[block, 1], boxes[block, 2], boxes[block, 3] = west, south, east, north
+
+
+@CODE.function("i4[:,:]", "i8", "i8", "i8", "i8", returns="u1")
+def _is_far(boxes: Any, block: int, x: int, y: int, reach: int) -> Any:
+    """Return whether a box is farther away from a position than it reaches, to one of the four sides."""
+    return (
+        boxes[block, 0] - x > reach
+        or boxes[block, 1] - y > reach
+        or x - boxes[block, 2] > reach
+        or y - boxes[block, 3] > reach
+    )
+
+
+@CODE.function(
+    "i4[:]", "i4[:,:]", "i4[:,:]", "i4[:,:]", "i4[:,:]", "f8", "f8", "f8", "i8", "f8[:]", "f8", "f8[:]", "f8[:]",
+    "f8[:]", "f8[:]", "i8[:]", "i8", "i8", "i8[:]", "f8",
+    "u1", "f8[:]", "f8[:]", "u1[:]", "f8",
+    "u1", "f8[:]", "f8[:]", "f8", "f8",
+    "f8", "f8", "f8", "f8", "f8[:]", "f8[:]", "u1[:]", "i4[:]",
+    "f8[:]", "f8[:]", "f8[:]", "f8[:]", "i8[:]",
+)  # fmt: skip
+def _search_again(  # noqa: PLR0917 - compiled code takes arrays one by one
+
+    starts: Any, entries: Any, few: Any, more: Any, many: Any, west: float, south: float, per_m: float, reach: int,
+    bounds: Any, per_step: float, image_x: Any, image_y: Any,
+    x: Any, y: Any, points: Any, begin: int, end: int, key_rank: Any, limit_square: float,
+    tested: int, bearing: Any, heading: Any, pano: Any, most: float,
+    narrow: int, east: Any, north: Any, along: float, across: float,
+    distance: float, by_heading: float, by_sequence: float, scale: float, street: Any, camera: Any, around: Any,
+    wanted: Any, own: Any, powers: Any, scores: Any, squares: Any, found: Any,
+) -> None:  # fmt: skip
+    step = 1.0 / STEPS
+    for number in range(begin, end):
+        point = points[number]
+        qx, qy, worst = x[point], y[point], scores[point]
+        here_x, here_y = int((qx - west) * per_m), int((qy - south) * per_m)
+        entry, last = starts[wanted[point]], starts[wanted[point] + 1]
+        while entry < last:
+            if entry % FEW == 0:
+                if entry % FEW**3 == 0 and _is_far(many, entry // FEW**3, here_x, here_y, reach):
+                    entry += FEW**3
+                    continue
+                if entry % FEW**2 == 0 and _is_far(more, entry // FEW**2, here_x, here_y, reach):
+                    entry += FEW**2
+                    continue
+                if _is_far(few, entry // FEW, here_x, here_y, reach):
+                    entry += FEW
+                    continue
+            at = entry
+            entry += 1
+            beside, beyond = float(entries[at, 1] - here_x), float(entries[at, 2] - here_y)
+            apart = np.sqrt(beside * beside + beyond * beyond)
+            # In truth it may be less by a step to either axis.
+            most_of_pair = bounds[int(max(apart - 2.0, 0.0) * per_step)] if apart <= reach else -1.0
+            if most_of_pair + entries[at, 3] * step < worst:
+                continue
+            image = entries[at, 0]
+            dx, dy = image_x[image] - qx, image_y[image] - qy
+            square = dx * dx + dy * dy
+            if not square <= limit_square:
+                continue
+            if tested and not pano[image] and not _off_street(heading[image], bearing[point]) <= most:
+                continue
+            if narrow:
+                if not abs(dx * east[point] + dy * north[point]) <= along:
+                    continue
+                if not abs(dx * north[point] - dy * east[point]) <= across:
+                    continue
+            score = 0.0
+            if distance > 0:
+                score += distance * _decay(np.sqrt(square) / scale, powers)
+            if by_heading > 0:
+                score += by_heading * _along_street(camera[image], street[point], around[image])
+            score += by_sequence
+            score += own[image]
+            if score < worst or image == found[point]:
+                continue
+            if score == worst:
+                near, other = squares[point], found[point]
+                if near < square:
+                    continue
+                if near == square and (
+                    key_rank[other] < key_rank[image] or (key_rank[other] == key_rank[image] and other < image)
+                ):
+                    continue
+            scores[point] = worst = score
+            squares[point], found[point] = square, image
+
+
+def search_again(
+    points: tuple[Floats, Floats],
+    images: tuple[Floats, Floats],
+    key_rank: Rows,
+    *,
+    only: Rows,
+    limit_square: float,
+    heading: HeadingTest | None,
+    strip: StripTest | None,
+    scoring: Scoring,
+    scores: Floats,
+    squares: Floats,
+    rows: Rows,
+) -> None:
+    """
+    Find the best images of points among those that were found and those of the sequences that they want.
+
+    Images are sorted by sequence, those of a long one along a Hilbert curve, too; of some after others, with the box of
+    which a point has nothing to do, none is looked at.
+
+    Parameters
+    ----------
+    points, images, key_rank, limit_square, heading, strip, scoring
+        As in `search`.
+    only
+        Rows of points that want a sequence and have an image; of others nothing changes.
+    scores, squares, rows
+        What was found, shape (points,); changed in place.
+    """
+    if not len(only):
+        return
+    x, y = given(points[0]), given(points[1])
+    image_x, image_y, sequence = given(images[0]), given(images[1]), given(scoring.sequence)
+    # Farther than the limit, so that rounding leaves out no image within it.
+    reach = float(np.sqrt(limit_square)) * WIDER + grid_numba.SMALLEST_CELL_M
+    only = given(only[np.argsort(scoring.wanted[only], kind="stable")])
+    boxes = np.full((int(sequence.max(initial=0)) + 1, 4), np.nan)
+    wanted, first = np.unique(scoring.wanted[only], return_index=True)
+    boxes[wanted, 0] = np.minimum.reduceat(x[only], first) - reach
+    boxes[wanted, 1] = np.minimum.reduceat(y[only], first) - reach
+    boxes[wanted, 2] = np.maximum.reduceat(x[only], first) + reach
+    boxes[wanted, 3] = np.maximum.reduceat(y[only], first) + reach
+    corner, other = np.nanmin(boxes[:, :2], axis=0), np.nanmax(boxes[:, 2:], axis=0)
+    west, south, per_m = float(corner[0]), float(corner[1]), MOST_STEPS / float((other - corner).max())
+    counts, own = np.zeros(len(boxes), dtype=np.int32), given(scoring.own)
+    _count(image_x, image_y, sequence, boxes, counts)
+    starts = np.append(np.int32(0), np.cumsum(counts, dtype=np.int32))
+    entries = np.empty((starts[-1], 4), dtype=np.int32)
+    _scatter(image_x, image_y, sequence, boxes, west, south, per_m, own, starts[:-1].copy(), entries)
+    for number in np.flatnonzero(counts > LONGEST):
+        some = entries[starts[number] : starts[number + 1]]
+        some[:] = some[np.argsort(hilbert.numbers(some[:, 1], some[:, 2]))]
+    few = np.empty((-(-len(entries) // FEW), 4), dtype=np.int32)
+    in_threads(
+        lambda start, stop: _bound(entries, start, stop, few),
+        len(few), max(4096, -(-len(few) // workers())), "blocks",
+    )  # fmt: skip
+    more = _united(few)
+    rest: tuple[Any, ...] = (
+        given(key_rank), limit_square, *grid_numba.headings(heading), *_sides(strip), *_terms(scoring),
+        own, _POWERS, scores, squares, rows,
+    )  # fmt: skip
+    steps = int(reach * per_m) + 2
+    look_up = (
+        starts, entries, few, more, _united(more), west, south, per_m, steps, _bounds(scoring, reach),
+        RINGS / steps,
+    )  # fmt: skip
+    share = max(4096, -(-len(only) // (4 * workers())))
+    in_threads(
+        lambda start, stop: _search_again(*look_up, image_x, image_y, x, y, only, start, stop, *rest),
+        len(only), share, "points",
+    )  # fmt: skip
+
+
+def _bounds(scoring: Scoring, limit: float) -> Floats:
+    """Return the most that a pair can add to a score, by which of `RINGS` parts of a distance it is apart, and one."""
+    # The least distance of each part, and a little less.
+    least = np.maximum(np.arange(RINGS + 2) - 1e-3, 0.0) * (limit / RINGS)
+    bounds = np.array([scoring.heading + scoring.same_sequence + ROUNDING])
+    return given(bounds + scoring.distance * decay(least / scoring.scale, compiled=False))
+
+
+def _united(boxes: Whole32) -> Whole32:
+    """Return the boxes of so many boxes after others, shape (n, 4)."""
+    starts = np.arange(0, len(boxes), FEW)
+    if not len(starts):
+        return boxes
+    return np.hstack([np.minimum.reduceat(boxes[:, :2], starts), np.maximum.reduceat(boxes[:, 2:], starts)])

@@ -207,7 +207,9 @@ class Cells(NamedTuple):
     rows: Whole32
 
 
-def build(images: tuple[Floats, Floats], chosen: Whole32 | None, box: Box) -> Cells:
+def build(
+    images: tuple[Floats, Floats], chosen: Whole32 | None, box: Box, *, per_image: float = CELLS_PER_IMAGE
+) -> Cells:
     """
     Sort positions into cells.
 
@@ -219,10 +221,12 @@ def build(images: tuple[Floats, Floats], chosen: Whole32 | None, box: Box) -> Ce
         Rows of those to sort, all inside the box; None for all.
     box
         The box of the cells.
+    per_image
+        Cells for each position.
     """
     images = given(images[0]), given(images[1])
     count = len(images[0]) if chosen is None else len(chosen)
-    side, _, columns, lines = shape(box, count, aspect=1, at_least=SMALLEST_CELL_M, per_image=CELLS_PER_IMAGE)
+    side, _, columns, lines = shape(box, count, aspect=1, at_least=SMALLEST_CELL_M, per_image=per_image)
     taken = given(np.empty(0, dtype=np.int32) if chosen is None else chosen)
     chunk, unit = max(-(-count // min(workers(), MOST_SORTERS)), 1), "images"
     # Each thread counts and then places its own share of the images, so that no thread waits.

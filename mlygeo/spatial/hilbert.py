@@ -16,7 +16,7 @@ import numpy as np
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from mlygeo.arrays import Floats, Rows
+    from mlygeo.arrays import Floats, Rows, Whole32
 
     Table = npt.NDArray[np.int32]
 
@@ -48,6 +48,24 @@ def codes(lon: Floats, lat: Floats) -> Rows:
     count = 1 << LEVELS
     x = np.clip((lon + 180.0) * (count / 360.0), 0, count - 1).astype(np.int32)
     y = np.clip((lat + 90.0) * (count / 360.0), 0, count - 1).astype(np.int32)
+    found = numbers(x, y)
+    return found if known.all() else np.where(known, found, -1)
+
+
+def numbers(x: Whole32, y: Whole32) -> Rows:
+    """
+    Return the numbers of cells along the curve.
+
+    Parameters
+    ----------
+    x, y
+        Columns and lines of cells, int32, shape (n,), from 0 to 2**30 - 1.
+
+    Returns
+    -------
+    numbers
+        int64, from 0 to 4**30 - 1.
+    """
     digits, following = _tables()
     found = np.zeros(len(x), dtype=np.int64)
     state = np.zeros(len(x), dtype=np.int32)
@@ -56,7 +74,7 @@ def codes(lon: Floats, lat: Floats) -> Rows:
         place = (state << 2 * _AT_ONCE) | (((x >> shift) & mask) << _AT_ONCE) | ((y >> shift) & mask)
         found = (found << 2 * _AT_ONCE) | digits[place]
         state = following[place]
-    return found if known.all() else np.where(known, found, -1)
+    return found
 
 
 @cache

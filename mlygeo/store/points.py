@@ -29,7 +29,7 @@ from mlygeo.store.point_sources import FramePoints, PointFile, Points
 from mlygeo.store.united import United
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import geopandas as gpd
     import pandas as pd
@@ -628,7 +628,14 @@ def floats_of(points: Points, column: str) -> Floats:
     FrameError
         If it is missing, or has values other than numbers.
     """
+    found = np.empty(len(points))
+
+    def fill(rows: slice, part: pa.Array) -> None:
+        found[rows] = part.to_numpy(zero_copy_only=False)
+
     try:
+        if _each_part(points, column, pa.float64(), fill):
+            return found
         return np.asarray(dtypes.cast(_series(points.arrow(column)), "float64").to_numpy(dtype=float, na_value=np.nan))
     except (ValueError, TypeError) as error:
         raise FrameError(f"{points.name}: column '{column}' holds no numbers ({error})") from error
@@ -643,11 +650,30 @@ def truths_of(points: Points, column: str) -> tuple[Flags, Flags]:
     FrameError
         If it is missing, or has other values.
     """
+    true, known = np.empty(len(points), dtype=bool), np.empty(len(points), dtype=bool)
+
+    def fill(rows: slice, part: pa.Array) -> None:
+        true[rows] = part.fill_null(False).to_numpy(zero_copy_only=False)
+        known[rows] = part.is_valid().to_numpy(zero_copy_only=False) if part.null_count else True
+
     try:
+        if _each_part(points, column, pa.bool_(), fill):
+            return true, known
         values = dtypes.cast(_series(points.arrow(column)), "bool")
     except (ValueError, TypeError) as error:
         raise FrameError(f"{points.name}: column '{column}' holds no truth values ({error})") from error
     return frames.truths(values), ~values.isna().to_numpy()
+
+
+def _each_part(points: Points, column: str, kind: pa.DataType, work: Callable[[slice, pa.Array], None]) -> bool:
+    """Call `work` with the rows of each part of a column, and the part; return False at one of another type."""
+    start = 0
+    for part in points.parts(column):
+        if part.type != kind:
+            return False
+        work(slice(start, start + len(part)), part)
+        start += len(part)
+    return True
 
 
 def _of_schema(schema: frames.Schema, name: str, values: pd.Series, where: str) -> pd.Series:

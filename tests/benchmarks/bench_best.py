@@ -10,6 +10,7 @@ interleaved; figures are medians. With --memory each way runs in a process of it
 from __future__ import annotations
 
 import argparse
+import functools
 import multiprocessing
 import resource
 import statistics
@@ -23,6 +24,11 @@ from mlygeo.spatial import best, geodesy, nearest, scores
 from mlygeo.spatial.best import Compared, Preference
 
 RULE = scores.Rule({"distance": 0.4, "resolution": 0.2, "age": 0.2, "quality_score": 0.1, "heading": 0.1})
+
+SEQUENCE_RULE = scores.Rule({"distance": 0.4, "resolution": 0.2, "age": 0.2, "same_sequence": 0.1, "heading": 0.1})
+
+SEQUENCE_DEGREES = 0.02, 0.000_13
+"""Width and height of where the images of a sequence are: 1.4 km along a street, and its width."""
 
 AS_OF_US = 1_750_000_000_000_000
 
@@ -38,6 +44,8 @@ def world(images, points):
         "heading": rng.random(images) * 360,
         "pano": rng.random(images) < 0.3,
     }
+    along, across = (np.floor(axis / size) for axis, size in zip(places, SEQUENCE_DEGREES, strict=True))
+    columns["sequence"] = np.unique(along * 1e7 + across, return_inverse=True)[1].astype(np.int32)
     return points, places, ids, columns, rng.random(len(points[0])) * 360
 
 
@@ -49,19 +57,24 @@ def take_nearest(points, images, ids, columns, bearing):
     )  # fmt: skip
 
 
-def take_best(points, images, ids, columns, bearing):
+def take_best(points, images, ids, columns, bearing, rule=RULE):
     """Return the best images, and what they are scored by."""
     own = np.zeros(len(ids))
     for term in ("resolution", "age", "quality_score"):
-        scores.add_term(own, RULE, term, [columns[term]], AS_OF_US)
-    compared = Compared(own, bearing, columns["heading"], columns["pano"])
+        if term in rule.weights:
+            scores.add_term(own, rule, term, [columns[term]], AS_OF_US)
+    compared = Compared(own, bearing, columns["heading"], columns["pano"], columns["sequence"])
     return best.match(
-        *points, *images, ids, projection=geodesy.projection(SRID), preference=Preference(RULE, AS_OF_US),
+        *points, *images, ids, projection=geodesy.projection(SRID), preference=Preference(rule, AS_OF_US),
         compared=compared, max_distance=MAX_DISTANCE_M, compiled=True,
     )  # fmt: skip
 
 
-WAYS = {"nearest": take_nearest, "best": take_best}
+WAYS = {
+    "nearest": take_nearest,
+    "best": take_best,
+    "best, same_sequence": functools.partial(take_best, rule=SEQUENCE_RULE),
+}
 
 
 def peak(name, images, points):
@@ -84,7 +97,7 @@ def main():
         for name in WAYS:
             with multiprocessing.get_context("spawn").Pool(1) as pool:
                 before, most = pool.apply(peak, (name, options.images, options.points))
-            print(f"{name:10} {before:8,.0f} MB before, {most:8,.0f} MB at most")
+            print(f"{name:20} {before:8,.0f} MB before, {most:8,.0f} MB at most")
         return
     kernels.load(kernels.COMPILING_S * len(kernels.MODULES))
     given = world(options.images, options.points)
@@ -98,10 +111,11 @@ def main():
             found = WAYS[name](*given)
             seconds[name].append((time.perf_counter() - started[0], time.process_time() - started[1]))
             count = len(found if name == "nearest" else found.matches)
-            print("{:10} {:8.2f} s, {:8.2f} s of processors, {:,} pairs".format(name, *seconds[name][-1], count))
+            print("{:20} {:8.2f} s, {:8.2f} s of processors, {:,} pairs".format(name, *seconds[name][-1], count))
     medians = {name: [statistics.median(each) for each in zip(*pairs, strict=True)] for name, pairs in seconds.items()}
-    wall, processors = (best / other for best, other in zip(medians["best"], medians["nearest"], strict=True))
-    print(f"best takes {wall:.2f} times the time of nearest, {processors:.2f} times that of processors")
+    for way in list(WAYS)[1:]:
+        wall, processors = (best / other for best, other in zip(medians[way], medians["nearest"], strict=True))
+        print(f"{way} takes {wall:.2f} times the time of nearest, {processors:.2f} times that of processors")
 
 
 if __name__ == "__main__":

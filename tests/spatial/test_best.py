@@ -1,7 +1,9 @@
 """The best images of points against plain loops over all pairs, with both kernels, to the last bit."""
 
+import contextlib
 import itertools
 import math
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -40,6 +42,15 @@ def angle(camera, bearing):
     """Return the angle between a camera and a street."""
     turned = abs(camera - bearing) % 180
     return min(turned, 180 - turned)
+
+
+def sequences_are_long_from(images, compiled):
+    """Let compiled code sort sequences of so many images along a curve."""
+    if not compiled:
+        return contextlib.nullcontext()
+    from mlygeo.spatial import best_numba
+
+    return mock.patch.object(best_numba, "LONGEST", images - 1)
 
 
 def plain(px, py, ix, iy, ids, *, limit, k, rule, own, bearing, heading, pano, ways, along, across, most, group):
@@ -135,11 +146,11 @@ def test_any_preference_gives_what_a_loop_over_all_pairs_gives(
     seed=st.integers(0, 10**6), points=st.integers(2, 30), images=st.integers(1, 300), weights=WEIGHTS,
     weight=st.sampled_from([1e-17, 1e-3, 0.3, 5.0]), limit=st.sampled_from([9.0, 40.0, 1000.0]),
     most=st.sampled_from([None, 30.0]), along=st.sampled_from([None, 30.0]), spread=st.sampled_from([3.0, 20.0]),
-    sequences=st.sampled_from([1, 3, 300, 2**40]),
+    sequences=st.sampled_from([1, 3, 300, 2**40]), longest=st.sampled_from([0, 20, 2000]),
 )  # fmt: skip
 @settings(deadline=None, max_examples=120)
 def test_of_the_second_choice_only_images_of_the_wanted_sequence_are_looked_at(
-    seed, points, images, weights, weight, limit, most, along, spread, sequences
+    seed, points, images, weights, weight, limit, most, along, spread, sequences, longest
 ):
     """Of two images, which are searched among all once more, the first is the one."""
     rng, (plon, plat, px, py), (ilon, ilat, ix, iy) = scene(seed, points, images, spread)
@@ -152,15 +163,71 @@ def test_of_the_second_choice_only_images_of_the_wanted_sequence_are_looked_at(
     compared = Compared(own, bearing, heading, rng.random(images) < 0.2, sequence)
     bits = set()
     for compiled, k in itertools.product(KERNELS, (1, 2)):
-        found = best.match(
-            plon, plat, ilon, ilat, ids, projection=geodesy.projection(SRID), k=k, point_id=point_id,
-            preference=Preference(rule, max_along=along), compared=compared, max_distance=limit,
-            max_heading_difference=most, compiled=compiled, point_xy=(px, py), image_xy=(ix, iy),
-        )  # fmt: skip
+        with sequences_are_long_from(longest + 1, compiled):
+            found = best.match(
+                plon, plat, ilon, ilat, ids, projection=geodesy.projection(SRID), k=k, point_id=point_id,
+                preference=Preference(rule, max_along=along), compared=compared, max_distance=limit,
+                max_heading_difference=most, compiled=compiled, point_xy=(px, py), image_xy=(ix, iy),
+            )  # fmt: skip
         first = found.matches.rank == 1
         told = [*vars(found.matches).values(), found.score, found.ahead_m, found.right_m, *found.terms.values()]
         bits.add(tuple(b"" if values is None else values[first].tobytes() for values in told))
     assert len(bits) == 1
+
+
+@pytest.mark.parametrize("compiled", KERNELS)
+def test_scores_that_the_weight_of_the_sequence_makes_equal_are_settled_by_distance(compiled):
+    """Of two images of the wanted sequence, the farther one is better by the last bit, which the sum may lose."""
+    points = 400
+    px, py = np.arange(points) * 10_000.0, np.zeros(points)
+    ix = np.column_stack([px + 1.0 + np.arange(points) / 100, px + 6.0 + np.arange(points) / 90]).ravel()
+    iy = np.zeros(2 * points)
+    near, far = (np.sqrt(np.square(ix[first::2] - px)) for first in (0, 1))
+    rule = Rule({"distance": 0.3, "resolution": 0.3, "same_sequence": 0.4})
+    shares = rule.shares
+    by_distance = [shares["distance"] * best.decay(apart / rule.distance_m) for apart in (near, far)]
+    own = np.empty((points, 2))
+    own[:, 1] = 0.25
+    own[:, 0] = by_distance[1] + own[:, 1] - by_distance[0]
+    while (better := by_distance[0] + own[:, 0] >= by_distance[1] + own[:, 1]).any():
+        own[better, 0] = np.nextafter(own[better, 0], 0.0)
+    chosen = {}
+    for k, sequence in itertools.product((1, 2), (-1, 0)):
+        pairs = best.match(
+            px * 1e-6, py, ix * 1e-6, iy, np.arange(2 * points), projection=geodesy.projection(SRID), k=k,
+            preference=Preference(rule), compared=Compared(own.ravel(), sequence=np.full(2 * points, sequence)),
+            max_distance=100.0, compiled=compiled, point_xy=(px, py), image_xy=(ix, iy),
+        ).matches  # fmt: skip
+        chosen[k, sequence] = pairs.image_row[pairs.rank == 1].tolist()
+    assert chosen[1, -1] == [2 * point + 1 for point in range(points)]
+    assert chosen[1, 0] == chosen[2, 0] != chosen[1, -1]
+
+
+@pytest.mark.skipif(True not in KERNELS, reason="sequences are sorted by compiled code")
+@pytest.mark.parametrize("is_path", [False, True])
+@pytest.mark.parametrize("extent_m", [2_000.0, 3e6])
+def test_of_sequences_of_tens_of_thousands_of_images_boxes_leave_out_nothing(extent_m, is_path):
+    """So many that boxes of boxes of boxes are needed; along a path, or anywhere; over a town, or a continent."""
+    rng, images, points = np.random.default_rng(3), 300_000, 6000
+    sequence = np.sort(rng.integers(-1, 2, images))
+    ix, iy = rng.random((2, images)) * extent_m
+    if is_path:
+        ix, iy = np.cumsum(rng.normal(0.0, 1.0, (2, images)), axis=1) * extent_m / 400
+    at = rng.integers(0, images, points)
+    px, py = ix[at] + rng.normal(0.0, 30.0, points), iy[at] + rng.normal(0.0, 30.0, points)
+    ix[rng.integers(0, images, 100)] = np.nan
+    found, ids = [], rng.permutation(images)
+    for k in (1, 2):
+        pairs = best.match(
+            px * 1e-6, py * 1e-6, ix * 1e-6, iy * 1e-6, ids, projection=geodesy.projection(SRID),
+            k=k, preference=Preference(Rule({"distance": 0.6, "same_sequence": 0.4})),
+            compared=Compared(sequence=sequence), max_distance=100.0, compiled=True, point_xy=(px, py),
+            image_xy=(ix, iy),
+        )  # fmt: skip
+        first = pairs.matches.rank == 1
+        found.append(np.column_stack([pairs.matches.point_row, pairs.matches.image_row, pairs.score])[first])
+    assert (found[0] == found[1]).all()
+    assert len(found[0]) > points * 0.9
 
 
 @given(
