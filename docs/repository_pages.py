@@ -55,7 +55,7 @@ def examples() -> str:
         name = script.parent.name
         about = script.parent / "README.md"
         text = about.read_text(encoding="utf-8") if about.exists() else f"# {name}\n"
-        text = re.sub(r"^(#+) ", r"#\1 ", text, flags=re.MULTILINE)
+        text = re.sub(r"^(#+) ", r"#\1 ", text, flags=re.MULTILINE).replace("](../../docs/", "](")
         code = script.read_text(encoding="utf-8")
         parts.append(f"{text}\n`examples/{name}/{script.name}`:\n\n```bash\n{code}```\n")
     return "\n".join(parts)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from mlygeo import places
-from mlygeo.errors import ConfigError, CredentialsError, FileError
+from mlygeo.errors import ConfigError, CredentialsError, FileError, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -421,9 +421,8 @@ def _check_keys(values: dict[str, Any], known: list[str], path: Path, *, inside:
 def _text(path: Path) -> str:
     try:
         content = places.content_of(path, LONGEST_FILE)
-    except FileNotFoundError:
-        what = "is a broken link" if path.is_symlink() else "does not exist"
-        raise FileError(f"configuration file {path} {what}", hint="check its name") from None
+    except FileNotFoundError as error:
+        raise FileError(f"configuration file {unreadable(path, error)}", hint="check its name") from None
     except (OSError, ValueError) as error:
         raise FileError(f"configuration file {path}: {_reason(error)}") from None
     if len(content) > LONGEST_FILE:

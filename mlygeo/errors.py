@@ -25,6 +25,7 @@ Each message says what was found and where; `hint` says what to do.
 
 from __future__ import annotations
 
+import os
 import re
 
 _LONG = re.compile(r"([^\s/\\]{60})[^\s/\\]{180,}([^\s/\\]{20})")
@@ -50,6 +51,13 @@ class MlygeoError(Exception):
         line = " ".join(line.strip() for line in message.splitlines() if line.strip())
         super().__init__(_LONG.sub(r"\1…\2", line))
         self.hint = hint
+
+
+def unreadable(path: str | os.PathLike[str], error: OSError) -> str:
+    """Return what a message says of a file that could not be opened: in the same words, whoever opens it."""
+    if isinstance(error, FileNotFoundError):
+        return f"{path} {'is a broken link' if os.path.islink(path) else 'does not exist'}"  # noqa: PTH114
+    return f"{path} cannot be read: {error.strerror or error}"
 
 
 class InputError(MlygeoError, ValueError):

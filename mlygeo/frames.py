@@ -147,8 +147,8 @@ def check(frame: gpd.GeoDataFrame, schema: Schema) -> gpd.GeoDataFrame:
     import geopandas as gpd
 
     if not isinstance(frame, gpd.GeoDataFrame):
-        raise FrameError(f"expected a GeoDataFrame of {schema.name}, got {type(frame).__name__}")
-    check_names(frame.columns, f"a frame of {schema.name}")
+        raise FrameError(f"expected a GeoDataFrame of {schema.words}, got {type(frame).__name__}")
+    check_names(frame.columns, f"a frame of {schema.words}")
     problems, times = [], {}
     for column in _form_by_dtype(frame, schema).columns:
         if column.name not in frame.columns:
@@ -165,7 +165,7 @@ def check(frame: gpd.GeoDataFrame, schema: Schema) -> gpd.GeoDataFrame:
     problems += _geometry_problems(frame)
     if problems:
         raise FrameError(
-            f"not a frame of {schema.name}: {'; '.join(problems)}",
+            f"not a frame of {schema.words}: {'; '.join(problems)}",
             hint=f"mlygeo.read_frame(…, frame={schema.name!r}) brings columns to their dtypes",
         )
     return frame.assign(**times) if times else frame
@@ -397,7 +397,7 @@ def conform(frame: gpd.GeoDataFrame, schema: Schema) -> gpd.GeoDataFrame:
         If a column is missing that cannot be null, does not fit its dtype without loss, or stands twice; or if a
         column is called `geometry` beside the geometry.
     """
-    check_names(frame.columns, f"a frame of {schema.name}")
+    check_names(frame.columns, f"a frame of {schema.words}")
     problems, columns = [], {}
     shape = form(schema, frame.columns, frame.__getitem__)
     for column in shape.columns:
@@ -424,11 +424,11 @@ def conform(frame: gpd.GeoDataFrame, schema: Schema) -> gpd.GeoDataFrame:
     elif _geometry_problems(frame) and (reason := not_on_earth(frame.crs)) is not None:
         problems.append(reason)
     if problems:
-        raise FrameError(f"not a frame of {schema.name}: {'; '.join(problems)}", hint=_hint_of(problems, frame))
+        raise FrameError(f"not a frame of {schema.words}: {'; '.join(problems)}", hint=_hint_of(problems, frame))
     if _geometry_problems(frame):
         frame = frame.to_crs(4326)
     frame = _brought_back(frame, schema.name)
-    frame = named_geometry(frame, f"a frame of {schema.name}")
+    frame = named_geometry(frame, f"a frame of {schema.words}")
     known = [name for name in columns if name != "provider" or shape.dtype(name) is not None]
     others = [name for name in frame.columns if name not in known and name != "geometry"]
     ordered = [*known, *others, "geometry"]
@@ -677,7 +677,7 @@ def filter_images(
     """
     Keep the images that meet every condition given.
 
-    An image of which the value in question is unknown does not meet the condition.
+    An image for which the value is unknown does not meet the condition.
 
     Parameters
     ----------
@@ -710,9 +710,9 @@ def filter_images(
     Raises
     ------
     FrameError
-        If a condition asks for a column that the frame does not have.
+        If a condition needs a column that the frame does not have.
     InputError
-        If a condition has no sense.
+        If a condition is invalid.
 
     Examples
     --------

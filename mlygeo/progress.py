@@ -377,6 +377,11 @@ def _seconds(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60:,} h {minutes % 60} min"
 
 
+def about(seconds: float) -> str:
+    """Return an estimated time, such as "about 45 s"."""
+    return "less than a second" if seconds < 1 else f"about {_seconds(seconds)}"
+
+
 def _rate(a_second: float) -> str:
     """Return a rate, a minute where a second brings little."""
     if a_second < 0.1:

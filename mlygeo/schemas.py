@@ -44,6 +44,11 @@ class Schema:
     columns: tuple[Column, ...]
 
     @property
+    def words(self) -> str:
+        """What messages call the rows of this kind."""
+        return "photos" if self.name == "local_images" else self.name.replace("_", " ")
+
+    @property
     def required(self) -> tuple[Column, ...]:
         """The columns that every frame of this kind has."""
         return tuple(column for column in self.columns if not column.optional)

@@ -170,8 +170,8 @@ def test_from_percept_vsvi_filter(tmp_path):
 
 def test_commands_of_the_tables_are_ours():
     """Every new command in the tables for movers is a verb with options that exist."""
-    for name in ("from_percept_vsvi_filter", "from_mapillary_tools"):
-        commands = inline_commands((EXAMPLES / name / "README.md").read_text(encoding="utf-8"))
+    for name in ("percept_vsvi_filter", "mapillary_tools_2019"):
+        commands = inline_commands((ROOT / "docs" / "moving" / f"{name}.md").read_text(encoding="utf-8"))
         assert len(commands) >= 4
         for command in commands:
             check_options(command)

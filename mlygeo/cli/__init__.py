@@ -70,6 +70,15 @@ LONGEST_INPUT = 256 << 20
 LONE_NUMBERS = re.compile(r"arguments? \((-?\d+(\.\d+)?[ )])+$|option '-\d'")
 """What click says of numbers behind the first of a box that was typed with spaces."""
 
+EXTRA_WORDS = re.compile(r"unexpected extra arguments? \((.+)\)$")
+"""What click says of words that no option takes."""
+
+LACKS_VALUE = re.compile(r"Option '(--?[\w-]+)' requires an argument")
+"""What click says of an option at the end of the line, or in front of another one."""
+
+DRAWN_METHOD = re.compile(r"'--method': '(random|stratified|grid|per-street)'")
+"""A method of 'mlygeo streets' alone, given to another verb."""
+
 BLANKS = frozenset({"delimiter"})
 """Options whose value may be white space."""
 
@@ -93,7 +102,11 @@ class _VerbCommand(click.Command):
         if not ctx.resilient_parsing:
             flags = {flag for each in self.params for flag in each.opts + each.secondary_opts}
             args = _typed_anew(args, flags)
-            self._check(args, ctx)
+            try:
+                self._check(args, ctx)
+            except click.UsageError as error:
+                error.ctx = error.ctx or ctx  # click leaves it out where an option lacks its value
+                raise
         return super().parse_args(ctx, args)
 
     def _check(self, args: list[str], ctx: click.Context) -> None:
@@ -552,7 +565,7 @@ def _main(arguments: list[str] | None, statuses: mapillary_tools.Command | None)
     except click.exceptions.Exit as finished:
         return finished.exit_code
     except click.UsageError as error:
-        return _fail(error.format_message(), _usage_hint(error), 2)
+        return _fail(_usage_message(error), _usage_hint(error), 2)
     except click.ClickException as error:
         return _fail(error.format_message(), None, 2)
     except MlygeoError as error:
@@ -573,6 +586,19 @@ def _main(arguments: list[str] | None, statuses: mapillary_tools.Command | None)
     return int(status or 0)
 
 
+def _usage_message(error: click.UsageError) -> str:
+    """Return what click says, in plainer words where it has words of its own."""
+    said = error.format_message()
+    if error.ctx is None:
+        return said
+    if extra := EXTRA_WORDS.search(said):
+        return f"'{error.ctx.command_path}' takes no files or names without an option: {extra[1]}"
+    if lacks := LACKS_VALUE.search(said):
+        option = next((each for each in error.ctx.command.params if lacks[1] in each.opts), None)
+        return f"{lacks[1]} has no value{'' if option is None else f': {lacks[1]} {option.make_metavar(error.ctx)}'}"
+    return said
+
+
 def _usage_hint(error: click.UsageError) -> str | None:
     path = error.ctx.command_path if error.ctx else "mlygeo"
     is_of_others = isinstance(error, click.NoSuchOption) and error.option_name in {"--provider", "--endpoint"}
@@ -581,7 +607,25 @@ def _usage_hint(error: click.UsageError) -> str | None:
     takes_box = error.ctx is not None and any(each.name == "bbox" for each in error.ctx.command.params)
     if takes_box and LONE_NUMBERS.search(error.format_message()):
         return "the numbers of a box have commas between them and no spaces: --bbox 9.16,48.76,9.18,48.78"
+    if error.ctx is not None and (extra := EXTRA_WORDS.search(error.format_message())):
+        return _hint_of_words(extra[1], error.ctx)
+    if path.endswith(" select") and (method := DRAWN_METHOD.search(error.format_message())):
+        return (
+            f"draw the points first: 'mlygeo streets --method {method[1]} … -o points.parquet', then"
+            " 'mlygeo select --points points.parquet'"
+        )
     return f"'{path} --help' {'lists the verbs' if path == 'mlygeo' else 'shows the options'}"
+
+
+def _hint_of_words(words: str, ctx: click.Context) -> str:
+    """Return what to do with words that a verb does not take: its options for files, and what draws a folder."""
+    if any((Path(words) / name).is_file() for name in ("selection.parquet", "coverage.parquet")):
+        return f"'mlygeo map {words}' draws the results in this folder"
+    options = {each.name: each for each in ctx.command.params if isinstance(each, click.Option)}
+    files = [options[name] for name in ("streets", "points", "images", "ids") if name in options]
+    named = " or ".join(f"{each.opts[0]} {each.make_metavar(ctx)}" for each in files)
+    help_of = f"'{ctx.command_path} --help' shows the options"
+    return f"name a file with its option: {named}; {help_of}" if named else help_of
 
 
 def _failed(error: MlygeoError, ctx: click.Context) -> int:

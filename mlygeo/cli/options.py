@@ -295,7 +295,7 @@ def _option(name: str, annotation: str, default: Any, text: str) -> click.Option
         return click.Option(["pano", "--pano/--flat"], default=None, help=text)
     if kind == "Sources":
         return click.Option(
-            [name, flag, *others], multiple=True, type=_Source(_choices("GeotagSource")), callback=_one_or_several,
+            [name, flag, *others], multiple=True, type=_Source(_sources(name)), callback=_one_or_several,
             help=text, default=None if default is None else (default,), show_default=default is not None,
         )  # fmt: skip
     if kind == "bool":
@@ -340,8 +340,19 @@ def _choices(kind: str) -> list[str]:
     return [str(value) for value in get_args(getattr(options, kind, getattr(cameras, kind, None)))]
 
 
+def _sources(option: str) -> list[str]:
+    """Return the names of sources; what a file says itself is called `native` for videos, which have no EXIF."""
+    from mlygeo.pipelines.sources import NATIVE
+
+    return [NATIVE if name == "exif" and option == "video_geotag_source" else name for name in _choices("GeotagSource")]
+
+
 class _Source(click.Choice[str]):
     """The name of a source, several with commas between, or an object of mapillary_tools; the function checks it."""
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:  # noqa: ARG002
+        """Return the names as the help text and Python have them; click would write hyphens."""
+        return f"[{'|'.join(self.choices)}]"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         from mlygeo.pipelines.sources import sources_named

@@ -519,7 +519,7 @@ def transfers(folder: str | os.PathLike[str]) -> pd.DataFrame:
     """
     Return the ledger of a folder that `download` filled.
 
-    It can be read while a download is at work.
+    It can be read during a download.
 
     Parameters
     ----------

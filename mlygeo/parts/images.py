@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlygeo import frames, keys
-from mlygeo.errors import FileError, FormatError, FrameError
+from mlygeo.errors import FileError, FormatError, FrameError, unreadable
 from mlygeo.spatial import cells
 from mlygeo.store import paths
 from mlygeo.store.datasets import files, layout, reading, remote
@@ -308,9 +308,7 @@ def opened(folder: Path | str, expected: str | None = None) -> Images:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise FileError(
-            f"{path} cannot be read: {error.strerror}", hint="is it on a disk that all workers see?"
-        ) from error
+        raise FileError(unreadable(path, error), hint="is it on a disk that all workers see?") from error
     digest = hashlib.sha256(content).hexdigest()
     if expected is not None and digest != expected:
         raise _changed(folder)

@@ -266,7 +266,7 @@ def street_coverage(
     CrsError
         If `srid` does not suit the streets.
     FrameError
-        If a frame lacks a column, or the streets are no lines.
+        If a frame lacks a column, or the streets are not lines.
     """
     from mlygeo.spatial import coverage, coverage_classes
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo.errors import FileError, FormatError
+from mlygeo.errors import FileError, FormatError, unreadable
 from mlygeo.spatial import cells
 from mlygeo.store.atomic import atomic, file_error, temporary_folder, to_disk
 from mlygeo.store.datasets import layout
@@ -242,9 +242,7 @@ def read(folder: Path) -> Plan:
     try:
         status = path.stat()
     except OSError as error:
-        raise FileError(
-            f"{path} cannot be read: {error.strerror}", hint="is its folder on a disk that all workers see?"
-        ) from error
+        raise FileError(unreadable(path, error), hint="is its folder on a disk that all workers see?") from error
     return _read(path, status.st_mtime_ns, status.st_ino)
 
 
@@ -264,7 +262,7 @@ def _read(path: Path, _changed: int, _number: int) -> Plan:
         )  # fmt: skip
         return Plan(**{**content, "folder": path.parent, "tasks": tasks})
     except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror}") from error
+        raise FileError(unreadable(path, error)) from error
     except (ValueError, TypeError, KeyError) as error:
         if isinstance(error, FormatError):
             raise

@@ -28,7 +28,7 @@ from mlygeo.formats.identity import of_photo
 from mlygeo.photos.followed import Followed, complete, first_path, given, texts, with_edits
 from mlygeo.photos.results import ADDED, KNOWN_BY, OWNED, carried, plain, rows_of
 from mlygeo.places import STATE_FOLDER, several
-from mlygeo.progress import keeping, working
+from mlygeo.progress import counted, keeping, working
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -165,7 +165,7 @@ class PhotoImport:
             parts.append(fresh if stored is None or not len(stored) else self._followed(fresh, stored, used))
         if not parts:
             number = other_pictures(self.left_out)
-            others = f" ({number} pictures of other kinds)" if number else ""
+            others = f" ({counted(number, 'picture')} of other formats)" if number else ""
             raise FileError(f"there is no photo in {self.root}{others}", hint="mlygeo reads JPEG files")
         photos = joined(parts)
         photos["folder"] = texts([os.path.dirname(path) for path in photos["first_path"].tolist()])  # noqa: PTH120

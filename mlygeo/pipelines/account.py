@@ -104,11 +104,11 @@ def authenticate(
     Raises
     ------
     InputError
-        If something is missing, and there is no terminal to ask at.
+        If something is missing, and there is no terminal to ask in.
     CredentialsError
-        If email, password or token are not right.
+        If email, password or token are wrong.
     DependencyError
-        If the keyring is wanted, and the package is not installed.
+        If the keyring is requested, and its package is not installed.
     ServiceError
         If the service is down.
 
@@ -239,7 +239,7 @@ def edit_config(
     endpoint: str | None = None,
 ) -> Job[pd.DataFrame]:
     """
-    List, change or forget the users that have signed in.
+    List, change or remove the users that have signed in.
 
     Parameters
     ----------
@@ -267,7 +267,7 @@ def edit_config(
     InputError
         If nothing says what to do.
     CredentialsError
-        If there is no such user, or an older tool keeps it.
+        If there is no such user, or its token is stored by an older tool.
 
     Examples
     --------

@@ -82,7 +82,7 @@ def convert(
     FrameError
         If there is no such layer or column, or the format cannot hold a value.
     FormatError
-        If the ending names no format that frames can be written to.
+        If frames cannot be written in a format with this ending.
     FileError
         If a file cannot be read or written.
 

@@ -10,7 +10,7 @@ from mlygeo.errors import InputError
 from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job, check_folder, public, tally, version
 from mlygeo.pipelines.options import Filters
-from mlygeo.progress import counted, running
+from mlygeo.progress import about, counted, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -113,7 +113,7 @@ def partition(
     InputError
         If there are no inputs, or an option is out of range.
     RegionError
-        If the region is none.
+        If the region is invalid.
     FrameError
         If the inputs have other geometry than points, a column is of several kinds, or one that a filter asks for is
         missing.
@@ -336,7 +336,7 @@ def _rehearsed(
         f"{counted(rows, 'row')} would become {counted(several, 'part')} of about {size / 1e6:,.1f} MB"
         f"{f'; left out: {tally(left_out)}' if left_out else ''};"
         f" {disk / 1e6:,.1f} MB of disk are needed meanwhile, and up to {memory / 1e6:,.0f} MB of"
-        f" memory a process; it takes about {seconds:,.0f} s in"
+        f" memory a process; it takes {about(seconds)} in"
         f" {'1 process' if number == 1 else f'{number:,} processes'}; nothing was done"
     )
     return Job(lambda: parts, summary, headline)

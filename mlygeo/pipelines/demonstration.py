@@ -66,7 +66,7 @@ def demo(*, output: PathLike | None = None, progress: Progress | None = None) ->
     Raises
     ------
     FileError
-        If there is something in the folder, or it cannot be written to.
+        If the folder is not empty, or cannot be written to.
 
     Examples
     --------

@@ -194,11 +194,11 @@ def download(
     Raises
     ------
     InputError
-        If nothing says which images, or an option makes no sense.
+        If no images are given, or an option makes no sense.
     FileError
-        If another run is at work in the folder, or the disk has too little room.
+        If another run is at work in the folder, or there is too little space on the disk.
     CredentialsError
-        If something has to be fetched and there is no token.
+        If something must be fetched and there is no token.
     ServiceError
         If the service refuses the token or the address, or is down.
 

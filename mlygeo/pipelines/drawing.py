@@ -39,23 +39,23 @@ def plot(
     progress: Progress | None = None,
 ) -> Job[Figure]:
     """
-    Draw frames as a picture, one above the other.
+    Draw frames as a map, one above the other: an interactive page (.html) or a picture (.png, .svg, .pdf).
 
-    Streets are drawn as lines, points as dots, images as dots with arrows in the direction of the camera (fewer
-    where they are dense), tracks as lines coloured by speed, coverage as covered and uncovered lines. The images
-    of a selection are joined to their points if both are drawn. Where points are too dense to distinguish, they
-    are counted in cells. There is a scale bar, and the attribution of the data below. The colours can be told
-    apart by colour-blind readers. Of more than a million rows, some are drawn that represent all: one at each
-    place, and more where there are more.
+    The interactive page is one file for any browser: zoom, click on images, choose colours (in Python see `explore`).
 
-    If the output is an .html file, it is an interactive map (in Python see `explore`).
+    In a picture, streets are lines, points are dots, images are dots with arrows in the direction of the camera (fewer
+    where they are dense), tracks are lines coloured by speed, and a coverage has covered and uncovered lines. The
+    images of a selection are joined to their points if both are drawn. Where points are too dense to distinguish, they
+    are counted in cells. There is a scale bar, and the attribution of the data below. The colours can be told apart by
+    colour-blind readers. Of more than a million rows, some are drawn that represent all: one at each place, and more
+    where there are more.
 
     Parameters
     ----------
     layers
         Frames, or files of them, the lowest first; or the folder that `select` or `coverage` wrote.
     title
-        Text above the picture.
+        Text above the map.
     colour
         Column to colour by, in every layer that has it: times by year, numbers from low to high,
         other values as categories. Default: the usual colours of each kind of frame.

@@ -63,9 +63,9 @@ def estimate(
     estimates
         A row for each group and value, those of all streets last: the group under the name of `by` (null for all),
         `value` (null for a mean), `estimate`, `standard_error`, `low` and `high` (float64, a share from 0 to 1, or in
-        the unit of the column; NaN where the points do not tell), `points` and `points_missing` (int64, with a value
-        and without), `length_m` and `length_missing_m` (float64, the length of street that they stand for), and
-        `points_alone` (int64, those that are the only one in their stratum, where the error is rather too large).
+        the unit of the column; NaN if the points are not enough), `points` and `points_missing` (int64, with a value
+        and without), `length_m` and `length_missing_m` (float64, the length of street that they represent), and
+        `points_alone` (int64, those that are the only one in their stratum; the error is then rather too large).
 
     Raises
     ------
@@ -76,7 +76,8 @@ def estimate(
 
     Notes
     -----
-    Formulas, and how often intervals hold the truth, are in the how-to on samples and in `mlygeo.spatial.estimates`.
+    The how-to on samples and `mlygeo.spatial.estimates` have the formulas, and how often the intervals contain the
+    true value.
 
     Examples
     --------

@@ -81,7 +81,7 @@ def geotag_photos(
     FormatError
         If the track is none.
     FrameError
-        If the frame has not the columns of local images.
+        If the frame does not have the columns of photos.
 
     Examples
     --------
@@ -183,7 +183,7 @@ def cut(
     InputError
         If an option makes no sense.
     FrameError
-        If the frame has not the columns of images.
+        If the frame does not have the columns of images.
 
     Examples
     --------

@@ -14,7 +14,7 @@ from mlygeo.errors import FrameError, InputError
 from mlygeo.pipelines.job import RECORDS_AT_ONCE, Job, joined, public_with, tally, version
 from mlygeo.pipelines.options import Access, Asking
 from mlygeo.pipelines.own_files import METADATA, MISSING_IMAGES
-from mlygeo.progress import counted
+from mlygeo.progress import about, counted
 from mlygeo.schemas import DEFAULT_PROVIDER
 
 if TYPE_CHECKING:
@@ -78,8 +78,8 @@ def metadata(
     -------
     images
         The same rows in the same order, or a row for each id, with the fields as columns (see
-        `mlygeo.providers.mapillary.records.images_frame`) and `error` (str, null when fine). A value of the
-        service takes the place of the frame's own; where it has none, the frame's own stays.
+        `mlygeo.providers.mapillary.records.images_frame`) and `error` (str, null when fine). A value of the service
+        replaces the value in the frame; if the service has none, the frame's value stays.
 
     Raises
     ------
@@ -132,7 +132,7 @@ def metadata(
         seconds = sum(part.reader.seconds_for(part.calls, service) for part in parts)
         headline = (
             f"{counted(distinct, 'image')} and {counted(len(wanted), 'field')} take {counted(calls, 'request')} or "
-            f"more, {seconds:,.0f} s at the service's limit; nothing was asked"
+            f"more, {about(seconds)} at the service's limit; nothing was asked"
         )
         return Job(lambda: base, {**facts, "version": version()}, headline)
     for part in parts:
@@ -252,8 +252,8 @@ def inspect(
     Returns
     -------
     images
-        Images frame with all fields, a row for each id, and `error` (str): why an image is not there, or
-        what is wrong with its record. `attrs["summary"]["images"]` holds the records themselves.
+        Images frame with all fields, a row for each id, and `error` (str): why an image is missing, or what is wrong
+        with its record. `attrs["summary"]["images"]` holds the records themselves.
 
     Raises
     ------

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlygeo import places
-from mlygeo.errors import FileError, InputError, RegionError
+from mlygeo.errors import FileError, InputError, RegionError, unreadable
 from mlygeo.pipelines.job import Job, version
 from mlygeo.progress import counted
 
@@ -121,7 +121,7 @@ def _of_lines(path: Path) -> list[tuple[str, str, Region]]:
             raise FileError(f"{path} is longer than {LONGEST_LIST >> 20} MiB", hint="take it in smaller parts")
         lines = said.decode("utf-8-sig").splitlines()
     except OSError as error:
-        raise FileError(f"{path}: {error.strerror}") from error
+        raise FileError(unreadable(path, error)) from error
     except UnicodeDecodeError:
         raise FileError(f"{path} is not text in UTF-8") from None
     found = []

@@ -12,6 +12,7 @@ from mlygeo import places
 from mlygeo.errors import FileError, InputError
 from mlygeo.formats import chapters, jpeg
 from mlygeo.progress import working
+from mlygeo.store.paths import READABLE as TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -85,14 +86,19 @@ def import_paths(
     InputError
         If the call names nothing.
     FileError
-        If a path does not exist, or a folder cannot be read.
+        If a path does not exist, a folder cannot be read, or the only path is a table.
     """
     given = [Path(os.path.abspath(Path(each).expanduser())) for each in places.several(named)]  # noqa: PTH100 - links stay
     if not given:
         raise InputError("no folder of photos", hint="name it behind the verb")
-    for path in given:
+    for path, typed in zip(given, places.several(named), strict=True):
         if not os.path.lexists(path):
-            raise FileError(f"{path} does not exist", hint="name folders of photos, photos, or videos")
+            raise FileError(f"{typed} does not exist", hint="name folders of photos, photos, or videos")
+        if len(given) == 1 and path.suffix.lower() in TABLES and path.is_file():
+            raise FileError(
+                f"{typed} is a table, not a photo or a video",
+                hint="'mlygeo geotag' and 'mlygeo cut' read frames of images",
+            )
     given = list(dict.fromkeys(given))
     folders = [path for path in given if path.is_dir()]
     if not skip_subfolders:

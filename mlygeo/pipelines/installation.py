@@ -95,13 +95,13 @@ def doctor(
     Returns
     -------
     checks
-        A row for each check: `check`, `status` ("ok"; "note" for what works with a limit; "problem" for what stops
+        A row for each check: `check`, `status` ("ok"; "note" for what works with a limit; "problem" for what does not
         work), `found` and `advice`.
 
     Raises
     ------
     InputError
-        If there is no such provider, or it has no several addresses.
+        If there is no such provider, or `endpoint` is given for a provider with one address.
 
     Examples
     --------

@@ -20,7 +20,7 @@ from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job
 from mlygeo.pipelines.spreading import leave
 from mlygeo.places import STATE_FOLDER
-from mlygeo.progress import counted
+from mlygeo.progress import about, counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -311,8 +311,8 @@ class _Run:
         who = "this process makes all at once and needs" if is_at_once else "a process needs"
         text = (
             f"{counted(facts['parts'], 'part')} with {counted(facts['points'], 'point')}, to read"
-            f" {facts['bytes'] / 1e6:,.0f} MB; {who} up to {most / 1e6:,.0f} MB, and all take about"
-            f" {facts['seconds']:,.0f} s in {'1 process' if processes == 1 else f'{processes:,} processes'}"
+            f" {facts['bytes'] / 1e6:,.1f} MB; {who} up to {most / 1e6:,.0f} MB; it takes"
+            f" {about(facts['seconds'])} in {'1 process' if processes == 1 else f'{processes:,} processes'}"
             f"{rounds.remark(plan) if is_unique else ''}"
             f"{'; each part is made twice, for the term same_sequence' if is_twice else ''}; nothing was done"
         )

@@ -14,7 +14,7 @@ from mlygeo import store
 from mlygeo.errors import InputError
 from mlygeo.pipelines import datasets, provenance, steps
 from mlygeo.pipelines.job import Job, body_of, check_folder
-from mlygeo.progress import counted
+from mlygeo.progress import about, counted
 from mlygeo.store.datasets import layout
 from mlygeo.store.datasets.index import read_index, write_index
 
@@ -162,9 +162,9 @@ class _Run:
         }
         text = (
             f"{counted(rows, 'image')} in about {counted(buckets, 'part')}, to read"
-            f" {facts['bytes'] / 1e6:,.0f} MB; a process needs"
+            f" {facts['bytes'] / 1e6:,.1f} MB; a process needs"
             f" about {facts['memory_bytes'] / 1e6:,.0f} MB, and more for folders and sequences of more than"
-            f" {step.ROWS_PER_BUCKET:,} images; all take about {facts['seconds']:,.0f} s in {at_once:,}"
+            f" {step.ROWS_PER_BUCKET:,} images; it takes {about(facts['seconds'])} in {at_once:,}"
             f" process{'' if at_once == 1 else 'es'}; nothing was done"
         )
         return Job(lambda: gpd.GeoDataFrame({"images": [rows]}, geometry=[None], crs=4326), facts, text)

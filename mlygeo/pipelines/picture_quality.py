@@ -91,8 +91,8 @@ def quality(
     Returns
     -------
     images
-        The same rows in the same order with these columns, which take the place of those of an earlier run. With files
-        also `picture_error` (str): why a picture could not be measured, null where it was.
+        The same rows in the same order with these columns, which replace those of an earlier run. With files also
+        `picture_error` (str): why a picture could not be measured, null where it was.
 
     Raises
     ------

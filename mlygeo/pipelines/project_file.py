@@ -76,7 +76,7 @@ def init(
     Raises
     ------
     InputError
-        If nothing says where, and there is no terminal to ask at; or the file exists.
+        If there is no region and no terminal to ask in, or if the file exists.
     RegionError
         If the region makes no sense.
     FileError

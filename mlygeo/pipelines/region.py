@@ -125,7 +125,7 @@ def tiles(
     FormatError
         If a tile in the cache is damaged and cannot be fetched again.
     FileError
-        If something else than a dataset, or one of other images, is at `output`.
+        If `output` is not a dataset, or a dataset of other images.
 
     Examples
     --------
@@ -291,10 +291,10 @@ def streets(
     CrsError
         If the CRS cannot serve the region.
     FileError
-        If something else than a dataset of these points is at `output`.
+        If `output` exists and is not a dataset of these points.
     InputError
-        If an option has no effect with the method, or is missing; or if points other than those of `even` are asked
-        for with `output`, since they hang on all streets.
+        If an option has no effect with the method, or is missing; or if `output` is given with another method than
+        `even`, whose points depend on all streets.
     FrameError
         If the streets have no column `by`, or the polygons of `strata` are damaged or overlap.
 
@@ -449,9 +449,9 @@ def select(
     Returns
     -------
     selection
-        Selection frame, sorted by point and rank; points without an image in reach have no row.
+        Selection frame, sorted by point and rank; points without an image within the distance have no row.
         `attrs["summary"]` holds the summary. With `dry_run` the parts of the work (cell, points, images, memory,
-        seconds, done); with `part` nothing but the summary.
+        seconds, done); with `part` only the summary.
 
     Raises
     ------

@@ -75,17 +75,17 @@ def run_standin(
     Returns
     -------
     server
-        The running server: `url` is its address, `panoramax` that of its Panoramax, `stop()` ends it,
-        and so does leaving its `with` block.
+        The running server: `url` is its address, `panoramax` that of its Panoramax, `stop()` ends it, as does the end
+        of its `with` block.
 
     Raises
     ------
     FrameError
-        If `images` is no images frame, or has images of another provider.
+        If `images` is not an images frame, or has images of another provider.
     FileError
         If a file or folder is missing.
     InputError
-        If a number has no sense, or the port is taken.
+        If a number is invalid, or the port is in use.
 
     Examples
     --------

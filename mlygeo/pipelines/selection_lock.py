@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from mlygeo import places
-from mlygeo.errors import FileError, FormatError
+from mlygeo.errors import FileError, FormatError, unreadable
 from mlygeo.pipelines import provenance
 from mlygeo.pipelines.own_files import LOCK, SUMMARY
 
@@ -299,9 +299,7 @@ def read(path: str | os.PathLike[str]) -> tuple[Path, dict[str, Any]]:
     try:
         text = places.content_of(file, LONGEST)
     except OSError as error:
-        raise FileError(
-            f"{file} cannot be read: {error.strerror or error}", hint=f"'mlygeo select' writes {LOCK} into its folder"
-        ) from error
+        raise FileError(unreadable(file, error), hint=f"'mlygeo select' writes {LOCK} into its folder") from error
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -541,7 +539,7 @@ def file_facts(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             return {"bytes": os.fstat(file.fileno()).st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
     except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise FileError(unreadable(path, error)) from error
 
 
 def is_same(path: Path, facts: Mapping[str, Any]) -> bool:

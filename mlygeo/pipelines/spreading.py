@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from mlygeo.errors import InputError
 from mlygeo.pipelines.job import Job
 from mlygeo.places import STATE_FOLDER
-from mlygeo.progress import counted
+from mlygeo.progress import about, counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -109,8 +109,8 @@ class Spreading:
             "seconds": round(sum(task.seconds for task in tasks) / at_once, 1),
         }
         text = (
-            f"{counted(len(tasks), 'part')} with {counted(own, noun)}, to read {facts['bytes'] / 1e6:,.0f} MB; a"
-            f" process needs up to {facts['memory_bytes'] / 1e6:,.0f} MB, and all take about {facts['seconds']:,.0f} s"
+            f"{counted(len(tasks), 'part')} with {counted(own, noun)}, to read {facts['bytes'] / 1e6:,.1f} MB; a"
+            f" process needs up to {facts['memory_bytes'] / 1e6:,.0f} MB; it takes {about(facts['seconds'])}"
             f" in {'1 process' if at_once == 1 else f'{at_once:,} processes'}; nothing was done"
         )
         return Job(lambda: parts, facts, text)

@@ -129,10 +129,10 @@ def coverage(
     Returns
     -------
     coverage
-        Coverage frame, a row for each street: its length_m, covered_m, share_covered, images near
-        it and the newest of them. `attrs["summary"]` holds the sums; `mlygeo.coverage_gaps` gives
-        the gaps as lines, which the verb writes too. With `dry_run` the parts of the work (cell, streets, images,
-        memory, seconds); with `part` nothing but the summary.
+        Coverage frame, a row for each street: its length_m, covered_m, share_covered, images near it and the newest
+        of them. `attrs["summary"]` has the sums; `mlygeo.coverage_gaps` returns the gaps as lines, which the verb
+        also writes. With `dry_run` the parts of the work (cell, streets, images, memory, seconds); with `part` only
+        the summary.
 
     Raises
     ------

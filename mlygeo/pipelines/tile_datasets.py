@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo import attribution, frames, own
-from mlygeo.errors import FileError, FrameError, InputError
+from mlygeo.errors import FileError, FrameError, InputError, unreadable
 from mlygeo.locks import FolderLock
 from mlygeo.pipelines import inputs, provenance
 from mlygeo.pipelines.datasets import frame_of, processes_for
@@ -369,7 +369,7 @@ def _state(path: Path) -> tuple[str, int, int]:
     try:
         state = path.stat()
     except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror}") from error
+        raise FileError(unreadable(path, error)) from error
     return path.name, state.st_size, state.st_mtime_ns
 
 

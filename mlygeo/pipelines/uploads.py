@@ -154,7 +154,7 @@ def upload(
     FileError
         If a path does not exist.
     FormatError
-        If an archive that is named is none of a sequence, or `output` does not end in .parquet.
+        If a named archive is not one of a sequence, or `output` does not end in .parquet.
     CredentialsError
         If nobody has signed in, or not the user that the images name, or an organization is unknown.
     ServiceError

@@ -71,7 +71,7 @@ def tracks(
     FileError
         If a path does not exist, or no file could be read.
     FormatError
-        If none holds a track.
+        If no file has a track.
     InputError
         If an option makes no sense.
 
@@ -139,7 +139,7 @@ def sample_video(
     FileError
         If a path does not exist, or contains no video.
     FormatError, FrameError
-        If `track` contains no track, or none with times.
+        If `track` contains no track, or no track with times.
     DependencyError
         If PyAV is missing (the package `av`), or the program that is to decode.
 
@@ -209,10 +209,11 @@ def _read(
                 parts.append(part)
                 read.append(file)
             except (FileError, FormatError) as error:
-                log.warning("%s", error)
                 failed[str(file)] = str(error)
                 errors.append(error)
             bar.advance()
+    for each in errors if parts else errors[1:]:  # without parts the first is raised
+        log.warning("%s", each)
     if not parts:
         raise errors[0]
     left_out: Counter[str] = Counter()

@@ -143,7 +143,7 @@ def views(
     FrameError
         If a column is missing, such as the bearing.
     FileError
-        If a folder is missing, another run is at work in the output folder, or the disk has too little room.
+        If a folder is missing, another run is at work in the output folder, or there is too little space on the disk.
 
     Examples
     --------

@@ -131,13 +131,13 @@ def explore(
     thumbnails: Thumbnails = "files",
 ) -> Map:
     """
-    Show frames on an interactive map, good for a million points; of more, a million that stand for all.
+    Show frames on an interactive map of up to a million points; of more, a representative million is shown.
 
-    The map is one HTML page that fetches nothing unless asked to: it works offline, from a file, and in a
-    notebook. The pointer over an image shows its picture, a click what else the frame holds and a link to
-    its page at the provider. Images can be coloured by year, creator or score, and a slider narrows them to a
-    time. Shift and dragging picks images, whose ids can be copied; `map.widget()` has them in Python. Below the
-    map is whose the images are, by their rows where these have a `provider`, with licences and shares.
+    The map is one HTML page that fetches nothing unless asked to: it works offline, from a file, and in a notebook.
+    Pointing at an image shows its picture; a click shows its columns and a link to its page at the provider. Images
+    can be coloured by year, creator or score, and a slider narrows them to a time. Drag with Shift to pick images and
+    copy their ids; `map.widget()` returns them in Python. The credits below the map come from the rows if these have
+    a `provider`, with licences and shares.
 
     Parameters
     ----------

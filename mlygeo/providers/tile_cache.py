@@ -20,7 +20,7 @@ import numpy as np
 from mercantile import Tile
 
 from mlygeo import places
-from mlygeo.errors import FileError, InputError, RegionError
+from mlygeo.errors import FileError, InputError, RegionError, unreadable
 from mlygeo.progress import counted
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def read_tile_list(path: str | os.PathLike[str], *tile_sets: TileSet) -> set[str
         content = places.content_of(path, LONGEST_LIST)
         lines = content.decode("utf-8-sig").splitlines() if len(content) <= LONGEST_LIST else []
     except OSError as error:
-        raise FileError(f"tile list {path}: {error.strerror}") from error
+        raise FileError(f"tile list {unreadable(path, error)}") from error
     except UnicodeDecodeError:
         raise InputError(f"tile list {path} is not text in UTF-8") from None
     if len(content) > LONGEST_LIST:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from mlygeo.errors import FileError, FormatError
+from mlygeo.errors import FileError, FormatError, unreadable
 from mlygeo.formats.mvt_tiles import LARGEST_TILE
 from mlygeo.progress import counting
 from mlygeo.providers.foreign import ForeignError
@@ -64,4 +64,4 @@ def content_of(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(LARGEST_TILE + 1)
     except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise FileError(unreadable(path, error)) from error

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlygeo import places
-from mlygeo.errors import FileError, FormatError
+from mlygeo.errors import FileError, FormatError, unreadable
 
 if TYPE_CHECKING:
     import os
@@ -39,7 +39,7 @@ def read(path: str | os.PathLike[str]) -> dict[str, int]:
         content = places.content_of(path, LARGEST_BYTES)
     except OSError as error:
         raise FileError(
-            f"`allocation`: {path} cannot be read: {error.strerror or error}",
+            f"`allocation`: {unreadable(path, error)}",
             hint="it is proportional, equal, or a file of the number of points by stratum",
         ) from error
     if len(content) > LARGEST_BYTES:

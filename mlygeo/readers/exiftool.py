@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 import numpy as np
 
 from mlygeo import frames
-from mlygeo.errors import DependencyError, FileError, FormatError
+from mlygeo.errors import DependencyError, FileError, FormatError, unreadable
 from mlygeo.formats import exif, exiftool_xml, positions, times
 from mlygeo.readers.cameras.positions import Points, Recorded, as_tracks, on_the_timeline, without_noise
 
@@ -283,7 +283,7 @@ def _of_file(file: Path) -> Iterable[Record]:
     except FormatError:
         raise
     except OSError as error:
-        raise FileError(f"{file} cannot be read: {error.strerror or error}") from error
+        raise FileError(unreadable(file, error)) from error
 
 
 _EMPTY: dict[str, Any] = {

@@ -20,7 +20,7 @@ import numpy as np
 
 from mlygeo import keys as keys_
 from mlygeo import places
-from mlygeo.errors import FileError, FormatError, InputError
+from mlygeo.errors import FileError, FormatError, InputError, unreadable
 from mlygeo.keys import PROVIDER_NAME, UUIDS, WHOLE_NUMBERS, provider_name
 from mlygeo.store.paths import must_be_local
 
@@ -454,7 +454,7 @@ def _lines(path: Path) -> Iterator[str]:
     except FormatError:
         raise
     except OSError as error:
-        raise FileError(f"{path}: {error.strerror}") from error
+        raise FileError(unreadable(path, error)) from error
     except UnicodeDecodeError:
         raise FormatError(f"{path} is not text in UTF-8") from None
 
@@ -470,7 +470,7 @@ def _listed(path: Path) -> list[Any]:
     try:
         said = places.content_of(path, LONGEST_JSON)
     except OSError as error:
-        raise FileError(f"{path}: {error.strerror}") from error
+        raise FileError(unreadable(path, error)) from error
     if len(said) > LONGEST_JSON:
         raise FormatError(f"{path} is larger than {LONGEST_JSON >> 20} MiB", hint="list the ids in a text file")
     try:

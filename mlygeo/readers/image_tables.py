@@ -26,10 +26,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from mlygeo import places
-from mlygeo.errors import FileError, FormatError, InputError
+from mlygeo.errors import FileError, FormatError, InputError, unreadable
 from mlygeo.formats import positions, times
 from mlygeo.formats.texts import GPS_EPOCH_MS, WEEK_MS, gps_to_utc_ms, reals
-from mlygeo.progress import working
+from mlygeo.progress import counted, working
 from mlygeo.systems import BARE_NUMBER
 
 if TYPE_CHECKING:
@@ -182,12 +182,10 @@ def read_rows(path: str | os.PathLike[str], *, delimiter: str = ",") -> list[lis
             log.warning("%s is not UTF-8 text; it is read as Windows-1252", path.name)
     except UnicodeDecodeError as error:
         raise FormatError(f"{path.name} is not UTF-8 text: byte {error.start:,}") from error
-    except FileNotFoundError as error:
-        raise FileError(f"{path} does not exist") from error
     except OSError as error:
         if isinstance(error, FileError):
             raise
-        raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise FileError(unreadable(path, error)) from error
     try:
         return [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row]
     except csv.Error as error:
@@ -249,9 +247,9 @@ def read_table(
         if len(row) < widest:
             missing = next(name for name, column in asked.items() if column > len(row))
             raise FormatError(
-                f"{Path(path).name}: row {number} has {len(row)} columns, and {missing} is asked from column"
-                f" {asked[missing]}",
-                hint="`delimiter` tells what separates columns; they count from 1",
+                f"{Path(path).name}: row {number} has only {counted(len(row), 'column')}, but {missing} should be in"
+                f" column {asked[missing]}",
+                hint="`delimiter` is the character between columns; the first column is 1",
             )
 
     def column(number: int) -> list[str]:

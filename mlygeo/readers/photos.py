@@ -91,9 +91,8 @@ def read_photos(
     - Heading: GPSImgDirection, else GPSTrack. A magnetic heading is not corrected.
     - Altitude: GPSAltitude, below zero where GPSAltitudeRef is 1.
 
-    Whatever is in doubt is told in `warning`: values that contradict each other, by EXIF, XMP and the file's
-    name; texts that are no time; times without a zone; positions of a receiver without a fix, or in another
-    datum; and so on.
+    Doubts are in `warning`: values of EXIF, XMP and the file name that contradict each other; text that is not a
+    time; times without a zone; positions of a receiver without a fix, or in another datum; and others.
 
     Parameters
     ----------
@@ -102,7 +101,7 @@ def read_photos(
         hidden files and folders (`.mlygeo`, `.mapillary`, …) and links to folders are skipped. JPEG files may
         end in .jpg, .jpeg, .jpe, .jfif, .jif, .jfi, .mpo or .insp.
     skip_subfolders
-        Read only the photos that lie in the folder itself.
+        Read only the photos in the folder itself.
     local_time
         Interpret times without an offset from UTC as local time of the photo's place, or of this machine where the
         photo has no position. Otherwise they are UTC.
@@ -114,16 +113,15 @@ def read_photos(
     Returns
     -------
     images
-        Images frame of local files (`frames.LOCAL_IMAGES`), EPSG:4326, one row for each photo, in the
-        order of folders and names; several photos of one path are one. `id`, `sequence_id`, `creator_id`
-        and `organization_id` are null. `path` and `folder` are absolute. Geometry is missing where there
-        is not a position. `captured_at` (datetime64[ms, UTC]); `time_source` is "gps", "offset" (camera clock
-        with its offset from UTC), "clock" (without) or "filename"; `camera_uuid` joins the serial numbers
-        of camera and lens; `image_description` is the JSON text that an earlier run or an app has written
-        into the file; `is_pano` says whether XMP names an equirectangular projection; `width` and `height`
-        are those of the stored picture, before `exif_orientation`; `warning` says what is in doubt, in phrases
-        joined by "; ". `attrs["left_out"]` counts the files that were left out by reason, such as "pictures .heic"
-        and "hidden photos".
+        Images frame of local files (`frames.LOCAL_IMAGES`), EPSG:4326, one row for each photo, in the order of
+        folders and names; several photos of one path are one. `id`, `sequence_id`, `creator_id` and `organization_id`
+        are null. `path` and `folder` are absolute. Geometry is missing where there is not a position. `captured_at`
+        (datetime64[ms, UTC]); `time_source` is "gps", "offset" (camera clock with its offset from UTC), "clock"
+        (without) or "filename"; `camera_uuid` joins the serial numbers of camera and lens; `image_description` is the
+        JSON text that an earlier run or an app has written into the file; `is_pano` says whether XMP names an
+        equirectangular projection; `width` and `height` are those of the stored picture, before `exif_orientation`;
+        `warning` has the doubts, separated by "; ". `attrs["left_out"]` counts the files that were left out by
+        reason, such as "pictures .heic" and "hidden photos".
 
     Raises
     ------
@@ -214,7 +212,7 @@ def find_photos(
         path = os.path.abspath(os.path.expanduser(os.fspath(place)))  # noqa: PTH100, PTH111 - many paths
         if not os.path.isdir(path):  # noqa: PTH112
             if len(places) == 1 and not os.path.lexists(path):
-                raise FileError(f"{path} does not exist", hint="name a folder of photos, or photos")
+                raise FileError(f"{os.fspath(place)} does not exist", hint="name a folder of photos, or photos")
             paths[path] = None  # one of several that is missing becomes a row
             continue
         for file in _walk(path, left_out, skip_subfolders=skip_subfolders):

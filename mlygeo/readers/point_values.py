@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlygeo import frames, store
-from mlygeo.errors import FileError, FormatError, FrameError
+from mlygeo.errors import FileError, FormatError, FrameError, unreadable
 from mlygeo.store import held
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def _of_csv(path: Path) -> pd.DataFrame:
     try:
         return pd.read_csv(path, encoding="utf-8-sig", dtype={"point_id": "str"})
     except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise FileError(unreadable(path, error)) from error
     except (ValueError, pd.errors.ParserError) as error:
         raise FormatError(f"{path.name} is not a table: {error}") from error
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from mlygeo import places
-from mlygeo.errors import FileError, FormatError, InputError
+from mlygeo.errors import FileError, FormatError, InputError, unreadable
+from mlygeo.schemas import PREFERRED_BY
 from mlygeo.spatial.scores import FORM, RULES, Rule
 
 LONGEST_FILE = 1_048_576
@@ -38,6 +39,12 @@ def rule_of(value: str | os.PathLike[str]) -> Rule:
     path = file_of(value)
     if path is None:
         return RULES[os.fspath(value)]
+    if value in PREFERRED_BY and not path.exists():
+        example = json.dumps({"weights": {"distance": 0.8, value: 0.2} if value != "distance" else {value: 1}})
+        raise InputError(
+            f"{value!r} is a term of a rule, not a rule to prefer images by",
+            hint=f"write its weight into a file, such as {example}, and name the file: `prefer=rule.json`",
+        )
     if not path.exists() and not path.suffix:
         raise InputError(
             f"{os.fspath(value)!r} is neither a rule to prefer images by nor a file of weights",
@@ -58,7 +65,7 @@ def _content(path: Path) -> Any:
     try:
         content = places.content_of(path, LONGEST_FILE)
     except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror}") from error
+        raise FileError(unreadable(path, error)) from error
     if len(content) > LONGEST_FILE:
         raise FormatError(f"{path.name} is too long for a file of weights", hint=FORM)
     try:

@@ -554,25 +554,20 @@ def _rows_of_region(path: Path, region: Region | None) -> gpd.GeoDataFrame:
 
 def _layer_of_lines(path: Path) -> str | None:
     """Return the one layer of lines of a file with several layers, such as the GeoPackages of OSMnx."""
-    import pyogrio
-
     from mlygeo import store
-    from mlygeo.store import no_frames
+    from mlygeo.store import gdal
 
     if store.parted(path)[1] is not None or not store.has_layers(path):
         return None
-    try:
-        layers = pyogrio.list_layers(path)
-    except pyogrio.errors.DataSourceError as error:
-        raise no_frames.of_json(path) or FormatError(f"{path.name} cannot be read as a vector file: {error}") from error
+    layers = gdal.layers(path)
     if len(layers) < 2:
         return None
-    lines = [str(name) for name, kind in layers if kind is not None and "LineString" in str(kind)]
+    lines = [name for name, kind in layers.items() if kind is not None and "LineString" in kind]
     if len(lines) != 1:
-        found = ", ".join(f"{name} ({kind})" for name, kind in layers)
+        found = ", ".join(f"{name} ({kind or 'no geometry'})" for name, kind in layers.items())
         raise FrameError(
             f"{path.name} has {len(lines)} layers of lines: {found}",
-            hint="save the layer of streets to a file of its own",
+            hint=f"name one of them: {path}:{lines[0]}" if lines else "name a file that has the streets as lines",
         )
     return lines[0]
 

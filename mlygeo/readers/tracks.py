@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, get_args
 import numpy as np
 
 from mlygeo import frames, periods, plausible, store
-from mlygeo.errors import FileError, FormatError, InputError, OutputError
+from mlygeo.errors import FileError, FormatError, InputError, OutputError, unreadable
 from mlygeo.formats import exif, gpx, nmea, positions, tables, texts
 from mlygeo.progress import counted, working
 from mlygeo.spatial import geodesy
@@ -95,17 +95,16 @@ def read_track(
     """
     Read a track into a tracks frame: GPX, NMEA, or a table (CSV); each plain or gzip.
 
-    Left out are points that are none: those without a fix, (0, 0), coordinates out of range, and times years away
-    from the others of their recording, which are a receiver's default date. Times without a zone are taken as UTC.
-    Times before 1995, which the roll-over of the GPS week number explains, are moved on by 1024 weeks. A file with a
-    damaged end is read up to the damage. Nothing is interpolated or filtered; times that go back, leaps and unusual
-    altitudes are told.
-    `attrs["left_out"]` counts what was left out by reason; `attrs["problems"]` and the log say it and what else
-    is in doubt.
+    Invalid points are left out: points without a fix, (0, 0), coordinates out of range, and times years away from the
+    others of their recording, which are default dates of receivers. Times without a zone are taken as UTC. Times
+    before 1995, which come from a rollover of the GPS week number, are moved by 1,024 weeks. A file with a damaged
+    end is read up to the damage. Nothing is interpolated or filtered; times that go back, jumps and unusual altitudes
+    are reported. `attrs["left_out"]` counts the points left out by reason; `attrs["problems"]` and the log have these
+    and all doubts.
 
-    In tables the columns are found by their names, those of the usual loggers; times may be ISO 8601, a date and
-    a time of day in two columns, numbers since 1970, or days as spreadsheets count them; the side of a coordinate
-    may stand in a column of its own. A column that says what is not understood is an error.
+    In tables the columns are found by their names, those of the usual loggers; times may be ISO 8601, a date and a
+    time of day in two columns, numbers since 1970, or days as spreadsheets count them; the hemisphere of a coordinate
+    may be in a separate column. A column that is not understood is an error.
 
     Parameters
     ----------
@@ -135,7 +134,7 @@ def read_track(
         If the file cannot be read.
     FormatError
         If the file is not a track, is a GPX file that declares entities, or a table with a column that is not
-        understood: an unknown side, times in no known form, dates whose day and month nobody can tell apart.
+        understood: an unknown side, times in an unknown format, or dates with ambiguous day and month.
     InputError
         If an option is invalid.
 
@@ -165,7 +164,7 @@ def read_track(
     except (gzip.BadGzipFile, zlib.error) as error:
         raise FormatError(f"{path.name}: its gzip is broken ({error})") from error
     except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise FileError(unreadable(path, error)) from error
     tracks, problems, left_out = _sound(read, now_us, may_be_behind=kind != "nmea")
     if kind == "gpx" and (record := _record_in(path)) is not None:
         tracks.attrs["record"] = record
@@ -181,8 +180,8 @@ def write_track(tracks: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path:
     """
     Write a tracks frame as GPX 1.1.
 
-    Coordinates, elevations and times are written in full, so that reading the file gives the same frame. What made
-    the frame, `attrs["record"]`, is an extension of the file's metadata, which other programs pass over.
+    Coordinates, elevations and times are written in full, so that reading the file gives the same frame.
+    `attrs["record"]` is written as an extension of the metadata, which other programs ignore.
 
     Parameters
     ----------

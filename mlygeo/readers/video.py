@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from mlygeo.errors import FileError, FormatError, InputError
+from mlygeo.errors import FileError, FormatError, InputError, unreadable
 from mlygeo.extras import install_hint
 from mlygeo.formats import chapters, mp4, times
 from mlygeo.progress import working
@@ -82,11 +82,11 @@ def read_video(
     Read the positions that a camera recorded in its video.
 
     Points without a fix, with a dilution of precision over `max_dop`, and far outliers are dropped, as in
-    mapillary_tools. Points of unknown fix or precision are kept. Only times are interpolated: GoPro writes
-    about one a second, and the points between are spread evenly. Points that the track's edit list hides are
-    dropped. Times that lie far from the others, as receivers write them before they know the time, do not count.
-    The times of the GPS are compared with the creation time of the file, by the rules of
-    `mlygeo.formats.times.decide`: roll-overs of the week number and wrong days are corrected, and it is said.
+    mapillary_tools. Points of unknown fix or precision are kept. Only times are interpolated: GoPro writes about one
+    a second, and the points between are spread evenly. Points that the track's edit list hides are dropped. Times far
+    from the others, which receivers write before they know the time, are ignored. The times of the GPS are compared
+    with the creation time of the file, by the rules of `mlygeo.formats.times.decide`: rollovers of the week number
+    and wrong days are corrected, and reported.
 
     Parameters
     ----------
@@ -185,7 +185,7 @@ def gps_start_s(track: gpd.GeoDataFrame) -> float | None:
 
 def video_info(path: str | os.PathLike[str]) -> VideoInfo:
     """
-    Return the facts in the headers of a video.
+    Return the metadata in the headers of a video.
 
     Parameters
     ----------
@@ -335,10 +335,8 @@ def _decided(points: Points, created: datetime | None, stem: str) -> tuple[Point
 def _opened(path: Path) -> BinaryIO:
     try:
         return path.open("rb", buffering=mp4.BUFFER)
-    except FileNotFoundError as error:
-        raise FileError(f"{path} does not exist") from error
     except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror}") from error
+        raise FileError(unreadable(path, error)) from error
 
 
 def opened(path: Path, *, options: dict[str, str] | None = None, hwaccel: Any = None) -> Any:

@@ -62,8 +62,7 @@ class Region:
     Parameters
     ----------
     geometry
-        Polygon or multi-polygon, EPSG:4326, cut at the antimeridian: no longitude leaves
-        [-180, 180].
+        Polygon or multi-polygon, EPSG:4326, cut at the antimeridian: longitudes are within [-180, 180].
     bounds
         West, south, east, north; west > east where the region crosses the antimeridian.
     name
@@ -71,9 +70,9 @@ class Region:
     is_box
         Whether it is a bounding box.
     left_out
-        How many things of what it was made of were left out, by reason.
+        Number of geometries that were left out, by reason.
     origin
-        The file or the service that it comes from; None for one that was given as numbers or shapes.
+        The file or the service that it comes from; None if it was given as numbers or geometries.
     """
 
     geometry: BaseGeometry

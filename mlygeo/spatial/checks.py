@@ -71,17 +71,17 @@ def check_images(
     - Capture times over a year from those of most images of the folder and device.
     - Capture times that contradict the numbers in file names by over half a day: of the images of one folder
       and device with names like IMG_1.jpg (of most of them, where those are not apart by half a day), the longest
-      series in which times do not decrease counts as right if it has two thirds. Numbers that began anew (9999,
-      0001) are no contradiction. Differences of days, or of the 1024 weeks after which GPS week numbers begin
-      anew, are named.
-    - Numbers that no image has: headings outside 0 to 360°, altitudes below the deepest sea or where the air ends,
+      series in which times do not decrease counts as right if it has two thirds. Numbering that restarts (after 9999)
+      is not a contradiction. Differences of days, or of the 1,024 weeks after which GPS week numbers restart, are
+      named.
+    - Impossible values: headings outside 0 to 360°, altitudes below the deepest sea or where the air ends,
       accuracies below 0, sizes below a pixel; infinite ones, too.
     - Position (0, 0), which many devices write when they have no fix.
     - Apparent speed: reaching the position from the previous image takes more than `max_speed`. Images
       with the same time are not tested.
-    - Zig-zag: the track jumps off and comes back, as GPS reflections make it. The rule is that of
-      mapillary_tools: an image is nearer to the fifth image before it than 0.8 times the distance of the
-      image before, and more than 30 m from that image. The images that were away are flagged.
+    - Zigzag: the track jumps away and comes back, as after GPS reflections. The rule is that of
+      mapillary_tools: an image is nearer to the fifth image before it than 0.8 times the distance of the image
+      before, and more than 30 m from that image. The images in between are flagged.
     - The same capture time as other images.
     - A capture time outside the track, with the likely error of the clock or its time zone.
 
@@ -104,8 +104,8 @@ def check_images(
     Returns
     -------
     images
-        The same rows with `problem` (str): the explanations, separated by "; ", null where nothing looks
-        wrong. Images with an `error` are not looked at, nothing is dropped, no `error` is set.
+        The same rows with `problem` (str): the explanations, separated by "; ", null where nothing looks wrong.
+        Images with an `error` are not checked. No row is dropped, and no `error` is set.
 
     Raises
     ------

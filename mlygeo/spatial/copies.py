@@ -68,7 +68,7 @@ def flag_copies(
     Two images of different sequences are copies if their places and times are within the limits, and so are headings,
     ratios of the longer to the shorter side, and perceptual hashes where both images have them: `compass_angle`,
     `width` and `height` (or those that were measured), and `phash`, see `quality`. Without hashes two cameras that
-    look the same way from the same place at the same time count as one, so `copy_by` tells what it rests on.
+    look the same way from the same place at the same time count as one, so `copy_by` has the evidence.
 
     Copies of copies are of one group. Its first image is the earliest; of several at that time the first by provider
     and id (by path, where images have paths). Nothing is dropped, and the order of the rows does not matter.
@@ -99,7 +99,7 @@ def flag_copies(
     Raises
     ------
     FrameError
-        If a column is missing, or so many images have the same place and time that these must be made up.
+        If a column is missing, or so many images have the same place and time that these cannot be real.
     InputError
         If a limit makes no sense.
 

@@ -115,9 +115,8 @@ def street_coverage(
     streets
         Streets frame, EPSG:4326.
     images
-        Images frame, EPSG:4326; of its columns only `captured_at` (for the newest) and the one that `by`
-        asks for are looked at, for creators with `provider` and their names. Images without a position count
-        nowhere.
+        Images frame, EPSG:4326; of its columns only `captured_at` (for the newest) and the column for `by` are used,
+        for creators with `provider` and their names. Images without a position are ignored.
     srid
         EPSG code of the projected CRS to measure in; by default the UTM zone of the streets.
     distance
@@ -130,24 +129,23 @@ def street_coverage(
         "solar" for the mean solar time of each image's place. Default: "local", the zone of each place. Seasons are
         meteorological, winter from December to February in the north, and from June to August south of the equator.
     force_srid
-        Use `srid` even where its area of use does not hold the streets.
+        Use `srid` even if the streets are outside of its area of use.
 
     Returns
     -------
     coverage
-        One row for each street, in the order of (u, v, key): `u`, `v`, `key`, `osmid`, `highway`,
-        `name`, `length_m`, `covered_m` (float64, metres), `share_covered` (float64, 0 to 1), `images` (int64, how many
-        within the distance), `newest` (datetime64[ms, UTC]). With `by`, one row for each street and each value
-        that has an image there, and the value as `year` (Int64), `season` or `weekday` (str, in English),
-        `hour` (Int64, 0 to 23), `is_pano` (bool), `provider` (str) or `creator_id` (Int64, or str as in the
-        images; where these have `provider`, with that and with the name, `creator`), null where unknown,
-        instead of `newest`; streets without an image have no row. Of creators without an id each name is one.
-        `attrs["coverage"]` holds the sums.
+        One row for each street, in the order of (u, v, key): `u`, `v`, `key`, `osmid`, `highway`, `name`, `length_m`,
+        `covered_m` (float64, metres), `share_covered` (float64, 0 to 1), `images` (int64, how many within the
+        distance), `newest` (datetime64[ms, UTC]). With `by`, one row for each street and each value that has an image
+        there, and the value as `year` (Int64), `season` or `weekday` (str, in English), `hour` (Int64, 0 to 23),
+        `is_pano` (bool), `provider` (str) or `creator_id` (Int64, or str as in the images; where these have
+        `provider`, with that and with the name, `creator`), null where unknown, instead of `newest`; streets without
+        an image have no row. Creators without an id are distinguished by name. `attrs["coverage"]` holds the sums.
 
     Raises
     ------
     FrameError
-        If a frame lacks a column, or the streets are no lines.
+        If a frame lacks a column, or the streets are not lines.
     CrsError
         If `srid` is unknown, not projected, or does not suit the streets.
     InputError
@@ -192,7 +190,7 @@ def coverage_gaps(
     streets
         Streets frame, EPSG:4326; each street counts once.
     images
-        Images frame, EPSG:4326; only positions are looked at.
+        Images frame, EPSG:4326; only positions are used.
     srid
         EPSG code of the projected CRS to measure in; by default the UTM zone of the streets.
     distance
@@ -200,7 +198,7 @@ def coverage_gaps(
     min_length
         Leave out gaps shorter than this, metres; streets shorter than it are left out too.
     force_srid
-        Use `srid` even where its area of use does not hold the streets.
+        Use `srid` even if the streets are outside of its area of use.
 
     Returns
     -------
@@ -212,7 +210,7 @@ def coverage_gaps(
     Raises
     ------
     FrameError
-        If the streets are no lines.
+        If the streets are not lines.
     CrsError
         If `srid` is unknown, not projected, or does not suit the streets.
     InputError

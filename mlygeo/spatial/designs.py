@@ -66,7 +66,7 @@ def sample_streets(
     force_srid: bool = False,
 ) -> gpd.GeoDataFrame:
     """
-    Draw places on streets at random, each with the length of street that it stands for.
+    Draw places on streets at random, each with the length of street that it represents.
 
     The population is the length of the streets, each street once. Within a stratum places are independent of
     each other and evenly distributed over its length; places in different strata are independent.
@@ -85,15 +85,15 @@ def sample_streets(
     method
         How places are drawn.
     n
-        How many places; by default two in each cell, or on each street, so that the variance there is known.
+        Number of places; by default two in each cell, or on each street, so that the variance there can be estimated.
     seed
         From 0 to 2^63 - 1. The same seed gives the same places, in any order of the rows.
     by
         With "stratified": the column of the streets whose values are the strata; or of `strata` with their names,
         by default `name`, else polygons are numbered from 1.
     strata
-        With "stratified": frame of polygons, EPSG:4326. Streets are cut at their borders; what lies in none is left
-        out.
+        With "stratified": frame of polygons, EPSG:4326. Streets are cut at their borders; streets outside all
+        polygons are left out.
     cell
         With "grid": metres, for squares in the plane; or tiles of the web map (such as "quadkey17"), or hexagons of H3
         (such as "h3:9").
@@ -105,7 +105,7 @@ def sample_streets(
     srid
         EPSG code of the projected CRS to measure in; by default the UTM zone of the streets.
     force_srid
-        Use `srid` even where its area of use does not hold the streets.
+        Use `srid` even if the streets are outside of its area of use.
 
     Returns
     -------
@@ -114,7 +114,7 @@ def sample_streets(
         `key`, `osmid`, `name`, `highway` and `bearing` as from `street_points`; `stratum` (str); `cluster` (str, the
         street that was drawn, and which draw it was), with `n_streets` only; `inclusion_probability` (float64), the
         expected number of places in a metre of street there; `weight` (float64), metres of street that the place
-        stands for, which is 1 / `inclusion_probability`. The weights of a stratum add up to its length.
+        represents, which is 1 / `inclusion_probability`. The weights of a stratum add up to its length.
         `attrs["street_points"]` has the facts.
 
     Raises
@@ -130,8 +130,8 @@ def sample_streets(
 
     Notes
     -----
-    Where places lie follows from the seed and the course of each street alone (`mlygeo.spatial.draws`). With
-    "random", and classes by a column, more streets or a larger `n` replace or add places, and move none.
+    The places depend only on the seed and on the geometry of each street (`mlygeo.spatial.draws`). With "random", and
+    with classes by a column, more streets or a larger `n` replace or add places, but do not move any.
 
     Examples
     --------

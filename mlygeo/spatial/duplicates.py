@@ -51,14 +51,13 @@ def flag_duplicates(
     """
     Flag images taken at the position and heading of the last kept image of their sequence.
 
-    In each sequence, in time order, the first image is kept. Each further one is a duplicate of the last
-    image *kept* if it is at most `duplicate_distance` away from it and its heading differs by at most
-    `duplicate_angle`; otherwise it is kept. So a camera that creeps along is not swallowed whole. Nothing
-    is dropped and no position is rounded.
+    In each sequence, in time order, the first image is kept. Each further one is a duplicate of the last image *kept*
+    if it is at most `duplicate_distance` away from it and its heading differs by at most `duplicate_angle`; otherwise
+    it is kept. The images of a slow camera are therefore not all duplicates. No row is dropped, and no position is
+    rounded.
 
-    Headings are those of the photos or of a track. Derive missing ones after this, with
-    `interpolate_directions`: derived before, those of a camera that rests are directions between errors
-    of its GPS.
+    Headings are those of the photos or of a track. Derive missing headings after this step, with
+    `interpolate_directions`: before it, the headings of a camera that does not move would come from GPS errors.
 
     Parameters
     ----------

@@ -67,19 +67,17 @@ def geotag(
     """
     Give images the position, heading and altitude that a track has at their capture time.
 
-    An image lies on the geodesic (WGS 84) between the two points of the track that enclose its time, as
-    far along as the time is: linear in time. Its heading is the bearing from the one point to the other;
-    while the track rests on a spot, the bearing with which it goes on, or came if it does not. Altitude
-    is linear too; where one point knows none it is that of the other. Up to `max_extrapolation` outside
-    the track, or inside a gap longer than `max_gap`, the segment that ends there is extended. Beyond
-    that there is no guess: the image has no position, and an `error` that says how far outside it is
-    and, where that looks like a wrong clock or time zone, which.
+    An image is placed on the geodesic (WGS 84) between the points of the track before and after its time, linearly in
+    time. Its heading is the bearing from one point to the other; while the track does not move, it is the bearing
+    with which it continues, or else arrived. Altitude is also linear; if one point has none, that of the other is
+    used. Up to `max_extrapolation` outside the track, or inside a gap longer than `max_gap`, the segment that ends
+    there is extended. Beyond that the image gets no position, and an `error` with the time outside the track and, if
+    this looks like a wrong clock or time zone, the likely correction.
 
-    Points of the track may come in any order. Of points with the same time the first is used; points
-    without a time or a position are ignored. Where several tracks overlap in time, an image is placed on
-    the track whose enclosing points are closest in time; where another one is as sure of that time and lies
-    elsewhere, it has no position, and an `error` says so. Where points have a `kind`, way points and
-    routes are used only if there is no track.
+    Points of the track may come in any order. Of points with the same time the first is used; points without a time
+    or a position are ignored. Where several tracks overlap in time, an image is placed on the track whose enclosing
+    points are closest in time; if another track is as close in time but at another place, the image gets no position,
+    and an `error` says so. Where points have a `kind`, way points and routes are used only if there is no track.
 
     Images with an `error` already, and those without a time, are left as they are; the latter get an
     `error`.
@@ -96,9 +94,9 @@ def geotag(
     offset_angle
         Angle from the direction of travel to that of the camera, degrees clockwise, added to headings.
     use_gps_start_time
-        Whether to ignore the camera's clock: the first image is placed where the track starts, and the
-        others follow. `offset_time` is counted from there. A few first points that are years before the others,
-        a receiver's default date, are not its start.
+        Whether to ignore the camera's clock: the first image is placed where the track starts, and the others follow.
+        `offset_time` is counted from there. A few first points that are years before the others (the default date of
+        a receiver) do not count as its start.
     sub_second_interval
         Seconds from one image to the next, where the camera writes whole seconds only (see
         `estimate_subseconds`); 0 spreads images of one time evenly within its second (see
@@ -190,8 +188,8 @@ def interpolate_positions(images: gpd.GeoDataFrame, *, max_time_delta: float = M
     images
         Images frame with `captured_at`; images go by `folder` where the frame has it.
     max_time_delta
-        Seconds before the first or after the last image with a position for which the way between the
-        two nearest of them is extended.
+        Seconds before the first or after the last image with a position for which the line through the two nearest of
+        them is extended.
 
     Returns
     -------

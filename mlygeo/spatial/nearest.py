@@ -82,13 +82,13 @@ def select_nearest(
     """
     Select the nearest image, or the k nearest, for each point.
 
-    Distances are planar in `srid`; what comes in that CRS is measured by its own coordinates. Among images
-    at the same distance the one with the lowest id comes first, so the answer does not depend on the order
-    of rows. An image may serve several points. An id that occurs in the images frame more than once counts
-    once, at its nearest position. Points and images without a position are left out.
+    Distances are planar in `srid`; coordinates in that CRS are used as they are. Of images at the same distance, the
+    one with the lowest id comes first, so the result does not depend on the order of rows. An image can be selected
+    for several points. An id that occurs more than once in the images frame counts once, at its nearest position.
+    Points and images without a position are left out.
 
-    Frames of Dask give such a frame, lazily, whose partitions are those of the points; then `max_distance` is
-    needed, and `unique` is refused.
+    Dask frames give a lazy Dask frame with the partitions of the points; `max_distance` is then required, and
+    `unique` is an error.
 
     Parameters
     ----------
@@ -104,14 +104,14 @@ def select_nearest(
     k
         Number of images wanted for each point.
     unique
-        Let each image serve one point: the shortest of all pairs is taken first, then the shortest of
-        those left, and so on (ties: lowest image id, then lowest point id).
+        Use each image for one point only: the shortest of all pairs is taken first, then the shortest of those left,
+        and so on (ties: lowest image id, then lowest point id).
     max_heading_difference
-        Largest angle between camera and street, degrees from 0 to 90, both directions of the street
-        counted. Only pairs within it are considered: the next nearest that passes is taken. Panoramas
-        pass always; flat images pass if their heading and the street's bearing are known.
+        Largest angle between camera and street, degrees from 0 to 90, both directions of the street counted. Only
+        pairs within it are considered: the next nearest that passes is taken. Panoramas always pass; flat images pass
+        only if their heading and the bearing of the street are known.
     force_srid
-        Use `srid` even where its area of use does not hold the points.
+        Use `srid` even if the points are outside of its area of use.
 
     Returns
     -------

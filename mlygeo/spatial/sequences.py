@@ -54,11 +54,11 @@ def cut_sequences(
     """
     Cut the images of each folder and camera into sequences, where the gap to the next image is too large.
 
-    Images are sorted by time (ties by file name, in natural order) within a folder and a camera (`make`,
-    `model`, `camera_uuid`, `width` and `height`, as far as the frame has these columns; mapillary_tools tells
-    cameras apart by the same). A new sequence starts where the gap to the
-    image before exceeds either cutoff; a gap of just the cutoff does not cut. Distances are geodesic
-    (WGS 84). Sequences are not yet split by number, see `split_sequences`.
+    Images are sorted by time (ties by file name, in natural order) within a folder and a camera (`make`, `model`,
+    `camera_uuid`, `width` and `height`, as far as the frame has these columns; mapillary_tools uses the same to
+    distinguish cameras). A new sequence starts where the gap to the image before exceeds either cutoff; a gap equal
+    to the cutoff does not cut. Distances are geodesic (WGS 84). Sequences are not yet split by number, see
+    `split_sequences`.
 
     The id of a sequence is a UUID (version 5) of its first image: path, Mapillary id, time and device.
     So the same input gives the same ids on every run, in any order of the rows, and images added at the
@@ -117,9 +117,9 @@ def split_sequences(
     """
     Split sequences that are too long, into parts of at most so many images, pixels and bytes each.
 
-    A part ends where the next image would exceed a limit; an image that exceeds one by itself is a part of
-    its own. Images that are flagged as duplicates (`is_duplicate`) are not counted, for they are not uploaded;
-    they stay with the image before them.
+    A part ends where the next image would exceed a limit; an image that alone exceeds one is a separate part. Images
+    flagged as duplicates (`is_duplicate`) are not counted, because they are not uploaded; they stay with the image
+    before them.
 
     Parameters
     ----------
@@ -186,11 +186,11 @@ def interpolate_directions(
     """
     Derive headings from the direction of travel: the bearing to the next image of the sequence.
 
-    Images that are flagged as duplicates (`is_duplicate`) are passed over and keep the heading that they
-    have: a camera that rests is then seen once, and looks where it goes on. The last image takes the
-    heading of the image before it. While the camera rests on one spot, the
-    bearing to the first later image at another position is used; if there is none, the direction in
-    which the camera arrived. In a sequence of one image, or on one spot, the heading stays unknown.
+    Images flagged as duplicates (`is_duplicate`) are skipped and keep their headings, so a camera that does not move
+    counts once, with the direction in which it continues. The last image takes the heading of the image before it.
+    While the camera does not move, the bearing to the first later image at another position is used; if there is
+    none, the direction in which the camera arrived. In a sequence of one image, or on one spot, the heading stays
+    unknown.
 
     Parameters
     ----------
@@ -244,7 +244,8 @@ def summarise(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     ----------
     images
         Images frame with `captured_at` and `sequence_id`, of local files or of Mapillary; rows without a
-        `sequence_id` are left out. Ids of sequences are a provider's own, where there is a column `provider`.
+        `sequence_id` are left out. With a column `provider`, sequences of different providers are different even if
+        their ids are equal.
 
     Returns
     -------

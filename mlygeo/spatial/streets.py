@@ -54,22 +54,20 @@ def street_points(
     force_srid: bool = False,
 ) -> gpd.GeoDataFrame:
     """
-    Lay a point every so many metres along every street.
+    Put a point at a regular distance along every street.
 
     Lengths and distances are planar, in the coordinate reference system `srid`, in metres.
 
-    With `even`, each street counts once (the two directions of an edge are one line). A street of
-    length L gets ceil(L / interval) points, in the middles of equal parts; then, in the order of a hash
-    of their places, a point closer than half the interval to one already kept is left out. So every
-    place on every street lies within the interval of a point, no two points are closer than half of
-    it, the order of the rows does not matter, and whether there is a point depends on the streets
-    near it alone.
+    With `even`, each street counts once (the two directions of an edge are one line). A street of length L gets
+    ceil(L / interval) points, in the middles of equal parts; then, in the order of a hash of their places, a point
+    closer than half the interval to one already kept is left out. Every place on every street is then within the
+    interval of a point, no two points are closer than half of it, and the points depend only on the streets nearby,
+    not on the order of rows.
 
-    With `percept`, each row of length L gets floor(L / interval) equal parts and points at both
-    ends and every division, none where that is 0; then the first point in each square cell of side
-    `interval` is kept, cells counted from the points' lower-left corner. Rows count in their order.
-    Streets shorter than the interval stay without a point, and two points may lie close together
-    across the border of a cell.
+    With `percept`, each row of length L gets floor(L / interval) equal parts and points at both ends and every
+    division, none where that is 0; then the first point in each square cell of side `interval` is kept, cells counted
+    from the points' lower-left corner. Rows count in their order. Streets shorter than the interval have no point,
+    and two points may be close together across the border of a cell.
 
     Parameters
     ----------
@@ -81,10 +79,10 @@ def street_points(
         EPSG number of the projected coordinate reference system to measure in; by default the UTM
         zone of the streets.
     method
-        `even` leaves no place on a street farther than the interval from a point; `percept` gives
-        the points of percept-vsvi-filter, for comparison with work done with it.
+        with `even`, every place on a street is within the interval of a point; `percept` gives the points of
+        percept-vsvi-filter, for comparison with studies that used it.
     force_srid
-        Go on where the srid's area of use does not hold the streets.
+        Continue even if the streets are outside of the area of use of the srid.
 
     Returns
     -------
@@ -100,11 +98,11 @@ def street_points(
     Raises
     ------
     InputError
-        If the interval is not a positive number, or gives more points than fit in memory.
+        If the interval is not a positive number, or gives more points than fit into memory.
     CrsError
         If the srid is unknown, geographic, or does not serve the place of the streets.
     FrameError
-        If this is not a streets frame, or holds geometry other than lines.
+        If this is not a streets frame, or has geometry other than lines.
 
     Notes
     -----
@@ -170,11 +168,11 @@ def even_places(streets: gpd.GeoDataFrame, *, interval: float = INTERVAL_M, srid
     Raises
     ------
     InputError
-        If the interval is not a positive number, or gives more points than fit in memory.
+        If the interval is not a positive number, or gives more points than fit into memory.
     CrsError
         If the srid is unknown or geographic, or has no coordinates for some of the streets.
     FrameError
-        If this is not a streets frame, or holds geometry other than lines.
+        If this is not a streets frame, or has geometry other than lines.
     """
     frames.check(streets, frames.STREETS)
     _check_interval(interval)
@@ -231,11 +229,11 @@ def even_points_of_part(
     Raises
     ------
     InputError
-        If the interval is not a positive number, or gives more points than fit in memory.
+        If the interval is not a positive number, or gives more points than fit into memory.
     CrsError
         If the srid is unknown or geographic, or has no coordinates for some of the streets.
     FrameError
-        If this is not a streets frame, or holds geometry other than lines.
+        If this is not a streets frame, or has geometry other than lines.
     """
     frames.check(streets, frames.STREETS)
     _check_interval(interval)

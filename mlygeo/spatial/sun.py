@@ -64,7 +64,7 @@ def sun_position(
     images: gpd.GeoDataFrame, *, field_of_view: float = FIELD_OF_VIEW, low_sun: float = LOW_SUN
 ) -> gpd.GeoDataFrame:
     """
-    Tell where the sun was when images were taken, and whether they look against the light.
+    Compute the position of the sun for each image, and whether the camera faced it.
 
     - `sun_altitude`: degrees of the sun's centre above the horizon, without refraction, negative below it. Hills and
       buildings are not known.
@@ -82,9 +82,9 @@ def sun_position(
     images
         Images frame with `captured_at`; `compass_angle`, `is_pano` and the columns above where it has them.
     field_of_view
-        Horizontal field of view of cameras that do not tell theirs, degrees.
+        Horizontal field of view, degrees, of cameras for which it is unknown.
     low_sun
-        Largest altitude of the sun at which it can be in a picture, degrees.
+        Largest altitude of the sun at which it can appear in a picture, degrees.
 
     Returns
     -------

@@ -96,10 +96,9 @@ def spread_subseconds(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """
     Spread images with the same capture time evenly within its second.
 
-    Many cameras write whole seconds: five images of a burst then lie on one spot of the track and look
-    like duplicates. n images of one folder and camera at the same time t get t, t + d, t + 2 d, …, in
-    the natural order of their file names, where n d reaches to the next capture time, or to the end of the
-    second.
+    Many cameras write whole seconds: five images of a burst are then at one position of the track and look like
+    duplicates. n images of one folder and camera at the same time t get t, t + d, t + 2 d, …, in the natural order of
+    their file names, where n d reaches to the next capture time, or to the end of the second.
 
     Times that do not repeat stay unchanged, so that a second call changes nothing; images of whole seconds
     come before those of the same second that have a fraction, see `place_whole_seconds`.
@@ -178,10 +177,10 @@ def estimate_subseconds(images: gpd.GeoDataFrame, *, sub_second_interval: float)
     """
     Estimate the times of a camera that takes images at an interval, but writes whole seconds.
 
-    Image i of n was taken at s + i intervals, and the camera wrote its second. That bounds s from both
-    sides; the middle is used, for each folder and camera. Images with a fraction of a second keep their
-    times; where there are any, s is what most of them say, within the bounds. The images of a second are in
-    the order of `place_whole_seconds`.
+    Image i of n was taken at s + i intervals, and the camera wrote its second. This gives a lower and an upper bound
+    of s; their middle is used, for each folder and camera. Images with a fraction of a second keep their times; if
+    there are any, s is the value that most of them give, within the bounds. The images of a second are in the order
+    of `place_whole_seconds`.
 
     Parameters
     ----------

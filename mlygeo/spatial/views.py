@@ -103,8 +103,8 @@ def plan_views(
 
     A panorama has views in all directions. A flat picture has those that lie wholly within it. Where
     `computed_rotation` is known, or both `pitch` and `roll`, views are level whatever the tilt of the camera was; a
-    rotation gives the heading, too. Else the heading is `computed_compass_angle`, or `compass_angle` where that is
-    unknown, and the camera counts as level, which is in doubt.
+    rotation gives the heading, too. Otherwise the heading is `computed_compass_angle`, or `compass_angle` where that
+    is unknown, and the camera is assumed to be level, with a warning.
 
     Parameters
     ----------
@@ -130,15 +130,15 @@ def plan_views(
     Returns
     -------
     views
-        A row for each view, by image and then by direction, with the columns of the image. Those that say something
-        of a picture are now the view's: `compass_angle` (its heading), `pitch`, `roll` (0), `field_of_view`
-        (horizontal), `width`, `height`, `is_pano` (false), `camera_type`, `camera_parameters`. New are `view` (the
-        direction), `path` (the file to be, relative to the folder of views), and of the picture that it is cut from:
+        A row for each view, by image and then by direction, with the columns of the image. Columns about the picture
+        now describe the view: `compass_angle` (its heading), `pitch`, `roll` (0), `field_of_view` (horizontal),
+        `width`, `height`, `is_pano` (false), `camera_type`, `camera_parameters`. New are `view` (the direction),
+        `path` (the file to be, relative to the folder of views), and of the picture that it is cut from:
         `source_type` ("equirectangular", "perspective" or "fisheye"), `source_heading`, `source_pitch` and
         `source_roll` (degrees; NaN where the tilt is unknown), `source_focal`, `source_k1`, `source_k2` (see
         `camera_parameters`; NaN for panoramas), `tilt_source` ("computed_rotation", "pitch and roll", or null), and
-        `warning` (str, null where nothing is in doubt). `attrs["left_out"]` and `attrs["problems"]` count by reason
-        what has no view, and what is in doubt.
+        `warning` (str, null if there is none). `attrs["left_out"]` and `attrs["problems"]` count images without views
+        and doubtful images, by reason.
 
     Raises
     ------

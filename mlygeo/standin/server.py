@@ -116,7 +116,7 @@ def serve(
     Raises
     ------
     FrameError
-        If `images` is no images frame, or has images of another provider.
+        If `images` is not an images frame, or has images of another provider.
     FileError
         If there is no folder of photos, or the store cannot be made.
     InputError
@@ -362,7 +362,7 @@ def start(
     Raises
     ------
     FrameError
-        If `images` is no images frame, or has images of another provider.
+        If `images` is not an images frame, or has images of another provider.
     FileError
         If there is no folder of photos, or the store cannot be made.
     InputError

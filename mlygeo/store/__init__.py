@@ -125,28 +125,25 @@ def read_frame(
     """
     Read a frame from a file, several files, or a table of PostGIS.
 
-    A folder, a pattern or several paths are one frame, whose rows follow each other in the order of the files' paths;
-    what was given as a list is in the order of the list. Columns are united: rows of files that do not have one are
-    without a value there. The names of folders such as `year=2024` become columns, unless the files have them.
-    Coordinates come into the CRS of the first file. Files that hold other things than the first, such as street
-    points beside images, are refused.
+    A folder, a pattern or several paths are read as one frame, with the files in the order of their paths, or of the
+    list. The frame has the columns of all files; a row has no value in a column that its file lacks. The names of
+    folders such as `year=2024` become columns, unless the files have them. Coordinates are converted to the CRS of
+    the first file. Files of another kind than the first, such as street points beside images, are an error.
 
-    A geometry that is damaged is not a reason to refuse the others: its row is left out, which is logged as a warning
-    and counted in `attrs["left_out"]`. A file in which all are damaged is refused.
+    A row with damaged geometry is left out, with a warning, and counted in `attrs["left_out"]`. A file in which all
+    geometries are damaged is an error.
 
     Parameters
     ----------
     path
-        GeoParquet (.parquet), or anything GDAL reads: .geojson, .gpkg, .fgb, .gpx, .shp, …; or
-        .csv with columns `lon` and `lat` (or longitude/latitude, or x/y), or `geometry` (WKT); or
-        a table of PostGIS, `postgresql://user@host/database?table=schema.table`. A layer is
-        named behind a colon: `streets.gpkg:edges`. Or a folder with such files, a pattern such as
-        `tiles/*.parquet`, or several of these.
+        GeoParquet (.parquet), or anything GDAL reads: .geojson, .gpkg, .fgb, .gpx, .shp, …; or .csv with columns
+        `lon` and `lat` (or longitude/latitude, or x/y), or `geometry` (WKT); or a table of PostGIS,
+        `postgresql://user@host/database?table=schema.table`. Name a layer after a colon: `streets.gpkg:edges`. Or a
+        folder with such files, a pattern such as `tiles/*.parquet`, or several of these.
     frame
-        The kind of frame it should be ("images", "streets", "street_points", "points",
-        "selection", …): its columns are brought to their dtypes. None takes the file as it is,
-        but for ids, which come back as whole numbers where they were written as text; GeoParquet
-        and PostGIS tell which they were.
+        The kind of frame it should be ("images", "streets", "street_points", "points", "selection", …): its columns
+        are brought to their dtypes. None reads the file as it is, except for ids, which become whole numbers again if
+        they were written as text; GeoParquet and PostGIS store their type.
     bbox
         West, south, east, north in degrees; west > east crosses the antimeridian. A row is returned
         if the box of its geometry, in longitude and latitude, meets it; rows without geometry are
@@ -155,11 +152,10 @@ def read_frame(
     columns
         Only these columns, and the geometry, in the order of the file. None reads all.
     layer
-        Name of the layer, for a file that holds several (.gpkg, .gdb, …). None reads the only one
-        that has geometry.
+        Name of the layer, for a file that holds several (.gpkg, .gdb, …). None reads the only layer with geometry.
     srid
-        CRS of the coordinates in a table of text (.csv, .tsv), which does not tell it: an EPSG code,
-        such as 25832. Default: degrees.
+        CRS of the coordinates in a text table (.csv, .tsv), which does not store it: an EPSG code, such as 25832.
+        Default: degrees.
 
     Returns
     -------
@@ -215,35 +211,33 @@ def write_frame(frame: gpd.GeoDataFrame, path: str) -> Path | str: ...
 
 def write_frame(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path | str:
     """
-    Write a frame to a file or a table of PostGIS, whole or not at all.
+    Write a frame to a file or a table of PostGIS, completely or not at all.
 
-    What was written comes back as it was: names, dtypes, values, geometry, `attrs`. Levels of the index that have
-    names are written as columns; an index without names is a numbering, and not written. GeoPackage, FlatGeobuf,
-    GeoJSON and SQLite keep a description of the frame beside the rows, from which `read_frame` restores what the
-    format has no type for; other programs see durations, nested values and times finer than a millisecond as text,
-    and ids in GeoJSON, since readers in JavaScript would round them. A column whose name the format keeps for
-    itself (`fid`, `geom`, …) or that differs from another by case only gets another one there; a warning says so.
-    Such a file is read back before it replaces the old one, and where a value would not return, the frame is
-    refused and the column named.
+    Reading the file gives the same frame: names, dtypes, values, geometry, `attrs`. Index levels with names are
+    written as columns; an index without a name is not written. GeoPackage, FlatGeobuf, GeoJSON and SQLite keep a
+    description of the frame beside the rows, from which `read_frame` restores what the format has no type for; other
+    programs see durations, nested values and times finer than a millisecond as text, and ids in GeoJSON, since
+    readers in JavaScript would round them. A column with a reserved name (`fid`, `geom`, …), or with a name that
+    differs from another only in case, is renamed in the file, with a warning. Such a file is read back before it
+    replaces the old one; if a value would be lost, this is an error that names the column.
 
-    A table of text (.csv, .tsv) has no description, but of a frame that a verb has made, its `attrs` stand beside it
-    in FILE-metadata.json (CSV on the Web), as long as the table is not changed. Points are `lon`, `lat`, other
-    geometry is WKT, and a column comes back as what its cells say. Categories come back as their values, lists as
-    JSON, zones as UTC, and a warning says so; what text cannot tell (durations, bytes, …) is refused. Texts that a
-    spreadsheet would run as a formula get an apostrophe, which `read_frame` takes off. GeoJSON and tables of text are
-    in degrees: a frame in another CRS is converted, with a warning, and one without a CRS is refused.
+    A text table (.csv, .tsv) has no description. For a frame that a verb has made, `attrs` are in FILE-metadata.json
+    beside it (CSV on the Web), and are used as long as the table is not changed. Points are `lon`, `lat`, other
+    geometry is WKT, and the type of a column is inferred from its cells. Categories are read as their values, lists
+    as JSON, times in UTC, with a warning; types that text cannot express (durations, bytes, …) are an error. Text
+    that a spreadsheet would run as a formula gets an apostrophe, which `read_frame` removes. GeoJSON and text tables
+    are in degrees: a frame in another CRS is converted, with a warning, and a frame without a CRS is an error.
 
     Parameters
     ----------
     frame
         Any GeoDataFrame.
     path
-        The ending tells the format. `.stac.parquet` is STAC-GeoParquet, an item a row, for images frames.
-        GeoParquet (.parquet) keeps every dtype and `attrs`; it is
-        GeoParquet 1.1 with a bounding-box column, compressed with zstd, in row groups of
-        100,000 rows, and spatially sorted where there is more than one group.
-        `postgresql://user@host/database?table=schema.table` names a table of PostGIS; one that
-        mlygeo wrote is replaced, any other is left alone.
+        The ending decides the format. `.stac.parquet` is STAC-GeoParquet, one item per row, for images frames.
+        GeoParquet (.parquet) keeps every dtype and `attrs`; it is GeoParquet 1.1 with a bounding-box column,
+        compressed with zstd, in row groups of 100,000 rows, and spatially sorted where there is more than one group.
+        `postgresql://user@host/database?table=schema.table` names a table of PostGIS; a table that mlygeo wrote is
+        replaced, any other is not changed.
 
     Returns
     -------
@@ -253,13 +247,13 @@ def write_frame(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path |
     Raises
     ------
     FormatError
-        If the ending names no format that frames can be written to.
+        If frames cannot be written in a format with this ending.
     FrameError
-        If the format cannot hold a value or the name of a column; whatever stood there before still does.
+        If the format cannot store a value or the name of a column; an existing file is then not changed.
     FileError
-        If the file cannot be written, or the database refuses; whatever stood there before still does.
+        If the file cannot be written, or the database refuses; an existing file or table is then not changed.
     DependencyError
-        If PostGIS is meant and psycopg is missing: the hint names the command.
+        If psycopg is missing for PostGIS: the hint names the command.
 
     Examples
     --------
@@ -322,7 +316,7 @@ def write_layers(layers: Mapping[str, gpd.GeoDataFrame], path: str | os.PathLike
     Raises
     ------
     FormatError
-        If the ending names no format that frames can be written to.
+        If frames cannot be written in a format with this ending.
     FrameError
         If the format cannot hold a value or a name of a column or layer.
     FileError
@@ -468,7 +462,7 @@ def check_writable(path: Path) -> None:
     Raises
     ------
     OutputError
-        If the ending names no format that frames can be written to.
+        If frames cannot be written in a format with this ending.
     FileError
         If the folder cannot be made, or the path is a folder.
     """

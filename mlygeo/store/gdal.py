@@ -102,7 +102,7 @@ def read(
     columns
         Only these columns, and the geometry. None reads all.
     layer
-        Name of the layer. None reads the only one that has geometry.
+        Name of the layer. None reads the only layer with geometry.
 
     Raises
     ------
@@ -611,7 +611,7 @@ class LongLayer:
     path
         The file.
     layer
-        Name of the layer. None reads the only one that has geometry.
+        Name of the layer. None reads the only layer with geometry.
     folder
         Where a copy is kept in a form of which GDAL loses nothing; the caller removes it.
 

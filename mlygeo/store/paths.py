@@ -9,6 +9,7 @@ from typing import Any
 
 from mlygeo import places
 from mlygeo.errors import FileError, InputError
+from mlygeo.progress import counted
 
 FOLDERS = frozenset({".gdb", ".zarr"})
 """Endings of folders that GDAL reads as one file."""
@@ -172,14 +173,15 @@ def must_exist(path: Path) -> None:
         if has_pattern(path.name) and path.parent.is_dir():
             found = sorted(path.parent.glob(path.name))
             raise FileError(
-                f"{path} is a pattern, and names {len(found):,} {'file' if len(found) == 1 else 'files'}",
-                hint="give the files themselves, several as a list",
+                f"{path} is a pattern that matches {counted(len(found), 'file')}; one file is needed here",
+                hint=f"name a file, such as {found[0]}" if found else "check the pattern and its folder",
             )
         raise FileError(f"{path} does not exist")
     if path.is_dir() and path.suffix.lower() not in FOLDERS:
         inside = sorted(each.name for each in path.iterdir() if each.suffix.lower() in READABLE)
         named = f" (it has {', '.join(inside[:3])}{', …' if len(inside) > 3 else ''})" if inside else ""
-        raise FileError(f"{path} is a folder, not a file{named}", hint="name a file in it, or several as a list")
+        example = f", such as {path / inside[0]}" if inside else ""
+        raise FileError(f"{path} is a folder, not a file{named}", hint=f"name a file in it{example}")
     must_be_kept(path)
 
 

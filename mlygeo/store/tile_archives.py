@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlygeo.errors import FileError, FormatError, InputError
+from mlygeo.errors import FileError, FormatError, InputError, unreadable
 from mlygeo.formats import mvt_tiles
 from mlygeo.net import http
 from mlygeo.net.answers import NotFoundError, RefusedError
@@ -247,7 +247,7 @@ def opened(source: str | os.PathLike[str]) -> Iterator[Archive]:
             file = stack.enter_context(path.open("rb"))
             size, head = path.stat().st_size, file.read(len(_SQLITE))
         except OSError as error:
-            raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
+            raise FileError(unreadable(path, error)) from error
         if head == _SQLITE:
             other = shlex.join([str(path.with_suffix(".mbtiles")), str(path.with_suffix(ENDING))])
             raise FormatError(

@@ -251,9 +251,9 @@ def _places(import_path: Any) -> list[Path]:
     if not given:
         raise InputError("nothing to upload is given", hint="name a folder of photos")
     places = [Path(os.path.abspath(Path(each).expanduser())) for each in given]  # noqa: PTH100 - keeps links
-    for place in places:
+    for place, typed in zip(places, given, strict=True):
         if not place.exists():
-            raise FileError(f"{place} does not exist", hint="name a folder of photos")
+            raise FileError(f"{typed} does not exist", hint="name a folder of photos")
     return list(dict.fromkeys(places))
 
 

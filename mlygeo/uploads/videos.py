@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 import numpy as np
 
 from mlygeo import frames
-from mlygeo.errors import FileError, FormatError, InputError
+from mlygeo.errors import FileError, FormatError, InputError, unreadable
 from mlygeo.formats import camm, mp4, positions, times
 from mlygeo.formats.mp4_writer import NewTrack, Spliced, length_of, with_track
 from mlygeo.readers.cameras.positions import Points
@@ -485,14 +485,14 @@ def _opened(path: Path) -> BinaryIO:
     try:
         return path.open("rb")
     except OSError as error:
-        raise FileError(f"{path}: {error.strerror or error}") from error
+        raise FileError(unreadable(path, error)) from error
 
 
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
     except OSError as error:
-        raise FileError(f"{path}: {error.strerror or error}") from error
+        raise FileError(unreadable(path, error)) from error
 
 
 def _state(file: BinaryIO) -> tuple[int, int]:

@@ -364,13 +364,53 @@ def test_a_mistyped_word_gets_a_suggestion(capsys, words, meant):
         ("download-originals 5 -4", "'mlygeo download-originals --help' shows the options"),
         ("tiles there", "'mlygeo tiles --help' shows the options"),
         ("tiles 2024-06", "'mlygeo tiles --help' shows the options"),
+        ("coverage images.gpkg", "name a file with its option: --streets FILE or --images FILE"),
         ("there", "'mlygeo --help' lists the verbs"),
+        ("select --place", "'mlygeo select --help' shows the options"),
+        ("select --method random", "'mlygeo streets --method random … -o points.parquet'"),
     ],
 )
 def test_a_word_too_many_gets_a_hint(capsys, words, hint):
     status, _, err = run(capsys, *words.split())
     assert status == 2
     assert hint in err.split("hint: ")[1]
+
+
+def test_a_folder_of_results_without_an_option_is_drawn_by_map(capsys, tmp_path):
+    (tmp_path / "coverage.parquet").touch()
+    status, _, err = run(capsys, "coverage", str(tmp_path))
+    assert status == 2
+    assert err.startswith(f"error: 'mlygeo coverage' takes no files or names without an option: {tmp_path}\n")
+    assert f"'mlygeo map {tmp_path}' draws" in err
+
+
+def test_an_option_without_its_value_says_what_it_is(capsys):
+    assert run(capsys, "select", "--place")[2].startswith("error: --place has no value: --place NAME\n")
+
+
+def test_help_names_sources_as_its_text_does(capsys):
+    said = " ".join(run(capsys, "process", "--help")[1].split())
+    assert "--gps-source [exif|gpx|nmea|csv|gopro_videos|" in said
+    assert "--video-geotag-source [native|gpx|nmea|csv|gopro_videos|" in said
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "select --images {0} --streets {0}", "select --streets {0}", "select --points {0}", "select --region {0}", "map {0}",
+        "convert {0} x.parquet", "partition {0} -o x", "quality {0}", "cut {0}", "process {0}", "upload {0}",
+        "geotag {0}", "tracks {0}", "video-process {0}", "download {0}", "verify {0}", "tiles -c {0}",
+        "views {0}", "estimate {0} --column x", "metadata {0}", "publish {0}", "sample-video {0}",
+        "select --images a.parquet --points b.parquet --prefer {0}",
+    ],
+)  # fmt: skip
+def test_a_missing_file_reads_the_same_in_every_verb(capsys, tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.parquet", "b.parquet"):
+        (tmp_path / name).touch()
+    status, _, err = run(capsys, *words.format("nope.gpkg").split())
+    assert status in {1, 2}
+    assert re.search(r"^error: (configuration file )?nope\.gpkg does not exist$", err, re.MULTILINE), err
 
 
 @pytest.mark.parametrize(

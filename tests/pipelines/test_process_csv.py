@@ -444,7 +444,7 @@ def test_dry_run(tmp_path):
         ({"meta_columns": "1,2", "meta_names": "a", "meta_types": "string"}, InputError, "differ in number"),
         ({"meta_columns": "x", "meta_names": "a", "meta_types": "string"}, InputError, "no numbers"),
         ({"meta_columns": "1", "meta_names": "a", "meta_types": "colour"}, InputError, "colour"),
-        ({"timestamp_column": 9}, FormatError, "row 1 has 2 columns"),
+        ({"timestamp_column": 9}, FormatError, "row 1 has only 2 columns"),
         ({"timestamp_column": 1, "delimiter": ";;"}, InputError, "one letter"),
     ],
 )

@@ -385,7 +385,7 @@ def test_an_original_that_changes_meanwhile_is_not_sent(tmp_path):
     with pytest.raises(FileError, match="has changed"):
         copy.open()
     path.unlink()
-    with pytest.raises(FileError, match="No such file"):
+    with pytest.raises(FileError, match="does not exist"):
         copy.open()
 
 

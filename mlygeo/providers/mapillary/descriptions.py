@@ -20,7 +20,7 @@ import numpy as np
 
 from mlygeo import frames, places, rows, store
 from mlygeo.degrees import turn
-from mlygeo.errors import FileError, FormatError, InputError
+from mlygeo.errors import FileError, FormatError, InputError, unreadable
 from mlygeo.formats import exif
 from mlygeo.formats.jpeg import read_head
 from mlygeo.formats.tiff import Fields
@@ -109,10 +109,9 @@ def read_descriptions(path: str | os.PathLike[str]) -> gpd.GeoDataFrame:
     """
     Read an image description file into an images frame.
 
-    An entry that lacks what it must have becomes a row with `error`; so do the entries that say
-    themselves that something failed. The files that the entries name are not opened. One that is
-    not where its entry says, but lies under the description file's folder at the end of the same
-    path, is taken from there: folders are moved.
+    An entry without a required field becomes a row with `error`, and so does an entry that describes a failure. The
+    files of the entries are not opened. If a file is not at its path, but the end of the path exists in the folder of
+    the description file, that file is used: the folder may have been moved.
 
     Parameters
     ----------
@@ -157,8 +156,8 @@ def write_descriptions(images: gpd.GeoDataFrame, path: str | os.PathLike[str]) -
     """
     Write an image description file, which `mapillary_tools upload` and `mlygeo upload` read.
 
-    Organization, privacy, user and photo UUID are not in it: mapillary_tools refuses a file that
-    holds them.
+    It does not contain organization, privacy, user and photo UUID, because mapillary_tools does not accept a file
+    with these fields.
 
     Parameters
     ----------
@@ -166,7 +165,7 @@ def write_descriptions(images: gpd.GeoDataFrame, path: str | os.PathLike[str]) -
         Images frame of local files: rows with `error` and duplicates (`is_duplicate`) are written
         as what failed; videos as `read_descriptions` returns them.
     path
-        The file, or the folder that it shall stand in.
+        The file, or the folder for it.
 
     Returns
     -------
@@ -176,7 +175,7 @@ def write_descriptions(images: gpd.GeoDataFrame, path: str | os.PathLike[str]) -
     Raises
     ------
     FileError
-        If it cannot be written, or another file is there; see `is_description_file`.
+        If it cannot be written, or the path is a file of another kind; see `is_description_file`.
 
     Examples
     --------
@@ -214,7 +213,7 @@ def is_description_file(path: Path) -> bool:
         at = path.stat()
         return _has_descriptions(_Seen(path, at.st_dev, at.st_ino, at.st_size, at.st_mtime_ns, at.st_ctime_ns))
     except OSError as error:
-        raise FileError(f"{path}: {error.strerror or error}") from error
+        raise FileError(unreadable(path, error)) from error
 
 
 class _Seen(NamedTuple):
@@ -388,7 +387,7 @@ def _entries(path: Path) -> list[dict[str, Any]]:
     except OSError as error:
         if isinstance(error, FormatError):
             raise
-        raise FileError(f"{path}: {error.strerror or error}", hint="'mlygeo process' makes one") from error
+        raise FileError(unreadable(path, error), hint="'mlygeo process' makes one") from error
     except (ValueError, RecursionError) as error:
         raise FormatError(f"{path} is not an image description file: {str(error)[:100] or 'broken JSON'}") from error
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):

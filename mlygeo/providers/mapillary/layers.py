@@ -78,8 +78,8 @@ def read_tile(data: bytes, x: int, y: int, zoom: int = 14) -> gpd.GeoDataFrame:
     """
     Read a vector tile into an images frame.
 
-    Nothing is clipped and nothing is joined: tiles reach a little past their edge, so that
-    images near it stand in the neighbouring tile too.
+    Nothing is clipped or merged: tiles extend a little beyond their edge, so images near it are also in the
+    neighbouring tile.
 
     Parameters
     ----------
@@ -608,15 +608,15 @@ def read_tiles(
         tiles (`mly1_public_X_Y_14.mvt`) and GeoJSON without an ending, as percept-vsvi-filter
         leaves it (`mly1_public_X_Y_14`).
     region
-        Keep only images that lie in it, or on its edge. None keeps all.
+        Keep only images in it or on its edge. None keeps all.
     computed
         Of a folder, read the tiles of computed positions (`mly1_computed_public_…`).
 
     Returns
     -------
     images
-        Images frame, EPSG:4326, each image once even if two neighbouring tiles hold it, sorted
-        by id. `attrs["images_without_id"]` counts what had to be left out for want of an id.
+        Images frame, EPSG:4326, each image once even if two neighbouring tiles hold it, sorted by id.
+        `attrs["images_without_id"]` counts the images that were left out because they have no id.
 
     Raises
     ------

@@ -68,10 +68,9 @@ def fetch_tiles(
     """
     Fetch the zoom-14 tiles of a region into the tile cache.
 
-    Tiles that are there already are not asked for, so a second run makes no request and needs no
-    token, and an interrupted one goes on where it stopped. Each tile is checked before it is
-    stored, and stored whole or not at all. Requests keep a pace that is safe for the address, and
-    the service's daily limit, over all runs of this user.
+    Cached tiles are not requested, so a second run makes no request and needs no token, and an interrupted run
+    continues where it stopped. Each tile is checked, and stored completely or not at all. The rate of requests stays
+    below the limits of the service, including the daily limit, over all runs of this user.
 
     Parameters
     ----------
@@ -100,7 +99,7 @@ def fetch_tiles(
         Store tiles as GeoJSON files without an ending, as percept-vsvi-filter does, in place of vector tiles;
         those in the cache are replaced, too.
     dry_run
-        Fetch nothing; tell which tiles are missing.
+        Fetch nothing; report which tiles are missing.
     progress
         Shows how far it is.
 
@@ -122,10 +121,10 @@ def fetch_tiles(
     CredentialsError
         If a tile is missing and there is no token; before anything starts.
     TokenRejectedError, ThrottledError
-        If the service refuses the token or the address, or the day's limit is spent. The tiles
-        that came before are in the cache.
+        If the service refuses the token or the address, or the day's limit is spent. Tiles fetched before that are in
+        the cache.
     NetworkError, ServiceError
-        If no tile at all could be fetched for want of a connection, or two dozen in a row failed.
+        If no tile could be fetched because there is no connection, or two dozen tiles in a row failed.
     FileError
         If the cache cannot be written to.
 

@@ -14,7 +14,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from mlygeo.errors import FileError, FormatError, ServiceError
+from mlygeo.errors import FileError, FormatError, ServiceError, unreadable
 from mlygeo.net.answers import Trouble, parsed_json
 from mlygeo.net.http import Client, Retry, StoppedError
 from mlygeo.providers.mapillary import answers
@@ -318,7 +318,7 @@ def _parts(source: bytes | Path | UploadSource, start: int) -> Iterator[bytes]:
     try:
         file = source.open("rb") if isinstance(source, Path) else source.open()
     except OSError as error:
-        raise FileError(f"{source}: {error.strerror or error}") from error
+        raise FileError(unreadable(str(source), error)) from error
     with file:
         file.seek(start)
         while piece := file.read(PIECE):
@@ -331,7 +331,7 @@ def _size(path: Path | UploadSource) -> int:
     try:
         return path.stat().st_size
     except OSError as error:
-        raise FileError(f"{path}: {error.strerror or error}") from error
+        raise FileError(unreadable(path, error)) from error
 
 
 def _offset(answer: dict[str, Any]) -> int:

@@ -68,7 +68,7 @@ def fetch_tiles(
     damaged
         Files of the cache that cannot be read; their tiles are fetched anew.
     dry_run
-        Fetch nothing; tell which tiles are missing.
+        Fetch nothing; report which tiles are missing.
     progress
         Shows how far it is.
 
@@ -84,7 +84,7 @@ def fetch_tiles(
     InputError
         If an option makes no sense.
     NetworkError, ServiceError
-        If no tile at all could be fetched for want of a connection, or two dozen in a row failed.
+        If no tile could be fetched because there is no connection, or two dozen tiles in a row failed.
     FileError
         If the cache cannot be written to.
     """
