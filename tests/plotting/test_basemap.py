@@ -373,7 +373,7 @@ def test_metadata_that_is_nested_without_end_is_damaged(tmp_path, places):
 
 
 def test_what_is_no_archive_that_is_there(tmp_path, places):
-    with pytest.raises(FileError, match=r"gone.pmtiles cannot be read"):
+    with pytest.raises(FileError, match=r"gone.pmtiles does not exist"):
         plotting.explore(places, basemap=tmp_path / "gone.pmtiles")
     with pytest.raises(InputError, match="nor an existing PMTiles archive"):
         plotting.explore(places, basemap="gone.mbtiles")
