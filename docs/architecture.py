@@ -6,6 +6,7 @@ The layers are those of the import contract in pyproject.toml; a test draws the 
 
 from __future__ import annotations
 
+import math
 import re
 import textwrap
 import tomllib
@@ -114,6 +115,10 @@ WAYS = {
 
 WIDTH, LEFT, RIGHT = 960, 24, 936
 HEAD, LINE, GAP, TOP = 32, 15, 10, 64
+MOST, NEAR = 6, 4
+"""Most parts side by side, so that their names can be read; and the gap between the lines of one layer."""
+LETTER = 7.0
+"""Width of a letter of 12 pixels in a wide typeface, such as DejaVu Sans."""
 STYLE = """
 .paper{fill:#fff} .text{fill:#1b1f24} .soft{fill:#57606a} .line{stroke:#8c959f}
 .users{fill:#eae4fb;stroke:#8250df} .disk{fill:#e3f1fa;stroke:#0072b2} .network{fill:#fff1e0;stroke:#d55e00}
@@ -152,9 +157,11 @@ def drawn(rows: list[list[str]]) -> str:
         x += 44 + 7 * len(words)
     y = TOP
     for names in rows:
-        boxes, height = _row(names, y)
-        parts += boxes
-        y += height + GAP
+        for line in _lines(names):
+            boxes, height = _row(line, y)
+            parts += boxes
+            y += height + NEAR
+        y += GAP - NEAR
     foot = y + 22
     for column, (way, (command, steps)) in enumerate(WAYS.items()):
         x, y = LEFT + column * 468, foot
@@ -175,13 +182,20 @@ def drawn(rows: list[list[str]]) -> str:
     )
 
 
+def _lines(names: list[str]) -> list[list[str]]:
+    """Return the parts of a layer in lines of nearly as many each."""
+    count = math.ceil(len(names) / MOST)
+    most = math.ceil(len(names) / count)
+    return [names[start : start + most] for start in range(0, len(names), most)]
+
+
 def _row(names: list[str], y: int) -> tuple[list[str], int]:
-    """Return the boxes of a layer, and their height."""
+    """Return the boxes of a line, and their height."""
     for name in names:
         if name not in PARTS:
             raise LookupError(f"docs/architecture.py does not say what {name} is for")
     width = (RIGHT - LEFT - GAP * (len(names) - 1)) / len(names)
-    texts = [textwrap.wrap(PARTS[name].does, max(int(width - 18) // 6, 12)) for name in names]
+    texts = [textwrap.wrap(PARTS[name].does, int((width - 24) / LETTER)) for name in names]
     height = HEAD + LINE * max(len(lines) for lines in texts)
     boxes = []
     for column, (name, lines) in enumerate(zip(names, texts, strict=True)):

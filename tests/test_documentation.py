@@ -176,7 +176,7 @@ def run_or_check(command, shown, *, only_checked):
         if first == "mlygeo":
             check_options(command)
         else:
-            assert first in {"export", "ogr2ogr", "python"}, command
+            assert first in {"export", "ogr2ogr", "pmtiles-convert", "python", "tilemaker"}, command
     else:
         # Whoever reads has more room on the disk than a machine for tests.
         command = re.sub(

@@ -22,7 +22,7 @@ PHONE = 390
 
 OTHER_SITES = {
     "creativecommons.org", "docs.mlcommons.org", "docs.protomaps.com", "epsg.io", "geopandas.org", "github.com",
-    "keepachangelog.com", "orcid.org",
+    "keepachangelog.com", "orcid.org", "osmdata.openstreetmap.de",
     "panoramax.fr", "semver.org", "www.mapillary.com", "www.openstreetmap.org", "www.researchobject.org",
     "www.w3.org",
 }  # fmt: skip
@@ -168,6 +168,74 @@ def test_no_page_is_wider_than_a_phone(browser, site, pages):
             wide[name] = width
     browser.send("Emulation.clearDeviceMetricsOverride")
     assert not wide
+
+
+FAINT = """(() => {
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true }), known = new Map();
+  const rgba = (text) => {
+    if (!known.has(text)) {
+      canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = text; canvas.fillRect(0, 0, 1, 1);
+      const [r, g, b, a] = canvas.getImageData(0, 0, 1, 1).data;
+      known.set(text, [r, g, b, a / 255]);
+    }
+    return known.get(text);
+  };
+  const over = (top, below) => [0, 1, 2].map((i) => top[i] * top[3] + below[i] * (1 - top[3]));
+  const behind = (element) => {
+    const own = element.parentElement ? behind(element.parentElement) : [255, 255, 255];
+    return over(rgba(getComputedStyle(element).backgroundColor), own);
+  };
+  const light = (colour) => colour.map((v) => v / 255).map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0.05);
+  const found = new Set(), words = document.createTreeWalker(document.querySelector(".md-container"), NodeFilter.SHOW_TEXT);
+  while (words.nextNode()) {
+    const element = words.currentNode.parentElement, style = getComputedStyle(element);
+    if (!words.currentNode.data.trim() || element.closest(".headerlink, .md-search, script, style")) continue;
+    if (style.visibility === "hidden" || !element.getClientRects().length) continue;
+    const below = behind(element), [a, b] = [light(over(rgba(style.color), below)), light(below)];
+    if (Math.max(a, b) / Math.min(a, b) < 4.5) found.add(`${element.tagName}.${element.className} ${style.color} on ${below}`);
+  }
+  return [...found];
+})()"""
+"""Words that stand out from what is behind them by less than 4.5 to 1, as WCAG 2.1 asks for (level AA)."""
+
+LOOKED_AT = (
+    "index.html", "sampling_choices.html", "howto/maps.html", "reference/verbs/select.html", "reference/api/sample.html",
+    "notebooks/01_from_a_region_to_a_selection.html",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_words_stand_out(browser, site, scheme):
+    browser.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+    browser.send("Emulation.setDeviceMetricsOverride", width=PHONE, height=800, deviceScaleFactor=1, mobile=True)
+    faint = {}
+    for name in LOOKED_AT:
+        opened(browser, site, name)
+        browser.ask("localStorage.clear()")  # the scheme that an earlier page chose
+        opened(browser, site, "404.html")
+        opened(browser, site, name)
+        wanted = "slate" if scheme == "dark" else "default"
+        assert browser.ask("document.body.dataset.mdColorScheme") == wanted
+        if found := browser.ask(FAINT):
+            faint[name] = found
+    browser.send("Emulation.setEmulatedMedia", features=[])
+    browser.send("Emulation.clearDeviceMetricsOverride")
+    assert not faint
+
+
+OUTSIDE = """[...document.querySelectorAll("rect[rx='8']")].flatMap(rect => {
+  const {x, y, width, height} = rect.getBBox();
+  const inside = (box) => box.x >= x && box.x < x + width && box.y >= y && box.y < y + height;
+  return [...document.querySelectorAll("text")].filter(text => inside(text.getBBox()))
+    .filter(text => text.getBBox().x + text.getBBox().width > x + width).map(text => text.textContent);
+})"""
+
+
+def test_words_in_the_picture_of_the_package_stay_in_their_boxes(browser, site):
+    opened(browser, site, "architecture.svg")
+    assert browser.ask("document.querySelectorAll('text').length") > 50
+    assert browser.ask(OUTSIDE) == []
 
 
 @pytest.mark.parametrize("words", ["bounding box", "percept", "duplicate"])

@@ -44,19 +44,19 @@ LOOKS: dict[str, dict[str, Any]] = {
 """How each kind of line and area looks, the lowest first: pale, so that what lies above stands out."""
 
 THEMES = {
-    **dict.fromkeys(("water", "waterway", "ocean", "water_polygons", "water_lines"), "water"),
+    **dict.fromkeys(("water", "waterway", "ocean", "water_polygons", "water_lines", "physical_line"), "water"),
     **dict.fromkeys(("landcover", "landuse", "land", "sites", "natural", "park"), "green"),
     **dict.fromkeys(("building", "buildings"), "building"),
-    **dict.fromkeys(("transportation", "streets", "street_polygons", "roads"), "road"),
+    **dict.fromkeys(("transportation", "streets", "street_polygons", "roads", "transit"), "road"),
     **dict.fromkeys(("boundary", "boundaries"), "boundary"),
 }
-"""What the layers of the three schemas are, by their names."""
+"""What the layers of the three schemas are, by their names; of Protomaps those of its older versions, too."""
 
 LEFT_OUT = frozenset({
     "addresses", "aerialways", "aerodrome_label", "aeroway", "boundary_labels", "bridges", "dam_lines", "dam_polygons",
-    "earth", "ferries", "globallandcover", "housenumber", "mountain_peak", "physical_line", "physical_point",
+    "earth", "ferries", "globallandcover", "housenumber", "mountain_peak", "physical_point",
     "pier_lines", "pier_polygons", "place", "place_labels", "places", "poi", "pois", "public_transport",
-    "street_labels", "street_labels_points", "streets_polygons_labels", "street_polygons_labels", "transit",
+    "street_labels", "street_labels_points", "streets_polygons_labels", "street_polygons_labels",
     "transportation_name", "water_lines_labels", "water_name", "water_polygons_labels",
 })  # fmt: skip
 """Layers of the three schemas that are not drawn: labels, and what few maps need."""
@@ -64,7 +64,8 @@ LEFT_OUT = frozenset({
 GREEN = frozenset({
     "allotments", "cemetery", "forest", "garden", "golf_course", "grass", "grassland", "grave_yard", "heath", "meadow",
     "national_park", "nature_reserve", "orchard", "park", "pitch", "playground", "protected_area",
-    "recreation_ground", "scrub", "swamp", "village_green", "vineyard", "wetland", "wood", "bog", "marsh",
+    "recreation_ground", "scrub", "swamp", "village_green", "vineyard", "wetland", "wood", "bog", "marsh", "dog_park",
+    "string_bog", "wet_meadow",
 })  # fmt: skip
 
 MAJOR = frozenset({
@@ -72,16 +73,32 @@ MAJOR = frozenset({
     "secondary_link", "tertiary_link", "highway", "major_road", "medium_road",
 })  # fmt: skip
 
-PATHS = frozenset({"path", "footway", "cycleway", "track", "steps", "pedestrian", "bridleway"})
-
-RAILS = frozenset({
-    "rail", "transit", "subway", "tram", "light_rail", "narrow_gauge", "monorail", "funicular", "preserved",
+PATHS = frozenset({
+    "path", "footway", "cycleway", "track", "steps", "pedestrian", "bridleway", "pier", "platform",
 })  # fmt: skip
 
-UNSEEN = frozenset({"ferry", "aerialway", "cable_car"})
+RAILS = frozenset({
+    "rail", "railway", "transit", "subway", "tram", "light_rail", "narrow_gauge", "monorail", "funicular", "preserved",
+})  # fmt: skip
 
-KIND = ("class", "kind", "pmap:kind")
-"""Columns that tell what a feature of a layer is, by schema."""
+UNSEEN = frozenset({
+    "ferry", "aerialway", "cable_car", "aeroway", "runway", "taxiway", "abandoned", "disused", "razed",
+    *(f"{road}_construction" for road in ("motorway", "trunk", "primary", "secondary", "tertiary", "minor", "service",
+                                          "path", "track", "raceway")),
+})  # fmt: skip
+"""Lines among the roads that nobody drives or walks on: of ferries and aircraft, and what is gone or not yet there."""
+
+STREAMS = frozenset({None, "river", "stream", "canal", "drain", "ditch", "tidal_channel", "waterway"})
+"""Lines among the waters that are water: others are dams, or stand for the label of a strait."""
+
+KIND = ("class", "kind", "pmap:kind", "natural")
+"""Columns that tell what a feature of a layer is, by schema; the last in Protomaps' oldest."""
+
+LEVEL = ("admin_level", "kind_detail", "pmap:min_admin_level")
+"""Columns that tell the level of a boundary, by schema."""
+
+LIMITS = frozenset({"overlay_limit", "lease_limit"})
+"""Boundaries at sea that part no land."""
 
 LOWEST_BOUNDARY = 8.0
 """Boundaries of a higher `admin_level` are those of quarters."""
@@ -222,7 +239,7 @@ def _layers(tile: bytes) -> Iterator[tuple[str, Objects, dict[str, Objects]]]:
         for name, _ in pyogrio.list_layers(tile).tolist():
             if name in LEFT_OUT:
                 continue
-            options = {"columns": [*KIND, "admin_level", "maritime"], "X": 0, "Y": 0, "Z": 0}
+            options = {"columns": [*KIND, *LEVEL, "maritime"], "X": 0, "Y": 0, "Z": 0}
             about, table = pyogrio.read_arrow(tile, layer=name, **options)
             geometry = table.column(about["geometry_name"] or "wkb_geometry").to_numpy(zero_copy_only=False)
             columns = {each: table.column(each).to_numpy(zero_copy_only=False) for each in table.column_names}
@@ -244,12 +261,12 @@ def _looks(theme: str, geometry: Objects, columns: dict[str, Objects]) -> dict[s
     kinds = next((columns[name] for name in KIND if name in columns), np.full(len(geometry), None))
     areas = shapely.get_dimensions(geometry) == 2
     if theme == "water":
-        return {"water": areas, "stream": ~areas}
+        return {"water": areas, "stream": _among(kinds, STREAMS)}
     if theme == "green":
         return {"green": _among(kinds, GREEN) if any(name in columns for name in KIND) else everything}
     if theme == "boundary":
-        level = _numbers(columns.get("admin_level"), len(geometry))
-        land = ~(_numbers(columns.get("maritime"), len(geometry)) > 0)
+        level = _numbers(next((columns[name] for name in LEVEL if name in columns), None), len(geometry))
+        land = ~(_numbers(columns.get("maritime"), len(geometry)) > 0) & ~_among(kinds, LIMITS)
         return {"boundary": land & ~(level > LOWEST_BOUNDARY)}
     if theme == "road":
         rails, paths, major = (_among(kinds, names) for names in (RAILS, PATHS, MAJOR))
@@ -258,7 +275,7 @@ def _looks(theme: str, geometry: Objects, columns: dict[str, Objects]) -> dict[s
     return {theme: everything}
 
 
-def _among(values: Iterable[Any], names: frozenset[str]) -> Flags:
+def _among(values: Iterable[Any], names: frozenset[str] | frozenset[str | None]) -> Flags:
     return np.array([value in names for value in values], dtype=bool)
 
 

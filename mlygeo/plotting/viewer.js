@@ -219,7 +219,7 @@
         gl.uniform1f(used.uniform("strength"), 1);
         gl.drawElements(gl.TRIANGLES, shape.fill.index.length, gl.UNSIGNED_INT, 0);
       } else {
-        gl.uniform1f(used.uniform("width"), widthOf(shape) * ratio);
+        gl.uniform1f(used.uniform("width"), widthOf(shape, 0.3) * ratio);
         gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, shape.ends.length / 4);
       }
     }
@@ -310,7 +310,7 @@
   const rgb = (text) => [1, 3, 5].map((i) => parseInt(text.slice(i, i + 2), 16) / 255).concat(1);
   const CONES_FROM = 16.5; // zoom
   const pixelsPerUnit = () => (256 * 2 ** state.zoom) / WORLD;
-  const widthOf = (layer) => layer.width * Math.min(1.6, Math.max(0.6, (state.zoom - 8) / 7));
+  const widthOf = (layer, least = 0.6) => layer.width * Math.min(1.6, Math.max(least, (state.zoom - 8) / 7));
   const radiusOf = (layer) => Math.min(8, Math.max(1.5, layer.radius + (state.zoom - 15) * 0.9));
 
   function drawRuns(layer) {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shlex
 import zlib
 from contextlib import ExitStack, closing, contextmanager
 from functools import lru_cache
@@ -75,11 +76,6 @@ class Archive:
 
         self.name, self._read, self._size = name, read, size
         head = read(0, min(HEADER_BYTES, size))
-        if head.startswith(_SQLITE):
-            raise FormatError(
-                f"{name} is a database (MBTiles?), not a PMTiles archive",
-                hint="pmtiles convert city.mbtiles city.pmtiles, with the program of that name",
-            )
         if not head.startswith(b"PMTiles"):
             raise FormatError(f"{name} is not a PMTiles archive")
         if len(head) < HEADER_BYTES:
@@ -249,9 +245,15 @@ def opened(source: str | os.PathLike[str]) -> Iterator[Archive]:
         path = Path(source).expanduser()
         try:
             file = stack.enter_context(path.open("rb"))
-            size = path.stat().st_size
+            size, head = path.stat().st_size, file.read(len(_SQLITE))
         except OSError as error:
             raise FileError(unreadable(path, error)) from error
+        if head == _SQLITE:
+            other = shlex.join([str(path.with_suffix(".mbtiles")), str(path.with_suffix(ENDING))])
+            raise FormatError(
+                f"{path.name} is a database (MBTiles?), not a PMTiles archive",
+                hint=f"pmtiles-convert {other}, a command of the Python package pmtiles",
+            )
 
         def read(start: int, stop: int) -> bytes:
             file.seek(start)

@@ -23,6 +23,7 @@ NAMES = (
     "bench_coverage",
     "bench_map",
     "bench_map_libraries",
+    "bench_map_widgets",
     "bench_download",
     "bench_pictures",
     "bench_quality",
