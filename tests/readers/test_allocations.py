@@ -48,7 +48,7 @@ def test_what_is_neither_is_refused(tmp_path, name, content, words):
 
 
 def test_a_word_that_is_no_file_names_what_is_taken(tmp_path):
-    with pytest.raises(FileError, match="cannot be read") as caught:
+    with pytest.raises(FileError, match="proportionally does not exist") as caught:
         allocations.read(tmp_path / "proportionally")
     assert "proportional, equal" in caught.value.hint
 
