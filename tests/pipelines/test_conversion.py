@@ -113,6 +113,20 @@ def test_the_verb(tmp_path, frame, capsys):
     assert len(store.read_frame(tmp_path / "e.fgb")) == 1
 
 
+def test_files_beside_the_target_are_named(tmp_path, frame, images, capsys):
+    for path, target, beside in (
+        (store.write_frame(frame, tmp_path / "a.parquet"), "c.csv", "c.csv-metadata.json"),
+        (store.write_frame(images, tmp_path / "b.parquet"), "i.stac.parquet", "i.collection.json"),
+    ):
+        status, out, err = run(capsys, "convert", path, tmp_path / target, "--json")
+        assert status == 0
+        assert err.splitlines()[-1].endswith(f" in {target} and {beside}")
+        assert json.loads(out)["beside"] == [str(tmp_path / beside)]
+        assert (tmp_path / beside).exists()
+    status, out, _ = run(capsys, "convert", path, tmp_path / "c.gpkg", "--json")
+    assert (status, json.loads(out)["beside"]) == (0, [])
+
+
 def test_what_is_renamed_and_left_out_is_said(tmp_path, frame, capsys):
     a = store.write_frame(frame.assign(fid=[5, 6, 7]), tmp_path / "a.parquet")
     status, out, err = run(capsys, "convert", a, tmp_path / "b.gpkg", "--json")
