@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from helpers.tokens import TOKEN
+from helpers.unix import needs_symlinks
 
 from mlygeo import config
 from mlygeo.errors import ConfigError, CredentialsError, FileError
@@ -130,6 +131,7 @@ class TestLoad:
         assert len(str(caught.value)) < 300 + len(str(tmp_path))
         assert caught.value.exit_status == 2
 
+    @needs_symlinks
     def test_a_missing_file_and_a_folder(self, tmp_path):
         with pytest.raises(FileError, match=r"nothing\.json does not exist"):
             config.load(tmp_path / "nothing.json")
@@ -188,6 +190,7 @@ class TestFind:
         with pytest.raises(ConfigError, match=r"mlygeo\.toml and mlygeo\.json in .* are both configurations"):
             config.find(self.folder)
 
+    @needs_symlinks
     @pytest.mark.parametrize("name", config.FILES)
     def test_what_is_no_file_is_an_error(self, name):
         path = self.folder / name

@@ -25,6 +25,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, STUTTGART
 from helpers.command_line import PROGRAMS, installed
+from helpers.unix import needs_unix
 from helpers.video_files import movie
 
 import mlygeo
@@ -177,7 +178,7 @@ def changed(tmp_path):
     return make
 
 
-@pytest.mark.skipif(os.name == "nt", reason="commands for a Unix shell")
+@needs_unix("Unix shell")
 class TestRecipes:
     def test_a_verb(self, changed):
         assert len(RECIPES["Add a verb"].source_files()) <= 3

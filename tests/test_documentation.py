@@ -32,6 +32,7 @@ from helpers import postgis_server
 from helpers.command_line import PROGRAMS
 from helpers.page_commands import FENCE, check_options, inline_commands
 from helpers.tokens import TOKEN
+from helpers.unix import needs_unix
 
 import mlygeo
 from mlygeo import standin
@@ -40,7 +41,7 @@ from mlygeo.pipelines.job import body_of
 
 database = postgis_server.database
 PAGES = sorted(
-    str(path.relative_to(ROOT))
+    path.relative_to(ROOT).as_posix()
     for path in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("README.md"))
 )
 NOT_RUN = ("make", "pip", "uv", "conda", "git")
@@ -149,7 +150,7 @@ def database_if_named(request, monkeypatch):
     return start
 
 
-@pytest.mark.skipif(os.name == "nt", reason="commands for a Unix shell")
+@needs_unix("Unix shell")
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_runs(page, folder, database_if_named):
     pytest.importorskip("matplotlib", reason="pictures need mlygeo[plot]")

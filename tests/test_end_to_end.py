@@ -4,11 +4,11 @@ import os
 import subprocess
 from pathlib import Path
 
-import pytest
 from conftest import ROOT, STUTTGART
 from helpers.command_line import PROGRAMS
 from helpers.exiftool_oracle import ExifTool
 from helpers.tokens import TOKEN
+from helpers.unix import needs_unix
 from PIL import Image
 
 import mlygeo
@@ -45,7 +45,7 @@ def test_select_then_download(tmp_path, monkeypatch):
             assert ("XMP-GPano:ProjectionType" in tags) == image["is_pano"]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="a script for a Unix shell")
+@needs_unix("Unix shell")
 def test_the_rehearsal_of_the_examples(tmp_path):
     ids = mlygeo.read_frame(STUTTGART / "stuttgart_images.parquet")["id"].head(12)
     (tmp_path / "image_ids.txt").write_text("".join(f"{number}\n" for number in ids))

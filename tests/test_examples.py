@@ -18,6 +18,7 @@ from conftest import DATA, ROOT
 from helpers import postgis_server
 from helpers.command_line import PROGRAMS
 from helpers.page_commands import check_options, inline_commands
+from helpers.unix import needs_unix
 
 import mlygeo
 from mlygeo import cli
@@ -39,7 +40,7 @@ def run(script: Path, *words):
     return found.stdout + found.stderr
 
 
-needs_a_shell = pytest.mark.skipif(os.name == "nt", reason="a script for a Unix shell")
+needs_a_shell = needs_unix("Unix shell")
 
 
 def test_every_folder_has_a_run_and_is_listed():

@@ -11,7 +11,6 @@ import contextlib
 import dataclasses
 import importlib
 import inspect
-import os
 import pkgutil
 import re
 import subprocess
@@ -24,6 +23,7 @@ import grimp
 import networkx as nx
 import pytest
 from conftest import PACKAGE, ROOT
+from helpers.unix import needs_unix
 
 import mlygeo
 from mlygeo.cli import options as verb_options
@@ -443,7 +443,7 @@ for words in [["--help"], *([verb.name, "--help"] for verb in VERBS)]:
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="starts each verb as a copy of one process")
+@needs_unix("forks")
 def test_help_loads_nothing_heavy():
     """What a verb needs to work is loaded when it works."""
     shown = subprocess.run([sys.executable, "-c", HELP], capture_output=True, text=True, timeout=120)

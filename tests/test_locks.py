@@ -11,6 +11,7 @@ import threading
 import pytest
 from helpers.photo_folders import folder_of
 from helpers.processes import HANGS_S, start, wait_for
+from helpers.unix import needs_symlinks
 from helpers.upload_folders import USER_TOKEN, clusters_of, described, log_of
 
 import mlygeo
@@ -178,6 +179,7 @@ class TestPhotoLock:
             pass
         assert [path.name for path in (tmp_path / "locks").iterdir()] in ([], ["entry.lock"])
 
+    @needs_symlinks
     def test_links_lead_to_the_same_photos(self, tmp_path):
         (tmp_path / "a").mkdir()
         (tmp_path / "link").symlink_to(tmp_path / "a")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import hypothesis.strategies as st
 import pytest
+from helpers.unix import needs_unix
 from hypothesis import given, settings
 
 import mlygeo
@@ -118,7 +119,7 @@ def test_videos_and_tracks_of_a_folder_are_in_the_order_of_their_numbers(tmp_pat
     assert names == [f"ride {number}{ending}" for number in (1, 9, 10) for ending in (".gpx", ".mp4")]
 
 
-POSIX = pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
+POSIX = needs_unix("such files")
 
 
 @contextmanager

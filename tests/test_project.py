@@ -2,7 +2,6 @@
 
 import ast
 import inspect
-import os
 import pkgutil
 import re
 import subprocess
@@ -13,6 +12,7 @@ import pytest
 import yaml
 from conftest import PACKAGE, ROOT
 from helpers.command_line import installed
+from helpers.unix import needs_unix
 
 import mlygeo
 from mlygeo import pipelines
@@ -190,7 +190,7 @@ def test_no_secrets_or_places_of_a_machine():
             assert not re.search(r"/(root|home)/\w+/|/(work|opt)/\w", text), name
 
 
-@pytest.mark.skipif(os.name == "nt", reason="signals of Unix")
+@needs_unix("signals of Unix")
 def test_programs_of_tests_get_ctrl_c_wherever_the_tests_run():
     """A shell starts what runs in the background with Ctrl-C ignored; conftest takes that back."""
     child = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"

@@ -40,6 +40,7 @@ from helpers.small_frames import (
     track_frame,
 )
 from helpers.tokens import TOKEN
+from helpers.unix import needs_unix
 
 import mlygeo
 from mlygeo.errors import FrameError, MlygeoError
@@ -565,7 +566,7 @@ def test_a_long_word_is_shortened_in_messages(folder):
         assert len(str(found.value)) < 400
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
+@needs_unix("such files")
 @pytest.mark.parametrize("ending", [".parquet", ".gpkg", ".geojson", ".csv", ".osm.pbf", ".graphml"])
 @pytest.mark.parametrize("device", [None, "/dev/zero", "/dev/full"])
 def test_pipes_and_devices_are_no_frames(folder, ending, device):
@@ -612,7 +613,7 @@ def alarm():
     signal.signal(signal.SIGALRM, before)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
+@needs_unix("such files")
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", sorted(functions()))
 def test_what_never_ends_is_refused_at_once(name, folder, server, never_ends, alarm):

@@ -20,6 +20,7 @@ from helpers.disks import KINDS, disk_of
 from helpers.photo_folders import folder_of, pixels
 from helpers.picture_downloads import fetch, pictures_in
 from helpers.processes import process_of
+from helpers.unix import needs_proc
 
 import mlygeo
 from mlygeo import systems
@@ -255,6 +256,7 @@ class Descriptor:
         os.close(self.number)
 
 
+@needs_proc
 def test_what_an_error_holds_open_is_removed_all_the_same(tmp_path, open_files_stay):
     path = tmp_path / "file"
 
@@ -275,6 +277,7 @@ def test_what_an_error_holds_open_is_removed_all_the_same(tmp_path, open_files_s
         systems.remove(path)  # open in earnest
 
 
+@needs_proc
 def test_a_frame_that_cannot_be_written_leaves_nothing(tmp_path, images, open_files_stay):
     odd = images.iloc[:3].assign(odd=[{}, {}, {}])
     with pytest.raises(MlygeoError, match="odd"):
@@ -282,6 +285,7 @@ def test_a_frame_that_cannot_be_written_leaves_nothing(tmp_path, images, open_fi
     assert not list(tmp_path.iterdir())
 
 
+@needs_proc
 def test_a_dataset_that_cannot_be_made_says_why_and_leaves_nothing(tmp_path, open_files_stay):
     rows = [{"type": "Feature", "properties": {"a": 1}, "geometry": {"type": "Point", "coordinates": [longitude, 48]}}
             for longitude in (9, 9, 500)]  # fmt: skip

@@ -490,12 +490,29 @@ def _set_up_logging(verbose: int, parameters: Sequence[click.Parameter], *, quie
     level = logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     handler = logging.StreamHandler()
     handler.setFormatter(_Plain(parameters))
+    handler.addFilter(_Once())
     logger = logging.getLogger("mlygeo")
     logger.handlers[:] = [handler]
     logger.propagate = False
     logger.setLevel(level)
     if not verbose:
         warnings.simplefilter("ignore")
+
+
+class _Once(logging.Filter):
+    """Lets each warning through once: a dry run, an estimate and the run itself look at the same region and files."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno != logging.WARNING:
+            return True
+        message = record.getMessage()
+        is_new = message not in self._said
+        self._said.add(message)
+        return is_new
 
 
 class _Plain(logging.Formatter):

@@ -1,5 +1,5 @@
 """
-The directories of tags in an EXIF segment (a TIFF structure): extended in place, and read.
+The directories of tags in an EXIF segment (a TIFF structure): made, extended in place, and read.
 
 Extending a directory moves no existing bytes. Maker notes contain offsets of their own, from the start
 of the block, in formats that only the maker knows; thumbnails and unknown tags have offsets too. So new
@@ -62,7 +62,7 @@ _POINTER_NAMES = ("ExifOffset", "GPSInfo")
 _MOST_NUMBERS = 8  # no tag that is read has more than four numbers
 
 
-# Extending.
+# Making and extending.
 
 
 class Entry(NamedTuple):
@@ -180,7 +180,7 @@ class Block:
         if end > len(data):
             raise FormatError(f"its EXIF is damaged: {name} has {count:,} entries, and ends before the last")
         entries = [Entry(*entry) for entry in struct.iter_unpack(f"{order}HHI4s", data[offset + 2 : end])]
-        # Some writers leave out the four bytes after the last directory, and piexif those after EXIF and GPS.
+        # Some writers leave out the four bytes after the last directory, piexif those after EXIF and GPS.
         begins = {self._offset(entry) for entry in entries if entry.size > 4 or entry.tag in POINTERS.values()}
         if name != IFD0:
             begins |= {
@@ -275,6 +275,46 @@ class Block:
                 if offset_tag in known and length_tag in known:
                     start = self._offset(known[offset_tag])
                     yield start, start + self._offset(known[length_tag])
+
+
+def new_block(wanted: Mapping[str, Mapping[int, Encoded]], order: str = ">") -> bytes:
+    """
+    Return a block of its own for the values of a picture that has none.
+
+    The first directory comes first, then those of EXIF and GPS, where they have values. Each is followed by its
+    values that are longer than four bytes, and has its entries in ascending order and a pointer of zero to a next
+    directory, as TIFF 6.0 requires. Every value has an even offset.
+
+    Parameters
+    ----------
+    wanted
+        For each directory ("IFD0", "ExifIFD", "GPS") the values by tag, encoded in the byte order.
+    order
+        The byte order: "<" or ">".
+    """
+    lengths = {name: len(_laid_out(wanted[name], 0, order)) for name in POINTERS if wanted.get(name)}
+    first = dict(wanted.get(IFD0, {})) | {POINTERS[name]: _long(0, order) for name in lengths}
+    place = 8 + len(_laid_out(first, 8, order))
+    pieces = []
+    for name, length in lengths.items():
+        first[POINTERS[name]] = _long(place, order)
+        pieces.append(_laid_out(wanted[name], place, order))
+        place += length
+    header = next(start for start, meaning in HEADERS.items() if meaning == order) + struct.pack(f"{order}I", 8)
+    return b"".join([header, _laid_out(first, 8, order), *pieces])
+
+
+def _laid_out(values: Mapping[int, Encoded], offset: int, order: str) -> bytes:
+    """Return a directory and its values, as they stand from an offset on; the length is even."""
+    table, long = struct.pack(f"{order}H", len(values)), b""
+    after = offset + 2 + 12 * len(values) + 4
+    for tag, value in sorted(values.items()):
+        field = value.raw.ljust(4, b"\0")
+        if len(value.raw) > 4:
+            field = struct.pack(f"{order}I", after + len(long))
+            long += value.raw + b"\0" * (len(value.raw) % 2)
+        table += struct.pack(f"{order}HHI4s", tag, value.type, value.number, field)
+    return table + b"\0" * 4 + long
 
 
 def _long(number: int, order: str) -> Encoded:

@@ -34,7 +34,6 @@ from mlygeo.formats.exif import (
     heading_tags,
     image_description,
     json_comment,
-    new_segment,
     real,
     same_heading,
 )
@@ -231,7 +230,8 @@ def _planned(
     def built() -> bytes:
         if old is not None:
             return _extended(old, exif, tags.absent)
-        return new_segment({**tags.absent, **exif}) if exif else b""
+        new = _by_directory({**tags.absent, **exif}, ">") if exif else {}
+        return _BEFORE_BLOCK + tiff.new_block(new) if new else b""
 
     if tags.comment is None:
         return exif, built()

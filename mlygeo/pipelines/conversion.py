@@ -115,6 +115,7 @@ def convert(
         # The source says what made its frame; of one that does not, it is known what has converted it.
         read = [each if "record" in each.attrs else provenance.noted(each, user_call()) for each in read]
         file = _write(dict(zip(names, read, strict=True)), output)
+    beside = [] if store.is_table(file) else store.files_beside(Path(file))
     left_out: dict[str, int] = {}
     for each in read:
         for reason, count in (each.attrs.get("left_out") or {}).items():
@@ -129,12 +130,13 @@ def convert(
         "left_out": left_out,
         "warnings": said.messages,
         "output": file,
+        "beside": [str(each) for each in beside],
         "version": version(),
     }
     parts = f"{counted(rows, 'row')} of {counted(len(read[0].columns), 'column')}" if len(read) == 1 else (
         f"{counted(rows, 'row')} in {counted(len(read), 'layer')}"
     )  # fmt: skip
-    headline = f"{parts} in {store.shown(file)}"
+    headline = f"{parts} in {' and '.join([store.shown(file), *(each.name for each in beside)])}"
     headline += f"; left out: {tally(left_out)}" if left_out else ""
     return Job(lambda: read[0], summary, headline)
 
@@ -147,7 +149,7 @@ def _streets(path: Path, output: Path, *, bbox: Bounds | None, columns: list[str
     rows, names, left_out = street_files.write_streets(path, output, bbox=bbox, columns=columns)
     summary = {
         "rows": rows, "columns": names, "layers": None, "left_out": left_out, "warnings": [], "output": str(output),
-        "version": version(),
+        "beside": [], "version": version(),
     }  # fmt: skip
     headline = f"{counted(rows, 'row')} of {counted(len(names), 'column')} in {store.shown(output)}"
     headline += f"; left out: {tally(left_out)}" if left_out else ""

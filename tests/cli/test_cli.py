@@ -14,6 +14,7 @@ from helpers.command_line import run
 from helpers.installed import needs
 from helpers.processes import ended, start, wait_for
 from helpers.tokens import TOKEN
+from helpers.unix import needs_unix
 
 import mlygeo
 from mlygeo import cli
@@ -248,6 +249,7 @@ def test_a_closed_pipe_is_no_error():
     assert found.stdout.strip().isdigit()
 
 
+@needs_unix("signals of Unix")
 def test_control_c(tmp_path):
     """Interrupted while it waits for a tile: status 130 at once, and a line that says how to go on."""
     import http.server

@@ -6,18 +6,18 @@ import sys
 
 import numpy as np
 import pandas as pd
-import pytest
 from conftest import DATA, STUTTGART
 from helpers.picture_downloads import pictures_in
 from helpers.processes import ended, start, wait_for
 from helpers.tokens import TOKEN
+from helpers.unix import needs_unix
 
 import mlygeo
 from mlygeo.standin import Faults, serve
 
 CONFIG, EDGES = STUTTGART / "stuttgart_config.json", STUTTGART / "stuttgart_osm_edges.gpkg"
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no Ctrl-C for another process")
+pytestmark = needs_unix("Ctrl-C for another process")
 
 
 def verb(tmp_path, *words, **environment):

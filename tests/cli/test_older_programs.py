@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import re
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import shapely
 from conftest import DATA, STUTTGART
 from helpers.command_line import run
 from helpers.tokens import TOKEN
+from helpers.unix import needs_unix
 
 import mlygeo
 from mlygeo import cli
@@ -276,8 +276,10 @@ def test_a_size_that_is_no_more_is_said(capsys, project):
     assert err.startswith("warning: the service has no pictures of 320 pixels; those of 1024\n")
 
 
-@pytest.mark.skipif(os.name == "nt", reason="terminals of Unix")
+@needs_unix("terminals of Unix")
 def test_a_user_is_asked_for_at_a_terminal(project, images):
+    import pty
+
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "mlygeo", "find_sequences_of_user.py"]
     os.write(ours, b"nobody\n2\n2\n")

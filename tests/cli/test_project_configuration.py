@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import shapely
 from conftest import STUTTGART
 from helpers.command_line import run
 from helpers.tokens import TOKEN
+from helpers.unix import needs_unix
 
 import mlygeo
 from mlygeo.errors import FileError, InputError, RegionError
@@ -166,10 +166,12 @@ def test_init_writes_nothing_that_makes_no_sense(project, options, error):
     assert sorted(project.rglob("*")) == before
 
 
-@pytest.mark.skipif(os.name == "nt", reason="terminals of Unix")
+@needs_unix("terminals of Unix")
 def test_init_asks_at_a_terminal(project):
     """It asks again until an answer makes sense."""
     (project / "mlygeo.json").unlink()
+    import pty
+
     ours, theirs = pty.openpty()
     os.write(ours, f"1,2,3\n{BOX}\ntiles\n\n".encode())
     command = [sys.executable, "-m", "mlygeo", "init"]

@@ -37,3 +37,11 @@ def test_buffers_and_shapes_without_sense(capsys, tmp_path, monkeypatch, options
     assert status == 2
     for word in words:
         assert word in err
+
+
+def test_a_region_beyond_the_projection_is_warned_of_once(capsys):
+    status, _, err = run(capsys, "tiles", "--bbox", "9,84.9,9.01,85.2", "--dry-run")
+    assert status == 0
+    assert [line for line in err.splitlines() if line.startswith("warning: ")] == [
+        "warning: the bounding box reaches beyond 85.0511° of latitude, where the service has no tiles"
+    ]

@@ -11,13 +11,14 @@ import pytest
 from helpers.picture_downloads import expected, pictures_in
 from helpers.processes import HANGS_S, ended, start, wait_for
 from helpers.tokens import TOKEN
+from helpers.unix import needs_unix
 
 import mlygeo
 from mlygeo.standin import Faults, serve
 
 WORKERS = 4
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has neither kill -9 nor Ctrl-C for another process")
+pytestmark = needs_unix("kill -9 or Ctrl-C for another process")
 
 
 def download(server, folder, ids, *options):

@@ -8,6 +8,7 @@ import threading
 
 import numpy as np
 import pytest
+from helpers.processes import KILLED
 
 import mlygeo
 from mlygeo.downloads import ledger
@@ -123,15 +124,15 @@ def test_a_ledger_of_a_newer_version_is_not_touched(tmp_path):
 @pytest.mark.parametrize("rows", [1, 400])
 def test_rows_survive_a_kill_right_after_they_were_written(tmp_path, rows):
     code = f"""
-import os, signal, sys
+import os, sys
 from pathlib import Path
 from mlygeo.downloads.ledger import Form, Ledger, Transfer
 book = Ledger(Path({str(tmp_path)!r}))
 for number in range(1, {rows} + 1):
     book.record(Transfer(number, "failed", Form(), reason="x"))
-os.kill(os.getpid(), signal.SIGKILL)
+os.kill(os.getpid(), 9)
 """
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == -9
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == KILLED
     assert len(mlygeo.transfers(tmp_path)) == rows
 
 
@@ -147,11 +148,11 @@ def test_a_second_holder_is_told_who_the_first_is(tmp_path):
 
 def test_the_lock_of_a_killed_process_is_stale(tmp_path):
     code = f"""
-import os, signal
+import os
 from pathlib import Path
 from mlygeo.locks import FolderLock
 FolderLock(Path({str(tmp_path)!r})).__enter__()
-os.kill(os.getpid(), signal.SIGKILL)
+os.kill(os.getpid(), 9)
 """
     subprocess.run([sys.executable, "-c", code], capture_output=True)
     holder = json.loads((tmp_path / ".mlygeo" / "run.json").read_text())

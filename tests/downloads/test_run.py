@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.exiftool_oracle import ExifTool
 from helpers.picture_downloads import expected, fetch, pictures_in, service_of
 from helpers.tokens import TOKEN
 from PIL import Image
@@ -323,6 +324,14 @@ def test_layouts_and_forms(server, some, tmp_path, layout, form):
     server.forget()
     fetch(server, some, tmp_path, layout=layout, **form)
     assert server.count() == 0
+
+
+def test_exiftool_finds_the_structure_of_a_download_valid(server, some, tmp_path):
+    frame = fetch(server, some, tmp_path, layout="flat", exif=True, computed=True)
+    with ExifTool() as exiftool:
+        for path in frame["path"]:
+            assert exiftool.read(tmp_path / path)["GPS:GPSLatitudeRef"] == "N"
+            assert exiftool.faults(tmp_path / path) == []
 
 
 def test_time_names_do_not_depend_on_the_order_and_nothing_is_overwritten(images, tmp_path):

@@ -1,4 +1,6 @@
-"""EXIF blocks of pictures that have none: made by piexif, and extended by our own code like those of cameras."""
+"""EXIF blocks of pictures that have none: made, read by piexif, and extended like those of cameras."""
+
+import struct
 
 import piexif
 import pytest
@@ -18,11 +20,13 @@ VALUES = {
 }
 
 
-def block_of(names):
+def block_of(names, order=">"):
     values = {name: VALUES[TABLE[name].type] for name in names}
-    segment = exif.new_segment(values)
-    assert segment[:6] == b"Exif\0\0"
-    return values, segment[6:]
+    wanted = {}
+    for name, value in values.items():
+        tag = TABLE[name]
+        wanted.setdefault(tag.directory, {})[tag.number] = exif.encode(name, value, order)
+    return values, tiff.new_block(wanted, order)
 
 
 @pytest.mark.parametrize("name", sorted(TABLE.keys() - POINTERS))
@@ -31,17 +35,58 @@ def test_piexif_knows_each_tag_by_the_same_type(name):
     assert piexif.TAGS[NAMES[tag.directory]][tag.number]["type"] == tag.type
 
 
-@pytest.mark.parametrize(
-    "names",
-    [
-        ["Make"],
-        ["Orientation"],
-        ["DateTimeOriginal", "UserComment"],
-        ["ExifImageWidth", "GPSAltitudeRef"],  # no value stands outside of its directory
-        ["GPSLatitude", "GPSLatitudeRef"],
-        ["ImageDescription", "Artist", "UserComment", "OffsetTimeOriginal", "GPSLatitude", "GPSImgDirection"],
-    ],
-)
+SOME = [
+    ["Make"],
+    ["Orientation"],
+    ["DateTimeOriginal", "UserComment"],
+    ["ExifImageWidth", "GPSAltitudeRef"],  # no value stands outside of its directory
+    ["GPSLatitude", "GPSLatitudeRef"],
+    ["ImageDescription", "Artist", "UserComment", "OffsetTimeOriginal", "GPSLatitude", "GPSImgDirection"],
+]
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("names", SOME)
+def test_directories_and_values_of_a_new_block_lie_one_after_another(names, order):
+    """Each directory ends with a pointer of zero, nothing overlaps, and every offset is even."""
+    _, made = block_of(names, order)
+    assert made[:4] == {"<": b"II*\0", ">": b"MM\0*"}[order]
+    used, directories = [(0, 8)], [int.from_bytes(made[4:8], "little" if order == "<" else "big")]
+    while directories:
+        start = directories.pop()
+        (count,) = struct.unpack_from(f"{order}H", made, start)
+        end = start + 2 + 12 * count
+        assert made[end : end + 4] == bytes(4)
+        used.append((start, end + 4))
+        entries = list(struct.iter_unpack(f"{order}HHII", made[start + 2 : end]))
+        assert [entry[0] for entry in entries] == sorted(entry[0] for entry in entries)
+        for tag, kind, number, offset in entries:
+            if tag in tiff.POINTERS.values():
+                directories.append(offset)
+            elif (size := tiff.SIZES[kind] * number) > 4:
+                used.append((offset, offset + size + size % 2))
+    used.sort()
+    assert all(start % 2 == 0 for start, _ in used)
+    assert [end for _, end in used] == [*(start for start, _ in used[1:]), len(made)]
+
+
+@pytest.mark.parametrize("names", SOME)
+def test_a_new_block_has_the_values_that_piexif_writes(names):
+    values, made = block_of(names)
+    ours = piexif.load(b"Exif\0\0" + made)
+    given = {name: {} for name in NAMES.values()}
+    for name, value in values.items():
+        tag = TABLE[name]
+        given[NAMES[tag.directory]][tag.number] = value.encode() if isinstance(value, str) else value
+    theirs = piexif.load(piexif.dump(given))
+    pointers = {TABLE[name].number for name in POINTERS}
+    for name in NAMES.values():
+        assert {t: v for t, v in ours[name].items() if t not in pointers} == {
+            t: v for t, v in theirs[name].items() if t not in pointers
+        }
+
+
+@pytest.mark.parametrize("names", SOME)
 def test_what_is_there_is_written_again_in_its_place(names):
     values, before = block_of(names)
     block = tiff.Block(before)

@@ -15,6 +15,7 @@ import time
 
 import numpy as np
 import pytest
+from helpers.unix import skip_without_unix
 
 OPTIONS = [
     "--headless=new", "--no-sandbox", "--remote-debugging-pipe", "--no-first-run", "--disable-extensions",
@@ -43,6 +44,7 @@ class Browser:
     """A running browser with one page."""
 
     def __init__(self) -> None:
+        skip_without_unix("pipes that a child inherits by number")
         self.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         theirs_in, self.out = os.pipe()
         self.into, theirs_out = os.pipe()

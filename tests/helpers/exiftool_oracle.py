@@ -58,6 +58,12 @@ class ExifTool:
         answer = self.run("-j", "-n", *grouping, *arguments, path)
         return json.loads(answer)[0] if answer else {}
 
+    def faults(self, path) -> list[str]:
+        """Return what ExifTool's validation finds in the structure of a file; tags that a camera has may be missing."""
+        said = self.run("-validate", "-warning", "-error", "-a", "-s3", path).decode().splitlines()
+        assert said, f"ExifTool says nothing of {path}"
+        return [line for line in said[1:] if not line.startswith("Missing required JPEG")]
+
     def dump(self, path) -> dict:
         """
         Return everything: unknown tags and binary values too, of a tag that stands several times all its values.

@@ -200,7 +200,7 @@ class History:
         content = io.BytesIO()
         with zipfile.ZipFile(content, "w") as archive:
             for path in self.photos(folder):
-                archive.write(path, str(path.relative_to(folder)))
+                archive.write(path, path.relative_to(folder).as_posix())
                 path.unlink()
         with zipfile.ZipFile(content) as archive:
             archive.extractall(folder)

@@ -254,6 +254,7 @@ COMMANDS = {
 
 CHILD = """
 import runpy, sys, time
+from pathlib import Path
 from mlygeo.net import http
 from mlygeo.providers.mapillary import service, uploads
 for kind in (http.Service, service.Service):
@@ -266,7 +267,9 @@ began = time.monotonic()
 try:
     runpy.run_module("mlygeo", run_name="__main__")
 finally:
-    peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
+    peak = 0  # where it cannot be told
+    if Path("/proc/self/status").exists():
+        peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
     print(f"TOOK {time.monotonic() - began:.2f} {int(peak) // 1024}", file=sys.stderr)
 """
 

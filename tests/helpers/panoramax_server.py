@@ -28,6 +28,7 @@ import pytest
 import requests
 from helpers.photo_folders import tagged
 from helpers.postgis_server import find_programs
+from helpers.unix import skip_without_unix
 from PIL import Image
 
 GEOVISIO = "geovisio==2.15.1"
@@ -222,6 +223,7 @@ class Server:
 @contextlib.contextmanager
 def running():
     """A running server on a copy of the template, which is removed afterwards; for tests: the fixture `panoramax`."""
+    skip_without_unix("Debian's PostgreSQL")
     programs = find_programs()
     if programs is None:
         pytest.skip("PostgreSQL with PostGIS is not installed (Debian: postgresql, postgresql-NN-postgis-3)")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import filelock
 import pytest
+from helpers.unix import skip_without_unix
 
 PASSWORD = "no one's password: 50 % & more"
 
@@ -21,6 +22,7 @@ PASSWORD = "no one's password: 50 % & more"
 def database():
     """The URL of an empty PostGIS database, of a server of our own that asks for a password."""
     pytest.importorskip("psycopg", reason="PostGIS needs mlygeo[postgis]")
+    skip_without_unix("Debian's PostgreSQL")
     programs = find_programs()
     if programs is None:
         pytest.skip("PostgreSQL with PostGIS is not installed (Debian: postgresql, postgresql-NN-postgis-3)")

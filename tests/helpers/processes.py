@@ -69,15 +69,18 @@ def ended(process: subprocess.Popen[str]) -> tuple[str, str]:
     return process.communicate(timeout=WAITS_S)
 
 
+KILLED = 9 if os.name == "nt" else -9
+"""The status of a program that ended itself with `os.kill(os.getpid(), 9)`."""
+
 _KILLED_AT = """
-import os, signal, sys
+import os, sys
 event, words, times = sys.argv[1], sys.argv[2], int(sys.argv[3])
 def killing(happens, about):
     global times
-    if happens == event and words in str(about[0]):
+    if happens == event and words in str(about[0]).replace(os.sep, "/"):
         times -= 1
         if times == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), 9)
 from mlygeo.cli import main
 sys.addaudithook(killing)
 main(sys.argv[4:])
@@ -88,7 +91,7 @@ def killed_at(event: str, words: str, command: list[Any], times: int = 1) -> Non
     """Run a command of mlygeo that is killed as a file whose path has these words is renamed, removed, …."""
     program = [sys.executable, "-c", _KILLED_AT, event, words, str(times), *map(str, command)]
     ended = subprocess.run(program, capture_output=True, text=True, check=False)
-    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    assert ended.returncode == KILLED, ended.stderr
 
 
 _FORKING = """

@@ -17,6 +17,7 @@ import pytest
 from helpers.processes import wait_for
 from helpers.scripted_server import scripted
 from helpers.tokens import QUOTED, SECRET, TOKEN
+from helpers.unix import needs_unix
 from helpers.work import without_waiting
 from hypothesis import given
 from hypothesis import strategies as st
@@ -542,7 +543,7 @@ class TestQuota:
             second.take()
         assert "tomorrow" in caught.value.hint
 
-    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without named pipes")
+    @needs_unix("named pipes")
     def test_a_pipe_in_place_of_the_file_is_not_waited_for(self, tmp_path, caplog):
         os.mkfifo(tmp_path / STATE_FILE)
         made = []

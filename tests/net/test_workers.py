@@ -56,7 +56,7 @@ def test_a_closed_retry_queue_lets_everyone_go():
 
 
 FEW_THREADS = """
-import resource, sys, threading
+import sys, threading
 from mlygeo.net.workers import WorkerPool
 started = threading.Thread.start
 def start(thread, left=[int(sys.argv[1])]):

@@ -1,8 +1,6 @@
 """The images that look at things are over parts those of one run, to the last bit, whoever makes the parts."""
 
 import json
-import os
-import signal
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -209,7 +207,7 @@ def test_a_killed_run_goes_on_where_it_was_and_other_things_are_another_run(worl
     out = tmp_path / "out"
     process = start([PROGRAM, *words_of(world), "--workers", "1", "-o", out])
     wait_for(lambda: [*out.glob(".mlygeo/selection-*/result/*/part-0.parquet")], process)
-    os.kill(process.pid, signal.SIGKILL)
+    process.kill()
     process.wait()
     assert not (out / "summary.json").exists()
     done = {path: path.stat().st_ino for path in out.glob(".mlygeo/selection-*/result/*/part-0.parquet")}

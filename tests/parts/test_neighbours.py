@@ -1,8 +1,6 @@
 """What hangs on the image of the nearest other point is over parts what it is in one run, whoever makes the parts."""
 
 import json
-import os
-import signal
 from concurrent.futures import ThreadPoolExecutor
 
 import geopandas as gpd
@@ -154,7 +152,7 @@ def test_a_killed_run_goes_on_where_it_was(world, rule, tmp_path):
     for where in ("firsts/plan.json", "firsts/result/*/part-0.parquet", "result/*/part-0.parquet"):
         process = start([PROGRAM, *words_of(world, rule), "--workers", "1", "-o", out])
         wait_for(lambda where=where: [*out.glob(f".mlygeo/selection-*/{where}")], process)
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
         process.wait()
         assert not (out / "summary.json").exists()
         done = {path: path.stat().st_ino for path in out.glob(".mlygeo/selection-*/**/part-0.parquet")}

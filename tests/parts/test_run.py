@@ -21,6 +21,7 @@ from helpers.command_line import PROGRAM, installed, program, run
 from helpers.datasets import write_dataset
 from helpers.over_parts import is_whole
 from helpers.processes import ended, start, wait_for
+from helpers.unix import needs_proc, needs_unix
 
 import mlygeo
 from mlygeo.errors import FileError, InputError
@@ -179,6 +180,7 @@ def children(process):
     return [int(line.split()[0]) for line in found.stdout.splitlines() if "spawn_main" in line]
 
 
+@needs_unix("signals of Unix")
 def test_a_killed_worker_costs_its_part_alone(world, tmp_path):
     out = tmp_path / "out"
     process = start([PROGRAM, *words_of(world), "--workers", "2", "-o", out])
@@ -191,6 +193,7 @@ def test_a_killed_worker_costs_its_part_alone(world, tmp_path):
     assert is_whole(out, world)
 
 
+@needs_proc
 def test_a_killed_run_goes_on_where_it_was(world, tmp_path):
     out = tmp_path / "out"
     rng = np.random.default_rng()
@@ -241,6 +244,7 @@ def one_cell(world):
     return sorted(path.parent.name for path in (world / "expected").glob("selection/cell=q*/*"))[20]
 
 
+@needs_unix("signals of Unix")
 def test_a_part_that_ends_its_worker_again_and_again_is_named(world, tmp_path):
     out = tmp_path / "out"
     cell = one_cell(world)
@@ -254,6 +258,7 @@ def test_a_part_that_ends_its_worker_again_and_again_is_named(world, tmp_path):
     assert is_whole(out, world)
 
 
+@needs_unix("signals of Unix")
 def test_an_executor_that_broke_is_one_line(world):
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         pool.submit(os.getpid).result()
@@ -312,6 +317,7 @@ def dask_words(world, address, out):
     return [*words_of(world), "--scheduler", address, "-o", out]
 
 
+@needs_unix("signals of Unix")
 def test_a_cluster_writes_the_same_bytes_whoever_is_killed(world, tmp_path, cluster):
     address, (scheduler, one, _) = cluster
     # A worker is killed, and its nanny starts another.
@@ -342,6 +348,7 @@ def test_a_cluster_writes_the_same_bytes_whoever_is_killed(world, tmp_path, clus
     assert is_whole(out, world)
 
 
+@needs_unix("signals of Unix")
 def test_a_part_that_needs_more_memory_than_a_worker_may_have_is_named(world, tmp_path):
     out, cell = tmp_path / "out", one_cell(world)
     environment = {**hooked(tmp_path, file_of(cell), GROWS), "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}
@@ -364,6 +371,7 @@ def test_a_part_that_needs_more_memory_than_a_worker_may_have_is_named(world, tm
     assert is_whole(out, world)
 
 
+@needs_proc
 def test_a_worker_that_is_late_leaves_nothing(world, tmp_path):
     distributed = pytest.importorskip("distributed")
     out, cell = tmp_path / "out", one_cell(world)
@@ -389,6 +397,7 @@ def test_a_worker_that_is_late_leaves_nothing(world, tmp_path):
         assert is_whole(out, world)
 
 
+@needs_unix("signals of Unix")
 def test_a_scheduler_without_workers_is_told(world, tmp_path):
     with dask_cluster(tmp_path / "dask", workers=0) as (address, _), (tmp_path / "said").open("w+") as said:
         process = start([PROGRAM, *dask_words(world, address, tmp_path / "out")], stderr=said)
@@ -403,6 +412,7 @@ def test_a_scheduler_that_is_not_there_is_one_line(world):
     assert "\n" not in str(caught.value)
 
 
+@needs_unix("signals of Unix")
 def test_a_client_of_python_gives_the_frame_of_one_run(world, cluster):
     distributed = pytest.importorskip("distributed")
     expected = frame_of(world)

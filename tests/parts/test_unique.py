@@ -1,8 +1,6 @@
 """Each image to one point over parts: the pairs of one run, however the world is cut, and whoever does the parts."""
 
 import json
-import os
-import signal
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -263,7 +261,7 @@ def test_a_killed_run_goes_on_where_it_was(world, tmp_path):
     for where in ("certain-0/result/*/part-0.parquet", "certain-1/plan.json", "result/*/part-0.parquet"):
         process = start([PROGRAM, *words_of(world), "-o", out])
         wait_for(lambda where=where: [*out.glob(f".mlygeo/selection-*/{where}")], process)
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
         process.wait()
         assert not (out / "summary.json").exists()
         done = {path: path.stat().st_ino for path in out.glob(".mlygeo/selection-*/**/part-0.parquet")}

@@ -69,6 +69,10 @@ def test_exiftool_reads_what_a_view_is(exiftool, tmp_path):
     assert "tilt" in said["warning"]
 
 
+def test_exiftool_finds_the_structure_of_a_view_valid(exiftool, tmp_path):
+    assert exiftool.faults(file_of(images_of(1), tmp_path, fov=80, pitch=12.5)) == []
+
+
 def test_a_picture_of_another_provider_keeps_its_own_owner_and_licence(exiftool, tmp_path):
     computed = pd.Series(["computed"], dtype="str")
     read = exiftool.read(file_of(of_panoramax(compass_source=computed), tmp_path))

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers.panoramas import encoded, images_of, panorama, write_pictures
 from helpers.picture_downloads import pictures_in
 from helpers.processes import HANGS_S, start, wait_for
+from helpers.unix import needs_proc, needs_unix
 
 import mlygeo
 from mlygeo.errors import FormatError
@@ -31,7 +30,7 @@ def command(images, pictures, folder, *options):
     return [*map(str, words), "--required-disk-space", "0", *options]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no kill -9")
+@needs_unix("kill -9")
 def test_killed_and_run_again_all_files_are_there_and_none_is_half(tmp_path):
     images = images_of(24)
     pictures = write_pictures(images, tmp_path / "pictures")
@@ -93,7 +92,7 @@ print(peak() - before)
 """
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the memory of a process is read from /proc")
+@needs_proc
 @pytest.mark.parametrize(("size", "bytes_a_pixel"), [(2000, 8), (400, 2)])
 def test_a_worker_has_one_picture_in_memory_as_large_as_views_need_it(tmp_path, size, bytes_a_pixel):
     """Twice four bytes a pixel, as it is copied once; of a picture that is reduced to a half, a quarter of that."""

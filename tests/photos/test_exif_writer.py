@@ -22,6 +22,7 @@ import pandas as pd
 import pytest
 from conftest import DATA
 from helpers.exiftool_oracle import ExifTool
+from helpers.unix import needs_symlinks, needs_unix
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -1016,6 +1017,7 @@ def photo(tmp_path):
     return path
 
 
+@needs_unix("rights of Unix")
 def test_a_file_is_replaced_and_keeps_mode_and_time(photo):
     before = photo.read_bytes()
     assert write_exif(photo, picture_tags(RECORD)) is True
@@ -1061,6 +1063,7 @@ def test_the_new_file_elsewhere(photo, tmp_path):
     assert write_exif(target, picture_tags(RECORD), target=tmp_path / "same.jpg")
 
 
+@needs_symlinks
 def test_a_link_stays_a_link(photo):
     link = photo.with_name("link.jpg")
     link.symlink_to(photo.name)
@@ -1069,6 +1072,7 @@ def test_a_link_stays_a_link(photo):
     assert insert(photo.read_bytes(), picture_tags(RECORD)) == photo.read_bytes()
 
 
+@needs_unix("rights of Unix")
 def test_a_file_that_may_not_be_written_to_keeps_its_mode(photo):
     photo.chmod(0o444)
     assert write_exif(photo, picture_tags(RECORD))
@@ -1081,6 +1085,7 @@ def test_a_name_as_long_as_names_get(tmp_path):
     assert write_exif(path, picture_tags(RECORD))
 
 
+@needs_symlinks
 def test_files_that_are_not_there_or_no_file(tmp_path):
     for path in (tmp_path / "gone.jpg", tmp_path):
         with pytest.raises(FileError, match=path.name):
@@ -1209,7 +1214,7 @@ print(outcomes["old"], outcomes["new"])
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@needs_unix("forks")
 @pytest.mark.parametrize("keep", [0, 1])
 def test_a_crash_at_any_line_leaves_the_old_file_or_the_new_one(tmp_path, keep):
     """The program ends without warning at the first line, the second, …, until it gets through."""

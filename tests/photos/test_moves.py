@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from helpers.unix import needs_symlinks
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -74,6 +75,7 @@ entries = st.lists(
 goals = st.lists(st.tuples(st.sampled_from((*FOLDERS, "new", "a/new")), st.sampled_from(NAMES)), max_size=9)
 
 
+@needs_symlinks
 @given(entries=entries, goals=goals)
 @example(entries=[("a", "1.jpg", "photo", 0)], goals=[("la", "1.jpg")])
 @example(entries=[("a", "1.jpg", "photo", 0), ("b", "1.jpg", "relative", 0)], goals=[("b", "1.jpg")])
@@ -105,6 +107,7 @@ def test_nothing_is_lost_links_reach_their_photos_and_undo_is_exact(entries, goa
         assert sorted(path.name for path in root.iterdir()) == ["a", "b", "la", "lc"]
 
 
+@needs_symlinks
 def test_the_same_file_by_another_path_is_refused_before_anything_is_moved(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "linked").symlink_to("a")
@@ -118,6 +121,7 @@ def test_the_same_file_by_another_path_is_refused_before_anything_is_moved(tmp_p
     assert (tmp_path / "moves.jsonl").read_text() == "", "what is refused is not recorded as moved"
 
 
+@needs_symlinks
 def test_a_target_that_is_a_link_to_the_photo_is_refused(tmp_path):
     photo, link = tmp_path / "1.jpg", tmp_path / "sorted" / "1.jpg"
     photo.write_text("photo")
@@ -138,6 +142,7 @@ def test_a_hard_link_of_ones_own_at_the_target_stays_one_of_two(tmp_path):
     assert photo.exists()
 
 
+@needs_symlinks
 @pytest.mark.parametrize("kind", ["photo", "link"])
 def test_a_run_that_was_killed_between_both_names_is_finished(tmp_path, kind):
     photo, source, target = tmp_path / "photo.jpg", tmp_path / "1.jpg", tmp_path / "sorted" / "1.jpg"
@@ -158,6 +163,7 @@ def test_a_run_that_was_killed_between_both_names_is_finished(tmp_path, kind):
     assert target.read_text() == ("photo" if kind == "link" else "another")
 
 
+@needs_symlinks
 def test_a_link_stays_whole_where_its_photo_cannot_be_moved(tmp_path, monkeypatch):
     photo, first, second = (tmp_path / name for name in ("1.jpg", "2.jpg", "3.jpg"))
     photo.write_text("photo")

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import shapely
 from helpers.command_line import run
+from helpers.unix import needs_symlinks
 
 import mlygeo
 from mlygeo import store
@@ -63,6 +64,7 @@ def test_several_frames_become_layers(tmp_path, frame):
         mlygeo.convert([], tmp_path / "all.gpkg")
 
 
+@needs_symlinks
 def test_nothing_is_converted_into_itself(tmp_path, frame):
     path = store.write_layers({"a": frame, "b": frame}, tmp_path / "a.gpkg")
     before = path.read_bytes()
@@ -111,6 +113,20 @@ def test_the_verb(tmp_path, frame, capsys):
     assert json.loads(out)["layers"] == ["a", "b"]
     assert run(capsys, "convert", a, "--bbox=179,0,-179,1", tmp_path / "e.fgb")[0] == 0
     assert len(store.read_frame(tmp_path / "e.fgb")) == 1
+
+
+def test_files_beside_the_target_are_named(tmp_path, frame, images, capsys):
+    for path, target, beside in (
+        (store.write_frame(frame, tmp_path / "a.parquet"), "c.csv", "c.csv-metadata.json"),
+        (store.write_frame(images, tmp_path / "b.parquet"), "i.stac.parquet", "i.collection.json"),
+    ):
+        status, out, err = run(capsys, "convert", path, tmp_path / target, "--json")
+        assert status == 0
+        assert err.splitlines()[-1].endswith(f" in {target} and {beside}")
+        assert json.loads(out)["beside"] == [str(tmp_path / beside)]
+        assert (tmp_path / beside).exists()
+    status, out, _ = run(capsys, "convert", path, tmp_path / "c.gpkg", "--json")
+    assert (status, json.loads(out)["beside"]) == (0, [])
 
 
 def test_what_is_renamed_and_left_out_is_said(tmp_path, frame, capsys):

@@ -4,7 +4,6 @@ import hashlib
 import json
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 import shapely
 from helpers.range_server import serving
+from helpers.unix import needs_symlinks, needs_unix
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -391,7 +391,7 @@ def test_a_killed_run_is_gone_on_with_and_leaves_nothing(tmp_path):
     for _ in range(3):
         running = subprocess.Popen([*command, "killed"], cwd=tmp_path)
         time.sleep(chance.uniform(0.4, 1.0) * long)
-        running.send_signal(signal.SIGKILL)
+        running.kill()
         running.wait()
     subprocess.run([*command, "killed"], cwd=tmp_path, check=True, timeout=120)
 
@@ -533,6 +533,7 @@ def test_images_are_not_mixed_with_street_points_or_selections(tmp_path):
     mlygeo.partition([frame, frame.assign(point_id=1).iloc[:0]], tmp_path / "empty")
 
 
+@needs_symlinks
 def test_a_link_to_a_dataset_is_that_dataset(tmp_path):
     frame = images(500)
     mlygeo.partition(frame.iloc[:300], tmp_path / "set", rows_per_part=100)
@@ -558,6 +559,7 @@ def test_a_link_to_a_dataset_is_that_dataset(tmp_path):
         mlygeo.read_frame(link)
 
 
+@needs_unix("files of Unix")
 @pytest.mark.parametrize("beside", [True, False])
 def test_a_link_may_lead_to_another_disk(tmp_path, beside):
     memory = Path("/dev/shm")

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import signal
 import subprocess
 import sys
 import time
@@ -216,7 +215,7 @@ def test_a_killed_run_with_other_filters_is_not_gone_on_with(tmp_path):
     end = time.monotonic() + 60
     while not list(run.glob("scatter-*.json")) and time.monotonic() < end:
         time.sleep(0.005)
-    running.send_signal(signal.SIGKILL)
+    running.kill()
     running.wait()
     assert list(run.glob("scatter-*.json"))
 

@@ -163,7 +163,7 @@ def outcome(name, arguments, folder):
     for path in sorted(
         each for each in results if not each.name.startswith(".")
     ):  # what a run notes for itself is none
-        files[str(path.relative_to(folder))] = (
+        files[path.relative_to(folder).as_posix()] = (
             pd.read_parquet(path).drop(columns="modified_ns", errors="ignore").map(repr).to_csv()
             if path.suffix == ".parquet"
             else hashlib.md5(path.read_bytes()).hexdigest()

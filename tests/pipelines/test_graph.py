@@ -17,6 +17,7 @@ from helpers.command_line import run
 from helpers.processes import ended, start, wait_for
 from helpers.scripted_server import QUICK, reply, scripted
 from helpers.tokens import SECRET, TOKEN
+from helpers.unix import needs_unix
 
 import mlygeo
 from mlygeo import frames, store
@@ -393,6 +394,7 @@ def test_errors_are_the_tree_s():
     assert issubclass(TokenRejectedError, ServiceError)
 
 
+@needs_unix("signals of Unix")
 def test_control_c(rich, tmp_path):
     """Interrupted while the service is silent: status 130 at once, nothing half written."""
     path = store.write_frame(rich[TILE_COLUMNS], tmp_path / "images.parquet")

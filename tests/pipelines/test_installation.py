@@ -11,6 +11,7 @@ import pytest
 from conftest import STUTTGART
 from helpers.command_line import PROGRAM
 from helpers.tokens import TOKEN
+from helpers.unix import needs_unix
 
 import mlygeo
 from mlygeo.errors import InputError
@@ -107,7 +108,7 @@ def test_time_zones_without_data():
     assert re.search(r"problem +time zones: .*\n +-> pip install tzdata", found.stdout)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="rights of Unix")
+@needs_unix("rights of Unix")
 def test_a_folder_that_cannot_be_written_to():
     status, checks = checked("--offline", "--folder", "/proc")
     assert status == 3

@@ -9,6 +9,7 @@ import pytest
 import shapely
 from helpers.cities import DATA
 from helpers.photo_folders import folder_of
+from helpers.unix import needs_proc
 
 import mlygeo
 from mlygeo.errors import ConfigError, CredentialsError, FileError
@@ -47,6 +48,7 @@ def unwritable(tmp_path):
     return Path("/proc/self")
 
 
+@needs_proc
 @pytest.mark.may_skip
 def test_a_place_that_cannot_be_written_stops_before_any_photo_is_touched(unwritable, tmp_path):
     photos = tmp_path / "photos"

@@ -11,6 +11,7 @@ from helpers.command_line import run
 from helpers.photo_folders import folder_of
 from helpers.small_frames import districts_frame, images_frame, photos_frame
 from helpers.tokens import TOKEN
+from helpers.unix import needs_symlinks, needs_unix
 
 import mlygeo
 from mlygeo import cli, own
@@ -109,7 +110,7 @@ def test_descriptions_replace_no_other_file_and_no_photo_is_written_into(photos,
         assert {path: path.read_bytes() for path in photos.rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without named pipes")
+@needs_unix("named pipes")
 def test_descriptions_that_cannot_be_files_are_refused_before_a_photo_is_written_into(photos, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "a file").write_text("mine")
@@ -263,6 +264,7 @@ NEEDED = (("--user-name", "jane"), ("--data", "missing_gps"), ("--csv-path", "lo
 MOST_LIKELY = {"frame": "f.parquet", "track": "f.parquet", "picture": "f.png"}
 
 
+@needs_symlinks
 @pytest.mark.parametrize("verb", WITH_OUTPUT, ids=[verb.name for verb in WITH_OUTPUT])
 def test_no_verb_replaces_what_it_reads(tmp_path, monkeypatch, capsys, verb):
     """Each option that reads a file or dataset names one that the verb would write, by itself and over a link."""
@@ -303,6 +305,7 @@ def test_no_verb_replaces_what_it_reads(tmp_path, monkeypatch, capsys, verb):
     assert count or not [*reading_options(verb)]
 
 
+@needs_symlinks
 @pytest.mark.parametrize(
     "words",
     [

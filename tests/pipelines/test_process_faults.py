@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from helpers.photo_folders import folder_of, pixels
 from helpers.processes import ended, start, wait_for
+from helpers.unix import needs_unix
 from PIL import Image
 
 import mlygeo
@@ -64,7 +65,7 @@ for round, _ in enumerate(sys.stdin):
 """
 
 
-@pytest.mark.skipif(os.name == "nt", reason="forks and kills")
+@needs_unix("forks")
 def test_kill_9_at_fifty_moments(tmp_path):
     """A process that rewrites the folder over and over is killed at random moments."""
     folder = tmp_path / "in"
@@ -135,6 +136,7 @@ def test_a_killed_run_is_gone_on_with(tmp_path):
     assert len(images) == len(paths)
 
 
+@needs_unix("signals of Unix")
 def test_interrupted(tmp_path):
     folder = tmp_path / "in"
     paths = folder_of(folder, 200)

@@ -14,6 +14,7 @@ import pytest
 import shapely
 from conftest import DATA, STUTTGART
 from geopandas.testing import assert_geodataframe_equal
+from helpers.unix import needs_unix
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -304,7 +305,7 @@ sys.exit(7)
 """A run that dies before a file appears under its name, or goes."""
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
+@needs_unix("such signal")
 def test_a_killed_run_leaves_the_files_of_one_run_or_no_summary(tmp_path, images):
     verb = "select"
     mlygeo.write_frame(images.iloc[::7], tmp_path / "images.parquet")
@@ -370,9 +371,9 @@ def test_what_python_writes_is_as_careful(tmp_path):
 def test_what_killed_runs_left_is_removed(capsys, tmp_path):
     left = tmp_path / ".selection.parquet.abcd_123.part"
     program = (
-        "import os, signal, sys; from pathlib import Path; from mlygeo import store\n"
+        "import os, sys; from pathlib import Path; from mlygeo import store\n"
         "with store.atomic(Path(sys.argv[1])) as temporary:\n"
-        "    temporary.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)"
+        "    temporary.write_text('half'); os.kill(os.getpid(), 9)"
     )
     for name in ("selection.parquet", "summary.json"):
         subprocess.run([sys.executable, "-c", program, str(tmp_path / name)], check=False)

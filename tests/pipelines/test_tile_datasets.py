@@ -3,7 +3,6 @@
 import hashlib
 import json
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from geopandas.testing import assert_geodataframe_equal
 from helpers import vector_tiles
 from helpers.command_line import run
 from helpers.processes import killed_at
+from helpers.unix import needs_unix
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mercantile import Tile
@@ -289,7 +289,7 @@ def asked_of(server):
     return {"mly1_public_{2}_{3}_{1}.mvt".format(*request.path.split("/")[-4:]) for request in server.requests}
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
+@needs_unix("signals of Unix")
 def test_a_killed_run_is_gone_on_with_and_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("MAPILLARY_ACCESS_TOKEN", "MLY|1|x")
     chance = random.Random(1)
@@ -313,7 +313,7 @@ def test_a_killed_run_is_gone_on_with_and_leaves_nothing(tmp_path, monkeypatch):
                 until = len(had) + chance.randint(1, 12)
                 while len(list((tmp_path / "cache").glob("*.mvt"))) < min(until, 30) and time.monotonic() < start + 100:
                     time.sleep(0.005)
-                running.send_signal(signal.SIGKILL)
+                running.kill()
                 running.wait()
             assert not asked_of(server) & had
         server.forget()

@@ -20,6 +20,7 @@ import pandas as pd
 import pytest
 from conftest import DATA
 from helpers.made_photos import FRAME, TAG, dms, field, jpeg, packet, segment, text, tiff
+from helpers.unix import needs_symlinks, needs_unix
 from helpers.work import at_most
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -700,7 +701,7 @@ def test_all_files_that_are_jpeg_are_read_and_others_counted(tmp_path):
     }  # fmt: skip
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+@needs_symlinks
 def test_links_to_folders_are_counted(tmp_path):
     (tmp_path / "in" / "real").mkdir(parents=True)
     (tmp_path / "in" / "real" / "1.jpg").write_bytes(jpeg())
@@ -739,7 +740,7 @@ def test_photos_that_were_found_say_when_they_were_changed(tmp_path):
     assert "modified_ns" not in read_photos(tmp_path)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no pipes with names")
+@needs_unix("named pipes")
 def test_a_pipe_is_not_opened(tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
     assert read_photos(tmp_path)["error"].tolist() == ["not a file"]
@@ -847,6 +848,7 @@ def test_a_name_that_is_no_text(tmp_path):
     assert pd.isna(images.loc[str(tmp_path / "fine.jpg"), "error"])
 
 
+@needs_unix("functions of Unix")
 def test_a_file_without_rights_is_a_row(folders):
     if os.geteuid() == 0:
         code = (

@@ -20,6 +20,7 @@ from conftest import DATA
 from geopandas.testing import assert_geodataframe_equal
 from helpers import osm_pbf
 from helpers.command_line import run
+from helpers.unix import needs_unix
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -378,7 +379,7 @@ def test_what_makes_no_sense_for_streets_is_refused(tmp_path):
         mlygeo.convert(AMSTERDAM, tmp_path / "streets.parquet", srid=4326)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="processes are killed by a signal")
+@needs_unix("kill -9")
 @pytest.mark.parametrize("verb", ["convert", "partition"])
 def test_a_killed_run_leaves_nothing_wrong(tmp_path, verb):
     output = {"convert": tmp_path / "streets.parquet", "partition": tmp_path / "streets"}[verb]

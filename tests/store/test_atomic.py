@@ -1,11 +1,11 @@
 """Files that appear whole, and sets of files that appear together."""
 
-import os
 import signal
 import subprocess
 import sys
 
 import pytest
+from helpers.unix import needs_unix
 
 from mlygeo.errors import FileError
 from mlygeo.store.atomic import atomic, clear_leftovers, remove, together, write_text
@@ -47,7 +47,7 @@ for number in range(steps):
 """Runs that die before one step more each: a file that is opened, renamed or removed."""
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
+@needs_unix("such signal")
 def test_a_set_is_of_one_run_wherever_a_process_was_killed(tmp_path):
     for name in (*FILES, "summary.json"):
         write_text("old", tmp_path / name)
@@ -68,7 +68,7 @@ def test_a_set_is_of_one_run_wherever_a_process_was_killed(tmp_path):
     assert all(not [*path.iterdir()] or not (path / ".alive").exists() for path in left)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
+@needs_unix("such signal")
 def test_what_is_known_by_a_frame_beside_it_never_lies_there_alone(tmp_path):
     for name in ("a.txt", "b.parquet", "c.txt", "summary.json"):
         write_text("old", tmp_path / name)

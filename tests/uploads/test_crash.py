@@ -14,13 +14,14 @@ import pytest
 from helpers import photo_folders
 from helpers.processes import HANGS_S, ended, killed_at, start, wait_for
 from helpers.tokens import TOKEN
+from helpers.unix import needs_unix
 from helpers.upload_folders import USER_TOKEN, clusters_of, described, folder_of, hashes, in_exif, log_of
 
 import mlygeo
 from mlygeo.standin import Faults, serve
 from mlygeo.standin.faults import PASSING_UPLOADS
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has neither kill -9 nor Ctrl-C for another process")
+pytestmark = needs_unix("kill -9 or Ctrl-C for another process")
 
 # The function, since the verb's waits between two tries are meant for a real line.
 QUICKLY = """

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from conftest import DATA
 from helpers.photo_folders import LAT, LON, START_MS, folder_of, gpx_of, picture, tagged
+from helpers.unix import needs_unix
 from helpers.upload_folders import clusters_of, hashes, log_of, service_of
 from PIL import Image
 
@@ -458,6 +459,7 @@ for left in range(60):
 """
 
 
+@needs_unix("functions of Unix")
 def test_an_upgrade_killed_at_any_statement_loses_and_repeats_nothing(tmp_path):
     with contextlib.closing(sqlite3.connect(tmp_path / FILE)) as db, db:
         first = TABLES.replace(

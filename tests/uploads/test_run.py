@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from conftest import DATA
 from helpers.command_line import run
+from helpers.unix import needs_unix
 from helpers.upload_folders import (
     QUICK,
     USER_TOKEN,
@@ -593,6 +594,7 @@ def test_a_service_that_takes_no_uploads_is_not_asked_again(photos):
     assert uploads["reason"].str.contains("without a store").all()
 
 
+@needs_unix("functions of Unix")
 def test_pipes_and_names_that_are_not_text_do_not_stop_the_others(photos):
     """Opening a pipe would wait forever; a name that is not UTF-8 can be in no history."""
     for name in ("pipe.jpg", "pipe.zip", "pipe.mp4"):

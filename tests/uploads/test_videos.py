@@ -23,6 +23,7 @@ from helpers.command_line import run
 from helpers.mapillary_tools_oracle import Official
 from helpers.photo_folders import LAT, LON, START_MS, picture, tagged
 from helpers.processes import HANGS_S, start, wait_for
+from helpers.unix import needs_unix
 from helpers.upload_folders import USER_TOKEN, clusters_of, hashes, log_of, service_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -520,7 +521,7 @@ sys.exit(3 if summary["failed"] or summary["unfinished"] else 0)
 """
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no kill -9 for another process")
+@needs_unix("kill -9 for another process")
 def test_a_copy_that_is_killed_goes_on_where_it_stopped(tmp_path):
     folder, store = tmp_path / "videos", tmp_path / "store"
     path = gopro(folder)

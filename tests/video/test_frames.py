@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from conftest import DATA
 from helpers import video_files as made
+from helpers.exiftool_oracle import ExifTool
 from helpers.processes import killed_at
 from helpers.video_files import IPHONE, KINDS, START, with_track
 from hypothesis import given, settings
@@ -177,6 +178,8 @@ def test_exif_says_what_the_frame_says(videos, tmp_path, exiftool):
         assert written == captured.floor("s")
         assert tags["IFD0:Make"] == "BlackVue"
         assert "Copyright" not in json.dumps(tags)
+    with ExifTool() as validating:
+        assert [fault for path in images["path"] for fault in validating.faults(path)] == []
     read = mlygeo.read_photos(video.parent / FOLDER)
     assert (read["captured_at"].sort_values().to_numpy() == images["captured_at"].to_numpy()).all()
 

@@ -280,7 +280,13 @@ def _common_note(name: str, kind: pa.DataType, notes: Sequence[Any]) -> Any:
 
 
 def _joined_attrs(several: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the facts that all inputs state alike, and the attributions of all."""
+    """
+    Return the facts that all inputs state alike, and the attributions of all.
+
+    A dataset's attribution credits every source that an input credits. The inputs of an addition include the parts
+    that are there, whose images it may replace or remove: it can name a source too many, never one too few. For the
+    images that a frame has, `frames.credited_of` has the sources by their rows.
+    """
     first = several[0]
     shared = {key: value for key, value in first.items() if all(each.get(key) == value for each in several)}
     whole = {key: value for key, value in shared.items() if key not in {"summary", "left_out", "attribution"}}

@@ -3,7 +3,6 @@
 import configparser
 import json
 import os
-import signal
 import stat
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from helpers.command_line import run
 from helpers.mapillary_tools_oracle import program
 from helpers.processes import HANGS_S
 from helpers.tokens import TOKEN as CLIENT
+from helpers.unix import needs_unix
 from helpers.upload_folders import USER_TOKEN, folder_of
 
 import mlygeo
@@ -138,7 +138,7 @@ class TestAtOnce:
             process = subprocess.Popen([sys.executable, "-c", KEEPS_ON_WRITING], stdout=subprocess.PIPE)
             process.stdout.readline()
             time.sleep(0.02 + delay)
-            process.send_signal(signal.SIGKILL)
+            process.kill()
             process.wait()
             process.stdout.close()
             assert "jane" in Credentials().users
@@ -146,7 +146,7 @@ class TestAtOnce:
         assert set(Credentials().users) == {"jane", "joe", "jim"}
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+@needs_unix("modes of files")
 class TestModes:
     def test_nobody_else_can_read_any_of_it(self, tmp_path):
         """Neither the file nor the lock, whatever the mask of the user is."""
@@ -366,6 +366,7 @@ class TestSignIn:
             os.close(primary)
             assert Credentials().find("rehearsal").token == token
 
+    @needs_unix("modules of Unix")
     def test_at_the_first_upload_at_a_terminal_it_is_asked(self, server, tmp_path):
         """Nobody has signed in: email and password are asked for, and the upload goes on."""
         import pty

@@ -2,7 +2,6 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import geopandas as gpd
 import mercantile
@@ -13,6 +12,7 @@ import shapely
 from conftest import DATA, STUTTGART
 from geopandas.testing import assert_geodataframe_equal
 from helpers.hostile_server import million_images
+from helpers.unix import needs_proc
 
 import mlygeo
 from mlygeo import frames
@@ -168,7 +168,7 @@ print(next(int(line.split()[1]) // 1024 for line in open("/proc/self/status") if
 """
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is measured on Linux")
+@needs_proc
 @pytest.mark.parametrize(("where", "images"), [("all", 1), ("elsewhere", 0)])
 def test_millions_of_images_take_little_memory(tmp_path, where, images):
     """Four tiles of a million images, of one id, in gzip of some kilobytes: twice as much without a bound."""

@@ -22,6 +22,7 @@ import shapely
 from conftest import STUTTGART
 from helpers.processes import HANGS_S, ended, start, wait_for
 from helpers.tokens import TOKEN
+from helpers.unix import needs_unix
 from helpers.work import at_most, connections, little_memory
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -623,7 +624,7 @@ def started(server, cache, state, *, limit=0):
     return start(command)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="signals of Unix")
+@needs_unix("signals of Unix")
 class TestInterruption:
     def test_a_killed_run_leaves_whole_files_and_the_next_one_goes_on(
         self, images, imagery, region, tmp_path, service_of

@@ -9,6 +9,7 @@ import requests
 from helpers.faulty_proxy import Proxy, killed_often
 from helpers.photo_folders import folder_of
 from helpers.processes import Forks
+from helpers.unix import needs_unix
 
 import mlygeo
 from mlygeo.net.http import Retry
@@ -51,7 +52,7 @@ def uploaded(panoramax, tmp_path_factory):
     }
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no kill -9 for another process")
+@needs_unix("kill -9 for another process")
 def test_kills_through_a_bad_line_lose_nothing_and_repeat_nothing(panoramax, uploaded, tmp_path):
     listed, output = tmp_path / "ids.txt", tmp_path / "out"
     listed.write_text("".join(f"{id_}\n" for id_ in uploaded))

@@ -18,6 +18,7 @@ from helpers.command_line import run
 from helpers.faulty_proxy import Proxy, killed_often
 from helpers.photo_folders import folder_of, gpx_of, picture, tagged
 from helpers.processes import Forks
+from helpers.unix import needs_unix
 
 import mlygeo
 from mlygeo.errors import CredentialsError, InputError, TokenRejectedError
@@ -182,6 +183,7 @@ def test_times_have_the_offset_of_the_place(panoramax, service, tmp_path, place,
     assert item["exif"]["Exif.Photo.OffsetTimeOriginal"] == said[-6:]
 
 
+@needs_unix("functions of Unix")
 def test_photos_that_cannot_be_uploaded_are_rows_of_the_history(panoramax, service, tmp_path, capsys):
     folder = tmp_path / "some refused"
     folder_of(folder, 2, lon=elsewhere())
@@ -369,7 +371,7 @@ PICTURES, KILLS, SEED = (
 )
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no kill -9 for another process")
+@needs_unix("kill -9 for another process")
 def test_kills_through_a_bad_line_lose_nothing_and_repeat_nothing(panoramax, token, tmp_path):
     folder = tmp_path / "killed"
     folder_of(folder, PICTURES, lon=elsewhere(), heading=90.0)
@@ -381,7 +383,7 @@ def test_kills_through_a_bad_line_lose_nothing_and_repeat_nothing(panoramax, tok
     each_there_once(panoramax, folder, PICTURES)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no kill -9 for another process")
+@needs_unix("kill -9 for another process")
 def test_a_kill_at_any_request_loses_nothing_and_repeats_nothing(panoramax, token, tmp_path):
     folder, runs = tmp_path / "killed at each", 0
     folder_of(folder, 3, lon=elsewhere(), heading=90.0)

@@ -5,6 +5,7 @@ import os
 import geopandas as gpd
 import numpy as np
 import pytest
+from helpers.unix import needs_symlinks, needs_unix
 
 from mlygeo import store
 from mlygeo.errors import FileError, FormatError, InputError
@@ -73,6 +74,7 @@ def test_a_file_whose_name_looks_like_a_pattern_is_meant_first(tmp_path):
     assert names(tmp_path / "a[1].parquet") == ["a[1].parquet"]
 
 
+@needs_symlinks
 def test_each_file_once_and_said(tmp_path, caplog):
     for name in ("a.parquet", "b.parquet"):
         put(tmp_path / name)
@@ -82,6 +84,7 @@ def test_each_file_once_and_said(tmp_path, caplog):
     assert len(store.read_frame([tmp_path / "a.parquet", str(tmp_path / "a.parquet")])) == 3
 
 
+@needs_symlinks
 def test_a_folder_that_links_to_itself_ends(tmp_path):
     put(tmp_path / "ds/a.parquet")
     (tmp_path / "ds/again").symlink_to(tmp_path / "ds")
@@ -204,6 +207,7 @@ def test_an_index_that_contradicts_its_folder_is_refused(tmp_path):
         store.read_frame(folder)
 
 
+@needs_unix("functions of Unix")
 def test_a_pipe_in_a_folder_is_refused(tmp_path):
     put(tmp_path / "a.parquet")
     os.mkfifo(tmp_path / "b.parquet")
@@ -211,6 +215,7 @@ def test_a_pipe_in_a_folder_is_refused(tmp_path):
         files.listed(tmp_path)
 
 
+@needs_symlinks
 def test_a_link_that_leads_nowhere_is_told(tmp_path):
     put(tmp_path / "a.parquet")
     (tmp_path / "b.parquet").symlink_to(tmp_path / "gone")

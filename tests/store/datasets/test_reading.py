@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from helpers.unix import needs_unix
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -223,6 +224,7 @@ def test_a_folder_is_partitioned_file_by_file(tmp_path):
     assert_frame_equal(store.read_frame(tmp_path / "ds").sort_values("id").reset_index(drop=True)[whole.columns], whole)
 
 
+@needs_unix("modules of Unix")
 def test_more_files_than_may_be_open(tmp_path):
     resource = pytest.importorskip("resource")
     whole = images(1)
