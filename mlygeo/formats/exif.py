@@ -34,6 +34,9 @@ BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, UTF8 = 1, 2, 3, 4, 5, 7, 129
 IFD0, EXIF, GPS = "IFD0", "ExifIFD", "GPS"
 
 
+_PIEXIF_NAMES = {IFD0: "0th", EXIF: "Exif", GPS: "GPS"}
+
+
 class Tag(NamedTuple):
     """The directory, number and type of a tag."""
 
@@ -230,6 +233,28 @@ def encode(name: str, value: Value, order: str) -> Encoded:
         parts = [part for pair in value for part in pair]
         return Encoded(kind, len(value), struct.pack(f"{order}{len(parts)}I", *parts))
     raise TypeError(f"{name} cannot hold {value!r}")
+
+
+def new_segment(values: Mapping[str, Value]) -> bytes:
+    """
+    Return the EXIF segment of a picture that has none yet, as piexif makes it; see `mlygeo.formats.tiff.laid_out`.
+
+    Parameters
+    ----------
+    values
+        Value of each tag, by names of `TABLE`.
+    """
+    import piexif
+
+    directories: dict[str, dict[int, Any]] = {name: {} for name in _PIEXIF_NAMES.values()}
+    for name, value in values.items():
+        tag = TABLE[name]
+        raw = encode(name, value, ">").raw
+        # As bytes, since piexif encodes text as Latin-1; it appends the zero byte itself.
+        given = raw[:-1] if tag.type == ASCII else raw if tag.type in {BYTE, UNDEFINED} else value
+        directories[_PIEXIF_NAMES[tag.directory]][tag.number] = given
+    segment: bytes = piexif.dump(directories)
+    return segment
 
 
 def image_description(text: str | None) -> dict[str, Any] | None:

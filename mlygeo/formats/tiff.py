@@ -1,5 +1,5 @@
 """
-The directories of tags in an EXIF segment (a TIFF structure): made, extended in place, and read.
+The directories of tags in an EXIF segment (a TIFF structure): laid out, extended in place, and read.
 
 Extending a directory moves no existing bytes. Maker notes contain offsets of their own, from the start
 of the block, in formats that only the maker knows; thumbnails and unknown tags have offsets too. So new
@@ -62,7 +62,7 @@ _POINTER_NAMES = ("ExifOffset", "GPSInfo")
 _MOST_NUMBERS = 8  # no tag that is read has more than four numbers
 
 
-# Making and extending.
+# Laying out and extending.
 
 
 class Entry(NamedTuple):
@@ -129,6 +129,15 @@ class Block:
             return entry.field[: entry.size]
         start = self._offset(entry)
         return bytes(self._data[start : start + entry.size]) if start + entry.size <= len(self._data) else None
+
+    def encoded(self, directory: str) -> dict[int, Encoded]:
+        """Return the values of a directory by tag, but for pointers and what lies outside the block."""
+        found, pointers = self._directory(directory), POINTERS.values() if directory == IFD0 else ()
+        return {
+            entry.tag: Encoded(entry.type, entry.number, raw)
+            for entry in (() if found is None else found.entries)
+            if entry.tag not in pointers and (raw := self.value(directory, entry.tag)) is not None
+        }
 
     def has(self, directory: str, tag: int) -> bool:
         """Return whether a directory has a tag."""
@@ -277,34 +286,34 @@ class Block:
                     yield start, start + self._offset(known[length_tag])
 
 
-def new_block(wanted: Mapping[str, Mapping[int, Encoded]], order: str = ">") -> bytes:
+def laid_out(data: bytes) -> bytes:
     """
-    Return a block of its own for the values of a picture that has none.
+    Return a block with its directories laid out anew, one after another, as TIFF 6.0 requires.
 
-    The first directory comes first, then those of EXIF and GPS, where they have values. Each is followed by its
-    values that are longer than four bytes, and has its entries in ascending order and a pointer of zero to a next
-    directory, as TIFF 6.0 requires. Every value has an even offset.
+    Each is followed by its values that are longer than four bytes, at even offsets, and has its entries in ascending
+    order and a pointer of zero to a next directory: piexif leaves out those of EXIF and GPS, so that the values after
+    them overlap. For blocks without maker notes and thumbnails, whose offsets would not move along.
 
     Parameters
     ----------
-    wanted
-        For each directory ("IFD0", "ExifIFD", "GPS") the values by tag, encoded in the byte order.
-    order
-        The byte order: "<" or ">".
+    data
+        A block of IFD0, EXIF and GPS.
     """
-    lengths = {name: len(_laid_out(wanted[name], 0, order)) for name in POINTERS if wanted.get(name)}
-    first = dict(wanted.get(IFD0, {})) | {POINTERS[name]: _long(0, order) for name in lengths}
-    place = 8 + len(_laid_out(first, 8, order))
+    block = Block(data)
+    order = block.order
+    found = {name: block.encoded(name) for name in (IFD0, *POINTERS)}
+    lengths = {name: len(_directory_and_values(found[name], 0, order)) for name in POINTERS if found[name]}
+    first = found[IFD0] | {POINTERS[name]: _long(0, order) for name in lengths}
+    place = 8 + len(_directory_and_values(first, 8, order))
     pieces = []
     for name, length in lengths.items():
         first[POINTERS[name]] = _long(place, order)
-        pieces.append(_laid_out(wanted[name], place, order))
+        pieces.append(_directory_and_values(found[name], place, order))
         place += length
-    header = next(start for start, meaning in HEADERS.items() if meaning == order) + struct.pack(f"{order}I", 8)
-    return b"".join([header, _laid_out(first, 8, order), *pieces])
+    return b"".join([data[:4], struct.pack(f"{order}I", 8), _directory_and_values(first, 8, order), *pieces])
 
 
-def _laid_out(values: Mapping[int, Encoded], offset: int, order: str) -> bytes:
+def _directory_and_values(values: Mapping[int, Encoded], offset: int, order: str) -> bytes:
     """Return a directory and its values, as they stand from an offset on; the length is even."""
     table, long = struct.pack(f"{order}H", len(values)), b""
     after = offset + 2 + 12 * len(values) + 4

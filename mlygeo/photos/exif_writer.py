@@ -34,6 +34,7 @@ from mlygeo.formats.exif import (
     heading_tags,
     image_description,
     json_comment,
+    new_segment,
     real,
     same_heading,
 )
@@ -230,8 +231,9 @@ def _planned(
     def built() -> bytes:
         if old is not None:
             return _extended(old, exif, tags.absent)
-        new = _by_directory({**tags.absent, **exif}, ">") if exif else {}
-        return _BEFORE_BLOCK + tiff.new_block(new) if new else b""
+        if not exif:
+            return b""
+        return _BEFORE_BLOCK + tiff.laid_out(new_segment({**tags.absent, **exif})[len(_BEFORE_BLOCK) :])
 
     if tags.comment is None:
         return exif, built()
