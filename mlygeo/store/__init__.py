@@ -269,9 +269,14 @@ def write_frame(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path |
     check_writable(path)
     described.check_names(frame, path.name)
     frame = _to_write(_in_degrees(frames.index_as_columns(frame), path))
-    if path.name.lower().endswith(stac.ENDING) and not stac.is_stac(frame.columns):
-        _write_items(frames.conform(frame, frames.IMAGES), path)
-        return path
+    if path.name.lower().endswith(stac.ENDING):
+        if not stac.is_stac(frame.columns):
+            images = frames.conform(frame, frames.IMAGES)
+            _write_items(stac.from_images(images, path), images, path)
+            return path
+        if (items := stac.linked_to(frame, path)) is not None:
+            _write_items(items, stac.to_images(items, name=path.name), path)
+            return path
     separator, sha256 = text.SEPARATORS.get(path.suffix.lower()), ""
     with atomic(path) as temporary:
         FORMATS[path.suffix.lower()]().write(frame, temporary)
@@ -291,15 +296,15 @@ def files_beside(path: Path) -> list[Path]:
     return [sidecars.of(path)] if path.suffix.lower() in text.SEPARATORS and sidecars.read(path) else []
 
 
-def _write_items(images: gpd.GeoDataFrame, path: Path) -> None:
-    """Write images as STAC-GeoParquet, with their collection in it and beside it."""
+def _write_items(items: gpd.GeoDataFrame, images: gpd.GeoDataFrame, path: Path) -> None:
+    """Write items as STAC-GeoParquet, with the collection of their images in it and beside it."""
     from mlygeo.store import parquet, stac_collections
 
     collection = stac_collections.of_images(images, path)
     with atomic(path) as temporary:
-        parquet.write(stac.from_images(images, path), temporary, metadata=stac_collections.metadata_of(collection))
+        parquet.write(items, temporary, metadata=stac_collections.metadata_of(collection))
     stac_collections.write(collection, path)
-    log.info("wrote %s to %s", counted(len(images), "row"), path.name)
+    log.info("wrote %s to %s", counted(len(items), "row"), path.name)
 
 
 def _to_write(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
