@@ -133,6 +133,15 @@ def test_images_without_pictures_are_not_in_doubt(images, tmp_path):
     assert stac.to_images(odd)["warning"].tolist() == ["its assets cannot be used"] * 3
 
 
+def test_a_collection_does_not_outlive_its_items(images, tmp_path):
+    path = store.write_frame(images.head(4), tmp_path / "a.stac.parquet")
+    theirs = store.read_frame(path).assign(links=[[]] * 4, collection="theirs")
+    store.write_frame(theirs, path)
+    assert store.files_beside(path) == []
+    assert [each.name for each in tmp_path.iterdir()] == ["a.stac.parquet"]
+    assert store.read_frame(path)["collection"].tolist() == ["theirs"] * 4
+
+
 def test_the_sequences_of_images_are_theirs_and_not_the_file(images, tmp_path):
     without = images.head(5).drop(columns="sequence_id").reset_index(drop=True)
     back = store.read_frame(store.write_frame(without, tmp_path / "a.stac.parquet"), frame="images")
