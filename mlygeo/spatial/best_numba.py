@@ -551,10 +551,12 @@ def search_again(
 
     Parameters
     ----------
-    points, images, key_rank, limit_square, heading, strip, scoring
+    points, images, key_rank
         As in `search`.
     only
         Rows of points that want a sequence and have an image; of others nothing changes.
+    limit_square, heading, strip, scoring
+        As in `search`.
     scores, squares, rows
         What was found, shape (points,); changed in place.
     """
