@@ -8,6 +8,7 @@ the same operations in the same order, to the last bit.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,6 +57,9 @@ MOST_STEPS = float(2**30)
 
 FEW = 32
 """Images whose box is known, boxes whose box is known, and so on."""
+
+SPARSE = 4
+"""From so many times the rows on, numbers of sequences are far apart."""
 
 WIDER = 1.001
 """How far images are looked up, over the limit."""
@@ -400,7 +404,7 @@ def _count(x: Any, y: Any, sequence: Any, boxes: Any, counts: Any) -> None:
     """Count the images of each sequence in its box."""
     for row in range(len(x)):
         number = sequence[row]
-        if number >= 0 and _is_inside(boxes, number, x[row], y[row]):
+        if 0 <= number < len(boxes) and _is_inside(boxes, number, x[row], y[row]):
             counts[number] += 1
 
 
@@ -417,7 +421,7 @@ def _scatter(  # noqa: PLR0917 - compiled code takes arrays one by one
     """
     for row in range(len(x)):
         number = sequence[row]
-        if number >= 0 and _is_inside(boxes, number, x[row], y[row]):
+        if 0 <= number < len(boxes) and _is_inside(boxes, number, x[row], y[row]):
             place = places[number]
             entries[place, 0] = row
             entries[place, 1], entries[place, 2] = int((x[row] - west) * per_m), int((y[row] - south) * per_m)
@@ -547,22 +551,25 @@ def search_again(
 
     Parameters
     ----------
-    points, images, key_rank, limit_square, heading, strip, scoring
+    points, images, key_rank
         As in `search`.
     only
         Rows of points that want a sequence and have an image; of others nothing changes.
+    limit_square, heading, strip, scoring
+        As in `search`.
     scores, squares, rows
         What was found, shape (points,); changed in place.
     """
     if not len(only):
         return
     x, y = given(points[0]), given(points[1])
+    scoring = _numbered_closely(scoring, only)
     image_x, image_y, sequence = given(images[0]), given(images[1]), given(scoring.sequence)
     # Farther than the limit, so that rounding leaves out no image within it.
     reach = float(np.sqrt(limit_square)) * WIDER + grid_numba.SMALLEST_CELL_M
     only = given(only[np.argsort(scoring.wanted[only], kind="stable")])
-    boxes = np.full((int(sequence.max(initial=0)) + 1, 4), np.nan)
     wanted, first = np.unique(scoring.wanted[only], return_index=True)
+    boxes = np.full((int(wanted[-1]) + 1, 4), np.nan)
     boxes[wanted, 0] = np.minimum.reduceat(x[only], first) - reach
     boxes[wanted, 1] = np.minimum.reduceat(y[only], first) - reach
     boxes[wanted, 2] = np.maximum.reduceat(x[only], first) + reach
@@ -597,6 +604,18 @@ def search_again(
         lambda start, stop: _search_again(*look_up, image_x, image_y, x, y, only, start, stop, *rest),
         len(only), share, "points",
     )  # fmt: skip
+
+
+def _numbered_closely(scoring: Scoring, only: Rows) -> Scoring:
+    """Return how pairs are scored; where numbers of sequences are far apart, with others, as each takes memory."""
+    wanted = np.unique(scoring.wanted[only])
+    if wanted[-1] < SPARSE * (len(scoring.sequence) + len(only)):
+        return scoring
+    places = []
+    for numbers in (scoring.wanted, scoring.sequence):
+        place = np.minimum(np.searchsorted(wanted, numbers), len(wanted) - 1).astype(np.int32)
+        places.append(np.where(wanted[place] == numbers, place, np.int32(-1)))
+    return replace(scoring, wanted=places[0], sequence=places[1])
 
 
 def _bounds(scoring: Scoring, limit: float) -> Floats:

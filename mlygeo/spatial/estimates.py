@@ -163,7 +163,9 @@ class Drawn:
         squared = student_t(df, level) ** 2
         middle = (value + squared / (2 * count)) / (1 + squared / count)
         half = math.sqrt(squared * (spread / count + squared / (4 * count * count))) / (1 + squared / count)
-        return Estimate(value, math.sqrt(variance), max(middle - half, 0.0), min(middle + half, 1.0))
+        # The interval holds the share; rounding may put 0 and 1 outside of it.
+        low, high = min(middle - half, value), max(middle + half, value)
+        return Estimate(value, math.sqrt(variance), max(low, 0.0), min(high, 1.0))
 
     def mean(self, values: Floats, inside: Flags, level: float) -> Estimate:
         """
@@ -323,8 +325,12 @@ def _chance(angle: float, df: float) -> float:
 def _chance_between(angle: float, df: float) -> float:
     """Return the same for any number of degrees of freedom, 1 or more."""
     nodes, weights = _gauss()
-    area = angle / 2 * float((weights * np.cos(angle / 2 * (nodes + 1)) ** (df - 1)).sum())
-    return 2 / math.sqrt(math.pi) * math.exp(math.lgamma((df + 1) / 2) - math.lgamma(df / 2)) * area
+    scale = 2 / math.sqrt(math.pi) * math.exp(math.lgamma((df + 1) / 2) - math.lgamma(df / 2))
+    if df < 3:
+        # The power of the cosine is not smooth at its end: the rest is summed from there, in steps that grow.
+        rest, step = math.pi / 2 - angle, (nodes + 1) / 2
+        return 1 - scale * float((weights / 2 * np.sin(rest * step**4) ** (df - 1) * 4 * rest * step**3).sum())
+    return scale * angle / 2 * float((weights * np.cos(angle / 2 * (nodes + 1)) ** (df - 1)).sum())
 
 
 @cache

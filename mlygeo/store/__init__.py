@@ -269,8 +269,8 @@ def write_frame(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path |
     check_writable(path)
     described.check_names(frame, path.name)
     frame = _to_write(_in_degrees(frames.index_as_columns(frame), path))
-    if path.name.lower().endswith(stac.ENDING) and not stac.is_stac(frame.columns):
-        _write_items(frames.conform(frame, frames.IMAGES), path)
+    if path.name.lower().endswith(stac.ENDING):
+        _write_items(frame, path)
         return path
     separator, sha256 = text.SEPARATORS.get(path.suffix.lower()), ""
     with atomic(path) as temporary:
@@ -291,15 +291,27 @@ def files_beside(path: Path) -> list[Path]:
     return [sidecars.of(path)] if path.suffix.lower() in text.SEPARATORS and sidecars.read(path) else []
 
 
-def _write_items(images: gpd.GeoDataFrame, path: Path) -> None:
-    """Write images as STAC-GeoParquet, with their collection in it and beside it."""
+def _write_items(frame: gpd.GeoDataFrame, path: Path) -> None:
+    """
+    Write images, or items, as STAC-GeoParquet, with their collection in it and beside it.
+
+    Items of others are in collections of theirs; one of ours that an earlier file had is removed.
+    """
     from mlygeo.store import parquet, stac_collections
 
-    collection = stac_collections.of_images(images, path)
+    items = frame
+    images: gpd.GeoDataFrame | None = None
+    if not stac.is_stac(frame.columns):
+        images = frames.conform(frame, frames.IMAGES)
+        items = stac.from_images(images, path)
+    elif (linked := stac.linked_to(frame, path)) is not None:
+        items, images = linked, stac.to_images(linked, name=path.name)
+    collection = None if images is None else stac_collections.of_images(images, path)
     with atomic(path) as temporary:
-        parquet.write(stac.from_images(images, path), temporary, metadata=stac_collections.metadata_of(collection))
+        metadata = None if collection is None else stac_collections.metadata_of(collection)
+        parquet.write(items, temporary, metadata=metadata)
     stac_collections.write(collection, path)
-    log.info("wrote %s to %s", counted(len(images), "row"), path.name)
+    log.info("wrote %s to %s", counted(len(frame), "row"), path.name)
 
 
 def _to_write(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:

@@ -19,7 +19,7 @@ from mlygeo.errors import FileError, FormatError, FrameError
 from mlygeo.progress import counted
 from mlygeo.schemas import SCHEMAS
 from mlygeo.store import columns as described
-from mlygeo.store import extents, geojson, json_numbers, lost, no_frames
+from mlygeo.store import extents, geojson, json_numbers, lost, no_frames, shapefiles
 from mlygeo.store.atomic import file_error
 from mlygeo.store.gdal_dtypes import Told
 
@@ -185,7 +185,7 @@ class Layer:
             json_numbers.check(path)
         stated = geojson.named_crs(path) if is_geojson else (False, None)
         names = None if about is None else described.written_names(about)
-        if path.suffix.lower() == ".shp" and not _has_beside(path, ".dbf"):
+        if path.suffix.lower() == ".shp" and shapefiles.beside(path, ".dbf") is None:
             log.warning("%s: its rows have no columns, for there is no %s.dbf beside it", path.name, path.stem)
         if info.get("driver") == "ESRI Shapefile":
             names = lost.whole_names([str(name) for name in info["fields"]], path.name)
@@ -352,11 +352,8 @@ def layers(path: Path) -> dict[str, str | None]:
     FormatError
         If GDAL cannot read it.
     """
-    if path.suffix.lower() == ".shp" and not _has_beside(path, ".shx"):
-        raise FormatError(
-            f"{path.name} cannot be read without {path.stem}.shx beside it",
-            hint="copy all files of the shapefile: .shp, .shx, .dbf and .prj",
-        )
+    if path.suffix.lower() == ".shp":
+        shapefiles.check(path)
     with reading(path):
         import pyogrio
 
@@ -364,16 +361,11 @@ def layers(path: Path) -> dict[str, str | None]:
     return {str(name): None if kind is None else str(kind) for name, kind in found if name != _ABOUT}
 
 
-def _has_beside(path: Path, ending: str) -> bool:
-    """Return whether a shapefile has a file with this ending beside it, in small or capital letters."""
-    return any(path.with_suffix(each).is_file() for each in (ending, ending.upper()))
-
-
 def size_of(path: Path) -> int:
     """Return the bytes of a file, of a shapefile with those of its attributes, which are beside it."""
     files = [path]
     if path.suffix.lower() == ".shp":
-        files += [file for ending in (".dbf", ".DBF") if (file := path.with_suffix(ending)).is_file()][:1]
+        files += [file for file in [shapefiles.beside(path, ".dbf")] if file is not None]
     return sum(file.stat().st_size for file in files)
 
 

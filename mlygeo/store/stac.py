@@ -275,7 +275,7 @@ class _Table:
         found["licence_url"] = self._each("links", _licence_link, "str")
         if "assets" in self._table.columns:
             listed = [_plain(each) for each in self._table["assets"]]
-            self._note("assets", [bool(each) and not _objects(each) for each in listed])
+            self._note("assets", [_has_values(each) and not _objects(each) for each in listed])
         for asset, (column, role) in ASSETS.items():
             found[column] = self._each("assets", functools.partial(_href, name=asset, role=role), "str")
         if self.is_panoramax and "provider" not in self._table.columns:
@@ -448,6 +448,12 @@ def _listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple | np.ndarray) else []
 
 
+def _has_values(value: Any) -> bool:
+    """Return whether there is anything in a list or an object; of a column, each object has all names."""
+    listed = list(value.values()) if isinstance(value, dict) else _listed(value)
+    return any(each is not None for each in listed) if listed else bool(value)
+
+
 def _producer(value: Any) -> dict[str, Any]:
     known = _objects(value) if not isinstance(value, dict) else [value]
     producers = [each for each in known if "producer" in _listed(each.get("roles"))] or [
@@ -502,6 +508,31 @@ def _links_to_file(value: Any) -> bool:
 def collection_id(path: Path) -> str:
     """Return the id of the collection of a file."""
     return path.name[: -len(ENDING)] or "images"
+
+
+def linked_to(items: gpd.GeoDataFrame, path: Path) -> gpd.GeoDataFrame | None:
+    """
+    Return items of files that mlygeo wrote, linked to the collection of another file; None where some are others'.
+
+    Parameters
+    ----------
+    items
+        Table of STAC items.
+    path
+        The file to be.
+    """
+    import pandas as pd
+
+    if not {"links", "collection"} <= {*items.columns}:
+        return None
+    links = [_plain(each) for each in items["links"]]
+    if not links or not all(map(_links_to_file, links)):
+        return None
+    name = collection_id(path)
+    to_file = {"rel": "collection", "href": f"./{name}{COLLECTION_ENDING}"}
+    others = ([each for each in _objects(value) if each.get("rel") != "collection"] for value in links)
+    linked = _typed([[to_file, *each] for each in others]).set_axis(items.index)
+    return items.assign(collection=pd.Series([name] * len(items), dtype="str", index=items.index), links=linked)
 
 
 def _href(value: Any, name: str, role: str) -> str | None:

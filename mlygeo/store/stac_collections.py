@@ -19,7 +19,7 @@ from mlygeo import attribution, frames, places
 from mlygeo.progress import counted
 from mlygeo.spatial import polylines
 from mlygeo.store import stac
-from mlygeo.store.atomic import write_text
+from mlygeo.store.atomic import remove, write_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,7 +107,7 @@ def metadata_of(collection: dict[str, Any]) -> dict[bytes, bytes]:
     return {METADATA: json.dumps(said, ensure_ascii=False).encode()}
 
 
-def write(collection: dict[str, Any], path: Path) -> None:
+def write(collection: dict[str, Any] | None, path: Path) -> None:
     """
     Write a collection beside the file of its items.
 
@@ -116,7 +116,7 @@ def write(collection: dict[str, Any], path: Path) -> None:
     Parameters
     ----------
     collection
-        See `of_images`.
+        See `of_images`. None where the items are in others: that of the file's former items is removed.
     path
         The file of the items.
 
@@ -126,6 +126,10 @@ def write(collection: dict[str, Any], path: Path) -> None:
         If it cannot be written.
     """
     file = of(path)
+    if collection is None:
+        if is_beside(path):
+            remove(file)
+        return
     if file.exists() and not _is_of(file, path):
         log.warning("%s is not the collection of %s and stays as it is", file.name, path.name)
         return

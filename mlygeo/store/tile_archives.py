@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import shlex
 import zlib
 from contextlib import ExitStack, closing, contextmanager
@@ -35,7 +36,13 @@ ENDING = ".pmtiles"
 HEADER_BYTES = 127
 
 MOST_BYTES = 16 << 20
-"""Most bytes of a directory or of the metadata, decompressed, and of a tile; real ones have some hundred kilobytes."""
+"""Most bytes of the metadata, decompressed, and of a tile; real ones have some hundred kilobytes."""
+
+MOST_OF_DIRECTORY = 4 << 20
+"""Most bytes of a directory, decompressed; each may become an entry, with a hundred times as many in Python."""
+
+_ENDLESS = re.compile(rb"[\x80-\xff]{10}")
+"""Bytes of a number that goes on after 64 bits; the package `pmtiles` would read it, in quadratic time."""
 
 DEEPEST = 4
 """Levels of directories, at most."""
@@ -113,7 +120,7 @@ class Archive:
         FormatError
             If that is damaged.
         """
-        text = self._inside("metadata", self._header["metadata_offset"], self._header["metadata_length"])
+        text = self._inside("metadata", self._header["metadata_offset"], self._header["metadata_length"], MOST_BYTES)
         try:
             found = json.loads(text or b"{}")
         except (ValueError, RecursionError) as error:
@@ -177,26 +184,28 @@ class Archive:
     def _entries(self, start: int, length: int) -> list[Any]:
         from pmtiles import tile
 
-        content = self._inside("a directory", start, length)
+        content = self._inside("a directory", start, length, MOST_OF_DIRECTORY)
+        if _ENDLESS.search(content):
+            raise FormatError(f"{self.name}: a directory is damaged (a number has more than 64 bits)")
         try:
             return list(tile.deserialize_directory(gzip.compress(content, 1)))
         except (EOFError, ValueError, OverflowError) as error:
             raise FormatError(f"{self.name}: a directory is damaged ({error})") from error
 
-    def _inside(self, what: str, start: int, length: int) -> bytes:
+    def _inside(self, what: str, start: int, length: int, most: int) -> bytes:
         """Return the bytes of a directory or of the metadata, decompressed."""
-        if start < 0 or length > MOST_BYTES or start + length > self._size:
+        if start < 0 or length > most or start + length > self._size:
             raise FormatError(f"{self.name}: {what} lies outside of the archive")
         content = self._read(start, start + length)
         if not length or not self._packed("internal_compression"):
             return content
         inflater = zlib.decompressobj(wbits=31)
         try:
-            found = inflater.decompress(content, MOST_BYTES)
+            found = inflater.decompress(content, most)
         except zlib.error as error:
             raise FormatError(f"{self.name}: {what} is damaged ({error})") from error
         if not inflater.eof:
-            raise FormatError(f"{self.name}: {what} is damaged or has more than {MOST_BYTES >> 20} MiB")
+            raise FormatError(f"{self.name}: {what} is damaged or has more than {most >> 20} MiB")
         return found
 
     def _packed(self, which: str) -> bool:

@@ -360,6 +360,22 @@ def test_a_directory_that_unpacks_to_gigabytes_is_refused(tmp_path, places, monk
         plotting.explore(places, basemap=path)
 
 
+@pytest.mark.parametrize(
+    ("directory", "says"),
+    [
+        (b"\x01" + b"\xff" * 3_000_000, "number has more than 64 bits"),
+        (bytes(5 << 20), "damaged or has more than 4 MiB"),
+    ],
+)
+def test_a_directory_that_takes_hours_or_gigabytes_is_refused(tmp_path, places, city, directory, says):
+    content, packed = city.read_bytes(), gzip.compress(directory)
+    head = content[:8] + len(content).to_bytes(8, "little") + len(packed).to_bytes(8, "little") + content[24:127]
+    path = tmp_path / "bad.pmtiles"
+    path.write_bytes(head + content[127:] + packed)
+    with pytest.raises(FormatError, match=says):
+        plotting.explore(places, basemap=path)
+
+
 def test_metadata_that_is_nested_without_end_is_damaged(tmp_path, places):
     nested = gzip.compress(b"[" * 1_000_000)
     tiles = tile_archives.vector_tiles(OPENMAPTILES, [10])

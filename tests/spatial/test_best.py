@@ -203,6 +203,23 @@ def test_scores_that_the_weight_of_the_sequence_makes_equal_are_settled_by_dista
     assert chosen[1, 0] == chosen[2, 0] != chosen[1, -1]
 
 
+@pytest.mark.parametrize("compiled", KERNELS)
+@pytest.mark.parametrize("number", [7, 2**31 - 2])
+def test_a_neighbour_may_want_a_sequence_of_which_no_image_is_here(number, compiled):
+    """As of a zone or a part beside it; and numbers of sequences cost no memory, however large they are."""
+    px, py = np.array([0.0, 50.0, 100.0]), np.zeros(3)
+    ix, iy = np.array([1.0, 4.0, 51.0, 101.0, 104.0]), np.zeros(5)
+    sequence = np.array([3, number, 3, -1, 3], dtype=np.int32)
+    for k in (1, 2):
+        pairs = best.match(
+            px * 1e-6, py, ix * 1e-6, iy, np.arange(5), projection=geodesy.projection(SRID), k=k,
+            preference=Preference(Rule({"distance": 0.5, "same_sequence": 0.5})),
+            compared=Compared(sequence=sequence), max_distance=20.0, compiled=compiled, point_xy=(px, py),
+            image_xy=(ix, iy), wanted=np.array([number, number + 1, 3], dtype=np.int32),
+        ).matches  # fmt: skip
+        assert pairs.image_row[pairs.rank == 1].tolist() == [1, 2, 4]
+
+
 @pytest.mark.skipif(True not in KERNELS, reason="sequences are sorted by compiled code")
 @pytest.mark.parametrize("is_path", [False, True])
 @pytest.mark.parametrize("extent_m", [2_000.0, 3e6])

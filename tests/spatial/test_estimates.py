@@ -186,6 +186,18 @@ def test_with_one_place_a_stratum_errors_are_too_large_rather_than_too_small(cit
     assert (errors < (1.25 if options["method"] == "grid" else 1.75)).all(), errors
 
 
+def test_an_interval_holds_its_share_also_where_that_is_none_or_all():
+    """To the last bit: rounding must not put it beside."""
+    random = np.random.default_rng(3)
+    for number in range(200):
+        count = 2 + number % 6
+        drawn = Drawn.of(
+            10.0 ** random.uniform(0, 3, count), np.full(count, "all", dtype=object), None, *random.random((2, count))
+        )
+        share = drawn.share(np.full(count, float(number % 2)), np.ones(count, dtype=bool), 0.95)
+        assert share.low <= share.value <= share.high
+
+
 @pytest.mark.parametrize("df", [*range(1, 40), 99, 100, 999, 1000, 1001, 5000, 10**7])
 def test_quantiles_are_those_of_scipy(df):
     for level in (0.5, 0.8, 0.95, 0.999):
@@ -194,7 +206,7 @@ def test_quantiles_are_those_of_scipy(df):
 
 @pytest.mark.parametrize("df", [1.01, 1.5, 2.3, 3.9, 7.2, 33.3, 200.5, 999.5])
 def test_quantiles_between_whole_numbers_are_those_of_scipy(df):
-    for level in (0.5, 0.8, 0.95, 0.99):
+    for level in (0.5, 0.8, 0.95, 0.99, 0.9999, 0.999999):
         assert student_t(df, level) == pytest.approx(stats.t.ppf((1 + level) / 2, df), rel=1e-7)
 
 

@@ -1,4 +1,4 @@
-"""Shapefiles of which a file is missing: said or refused by every reader, and never guessed."""
+"""Shapefiles of which a file is missing or cut off: said or refused by every reader, and never guessed."""
 
 from __future__ import annotations
 
@@ -109,3 +109,27 @@ def test_without_columns_it_is_said(without, images, caplog):
         else:
             read()
         assert "its rows have no columns, for there is no" in caplog.text, name
+
+
+@pytest.mark.parametrize("ending", [".shp", ".shx", ".dbf"])
+@pytest.mark.parametrize("bytes_lost", [2, 8])
+def test_a_file_that_is_cut_off_is_refused(tmp_path, images, ending, bytes_lost):
+    for name, shapes in KINDS.items():
+        frame = gpd.GeoDataFrame({"id": range(1, len(shapes) + 1)}, geometry=shapes, crs=4326)
+        frame.to_file(tmp_path / f"{name}.shp")
+        assert len(mlygeo.read_frame(tmp_path / f"{name}.shp")) == len(shapes)
+        cut = tmp_path / f"{name}{ending}"
+        cut.write_bytes(cut.read_bytes()[:-bytes_lost])
+    for read in (*verbs(tmp_path, images).values(), lambda: mlygeo.read_frame(tmp_path / "points.shp")):
+        with pytest.raises(MlygeoError, match=rf"\w+\{ending} is cut off: it has [\d,]+( of [\d,]+)? bytes"):
+            read()
+
+
+def test_files_of_two_shapefiles_are_refused(tmp_path):
+    for name, rows in (("two", 2), ("three", 3)):
+        gpd.GeoDataFrame({"id": range(rows)}, geometry=[Point(9, 48)] * rows, crs=4326).to_file(
+            tmp_path / f"{name}.shp"
+        )
+    (tmp_path / "two.dbf").replace(tmp_path / "three.dbf")
+    with pytest.raises(MlygeoError, match=r"three\.shp has 3 shapes, and three\.dbf 2 rows"):
+        mlygeo.read_frame(tmp_path / "three.shp")

@@ -11,6 +11,7 @@ from helpers.validators import stac_environment
 
 from mlygeo import frames, store
 from mlygeo.providers.panoramax import items
+from mlygeo.store import stac
 
 
 def validated(path):
@@ -103,6 +104,42 @@ def test_a_collection_of_others_stays_as_it_is(images, tmp_path, caplog):
     assert (tmp_path / "a.collection.json").read_text() == '{"type": "Collection", "id": "theirs"}'
     assert "stays as it is" in caplog.text
     assert store.files_beside(path) == []
+
+
+def test_items_that_are_written_to_another_file_link_to_its_collection(images, tmp_path):
+    """Theirs lies beside the first file, which is not where the second may be."""
+    licences = [f"https://licences.example/{number}" for number in range(4)]
+    first = store.write_frame(images.head(4).assign(licence_url=licences), tmp_path / "a.stac.parquet")
+    items_ = store.read_frame(first)
+    (tmp_path / "there").mkdir()
+    second = store.write_frame(items_.iloc[1:], tmp_path / "there" / "b.stac.parquet")
+    found = validated(second)
+    assert (found["valid"], found["beside"], [*found["collections"]]) == (3, ["b"], ["b"])
+    assert collection_of(second)["description"].startswith("Street-level imagery: 3 images.")
+    written = store.read_frame(second)
+    assert {each["href"] for row in written["links"] for each in row if each["rel"] == "collection"} == {
+        "./b.collection.json"
+    }
+    same = [name for name in items_.columns if name not in {"links", "collection", "geometry"}]
+    assert written[same].astype("str").equals(items_.iloc[1:][same].astype("str").reset_index(drop=True))
+    assert store.read_frame(second, frame="images")["licence_url"].tolist() == licences[1:]
+
+
+def test_images_without_pictures_are_not_in_doubt(images, tmp_path):
+    bare = images[[column.name for column in frames.IMAGES.required] + ["geometry"]].head(3)
+    back = store.read_frame(store.write_frame(bare, tmp_path / "a.stac.parquet"), frame="images")
+    assert "warning" not in back.columns
+    odd = store.read_frame(tmp_path / "a.stac.parquet").assign(assets=[["x"], "x", {"hd": 1}])
+    assert stac.to_images(odd)["warning"].tolist() == ["its assets cannot be used"] * 3
+
+
+def test_a_collection_does_not_outlive_its_items(images, tmp_path):
+    path = store.write_frame(images.head(4), tmp_path / "a.stac.parquet")
+    theirs = store.read_frame(path).assign(links=[[]] * 4, collection="theirs")
+    store.write_frame(theirs, path)
+    assert store.files_beside(path) == []
+    assert [each.name for each in tmp_path.iterdir()] == ["a.stac.parquet"]
+    assert store.read_frame(path)["collection"].tolist() == ["theirs"] * 4
 
 
 def test_the_sequences_of_images_are_theirs_and_not_the_file(images, tmp_path):
