@@ -198,7 +198,8 @@ def test_the_command_line_says_it_in_two_lines(tmp_path):
 
 def test_threads_that_miss_numba_together_warn_of_nothing():
     code = """
-import sys, threading
+import logging, sys, threading
+logging.basicConfig()
 sys.modules["numba"] = None
 from mlygeo.formats import mvt_layers, mvt_tiles
 sys.setswitchinterval(1e-6)
