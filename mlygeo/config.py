@@ -424,6 +424,10 @@ def _text(path: Path) -> str:
     except FileNotFoundError as error:
         raise FileError(f"configuration file {unreadable(path, error)}", hint="check its name") from None
     except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and path.is_dir():
+            raise FileError(
+                f"configuration file {path} is a folder, not a file", hint="name the JSON or TOML file in it"
+            ) from None
         raise FileError(f"configuration file {path}: {_reason(error)}") from None
     if len(content) > LONGEST_FILE:
         raise ConfigError(f"configuration file {path} is longer than a megabyte, too long for a configuration")
@@ -434,7 +438,7 @@ def _text(path: Path) -> str:
         if not is_wide and b"\0" in content:
             raise ConfigError(
                 f"configuration file {path} is not text",
-                hint="a configuration is JSON or TOML; a file of polygons is a `region`",
+                hint="a configuration is JSON or TOML; a file of polygons is named with `region=FILE`",
             ) from None
         raise ConfigError(
             f"configuration file {path} is {'UTF-16' if is_wide else 'not text in UTF-8'}", hint="save it as UTF-8"

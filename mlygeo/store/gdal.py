@@ -443,7 +443,9 @@ def reading(path: Path, *, quiet: bool = False) -> Iterator[None]:
 
 
 def _line(error: object) -> str:
-    """Return what a library says, in one line."""
+    """Return what a library says, in one line; its advice on GDAL's drivers is not for who types the file's name."""
+    if "not recognized as being in a supported file format" in str(error):
+        return "its format is not recognized"
     return " ".join(str(error).split())[:300]
 
 

@@ -8,7 +8,9 @@ import geopandas as gpd
 import pandas as pd
 import pytest
 import shapely
+from conftest import DATA
 from helpers.command_line import run
+from helpers.installed import needs
 
 import mlygeo
 from mlygeo import store
@@ -111,6 +113,29 @@ def test_the_verb(tmp_path, frame, capsys):
     assert json.loads(out)["layers"] == ["a", "b"]
     assert run(capsys, "convert", a, "--bbox=179,0,-179,1", tmp_path / "e.fgb")[0] == 0
     assert len(store.read_frame(tmp_path / "e.fgb")) == 1
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.gpkg"])
+def test_a_box_without_rows_is_said(tmp_path, frame, capsys, name):
+    a = store.write_frame(frame, tmp_path / name)
+    status, out, err = run(capsys, "convert", a, tmp_path / "b.parquet", "--bbox", "48.77,9.16,48.78,9.17", "--json")
+    assert status == 0
+    assert json.loads(out)["rows"] == 0
+    (said,) = [each for each in json.loads(out)["warnings"] if "is in the box" in each]
+    assert said.startswith("no row of a is in the box")
+    assert "9.16–9.17°N, 48.77–48.78°E" in said
+    assert said in err
+
+
+@needs("osm")
+@pytest.mark.parametrize("ending", [".parquet", ".gpkg"])
+def test_a_box_without_streets_of_an_openstreetmap_file(tmp_path, capsys, ending):
+    streets, target = DATA / "osm" / "helsinki_centre.osm.pbf", tmp_path / f"none{ending}"
+    status, _, err = run(capsys, "convert", streets, target, "--bbox", "60,24,61,25")
+    assert status == 0
+    assert "in the box, which is 24–25°N, 60–61°E" in err
+    assert len(gpd.read_file(target) if ending == ".gpkg" else gpd.read_parquet(target)) == 0
+    assert len(store.read_frame(target)) == 0
 
 
 def test_what_is_renamed_and_left_out_is_said(tmp_path, frame, capsys):
