@@ -190,7 +190,8 @@ class TokenSources:
         try:
             content = places.content_of(path, LONGEST_TOKEN_FILE)
         except (OSError, ValueError) as error:
-            raise FileError(f"token file {path}: {_reason(error)}", hint=self.hint) from None
+            said = unreadable(path, error) if isinstance(error, OSError) else f"{path}: {error}"
+            raise FileError(f"token file {said}", hint=self.hint) from None
         problem = f"token file {path}"
         if len(content) > LONGEST_TOKEN_FILE:
             raise CredentialsError(f"{problem} is too long for a token", hint=self.hint)

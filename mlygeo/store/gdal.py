@@ -425,6 +425,8 @@ def reading(path: Path, *, quiet: bool = False) -> Iterator[None]:
     except pyogrio.errors.DataSourceError as error:
         if (other := no_frames.of_json(path)) is not None:
             raise other from error
+        if path.is_file() and not path.stat().st_size:
+            raise FormatError(f"{path.name} is empty") from error
         raise FormatError(f"{path.name} cannot be read as a vector file: {_line(error)}") from error
     except (
         pyogrio.errors.DataLayerError, pyogrio.errors.FeatureError, pyogrio.errors.FieldError,
