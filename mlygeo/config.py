@@ -190,7 +190,8 @@ class TokenSources:
         try:
             content = places.content_of(path, LONGEST_TOKEN_FILE)
         except (OSError, ValueError) as error:
-            raise FileError(f"token file {path}: {_reason(error)}", hint=self.hint) from None
+            said = unreadable(path, error) if isinstance(error, OSError) else f"{path}: {error}"
+            raise FileError(f"token file {said}", hint=self.hint) from None
         problem = f"token file {path}"
         if len(content) > LONGEST_TOKEN_FILE:
             raise CredentialsError(f"{problem} is too long for a token", hint=self.hint)
@@ -424,6 +425,10 @@ def _text(path: Path) -> str:
     except FileNotFoundError as error:
         raise FileError(f"configuration file {unreadable(path, error)}", hint="check its name") from None
     except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and path.is_dir():
+            raise FileError(
+                f"configuration file {path} is a folder, not a file", hint="name the JSON or TOML file in it"
+            ) from None
         raise FileError(f"configuration file {path}: {_reason(error)}") from None
     if len(content) > LONGEST_FILE:
         raise ConfigError(f"configuration file {path} is longer than a megabyte, too long for a configuration")
@@ -434,7 +439,7 @@ def _text(path: Path) -> str:
         if not is_wide and b"\0" in content:
             raise ConfigError(
                 f"configuration file {path} is not text",
-                hint="a configuration is JSON or TOML; a file of polygons is a `region`",
+                hint="a configuration is JSON or TOML; a file of polygons is named with `region=FILE`",
             ) from None
         raise ConfigError(
             f"configuration file {path} is {'UTF-16' if is_wide else 'not text in UTF-8'}", hint="save it as UTF-8"

@@ -135,7 +135,7 @@ class TestLoad:
     def test_a_missing_file_and_a_folder(self, tmp_path):
         with pytest.raises(FileError, match=r"nothing\.json does not exist"):
             config.load(tmp_path / "nothing.json")
-        with pytest.raises(FileError, match="directory"):
+        with pytest.raises(FileError, match="is a folder, not a file"):
             config.load(tmp_path)
         with pytest.raises(FileError, match="null"):
             config.load("a\0b.json")

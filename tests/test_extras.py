@@ -196,6 +196,28 @@ def test_the_command_line_says_it_in_two_lines(tmp_path):
     assert hint == f"hint: {extras.install_hint('osm')}"
 
 
+def test_threads_that_miss_numba_together_warn_of_nothing():
+    code = """
+import logging, sys, threading
+logging.basicConfig()
+sys.modules["numba"] = None
+from mlygeo.formats import mvt_layers, mvt_tiles
+sys.setswitchinterval(1e-6)
+together, found = threading.Barrier(8), []
+def ask():
+    together.wait()
+    found.append(mvt_tiles.kernel())
+threads = [threading.Thread(target=ask) for _ in range(8)]
+for each in threads:
+    each.start()
+for each in threads:
+    each.join()
+assert found == [mvt_layers] * 8
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (found.returncode, found.stderr) == (0, "")
+
+
 def test_all_is_all():
     named = re.fullmatch(r"mlygeo\[(.*)\]", EXTRAS["all"][0])[1].split(",")
     assert sorted(named) == sorted(SINGLE)

@@ -639,6 +639,8 @@ def _hint_of_words(words: str, ctx: click.Context) -> str:
     if any((Path(words) / name).is_file() for name in ("selection.parquet", "coverage.parquet")):
         return f"'mlygeo map {words}' draws the results in this folder"
     options = {each.name: each for each in ctx.command.params if isinstance(each, click.Option)}
+    if "config" in options and words.endswith((".json", ".toml")):
+        return f"a configuration file is named with -c: {ctx.command_path} -c {words}"
     files = [options[name] for name in ("streets", "points", "images", "ids") if name in options]
     named = " or ".join(f"{each.opts[0]} {each.make_metavar(ctx)}" for each in files)
     help_of = f"'{ctx.command_path} --help' shows the options"

@@ -32,7 +32,10 @@ class _Real(click.types.FloatParamType):
     """A number; no option takes one that is none, and what is too large for one is not without limit."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        number = float(super().convert(value, param, ctx))
+        try:
+            number = float(value)
+        except ValueError:
+            self.fail(_no_number(value, "number"), param, ctx)
         is_limit = number == math.inf and "inf" in str(value).lower()  # as of `--max-distance inf`
         if not (math.isfinite(number) or is_limit):
             self.fail(f"{shortened(repr(value))} is not a number that can be used", param, ctx)
@@ -41,7 +44,38 @@ class _Real(click.types.FloatParamType):
         return number
 
 
+class _Whole(click.types.IntParamType):
+    """A whole number."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            return int(value)
+        except ValueError:
+            self.fail(_no_number(value, "whole number"), param, ctx)
+
+
+class _Srid(_Whole):
+    """The EPSG code of a coordinate system, also as GIS programs write it: EPSG:25832."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        return super().convert(re.sub(r"^\s*epsg:+", "", str(value), flags=re.IGNORECASE), param, ctx)
+
+
+def _no_number(value: Any, kind: str) -> str:
+    """Return what is said of a value that is not a number: its unit and its comma are what people add."""
+    said = f"{shortened(repr(value))} is not a {kind}"
+    if re.fullmatch(r"\s*[-+]?\d+,\d+\s*", str(value)):
+        return f"{said}; write a point instead of the comma"
+    if re.fullmatch(r"\s*[-+]?\d+(\.\d+)?\s*[a-zA-Zµ°%]+\s*", str(value)):
+        return f"{said}; write it without a unit"
+    return said
+
+
 REAL = _Real()
+
+WHOLE = _Whole()
+
+SRID = _Srid()
 
 REGION_OPTIONS = (
     click.Option(
@@ -312,7 +346,7 @@ def _option(name: str, annotation: str, default: Any, text: str) -> click.Option
         return click.Option([name, flag, *others], multiple=True, callback=_none_if_empty, help=text, **of)
     if kind == "FrameLike" and default is None:
         return click.Option([name, flag, *others], multiple=True, callback=_one_or_several, metavar="FILE", help=text)
-    types: dict[str, Any] = {"int": int, "float": REAL}
+    types: dict[str, Any] = {"int": SRID if name == "srid" else WHOLE, "float": REAL}
     return click.Option(
         [name, flag, *others],
         type=types.get(kind, str),

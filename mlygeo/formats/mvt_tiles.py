@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import threading
 import zlib
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
@@ -89,9 +90,18 @@ def guess(start: bytes) -> str | None:
     return "JSON, not a vector tile" if text.startswith((b"{", b"[")) else None
 
 
-@functools.cache
+_IMPORTING = threading.Lock()
+
+
 def kernel() -> ModuleType:
     """Return the compiled kernel where Numba is installed, else the one in NumPy."""
+    # Of two threads that import a module without its Numba, Python tells only one that Numba is missing.
+    with _IMPORTING:
+        return _kernel()
+
+
+@functools.cache
+def _kernel() -> ModuleType:
     try:
         from mlygeo.formats import mvt_numba
     except ModuleNotFoundError:

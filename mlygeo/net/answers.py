@@ -17,6 +17,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from urllib.parse import quote, urljoin, urlsplit
 
+from mlygeo import config
 from mlygeo.errors import FormatError, InputError, NetworkError, ServiceError, ThrottledError, TokenRejectedError
 
 if TYPE_CHECKING:
@@ -208,6 +209,23 @@ def range_of(stated: str | None, length: int) -> tuple[int, int]:
     if last - start + 1 != length or last >= size:
         raise FormatError("the server sent another part than it says")
     return start, size
+
+
+def offline_hint(url: str) -> str:
+    """
+    Return what to do where a server cannot be reached.
+
+    Parameters
+    ----------
+    url
+        Address that was asked.
+    """
+    if config.is_loopback(url):
+        return (
+            f"{urlsplit(url).netloc} is an address of this computer: check that its server runs ('mlygeo standin'"
+            " starts one), or leave out the endpoint that names it, in the options or the environment"
+        )
+    return "check the network connection"
 
 
 def redact(text: str, *secrets: str | None) -> str:

@@ -414,7 +414,7 @@ class Client:
             if self._closed.is_set():
                 raise StoppedError
             message = f"{what}: {urlsplit(url).netloc} {content.reason}"
-            return Trouble(NetworkError(message, hint="check the network connection"), "again")
+            return Trouble(NetworkError(message, hint=answers.offline_hint(url)), "again")
         return status, sent, content
 
     def _without_token(self, trouble: Trouble) -> Trouble:

@@ -186,7 +186,7 @@ class Pictures:
         if 300 <= status < 400:
             raise ServiceError(f"{what}: {host} redirects, and pictures are not redirected")
         if isinstance(body, Broken):
-            raise NetworkError(f"{what}: {host} {body.reason}", hint="check the network connection")
+            raise NetworkError(f"{what}: {host} {body.reason}", hint=answers.offline_hint(url))
         if status != 200:
             raise ServiceError(f"{what}: {host} answered {status}", hint="try again later")
         return body

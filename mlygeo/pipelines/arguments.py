@@ -253,7 +253,7 @@ def given_by_user(names: Iterable[str]) -> Iterator[None]:
         _given.reset(token)
 
 
-def of_no_use(names: Iterable[str] | type, why: str) -> None:
+def of_no_use(names: Iterable[str] | type, why: str, *, hint: str | None = None) -> None:
     """
     Raise if parameters were given that have no effect in this call of a public function.
 
@@ -265,6 +265,8 @@ def of_no_use(names: Iterable[str] | type, why: str) -> None:
         The parameters, or a group of options of `mlygeo.pipelines.options`; those that were not given pass.
     why
         What they have no effect with or without, such as "with `images`" or "without `points`".
+    hint
+        Where they have one. Default: to leave them out.
 
     Raises
     ------
@@ -276,7 +278,7 @@ def of_no_use(names: Iterable[str] | type, why: str) -> None:
     idle = [f"`{name}`" for name in listed if name in given]
     if idle:
         verb = "has" if len(idle) == 1 else "have"
-        raise InputError(f"{' and '.join(idle)} {verb} no effect {why}", hint=f"leave {idle[0]} out")
+        raise InputError(f"{' and '.join(idle)} {verb} no effect {why}", hint=hint or f"leave {idle[0]} out")
 
 
 def was_given(name: str) -> bool:

@@ -112,6 +112,8 @@ def convert(
         )
     with _Said() as said:
         read = [_read(each, layer=layer, bbox=bbox, columns=wanted, srid=srid) for each in given]
+        for name, each in zip(names, read, strict=True):
+            _warn_of_nothing(name, len(each), bbox)
         # The source says what made its frame; of one that does not, it is known what has converted it.
         read = [each if "record" in each.attrs else provenance.noted(each, user_call()) for each in read]
         file = _write(dict(zip(names, read, strict=True)), output)
@@ -146,14 +148,26 @@ def _streets(path: Path, output: Path, *, bbox: Bounds | None, columns: list[str
     from mlygeo import store
     from mlygeo.pipelines import street_files
 
-    rows, names, left_out = street_files.write_streets(path, output, bbox=bbox, columns=columns)
+    with _Said() as said:
+        rows, names, left_out = street_files.write_streets(path, output, bbox=bbox, columns=columns)
+        _warn_of_nothing(path.name, rows, bbox)
     summary = {
-        "rows": rows, "columns": names, "layers": None, "left_out": left_out, "warnings": [], "output": str(output),
-        "beside": [], "version": version(),
+        "rows": rows, "columns": names, "layers": None, "left_out": left_out, "warnings": said.messages,
+        "output": str(output), "beside": [], "version": version(),
     }  # fmt: skip
     headline = f"{counted(rows, 'row')} of {counted(len(names), 'column')} in {store.shown(output)}"
     headline += f"; left out: {tally(left_out)}" if left_out else ""
     return Job(lambda: store.read_frame(output), summary, headline)
+
+
+def _warn_of_nothing(name: str, rows: int, bbox: Bounds | None) -> None:
+    """Warn of a box without rows, which is often one of another order of numbers, and say where it lies."""
+    from mlygeo.spatial import boxes
+
+    if not rows and bbox is not None:
+        log.warning(
+            "no row of %s is in the box, which is %s; its numbers are west, south, east, north", name, boxes.place(bbox)
+        )
 
 
 class _Said(logging.Handler):

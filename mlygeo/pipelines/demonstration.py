@@ -76,11 +76,16 @@ def demo(*, output: PathLike | None = None, progress: Progress | None = None) ->
 
     folder = Path(FOLDER if output is None else output).expanduser()
     _must_be_empty(folder)
-    _copy_data(folder)
-    with (progress or Progress()).bar("running the commands", total=len(COMMANDS)) as bar:
-        for command in COMMANDS:
-            _run(command, folder)
-            bar.advance()
+    was_there = folder.exists()
+    try:
+        _copy_data(folder)
+        with (progress or Progress()).bar("running the commands", total=len(COMMANDS)) as bar:
+            for command in COMMANDS:
+                _run(command, folder)
+                bar.advance()
+    except KeyboardInterrupt:
+        _remove(folder, was_there=was_there)  # half a project would keep the next run from this folder
+        raise
     selection = store.read_frame(folder / "out" / "selection.parquet", frame="selection")
     summary: dict[str, Any] = {
         "folder": str(folder),
@@ -103,6 +108,17 @@ def _must_be_empty(folder: Path) -> None:
         raise FileError(f"{folder}: {error.strerror or error}") from None
     if not is_free:
         raise FileError(f"{folder} exists and is not an empty folder", hint="name another folder with `output`")
+
+
+def _remove(folder: Path, *, was_there: bool) -> None:
+    """Remove what was made in a folder that was empty, or was not there."""
+    for path in list(folder.iterdir()) if folder.is_dir() else []:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    if not was_there and folder.is_dir():
+        folder.rmdir()
 
 
 def _copy_data(folder: Path) -> None:

@@ -400,7 +400,7 @@ def track_of(how: Geotagging, base: Path, *, progress: Progress | None) -> gpd.G
     files = _found(path, endings) if path.is_dir() else [path]
     if not files:
         hint = "name it with `geotag_source_path`" if how.geotag_source_path is None else None
-        raise FileError(f"there is no file {', '.join(sorted(endings)[:4])} in {path}", hint=hint)
+        raise FileError(f"there is no {' or '.join(sorted(endings)[:4])} file in {path}", hint=hint)
     job = tracks_of(files, source=VIDEO_SOURCES.get(source, "auto"), progress=progress)
     for file in job.failed:
         log.warning("%s is left out: %s", file, job.summary["failed"][file])

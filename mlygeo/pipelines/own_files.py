@@ -164,7 +164,7 @@ def refuse_inputs(function: str, target: Path, given: Mapping[str, Any]) -> None
         for each in _read(function, name, value):
             if (path := next((path for path in there if _are_same(each, path)), None)) is not None:
                 raise InputError(
-                    f"{path} is read as `{name}`, and would be replaced", hint="give another place as `output`"
+                    f"{path} is read as `{name}`, and would be replaced", hint="write to another file or folder"
                 )
 
 

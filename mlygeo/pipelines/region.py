@@ -304,7 +304,11 @@ def streets(
     laid, shared_out = None, None
     if method == "even" or method == "percept":  # noqa: PLR1714 - for the type checker
         laid = StreetPoints(interval=interval, method=method)
-        of_no_use(Sampling, f"with `method={method}`")
+        of_no_use(
+            Sampling,
+            f"with `method={method}`",
+            hint="points are drawn with `method=random`, or stratified, grid or per-street",
+        )
     else:
         of_no_use(("interval",), f"with `method={method}`")
         shared_out = sampling.checked(method)

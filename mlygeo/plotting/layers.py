@@ -239,7 +239,11 @@ def each_of(given: Any) -> list[Any]:
 
 
 def _name_of(one: Any, kind: str) -> str:
-    return (Path(one).stem if isinstance(one, str | os.PathLike) else kind).replace("_", " ")
+    """Return what the legend calls a layer: the name of its layer or file, else its kind."""
+    if not isinstance(one, str | os.PathLike):
+        return kind.replace("_", " ")
+    file, layer = store.parted(one)
+    return (layer or file.stem).replace("_", " ")
 
 
 def _large(one: Any) -> tuple[Points, Floats, Floats] | None:

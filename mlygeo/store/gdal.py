@@ -417,6 +417,8 @@ def reading(path: Path, *, quiet: bool = False) -> Iterator[None]:
     except pyogrio.errors.DataSourceError as error:
         if (other := no_frames.of_json(path)) is not None:
             raise other from error
+        if path.is_file() and not path.stat().st_size:
+            raise FormatError(f"{path.name} is empty") from error
         raise FormatError(f"{path.name} cannot be read as a vector file: {_line(error)}") from error
     except (
         pyogrio.errors.DataLayerError, pyogrio.errors.FeatureError, pyogrio.errors.FieldError,
@@ -435,7 +437,9 @@ def reading(path: Path, *, quiet: bool = False) -> Iterator[None]:
 
 
 def _line(error: object) -> str:
-    """Return what a library says, in one line."""
+    """Return what a library says, in one line; its advice on GDAL's drivers is not for who types the file's name."""
+    if "not recognized as being in a supported file format" in str(error):
+        return "its format is not recognized"
     return " ".join(str(error).split())[:300]
 
 

@@ -367,6 +367,7 @@ def test_a_mistyped_word_gets_a_suggestion(capsys, words, meant):
         ("tiles there", "'mlygeo tiles --help' shows the options"),
         ("tiles 2024-06", "'mlygeo tiles --help' shows the options"),
         ("coverage images.gpkg", "name a file with its option: --streets FILE or --images FILE"),
+        ("select city.json", "a configuration file is named with -c: mlygeo select -c city.json"),
         ("there", "'mlygeo --help' lists the verbs"),
         ("select --place", "'mlygeo select --help' shows the options"),
         ("select --method random", "'mlygeo streets --method random … -o points.parquet'"),
@@ -376,6 +377,37 @@ def test_a_word_too_many_gets_a_hint(capsys, words, hint):
     status, _, err = run(capsys, *words.split())
     assert status == 2
     assert hint in err.split("hint: ")[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--interval abc", "'--interval' / '-I': 'abc' is not a number"),
+        ("--interval 50m", "'--interval' / '-I': '50m' is not a number; write it without a unit"),
+        ("--max-distance 2,5", "'--max-distance': '2,5' is not a number; write a point instead of the comma"),
+        ("--k 1.5", "'--k': '1.5' is not a whole number"),
+        ("--srid utm", "'--srid' / '-S': 'utm' is not a whole number"),
+    ],
+)
+def test_a_value_that_is_not_a_number(capsys, words, said):
+    status, _, err = run(capsys, "select", *words.split())
+    assert (status, err.splitlines()[0]) == (2, f"error: Invalid value for {said}")
+
+
+@pytest.mark.parametrize("written", ["28992", "EPSG:28992", "epsg:28992"])
+def test_a_coordinate_system_as_gis_programs_write_it(capsys, written):
+    status, _, err = run(
+        capsys,
+        "streets",
+        "--streets",
+        str(STUTTGART / "stuttgart_osm_edges.gpkg"),
+        "--srid",
+        written,
+        "-o",
+        "x.parquet",
+    )
+    assert status == 2
+    assert err.startswith("error: EPSG:28992 covers the Netherlands")
 
 
 def test_a_folder_of_results_without_an_option_is_drawn_by_map(capsys, tmp_path):

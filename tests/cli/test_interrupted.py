@@ -46,6 +46,18 @@ def test_a_computation_leaves_nothing(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["said.txt"]
 
 
+@pytest.mark.parametrize("was_there", [True, False])
+def test_a_demonstration_leaves_nothing(tmp_path, was_there):
+    folder = tmp_path / "demo"
+    if was_there:
+        folder.mkdir()
+    process, said = verb(tmp_path, "demo", "-o", folder)
+    wait_for((folder / "mlygeo.toml").exists, process)
+    assert last_line(process, said) == "interrupted; nothing was written"
+    assert folder.exists() == was_there
+    assert not was_there or not list(folder.iterdir())
+
+
 def test_tiles_are_kept(tmp_path, images):
     cache, target = tmp_path / "cache", tmp_path / "images.parquet"
     words = ("tiles", "--bbox", "9.13,48.75,9.19,48.79", "--tile-cache", cache, "--workers", "1", "-o", target)

@@ -394,7 +394,8 @@ class TestBodies:
             port = free.getsockname()[1]
         with pytest.raises(NetworkError, match="refused") as caught:
             ask(f"http://127.0.0.1:{port}/x")
-        assert "check the network" in caught.value.hint
+        assert f"127.0.0.1:{port} is an address of this computer: check that its server runs" in caught.value.hint
+        assert answers.offline_hint("https://graph.example.org/x") == "check the network connection"
 
 
 class TestStop:

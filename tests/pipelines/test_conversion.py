@@ -8,7 +8,9 @@ import geopandas as gpd
 import pandas as pd
 import pytest
 import shapely
+from conftest import DATA
 from helpers.command_line import run
+from helpers.installed import needs
 from helpers.unix import needs_symlinks
 
 import mlygeo
@@ -127,6 +129,29 @@ def test_files_beside_the_target_are_named(tmp_path, frame, images, capsys):
         assert (tmp_path / beside).exists()
     status, out, _ = run(capsys, "convert", path, tmp_path / "c.gpkg", "--json")
     assert (status, json.loads(out)["beside"]) == (0, [])
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.gpkg"])
+def test_a_box_without_rows_is_said(tmp_path, frame, capsys, name):
+    a = store.write_frame(frame, tmp_path / name)
+    status, out, err = run(capsys, "convert", a, tmp_path / "b.parquet", "--bbox", "48.77,9.16,48.78,9.17", "--json")
+    assert status == 0
+    assert json.loads(out)["rows"] == 0
+    (said,) = [each for each in json.loads(out)["warnings"] if "is in the box" in each]
+    assert said.startswith("no row of a is in the box")
+    assert "9.16–9.17°N, 48.77–48.78°E" in said
+    assert said in err
+
+
+@needs("osm")
+@pytest.mark.parametrize("ending", [".parquet", ".gpkg"])
+def test_a_box_without_streets_of_an_openstreetmap_file(tmp_path, capsys, ending):
+    streets, target = DATA / "osm" / "helsinki_centre.osm.pbf", tmp_path / f"none{ending}"
+    status, _, err = run(capsys, "convert", streets, target, "--bbox", "60,24,61,25")
+    assert status == 0
+    assert "in the box, which is 24–25°N, 60–61°E" in err
+    assert len(gpd.read_file(target) if ending == ".gpkg" else gpd.read_parquet(target)) == 0
+    assert len(store.read_frame(target)) == 0
 
 
 def test_what_is_renamed_and_left_out_is_said(tmp_path, frame, capsys):

@@ -93,12 +93,14 @@ def test_what_has_no_effect_is_refused_before_streets_are_asked_for(options, wor
     """No network is in reach of a test: a call that came as far would say so."""
     if "output" in options:
         options = options | {"output": tmp_path / "points"}
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(InputError, match=words) as caught:
         mlygeo.streets(CONFIG, **options)
+    if "seed" in options:
+        assert "drawn with `method=random`" in caught.value.hint
 
 
 def test_what_cannot_be_read_is_an_error_of_its_own(tmp_path):
-    with pytest.raises(FileError, match="proportionl cannot be read"):
+    with pytest.raises(FileError, match="proportionl does not exist"):
         mlygeo.streets(streets=EDGES, method="stratified", by="highway", n=30, allocation="proportionl")
     with pytest.raises(FileError):
         mlygeo.streets(streets=EDGES, method="stratified", strata=tmp_path / "none.gpkg", n=30)

@@ -8,7 +8,7 @@ import pytest
 from conftest import STUTTGART
 
 import mlygeo
-from mlygeo import cli, plotting
+from mlygeo import cli, plotting, store
 from mlygeo.plotting import folders
 
 EDGES = "stuttgart_osm_edges.gpkg"
@@ -32,6 +32,12 @@ def names(layers):
 def test_a_selection_is_drawn_with_its_streets_in_order(made):
     assert names(made / "select") == ["stuttgart osm edges", "street points", "selection"]
     assert names(str(made / "coverage")) == ["cells", "coverage", "gaps"]
+
+
+def test_a_layer_of_a_file_has_its_own_name(tmp_path):
+    edges = mlygeo.read_frame(STUTTGART / EDGES)
+    path = store.write_layers({"main_roads": edges, "paths": edges}, tmp_path / "all.gpkg")
+    assert names([f"{path}:main_roads", f"{path}:paths"]) == ["main roads", "paths"]
 
 
 def test_a_selection_made_over_parts_is_drawn_too(made, tmp_path):

@@ -115,3 +115,16 @@ def test_no_cut_or_flipped_file_gives_more_than_an_error(tmp_path, ending):
         [sys.executable, "-c", FUZZ, str(folder)], capture_output=True, text=True, timeout=300, check=False
     )
     assert ended.stdout.endswith("done\n"), (ended.returncode, ended.stderr[-2000:])
+
+
+@pytest.mark.parametrize("name", ["x.gpkg", "x.fgb", "x.geojson", "x.csv", "x.kml"])
+def test_a_file_of_no_bytes_is_said_to_be_empty(tmp_path, name):
+    (tmp_path / name).touch()
+    with pytest.raises(FormatError, match=rf"^x\{name[1:]} is empty"):
+        store.read_frame(tmp_path / name)
+
+
+def test_a_file_that_is_no_frame_at_all(tmp_path):
+    (tmp_path / "run.sh").write_text("#!/bin/sh\n")
+    with pytest.raises(FormatError, match=r"^run\.sh cannot be read as a vector file: its format is not recognized$"):
+        store.read_frame(tmp_path / "run.sh")

@@ -420,7 +420,7 @@ class Batches:
                     doubtful.add(number)  # two records of one image, which say different things: it is asked for alone
             return {number: value for number, value in found.items() if number not in doubtful}
 
-        what = f"{len(ids)} images from id {ids[0]} on"
+        what = f"{len(ids)} images (the first is {ids[0]})" if len(ids) > 1 else f"image {ids[0]}"
         if way == "images":
             return self._graph.ask(
                 "/images", {"image_ids": listed, "fields": fields}, what=what, read=read, pace="search"

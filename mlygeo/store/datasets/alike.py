@@ -67,7 +67,9 @@ def check(held: Sequence[Held], name: str) -> None:
     first = held[0]
     for other in held[1:]:
         if reason := _contradiction(first, other):
-            raise FrameError(f"{name} has files of different kinds: {reason}", hint="name those of one kind")
+            raise FrameError(
+                f"{name} has files of different kinds: {reason}", hint=f"name one of its files, such as {held[0].name}"
+            )
     with_crs = next((each for each in held if each.crs is not None), None)
     without = next((each for each in held if each.crs is None), None)
     if with_crs is not None and without is not None:

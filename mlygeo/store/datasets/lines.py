@@ -71,7 +71,8 @@ def write_file(batches: Iterable[gpd.GeoDataFrame], path: Path) -> Written:
                 schema = _schema(table.schema, {})
                 writer = _writer(path, schema)
             writer.write_table(_boxed(table, bounds, writer.schema), row_group_size=layout.ROWS_PER_GROUP)
-            rows, attrs, extent = rows + len(batch), batch.attrs, _joined(extent, bounds)
+            rows, attrs = rows + len(batch), batch.attrs
+            extent = _joined(extent, bounds) if len(batch) else extent
         if writer is None:
             raise ValueError("there are no batches")
         geo = _geo(writer.schema.names, extent)
@@ -255,8 +256,10 @@ def _geo(names: list[str], extent: list[float] | None) -> dict[str, Any]:
     covering = _covering(names)
     column: dict[str, Any] = {
         "encoding": "WKB", "geometry_types": ["LineString"], "crs": CRS.from_user_input(frames.CRS).to_json_dict(),
-        "bbox": extent, "covering": {"bbox": {side: [covering, side] for side in metadata.SIDES}},
+        "covering": {"bbox": {side: [covering, side] for side in metadata.SIDES}},
     }  # fmt: skip
+    if extent is not None:  # a file without rows has none
+        column["bbox"] = extent
     return {"version": "1.1.0", "primary_column": GEOMETRY, "columns": {GEOMETRY: column}}
 
 
