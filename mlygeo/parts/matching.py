@@ -206,11 +206,14 @@ class Matched:
         }
         if replaced := [name for name in self.images.columns if name in leading and name not in OWN_COLUMNS]:
             log.warning("%s: the columns %s are those of the points", self.images.name, ", ".join(replaced))
-        own = self.images.take(
-            self.matches.image_row,
-            [name for name in self.images.columns if name not in OWN_COLUMNS and name not in leading],
-        )
-        return pa.table({**leading, **{name: own[name] for name in own.column_names}})
+        own = self._own
+        return pa.table({**leading, **{name: own[name] for name in own.column_names if name not in leading}})
+
+    @cached_property
+    def _own(self) -> pa.Table:
+        """The columns of the image of each match, read once: but for its id, and for names that a selection gives."""
+        names = [name for name in self.images.columns if name != "id" and name not in OWN_COLUMNS]
+        return self.images.take(self.matches.image_row, names)
 
     @property
     def added(self) -> set[str]:
@@ -226,10 +229,7 @@ class Matched:
 
         found: dict[str, Any] = {}
         if self.preference is not None and self.preference.rule is not None:
-            names = [name for name in self.preference.columns if name in self.images.columns]
-            terms = self.best.terms | preferred.image_terms(
-                self.images.take(self.matches.image_row, names), self.preference
-            )
+            terms = self.best.terms | preferred.image_terms(self._own, self.preference)
             found["score"] = self.best.score
             found |= {f"term_{name}": terms[name] for name in frames.PREFERRED_BY if name in terms}
         if self.best.ahead_m is not None:

@@ -393,35 +393,41 @@ def _terms(scoring: Scoring) -> tuple[Any, ...]:
     )
 
 
-@CODE.function("f8[:,:]", "i8", "f8", "f8", returns="u1")
-def _is_inside(boxes: Any, number: int, x: float, y: float) -> Any:
-    """Return whether a position is in a box (west, south, east, north)."""
-    return boxes[number, 0] <= x <= boxes[number, 2] and boxes[number, 1] <= y <= boxes[number, 3]
+@CODE.function("f8[:,:]", "i8", "f8", "f8", "f8", returns="u1")
+def _may_win(limits: Any, number: int, x: float, y: float, own: float) -> Any:
+    """Return whether an image is in the box (west, south, east, north) of a sequence, and adds enough to scores."""
+    return (
+        limits[number, 0] <= x <= limits[number, 2]
+        and limits[number, 1] <= y <= limits[number, 3]
+        and own >= limits[number, 4]
+    )
 
 
-@CODE.function("f8[:]", "f8[:]", "i4[:]", "f8[:,:]", "i4[:]")
-def _count(x: Any, y: Any, sequence: Any, boxes: Any, counts: Any) -> None:
-    """Count the images of each sequence in its box."""
-    for row in range(len(x)):
+@CODE.function("f8[:]", "f8[:]", "f8[:]", "i4[:]", "f8[:,:]", "i8", "i8", "i4[:]")
+def _count(  # noqa: PLR0917 - compiled code takes arrays one by one
+    x: Any, y: Any, own: Any, sequence: Any, limits: Any, begin: int, end: int, counts: Any
+) -> None:
+    """Count the images of each sequence that may win."""
+    for row in range(begin, end):
         number = sequence[row]
-        if 0 <= number < len(boxes) and _is_inside(boxes, number, x[row], y[row]):
+        if 0 <= number < len(limits) and _may_win(limits, number, x[row], y[row], own[row]):
             counts[number] += 1
 
 
-@CODE.function("f8[:]", "f8[:]", "i4[:]", "f8[:,:]", "f8", "f8", "f8", "f8[:]", "i4[:]", "i4[:,:]")
+@CODE.function("f8[:]", "f8[:]", "f8[:]", "i4[:]", "f8[:,:]", "i8", "i8", "f8", "f8", "f8", "i4[:]", "i4[:,:]")
 def _scatter(  # noqa: PLR0917 - compiled code takes arrays one by one
 
-    x: Any, y: Any, sequence: Any, boxes: Any, west: float, south: float, per_m: float, own: Any, places: Any,
-    entries: Any,
+    x: Any, y: Any, own: Any, sequence: Any, limits: Any, begin: int, end: int, west: float, south: float, per_m: float,
+    places: Any, entries: Any,
 ) -> None:  # fmt: skip
     """
     Bring these images into the order of sequences, with what is needed to leave most of them out.
 
     That is their rows, where they lie, in whole steps, and what they add to their scores, rounded up.
     """
-    for row in range(len(x)):
+    for row in range(begin, end):
         number = sequence[row]
-        if 0 <= number < len(boxes) and _is_inside(boxes, number, x[row], y[row]):
+        if 0 <= number < len(limits) and _may_win(limits, number, x[row], y[row], own[row]):
             place = places[number]
             entries[place, 0] = row
             entries[place, 1], entries[place, 2] = int((x[row] - west) * per_m), int((y[row] - south) * per_m)
@@ -568,20 +574,31 @@ def search_again(
     # Farther than the limit, so that rounding leaves out no image within it.
     reach = float(np.sqrt(limit_square)) * WIDER + grid_numba.SMALLEST_CELL_M
     only = given(only[np.argsort(scoring.wanted[only], kind="stable")])
+    # For each sequence that is wanted a box around its points, and the least that an image must add to a score.
     wanted, first = np.unique(scoring.wanted[only], return_index=True)
-    boxes = np.full((int(wanted[-1]) + 1, 4), np.nan)
-    boxes[wanted, 0] = np.minimum.reduceat(x[only], first) - reach
-    boxes[wanted, 1] = np.minimum.reduceat(y[only], first) - reach
-    boxes[wanted, 2] = np.maximum.reduceat(x[only], first) + reach
-    boxes[wanted, 3] = np.maximum.reduceat(y[only], first) + reach
-    corner, other = np.nanmin(boxes[:, :2], axis=0), np.nanmax(boxes[:, 2:], axis=0)
+    limits = np.full((int(wanted[-1]) + 1, 5), np.nan)
+    limits[wanted, 0] = np.minimum.reduceat(x[only], first) - reach
+    limits[wanted, 1] = np.minimum.reduceat(y[only], first) - reach
+    limits[wanted, 2] = np.maximum.reduceat(x[only], first) + reach
+    limits[wanted, 3] = np.maximum.reduceat(y[only], first) + reach
+    most = scoring.distance + scoring.heading + scoring.same_sequence + ROUNDING
+    limits[wanted, 4] = np.minimum.reduceat(scores[only], first) - most
+    corner, other = np.nanmin(limits[:, :2], axis=0), np.nanmax(limits[:, 2:4], axis=0)
     west, south, per_m = float(corner[0]), float(corner[1]), MOST_STEPS / float((other - corner).max())
-    counts, own = np.zeros(len(boxes), dtype=np.int32), given(scoring.own)
-    _count(image_x, image_y, sequence, boxes, counts)
-    starts = np.append(np.int32(0), np.cumsum(counts, dtype=np.int32))
+    own = given(scoring.own)
+    data = (image_x, image_y, own, sequence, limits)
+    chunk = max(-(-len(sequence) // min(workers(), grid_numba.MOST_SORTERS)), 1)
+    # Each thread counts and then places its own share of the images, as where a grid is built.
+    places = np.zeros((-(-len(sequence) // chunk), len(limits)), dtype=np.int32)
+    in_threads(lambda start, stop: _count(*data, start, stop, places[start // chunk]), len(sequence), chunk, "images")
+    starts = np.empty(len(limits) + 1, dtype=np.int32)
+    grid_numba.place(places, starts)
     entries = np.empty((starts[-1], 4), dtype=np.int32)
-    _scatter(image_x, image_y, sequence, boxes, west, south, per_m, own, starts[:-1].copy(), entries)
-    for number in np.flatnonzero(counts > LONGEST):
+    in_threads(
+        lambda start, stop: _scatter(*data, start, stop, west, south, per_m, places[start // chunk], entries),
+        len(sequence), chunk, "images",
+    )  # fmt: skip
+    for number in np.flatnonzero(np.diff(starts) > LONGEST):
         some = entries[starts[number] : starts[number + 1]]
         some[:] = some[np.argsort(hilbert.numbers(some[:, 1], some[:, 2]))]
     few = np.empty((-(-len(entries) // FEW), 4), dtype=np.int32)

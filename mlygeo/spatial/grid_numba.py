@@ -48,7 +48,7 @@ def _count(  # noqa: PLR0917 - compiled code takes arrays one by one
 
 
 @CODE.function("i4[:,:]", "i4[:]")
-def _place(counts: Any, starts: Any) -> None:
+def place(counts: Any, starts: Any) -> None:
     """Turn counts of each sorter (rows) and cell (columns) into the places of its first entries."""
     total = 0
     for cell in range(counts.shape[1]):
@@ -234,7 +234,7 @@ def build(
     layout = (*images, box.west, box.south, 1 / side, columns, taken)
     in_threads(lambda start, stop: _count(*layout, start, stop, places[start // chunk]), count, chunk, unit)
     starts = np.empty(columns * lines + 1, dtype=np.int32)
-    _place(places, starts)
+    place(places, starts)
     entries = np.empty(count), np.empty(count), np.empty(count, dtype=np.int32)
     in_threads(lambda start, stop: _scatter(*layout, start, stop, places[start // chunk], *entries), count, chunk, unit)
     return Cells(box.west, box.south, side, columns, lines, starts, *entries)
