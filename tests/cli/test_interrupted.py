@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pandas as pd
+import pytest
 from conftest import DATA, STUTTGART
 from helpers.picture_downloads import pictures_in
 from helpers.processes import ended, start, wait_for

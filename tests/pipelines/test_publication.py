@@ -143,7 +143,7 @@ def test_what_was_changed_is_not_published(folder):
     (folder / "out" / "image_ids.txt").write_text("1\n")
     with pytest.raises(FileError, match=r"image_ids.txt is changed"):
         mlygeo.publish(folder / "out")
-    with pytest.raises(FileError, match="cannot be read"):
+    with pytest.raises(FileError, match="does not exist"):
         mlygeo.publish(folder)
     with pytest.raises(InputError, match="`title` has no effect with `format=manifest`"):
         mlygeo.publish(folder, format="manifest", title="x")
