@@ -277,7 +277,7 @@ def test_a_lock_leaves_no_say_to_other_options(project, capsys):
         (project / name).write_text(content)
         with pytest.raises(FormatError, match="lock"):
             mlygeo.select(lock=name)
-    with pytest.raises(FileError, match="nothing.json does not exist"):
+    with pytest.raises(FileError, match=r"nothing\.json does not exist"):
         mlygeo.select(lock="nothing.json")
 
 
