@@ -32,6 +32,9 @@ ALIVE = ".alive"
 FORSAKEN_S = 3600.0
 """Seconds without a change after which a temporary folder is one of a dead run, on a file system without locks."""
 
+RELEASED_S = 1.0
+"""Seconds within which a file system lets go of a removed file that was open."""
+
 _TEMPORARY = re.compile(r"\.(?P<name>.{1,40})\.[a-z0-9_]{8}\.part", re.DOTALL)
 
 _SET = "together"
@@ -188,9 +191,15 @@ def temporary_folder(parent: Path, name: str, *, make: bool = True) -> Iterator[
             folder.rmdir()
         if lock is not None and not systems.WINDOWS:
             os.close(lock)
-            if folder.exists():  # NFS and FUSE keep a removed file that is open, under another name
+            # NFS and FUSE keep a removed file that is open, under another name; FUSE lets go of it some time later.
+            end = time.monotonic() + RELEASED_S
+            while folder.exists():
                 with suppress(OSError):
                     folder.rmdir()
+                    break
+                if time.monotonic() > end:
+                    break
+                time.sleep(0.01)
 
 
 def clear_leftovers(folder: Path) -> int:
