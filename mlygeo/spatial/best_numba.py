@@ -552,8 +552,8 @@ def search_again(
     """
     Find the best images of points among those that were found and those of the sequences that they want.
 
-    Images are sorted by sequence, those of a long one along a Hilbert curve, too; of some after others, with the box of
-    which a point has nothing to do, none is looked at.
+    Images are sorted by sequence, and those of a long one along a Hilbert curve. So images that follow each other lie
+    near each other, and are left out together where their box is too far away from a point.
 
     Parameters
     ----------
@@ -574,33 +574,11 @@ def search_again(
     # Farther than the limit, so that rounding leaves out no image within it.
     reach = float(np.sqrt(limit_square)) * WIDER + grid_numba.SMALLEST_CELL_M
     only = given(only[np.argsort(scoring.wanted[only], kind="stable")])
-    # For each sequence that is wanted a box around its points, and the least that an image must add to a score.
-    wanted, first = np.unique(scoring.wanted[only], return_index=True)
-    limits = np.full((int(wanted[-1]) + 1, 5), np.nan)
-    limits[wanted, 0] = np.minimum.reduceat(x[only], first) - reach
-    limits[wanted, 1] = np.minimum.reduceat(y[only], first) - reach
-    limits[wanted, 2] = np.maximum.reduceat(x[only], first) + reach
-    limits[wanted, 3] = np.maximum.reduceat(y[only], first) + reach
-    most = scoring.distance + scoring.heading + scoring.same_sequence + ROUNDING
-    limits[wanted, 4] = np.minimum.reduceat(scores[only], first) - most
+    limits = _limits(x[only], y[only], scores[only], scoring, wanted=scoring.wanted[only], reach=reach)
     corner, other = np.nanmin(limits[:, :2], axis=0), np.nanmax(limits[:, 2:4], axis=0)
     west, south, per_m = float(corner[0]), float(corner[1]), MOST_STEPS / float((other - corner).max())
     own = given(scoring.own)
-    data = (image_x, image_y, own, sequence, limits)
-    chunk = max(-(-len(sequence) // min(workers(), grid_numba.MOST_SORTERS)), 1)
-    # Each thread counts and then places its own share of the images, as where a grid is built.
-    places = np.zeros((-(-len(sequence) // chunk), len(limits)), dtype=np.int32)
-    in_threads(lambda start, stop: _count(*data, start, stop, places[start // chunk]), len(sequence), chunk, "images")
-    starts = np.empty(len(limits) + 1, dtype=np.int32)
-    grid_numba.place(places, starts)
-    entries = np.empty((starts[-1], 4), dtype=np.int32)
-    in_threads(
-        lambda start, stop: _scatter(*data, start, stop, west, south, per_m, places[start // chunk], entries),
-        len(sequence), chunk, "images",
-    )  # fmt: skip
-    for number in np.flatnonzero(np.diff(starts) > LONGEST):
-        some = entries[starts[number] : starts[number + 1]]
-        some[:] = some[np.argsort(hilbert.numbers(some[:, 1], some[:, 2]))]
+    starts, entries = _by_sequence((image_x, image_y, own, sequence, limits), (west, south, per_m))
     few = np.empty((-(-len(entries) // FEW), 4), dtype=np.int32)
     in_threads(
         lambda start, stop: _bound(entries, start, stop, few),
@@ -621,6 +599,55 @@ def search_again(
         lambda start, stop: _search_again(*look_up, image_x, image_y, x, y, only, start, stop, *rest),
         len(only), share, "points",
     )  # fmt: skip
+
+
+def _limits(x: Floats, y: Floats, scores: Floats, scoring: Scoring, *, wanted: Whole32, reach: float) -> Floats:
+    """
+    Return what an image of each sequence needs, so that it may come before what points have found.
+
+    That is a box (west, south, east, north) around the points that want the sequence, which follow each other, and the
+    least that the image must add to a score; NaN for sequences that are not wanted. Shape (sequences, 5).
+    """
+    numbers, first = np.unique(wanted, return_index=True)
+    limits = np.full((int(numbers[-1]) + 1, 5), np.nan)
+    limits[numbers, 0] = np.minimum.reduceat(x, first) - reach
+    limits[numbers, 1] = np.minimum.reduceat(y, first) - reach
+    limits[numbers, 2] = np.maximum.reduceat(x, first) + reach
+    limits[numbers, 3] = np.maximum.reduceat(y, first) + reach
+    most = scoring.distance + scoring.heading + scoring.same_sequence + ROUNDING
+    limits[numbers, 4] = np.minimum.reduceat(scores, first) - most
+    return limits
+
+
+def _by_sequence(
+    images: tuple[Floats, Floats, Floats, Whole32, Floats], steps: tuple[float, float, float]
+) -> tuple[Whole32, Whole32]:
+    """
+    Return where the images of each sequence begin, and those that may win, as `_scatter` describes them.
+
+    Parameters
+    ----------
+    images
+        Their x and y, what they add to their scores, their sequences, and what `_limits` returned.
+    steps
+        West and south of where they lie, and steps per metre.
+    """
+    count, sequences = len(images[0]), len(images[4])
+    chunk = max(-(-count // min(workers(), grid_numba.MOST_SORTERS)), 1)
+    # Each thread counts and then places its own share of the images, as where a grid is built.
+    places = np.zeros((-(-count // chunk), sequences), dtype=np.int32)
+    in_threads(lambda start, stop: _count(*images, start, stop, places[start // chunk]), count, chunk, "images")
+    starts = np.empty(sequences + 1, dtype=np.int32)
+    grid_numba.place(places, starts)
+    entries = np.empty((starts[-1], 4), dtype=np.int32)
+    in_threads(
+        lambda start, stop: _scatter(*images, start, stop, *steps, places[start // chunk], entries),
+        count, chunk, "images",
+    )  # fmt: skip
+    for number in np.flatnonzero(np.diff(starts) > LONGEST):
+        some = entries[starts[number] : starts[number + 1]]
+        some[:] = some[np.argsort(hilbert.numbers(some[:, 1], some[:, 2]))]
+    return starts, entries
 
 
 def _numbered_closely(scoring: Scoring, only: Rows) -> Scoring:
