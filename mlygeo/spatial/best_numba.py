@@ -152,6 +152,24 @@ def _off_street(heading: float, bearing: float) -> Any:
     return min(difference, 180.0 - difference)
 
 
+@CODE.function("f8", "f8", "f8", "f8", "f8", "f8", returns="u1")
+def _is_within(dx: float, dy: float, east: float, north: float, along: float, across: float) -> Any:  # noqa: PLR0917
+    """Return whether an image lies within the limits along and across the street."""
+    return abs(dx * east + dy * north) <= along and abs(dx * north - dy * east) <= across
+
+
+@CODE.function("f8", "f8", "i8", "f8", "f8", "i8", "i8[:]", returns="u1")
+def _comes_first(  # noqa: PLR0917 - compiled code takes arrays one by one
+    high: float, near: float, other: int, score: float, square: float, image: int, key_rank: Any
+) -> Any:
+    """Return whether the other image comes before an image, by score, squared distance and key."""
+    if high != score:
+        return high > score
+    if near != square:
+        return near < square
+    return key_rank[other] < key_rank[image] or (key_rank[other] == key_rank[image] and other < image)
+
+
 @CODE.function("f8", "f8", "u1", returns="f8")
 def _along_street(heading: float, bearing: float, pano: int) -> Any:
     """Return the term `heading` of a pair; see `mlygeo.spatial.scores.along_street`."""
@@ -268,11 +286,8 @@ def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
                                 continue
                             if tested and not pano[image] and not _off_street(heading[image], bearing[point]) <= most:
                                 continue
-                            if narrow:
-                                if not abs(dx * east[point] + dy * north[point]) <= along:
-                                    continue
-                                if not abs(dx * north[point] - dy * east[point]) <= across:
-                                    continue
+                            if narrow and not _is_within(dx, dy, east[point], north[point], along, across):
+                                continue
                             if by_heading > 0:
                                 score += by_heading * _along_street(camera[image], street[point], around[image])
                             if by_sequence > 0 and wanted[point] >= 0 and wanted[point] == sequence[image]:
@@ -283,19 +298,11 @@ def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
                             place = k
                             while place > 0:
                                 other = found[point, place - 1]
-                                if other >= 0:
-                                    high, near = scores[point, place - 1], squares[point, place - 1]
-                                    if high > score or (high == score and near < square):
-                                        break
-                                    if (
-                                        high == score
-                                        and near == square
-                                        and (
-                                            key_rank[other] < key_rank[image]
-                                            or (key_rank[other] == key_rank[image] and other < image)
-                                        )
-                                    ):
-                                        break
+                                if other >= 0 and _comes_first(
+                                    scores[point, place - 1], squares[point, place - 1], other,
+                                    score, square, image, key_rank,
+                                ):  # fmt: skip
+                                    break
                                 place -= 1
                             if place == k:
                                 continue
@@ -509,11 +516,8 @@ def _search_again(  # noqa: PLR0917 - compiled code takes arrays one by one
                 continue
             if tested and not pano[image] and not _off_street(heading[image], bearing[point]) <= most:
                 continue
-            if narrow:
-                if not abs(dx * east[point] + dy * north[point]) <= along:
-                    continue
-                if not abs(dx * north[point] - dy * east[point]) <= across:
-                    continue
+            if narrow and not _is_within(dx, dy, east[point], north[point], along, across):
+                continue
             score = 0.0
             if distance > 0:
                 score += distance * _decay(np.sqrt(square) / scale, powers)
@@ -521,16 +525,10 @@ def _search_again(  # noqa: PLR0917 - compiled code takes arrays one by one
                 score += by_heading * _along_street(camera[image], street[point], around[image])
             score += by_sequence
             score += own[image]
-            if score < worst or image == found[point]:
+            if image == found[point]:
                 continue
-            if score == worst:
-                near, other = squares[point], found[point]
-                if near < square:
-                    continue
-                if near == square and (
-                    key_rank[other] < key_rank[image] or (key_rank[other] == key_rank[image] and other < image)
-                ):
-                    continue
+            if _comes_first(worst, squares[point], found[point], score, square, image, key_rank):
+                continue
             scores[point] = worst = score
             squares[point], found[point] = square, image
 
