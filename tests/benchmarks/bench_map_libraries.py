@@ -131,18 +131,17 @@ def measure(path: Path, *, everything: bool) -> dict[str, float] | None:
     """Return first draw and frames of a page: by the clock, and of the processor, seconds and milliseconds."""
     browser = chromium.Browser()
     try:
-        before = _processor_s(browser.process.pid)
+        before = processor_s(browser.process.pid)
         started = time.perf_counter()
         browser.send("Page.navigate", url=path.as_uri())
         while time.perf_counter() - started < PATIENCE_S:
-            picture = browser.screenshot().astype(int)[100:600, 100:700]
-            if ((picture[..., 0] > 150) & (picture[..., 0] > picture[..., 2] + 60)).mean() > 2e-4:
+            if shows_images(browser.screenshot()[100:600, 100:700]):
                 break
         else:
             return None
-        first, first_cpu = time.perf_counter() - started, _processor_s(browser.process.pid) - before
+        first, first_cpu = time.perf_counter() - started, processor_s(browser.process.pid) - before
         time.sleep(2)  # what is still at work after the first picture does not count for the frames
-        before = _processor_s(browser.process.pid)
+        before = processor_s(browser.process.pid)
         if everything:
             browser.ask(f"{ALL}; 1")
         frame_ms, steps = browser.ask(PAN)
@@ -150,7 +149,7 @@ def measure(path: Path, *, everything: bool) -> dict[str, float] | None:
             "first_s": first,
             "first_cpu_s": first_cpu,
             "frame_ms": frame_ms,
-            "frame_cpu_ms": (_processor_s(browser.process.pid) - before) / steps * 1000,
+            "frame_cpu_ms": (processor_s(browser.process.pid) - before) / steps * 1000,
         }
     except AssertionError as error:  # the page is too busy to answer, or has stopped
         print("   ", str(error)[:200])
@@ -159,7 +158,13 @@ def measure(path: Path, *, everything: bool) -> dict[str, float] | None:
         browser.close()
 
 
-def _processor_s(root: int) -> float:
+def shows_images(picture) -> bool:
+    """Return whether there are points of the images' colour in a picture, shape (height, width, channels)."""
+    red, blue = (picture[..., channel].astype(int) for channel in (0, 2))
+    return bool(((red > 150) & (red > blue + 60)).mean() > 2e-4)
+
+
+def processor_s(root: int) -> float:
     """Return the processor time of a process and of all that it started, seconds."""
     parents, taken = {}, {}
     for entry in Path("/proc").iterdir():

@@ -29,7 +29,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from bench_map_libraries import ALL, _processor_s
+from bench_map_libraries import ALL, processor_s, shows_images
 from helpers import chromium, jupyterlab
 
 PATIENCE_S = 240.0
@@ -126,7 +126,7 @@ def measure(way: str, count: int, script: bytes, *, counting: bool) -> dict[str,
         notebook.run(0, seconds=PATIENCE_S)
         browser.events.clear()
         started = time.perf_counter()
-        browser_s, kernel_s = _processor_s(browser.process.pid), _processor_s(server.pid)
+        browser_s, kernel_s = processor_s(browser.process.pid), processor_s(server.pid)
         notebook.start(1)
         if not _seen(notebook, started):
             print("    browser:", browser.problems()[:3], "fetched:", browser.fetched)
@@ -135,8 +135,8 @@ def measure(way: str, count: int, script: bytes, *, counting: bool) -> dict[str,
             return {"bytes": browser.received()}
         found = {
             "first_s": time.perf_counter() - started,
-            "first_cpu_s": _processor_s(browser.process.pid) - browser_s,
-            "kernel_cpu_s": _processor_s(server.pid) - kernel_s,
+            "first_cpu_s": processor_s(browser.process.pid) - browser_s,
+            "kernel_cpu_s": processor_s(server.pid) - kernel_s,
         }
         time.sleep(2)  # what is still at work after the first picture does not count for the frames
         if way == "all":
@@ -160,8 +160,7 @@ def _shows(notebook: jupyterlab.Notebook) -> bool:
     left, top, width, height = notebook.place(1)
     if height < 500:
         return False
-    picture = notebook.browser.screenshot()[top + 60 : top + height - 60, left + 60 : left + width - 260].astype(int)
-    return bool(((picture[..., 0] > 150) & (picture[..., 0] > picture[..., 2] + 60)).mean() > 2e-4)
+    return shows_images(notebook.browser.screenshot()[top + 60 : top + height - 60, left + 60 : left + width - 260])
 
 
 def _dragged(notebook: jupyterlab.Notebook, *, own: bool, steps: int = 30) -> dict[str, float]:
@@ -175,7 +174,7 @@ def _dragged(notebook: jupyterlab.Notebook, *, own: bool, steps: int = 30) -> di
     page = browser.session
     with frame:
         drawn = browser.session
-        before, started = _processor_s(browser.process.pid), time.perf_counter()
+        before, started = processor_s(browser.process.pid), time.perf_counter()
         made = 0
         while made < steps and time.perf_counter() - started < 15:
             x += 8 if made % 10 < 5 else -8
@@ -188,7 +187,7 @@ def _dragged(notebook: jupyterlab.Notebook, *, own: bool, steps: int = 30) -> di
                 browser.session = page
                 return {"frame_ms": math.inf, "frame_cpu_ms": math.inf}
             made += 1
-        taken, busy = time.perf_counter() - started, _processor_s(browser.process.pid) - before
+        taken, busy = time.perf_counter() - started, processor_s(browser.process.pid) - before
         browser.session = page
         browser.mouse("mouseReleased", x, y, button="left", clickCount=1)
     return {"frame_ms": taken / made * 1000, "frame_cpu_ms": busy / made * 1000}
